@@ -1,0 +1,307 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc-outer.h"
+#include <netinet/ip6.h>
+#include <string.h>
+#include "dp-packet.h"
+#include "packets.h"
+#include "unaligned.h"
+#include "util.h"
+#include "vnetenc-limits.h"
+
+/* What this file leans on in dp-packet.h: inner offload bits are the outer
+ * ones shifted, and popping a tunnel shifts them back. */
+BUILD_ASSERT_DECL(DP_PACKET_OL_SHIFT_COUNT == 16);
+BUILD_ASSERT_DECL((DP_PACKET_OL_IP_CKSUM_MASK | DP_PACKET_OL_L4_CKSUM_MASK
+                   | DP_PACKET_OL_L4_PROTO_MASK | DP_PACKET_OL_TUNNEL_MASK)
+                  < (1 << DP_PACKET_OL_SHIFT_COUNT));
+
+/* Room beyond what is needed, for the next one to ask. */
+enum { SPARE_ROOM = 64 };
+
+static void
+set_addresses(const void *l3, struct vnetenc_outer *outer)
+{
+    if (outer->ipv6) {
+        const struct ovs_16aligned_ip6_hdr *ip6 = l3;
+
+        memcpy(&outer->src, &ip6->ip6_src, sizeof outer->src);
+        memcpy(&outer->dst, &ip6->ip6_dst, sizeof outer->dst);
+    } else {
+        const struct ip_header *ip = l3;
+
+        in6_addr_set_mapped_ipv4(&outer->src, get_16aligned_be32(&ip->ip_src));
+        in6_addr_set_mapped_ipv4(&outer->dst, get_16aligned_be32(&ip->ip_dst));
+    }
+}
+
+/* Offsets are set: reads the UDP header. */
+static bool
+parse_udp(const struct dp_packet *packet, struct vnetenc_outer *outer)
+{
+    const struct udp_header *udp = dp_packet_l4(packet);
+    size_t l4_size, udp_len;
+
+    if (packet->l4_ofs + UDP_HEADER_LEN + dp_packet_l2_pad_size(packet)
+        > dp_packet_size(packet)) {
+        return false;
+    }
+    l4_size = dp_packet_l4_size(packet);
+    udp_len = ntohs(udp->udp_len);
+    if (udp_len < UDP_HEADER_LEN || udp_len > l4_size) {
+        return false;
+    }
+    outer->udp_src = udp->udp_src;
+    outer->udp_dst = udp->udp_dst;
+    outer->payload_ofs = packet->l4_ofs + UDP_HEADER_LEN;
+    outer->payload_size = udp_len - UDP_HEADER_LEN;
+    return true;
+}
+
+/* True if 'packet' has an IP header without options at 'l3', right in front
+ * of its layer 4, as tunnels push it. */
+static bool
+is_bare_udp(const struct dp_packet *packet, bool *ipv6)
+{
+    const void *l3 = dp_packet_l3(packet);
+    size_t l3_len = packet->l4_ofs - packet->l3_ofs;
+    const struct eth_header *eth = dp_packet_data(packet);
+
+    if (l3_len == IP_HEADER_LEN) {
+        const struct ip_header *ip = l3;
+
+        *ipv6 = false;
+        return (eth->eth_type == htons(ETH_TYPE_IP)
+                && ip->ip_ihl_ver == IP_IHL_VER(5, 4)
+                && ip->ip_proto == IPPROTO_UDP);
+    } else if (l3_len == IPV6_HEADER_LEN) {
+        const struct ovs_16aligned_ip6_hdr *ip6 = l3;
+
+        *ipv6 = true;
+        return (eth->eth_type == htons(ETH_TYPE_IPV6)
+                && ip6->ip6_nxt == IPPROTO_UDP);
+    }
+    return false;
+}
+
+bool
+vnetenc_outer_parse_addresses(const struct dp_packet *packet,
+                              struct vnetenc_outer *outer)
+{
+    if ((!dp_packet_tunnel_geneve(packet) && !dp_packet_tunnel_vxlan(packet))
+        || !dp_packet_is_eth(packet)
+        || packet->l3_ofs != ETH_HEADER_LEN
+        || packet->l4_ofs == UINT16_MAX
+        || packet->l4_ofs < packet->l3_ofs
+        || packet->l4_ofs + UDP_HEADER_LEN > dp_packet_size(packet)
+        || !is_bare_udp(packet, &outer->ipv6)) {
+        return false;
+    }
+    set_addresses(dp_packet_l3(packet), outer);
+    return true;
+}
+
+bool
+vnetenc_outer_parse_pushed(const struct dp_packet *packet,
+                           struct vnetenc_outer *outer)
+{
+    return (vnetenc_outer_parse_addresses(packet, outer)
+            && parse_udp(packet, outer)
+            && (outer->payload_ofs + outer->payload_size
+                == dp_packet_size(packet))
+            && outer->payload_size >= VNETENC_MIN_PLAINTEXT_BYTES);
+}
+
+bool
+vnetenc_outer_parse_received(const struct dp_packet *packet,
+                             struct vnetenc_outer *outer)
+{
+    const struct ip_header *ip = dp_packet_l3(packet);
+
+    if (!ip || packet->l4_ofs == UINT16_MAX || !parse_udp(packet, outer)) {
+        return false;
+    }
+    outer->ipv6 = IP_VER(ip->ip_ihl_ver) == 6;
+    set_addresses(ip, outer);
+    return true;
+}
+
+static bool
+has_room(const struct dp_packet *packet, size_t head, size_t tail)
+{
+    return (dp_packet_headroom(packet) >= head
+            && dp_packet_tailroom(packet) >= tail);
+}
+
+bool
+vnetenc_outer_may_grow(const struct dp_packet *packet, size_t head,
+                       size_t tail)
+{
+    return (has_room(packet, head, tail)
+            || packet->source == DPBUF_MALLOC
+            || packet->source == DPBUF_STUB
+            || packet->source == DPBUF_DPDK);
+}
+
+struct dp_packet *
+vnetenc_outer_make_room(struct dp_packet *packet, size_t head, size_t tail)
+{
+    if (has_room(packet, head, tail)) {
+        return packet;
+    }
+
+    if (!vnetenc_outer_may_grow(packet, head, tail)) {
+        struct dp_packet *copy;
+
+        copy = dp_packet_clone_with_headroom(packet, head + SPARE_ROOM);
+        dp_packet_delete(packet);
+        packet = copy;
+    }
+    if (!has_room(packet, head, tail)) {
+        /* Both at once, so that the octets move once.  Old room is not kept
+         * where there was much: the whole must stay below 64 kB. */
+        size_t old = dp_packet_headroom(packet);
+
+        dp_packet_resize(packet,
+                         old >= head && old <= head + 4 * SPARE_ROOM
+                         ? old : head + SPARE_ROOM,
+                         tail + SPARE_ROOM);
+    }
+    return packet;
+}
+
+/* True if the inner checksums can be completed in 'packet'. */
+static bool
+inner_is_complete(const struct dp_packet *packet)
+{
+    size_t l4_size = dp_packet_inner_l4_size(packet);
+
+    if (!dp_packet_tunnel(packet) || !dp_packet_inner_l3(packet)) {
+        return false;
+    }
+    if (dp_packet_inner_l4_checksum_partial(packet)) {
+        return (dp_packet_inner_l4(packet)
+                && l4_size >= (dp_packet_inner_l4_proto_tcp(packet)
+                               ? TCP_HEADER_LEN
+                               : dp_packet_inner_l4_proto_udp(packet)
+                               ? UDP_HEADER_LEN
+                               : dp_packet_inner_l4_proto_sctp(packet)
+                               ? SCTP_HEADER_LEN
+                               : SIZE_MAX));
+    }
+    return true;
+}
+
+bool
+vnetenc_outer_complete_inner(struct dp_packet *packet)
+{
+    /* The outer checksums are worthless, the octets below them change. */
+    packet->offloads &= ~(DP_PACKET_OL_IP_CKSUM_MASK
+                          | DP_PACKET_OL_L4_CKSUM_MASK);
+
+    if (dp_packet_inner_ip_checksum_partial(packet)
+        || dp_packet_inner_l4_checksum_partial(packet)) {
+        if (!inner_is_complete(packet)) {
+            return false;
+        }
+        dp_packet_ol_send_prepare(packet, 0);
+    }
+    return (!dp_packet_inner_ip_checksum_partial(packet)
+            && !dp_packet_inner_l4_checksum_partial(packet));
+}
+
+/* Lengths, ports and checksums, before the header moves to an odd address. */
+static void
+set_header(struct dp_packet *packet, const struct vnetenc_outer *outer,
+           size_t payload_size, ovs_be16 udp_src, ovs_be16 udp_dst)
+{
+    size_t udp_len = UDP_HEADER_LEN + payload_size;
+    struct udp_header *udp = dp_packet_l4(packet);
+
+    udp->udp_src = udp_src;
+    udp->udp_dst = udp_dst;
+    udp->udp_len = htons(udp_len);
+    if (outer->ipv6) {
+        struct ovs_16aligned_ip6_hdr *ip6 = dp_packet_l3(packet);
+
+        /* Nonzero: to be computed, if possible by the network device. */
+        ip6->ip6_plen = htons(udp_len);
+        udp->udp_csum = htons(UINT16_MAX);
+    } else {
+        struct ip_header *ip = dp_packet_l3(packet);
+
+        /* The tag protects more than a checksum does. */
+        ip->ip_tot_len = htons(IP_HEADER_LEN + udp_len);
+        ip->ip_csum = 0;
+        udp->udp_csum = 0;
+    }
+}
+
+/* A plain UDP packet with nothing inside that a device should look at. */
+static void
+set_offloads(struct dp_packet *packet, bool ipv6)
+{
+    packet->offloads = 0;
+    packet->inner_l3_ofs = UINT16_MAX;
+    packet->inner_l4_ofs = UINT16_MAX;
+    dp_packet_set_tso_segsz(packet, 0);
+    dp_packet_l4_proto_set_udp(packet);
+    if (ipv6) {
+        dp_packet_l4_checksum_set_partial(packet);
+    } else {
+        dp_packet_ip_checksum_set_partial(packet);
+        dp_packet_l4_checksum_set_good(packet);
+    }
+}
+
+uint8_t *
+vnetenc_outer_grow(struct dp_packet *packet, const struct vnetenc_outer *outer,
+                   size_t head, size_t tail, ovs_be16 udp_src,
+                   ovs_be16 udp_dst)
+{
+    uint8_t *old = dp_packet_data(packet);
+    uint8_t *new;
+
+    set_header(packet, outer, head + outer->payload_size + tail, udp_src,
+               udp_dst);
+    dp_packet_put_uninit(packet, tail);
+    new = dp_packet_push_uninit(packet, head);
+    memmove(new, old, outer->payload_ofs);
+    set_offloads(packet, outer->ipv6);
+    return new + outer->payload_ofs;
+}
+
+void
+vnetenc_outer_shrink(struct dp_packet *packet,
+                     const struct vnetenc_outer *outer,
+                     size_t head, size_t size)
+{
+    uint8_t *old = dp_packet_data(packet);
+
+    dp_packet_set_l2_pad_size(packet, 0);
+    dp_packet_set_size(packet, outer->payload_ofs + head + size);
+    memmove(old + head, old, outer->payload_ofs);
+    dp_packet_pull(packet, head);
+
+    packet->offloads &= (1u << DP_PACKET_OL_SHIFT_COUNT) - 1;
+    packet->inner_l3_ofs = UINT16_MAX;
+    packet->inner_l4_ofs = UINT16_MAX;
+
+    /* The hash is that of the lane: all flows in it would look alike. */
+    packet->has_hash = false;
+}

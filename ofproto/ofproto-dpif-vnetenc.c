@@ -1,0 +1,134 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "ofproto-dpif-vnetenc.h"
+
+#include <inttypes.h>
+
+#include "flow.h"
+#include "openvswitch/dynamic-string.h"
+#include "openvswitch/ofpbuf.h"
+#include "util.h"
+#include "vnetenc.h"
+#include "vnetenc-odp.h"
+
+/* What this file leans on in upstream.  The demand sits where padding was, so
+ * the flow kept its layout; the mark is public, so that it can be matched, and
+ * everything that is kept over a recirculation includes both. */
+BUILD_ASSERT_DECL(FLOW_WC_SEQ == 43);
+BUILD_ASSERT_DECL(offsetof(struct flow_tnl, enc_mode)
+                  == offsetof(struct flow_tnl, gtpu_msgtype) + 1);
+BUILD_ASSERT_DECL(offsetof(struct flow_tnl, metadata) % 8 == 0);
+BUILD_ASSERT_DECL(FLOW_TNL_F_VNETENC & FLOW_TNL_PUB_F_MASK);
+BUILD_ASSERT_DECL(!(FLOW_TNL_F_UDPIF & FLOW_TNL_F_MASK));
+
+/* Decides about a packet that is about to leave through a tunnel of type
+ * 'tunnel_type' as 'tnl' says, demand and UDP destination port included.
+ * 'obstacle' is NULL, or what keeps this packet from being sealed at all.
+ *
+ * Returns false if the packet must not leave.  Returns true if it may, after
+ * clearing a demand of VNETENC_PREFER that cannot be met, so that the packet
+ * has to be sealed if and only if a demand is left.
+ *
+ * Appends the reason to 'why', or nothing if no encryption is demanded. */
+bool
+vnetenc_xlate_tx(struct flow_tnl *tnl, const char *tunnel_type,
+                 const char *obstacle, struct ds *why)
+{
+    ovs_be16 dtls_port;
+
+    if (tnl->enc_mode == VNETENC_OFF) {
+        return true;
+    }
+
+    dtls_port = vnetenc_port(tunnel_type, tnl->tp_dst);
+    if (!obstacle && dtls_port) {
+        ds_put_format(why, "vnetenc: sealing as profile %"PRIu8
+                      " to UDP port %"PRIu16, tnl->enc_profile,
+                      ntohs(dtls_port));
+        return true;
+    }
+
+    if (obstacle) {
+        ds_put_format(why, "vnetenc: %s", obstacle);
+    } else {
+        ds_put_format(why, "vnetenc: this %s tunnel cannot be encrypted",
+                      tunnel_type);
+    }
+
+    if (tnl->enc_mode != VNETENC_PREFER) {
+        ds_put_cstr(why, ", dropping");
+        return false;
+    }
+    ds_put_cstr(why, ", sending in clear");
+    tnl->enc_mode = VNETENC_OFF;
+    tnl->enc_profile = 0;
+    return true;
+}
+
+/* Decides about a packet with the given 'flow' that has arrived through a
+ * tunnel port whose demand is 'port_mode', on a datapath that can open packets
+ * if 'capable'.  Unwildcards the mark in 'wc' if the decision depends on it,
+ * which is for VNETENC_REQUIRE only.
+ *
+ * Returns false if the packet must be dropped unread.  Appends the reason to
+ * 'why', or nothing if the port demands nothing. */
+bool
+vnetenc_xlate_rx(const struct flow *flow, uint8_t port_mode, bool capable,
+                 struct flow_wildcards *wc, struct ds *why)
+{
+    if (port_mode != VNETENC_REQUIRE) {
+        return true;
+    }
+
+    if (!capable) {
+        ds_put_cstr(why, "vnetenc: this datapath cannot decrypt, dropping");
+        return false;
+    }
+
+    wc->masks.tunnel.flags |= FLOW_TNL_F_VNETENC;
+    if (!(flow->tunnel.flags & FLOW_TNL_F_VNETENC)) {
+        ds_put_cstr(why, "vnetenc: arrived in clear on a port that requires "
+                    "encryption, dropping");
+        return false;
+    }
+    ds_put_cstr(why, "vnetenc: arrived encrypted");
+    return true;
+}
+
+/* Appends to 'odp_actions' the action that seals what the tnl_push before it
+ * built, for a packet that vnetenc_xlate_tx() let pass with a demand.  From
+ * there on 'flow' and 'base_flow' have the UDP destination port that the
+ * packet has then.
+ *
+ * Returns the number of octets that sealing adds to the packet. */
+int
+vnetenc_xlate_put(const struct flow_tnl *tnl, const char *tunnel_type,
+                  struct ofpbuf *odp_actions, struct flow *flow,
+                  struct flow *base_flow)
+{
+    const struct ovs_action_vnetenc action = {
+        .tp_dst = vnetenc_port(tunnel_type, tnl->tp_dst),
+        .mode = tnl->enc_mode,
+        .profile = tnl->enc_profile,
+    };
+
+    ovs_assert(action.tp_dst);
+    vnetenc_odp_put(odp_actions, &action);
+    flow->tp_dst = base_flow->tp_dst = action.tp_dst;
+    return VNETENC_OVERHEAD;
+}

@@ -1,0 +1,4 @@
+# Sources of vnetenc in libofproto.
+ofproto_libofproto_la_SOURCES += \
+	ofproto/ofproto-dpif-vnetenc.c \
+	ofproto/ofproto-dpif-vnetenc.h

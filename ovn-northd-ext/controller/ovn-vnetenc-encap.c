@@ -1,0 +1,112 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "ovn-vnetenc-encap.h"
+
+#include "lib/ovn-sb-idl.h"
+#include "lib/ovn-vnetenc-demand.h"
+#include "lib/vswitch-idl.h"
+#include "openvswitch/vlog.h"
+#include "ovn/features.h"
+#include "smap.h"
+
+VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_encap);
+
+/* The profile whose certificate identifies a chassis to the others. */
+#define IDENTITY_PROFILE 0
+
+static const struct ovsrec_vnetenc_profile *
+identity_profile(struct ovsdb_idl *ovs_idl)
+{
+    const struct ovsrec_vnetenc_profile *profile;
+
+    OVSREC_VNETENC_PROFILE_FOR_EACH (profile, ovs_idl) {
+        if (profile->id == IDENTITY_PROFILE) {
+            return profile;
+        }
+    }
+    return NULL;
+}
+
+/* Makes sure that there is a row for ovs-vswitchd to write the fingerprint
+ * to.  Returns it, NULL if there is none yet. */
+static const char *
+local_fingerprint(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
+                  const char *chassis_name)
+{
+    if (!ovsrec_server_has_vnetenc_profile_table(ovs_idl)) {
+        return NULL;
+    }
+
+    const struct ovsrec_vnetenc_profile *profile = identity_profile(ovs_idl);
+    if (!profile && ovs_txn) {
+        const struct smap ids = SMAP_CONST1(&ids, "ovn", chassis_name);
+
+        profile = ovsrec_vnetenc_profile_insert(ovs_txn);
+        ovsrec_vnetenc_profile_set_id(profile, IDENTITY_PROFILE);
+        ovsrec_vnetenc_profile_set_external_ids(profile, &ids);
+    }
+    return profile && profile->fingerprint && profile->fingerprint[0]
+           ? profile->fingerprint : NULL;
+}
+
+/* Sets 'key' in 'options' to 'value', or removes it if 'value' is NULL. */
+static void
+set_option(struct smap *options, const char *key, const char *value)
+{
+    if (value) {
+        smap_replace(options, key, value);
+    } else {
+        smap_remove(options, key);
+    }
+}
+
+void
+ovn_vnetenc_encap_run(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
+                      struct ovsdb_idl_txn *ovnsb_txn,
+                      const struct sbrec_chassis *chassis)
+{
+    bool supported = ovs_feature_is_supported(OVS_VNETENC_SUPPORT);
+    const char *fingerprint = NULL;
+
+    if (supported) {
+        fingerprint = local_fingerprint(ovs_idl, ovs_txn, chassis->name);
+    }
+    if (!ovnsb_txn) {
+        return;
+    }
+    for (size_t i = 0; i < chassis->n_encaps; i++) {
+        const struct sbrec_encap *encap = chassis->encaps[i];
+        struct smap options;
+
+        if (strcmp(encap->chassis_name, chassis->name)) {
+            continue;
+        }
+        smap_clone(&options, &encap->options);
+        set_option(&options, OVN_VNETENC_ENCAP_CAPABLE,
+                   supported ? "1" : NULL);
+        set_option(&options, OVN_VNETENC_ENCAP_FINGERPRINTS, fingerprint);
+        if (!smap_equal(&options, &encap->options)) {
+            VLOG_INFO("encap %s %s: vnetenc=%s, fingerprint %s", encap->type,
+                      encap->ip, supported ? "1" : "(none)",
+                      fingerprint ? fingerprint : "(none)");
+            sbrec_encap_set_options(encap, &options);
+        }
+        smap_destroy(&options);
+    }
+}

@@ -1,0 +1,51 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef OVN_VNETENC_ENCAP_H
+#define OVN_VNETENC_ENCAP_H 1
+
+/* What this chassis tells the others about itself
+ * ===============================================
+ *
+ * While Open vSwitch can encrypt, the Encap rows of this chassis in the
+ * southbound database carry
+ *
+ *     options:vnetenc=1           this chassis takes encrypted packets
+ *     options:vnetenc-fp=LIST     fingerprints of its certificates, the one
+ *                                 in use first, separated by commas
+ *
+ * Role-based access control lets a chassis write its own rows only, and
+ * ovn-ic copies the options to other availability zones.  The fingerprint
+ * comes from the local Open_vSwitch database: ovs-vswitchd writes it into row
+ * 0 of VNetEnc_Profile, which is created here if it does not exist, so that a
+ * cluster needs no configuration on its chassis.
+ *
+ * Thread-safety
+ * =============
+ *
+ * Main thread only. */
+
+struct ovsdb_idl;
+struct ovsdb_idl_txn;
+struct sbrec_chassis;
+
+/* Call once per main loop, after the Encap rows were brought up to date. */
+void ovn_vnetenc_encap_run(struct ovsdb_idl *ovs_idl,
+                           struct ovsdb_idl_txn *ovs_txn,
+                           struct ovsdb_idl_txn *ovnsb_txn,
+                           const struct sbrec_chassis *);
+
+#endif /* controller/ovn-vnetenc-encap.h */

@@ -1,0 +1,575 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "ovn-vnetenc-flows.h"
+
+#include "flow.h"
+#include "hash.h"
+#include "hmapx.h"
+#include "lflow.h"
+#include "lib/ovn-sb-idl.h"
+#include "lib/ovn-vnetenc-demand.h"
+#include "lib/ovn-vnetenc-fields.h"
+#include "local_data.h"
+#include "lport.h"
+#include "ofctrl.h"
+#include "openvswitch/hmap.h"
+#include "openvswitch/match.h"
+#include "openvswitch/ofp-actions.h"
+#include "openvswitch/ofpbuf.h"
+#include "openvswitch/vlog.h"
+#include "ovn/features.h"
+#include "ovn/logical-fields.h"
+#include "physical.h"
+#include "uuid.h"
+
+VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_flows);
+
+BUILD_ASSERT_DECL(OFTABLE_VNETENC_TX > OFTABLE_LEARN_REMOTE_FDB);
+BUILD_ASSERT_DECL(OFTABLE_VNETENC_RX < OFPTT_MAX);
+
+enum {
+    /* Table 240. */
+    TX_REDIRECT_MUST = 210,
+    TX_REDIRECT = 200,
+    TX_DP_REQUIRE = 190,
+    TX_DP_PREFER_MUST = 180,
+    TX_DP_PREFER = 170,
+    TX_MUST_PROFILE = 150,
+    TX_MUST = 140,
+    TX_WANT_PROFILE = 100,
+    TX_WANT = 90,
+
+    /* Table 241. */
+    RX_DP_ENCRYPTED = 120,
+    RX_DP_CLEAR = 110,
+    RX_ENCRYPTED = 100,
+
+    /* Flows that cut a datapath off, above all others of their tables. */
+    CUT_OFF = 200,
+};
+
+/* A datapath with a demand. */
+struct demanding_dp {
+    struct hmap_node node;      /* In 'dps', by 'key'. */
+    uint32_t key;               /* Datapath_Binding.tunnel_key. */
+    uint32_t cookie;
+    struct ovn_vnetenc_demand demand;
+    bool evpn;
+};
+
+static struct hmap dps = HMAP_INITIALIZER(&dps);
+
+/* Whether flows may name the action and the tunnel flag.  What the flows were
+ * computed with: Open vSwitch's support may change between two runs. */
+static bool supported;
+
+/* Owner of the flows that depend on modes. */
+static struct uuid vnetenc_uuid;
+
+static void
+dps_clear(struct hmap *map)
+{
+    struct demanding_dp *dp;
+
+    HMAP_FOR_EACH_POP (dp, node, map) {
+        free(dp);
+    }
+}
+
+static void
+dps_collect(struct hmap *map, const struct sbrec_datapath_binding_table *table)
+{
+    const struct sbrec_datapath_binding *sb;
+
+    SBREC_DATAPATH_BINDING_TABLE_FOR_EACH (sb, table) {
+        struct ovn_vnetenc_demand demand = ovn_vnetenc_demand_of_dp(sb);
+
+        if (demand.mode == VNETENC_OFF) {
+            continue;
+        }
+        struct demanding_dp *dp = xmalloc(sizeof *dp);
+        *dp = (struct demanding_dp) {
+            .key = sb->tunnel_key,
+            .cookie = sb->header_.uuid.parts[0],
+            .demand = demand,
+            .evpn = smap_get(&sb->external_ids, "dynamic-routing-vni"),
+        };
+        hmap_insert(map, &dp->node, hash_int(dp->key, 0));
+    }
+}
+
+static const struct demanding_dp *
+dps_find(const struct hmap *map, uint32_t key)
+{
+    const struct demanding_dp *dp;
+
+    HMAP_FOR_EACH_WITH_HASH (dp, node, hash_int(key, 0), map) {
+        if (dp->key == key) {
+            return dp;
+        }
+    }
+    return NULL;
+}
+
+static bool
+is_active(void)
+{
+    return !hmap_is_empty(&dps);
+}
+
+/* Actions. */
+
+static void
+put_resubmit(uint8_t table_id, struct ofpbuf *ofpacts)
+{
+    struct ofpact_resubmit *resubmit = ofpact_put_RESUBMIT(ofpacts);
+
+    resubmit->in_port = OFPP_IN_PORT;
+    resubmit->table_id = table_id;
+}
+
+/* Sets what happens at the tunnel, and tells the receiver whether it must
+ * encrypt again if it forwards the packet through another tunnel. */
+static void
+put_demand(struct ovn_vnetenc_demand demand, enum mf_field_id mff_ovn_geneve,
+           struct ofpbuf *ofpacts)
+{
+    if (mff_ovn_geneve) {
+        put_load(demand.mode == VNETENC_REQUIRE, mff_ovn_geneve,
+                 OVN_VNETENC_GENEVE_MUST_BIT, 1, ofpacts);
+    }
+
+    struct ofpact_vnetenc *vnetenc = ofpact_put_VNETENC(ofpacts);
+    vnetenc->mode = demand.mode;
+    vnetenc->profile = demand.profile;
+}
+
+static void
+put_rx(bool encrypted, enum mf_field_id mff_ovn_geneve, struct ofpbuf *ofpacts)
+{
+    if (!encrypted) {
+        put_load(OVN_VNETENC_RX_CLEAR << OVN_VNETENC_RX_OFS,
+                 MFF_LOG_VNETENC, 0, 32, ofpacts);
+        return;
+    }
+    put_load((OVN_VNETENC_RX_ENCRYPTED << OVN_VNETENC_RX_OFS)
+             | (1 << OVN_VNETENC_WANT_BIT), MFF_LOG_VNETENC, 0, 32, ofpacts);
+    if (mff_ovn_geneve) {
+        struct ofpact_reg_move *move = ofpact_put_REG_MOVE(ofpacts);
+
+        move->src.field = mf_from_id(mff_ovn_geneve);
+        move->src.ofs = OVN_VNETENC_GENEVE_MUST_BIT;
+        move->src.n_bits = 1;
+        move->dst.field = mf_from_id(MFF_LOG_VNETENC);
+        move->dst.ofs = OVN_VNETENC_MUST_BIT;
+        move->dst.n_bits = 1;
+    }
+}
+
+void
+ovn_vnetenc_put_tx(struct ofpbuf *ofpacts)
+{
+    if (is_active() && supported) {
+        put_resubmit(OFTABLE_VNETENC_TX, ofpacts);
+    }
+}
+
+void
+ovn_vnetenc_put_rx(struct ofpbuf *ofpacts)
+{
+    if (is_active()) {
+        put_resubmit(OFTABLE_VNETENC_RX, ofpacts);
+    }
+}
+
+/* Flows. */
+
+static void
+add_flow(struct ovn_desired_flow_table *flow_table, uint8_t table_id,
+         uint16_t priority, uint32_t cookie, const struct match *match,
+         struct ofpbuf *ofpacts, const struct uuid *uuid)
+{
+    ofctrl_add_flow(flow_table, table_id, priority, cookie, match, ofpacts,
+                    uuid);
+    ofpbuf_clear(ofpacts);
+}
+
+static void
+match_bit(struct match *match, int bit)
+{
+    match_set_reg_masked(match, MFF_LOG_VNETENC - MFF_REG0, 1u << bit,
+                         1u << bit);
+}
+
+/* Matches a carried bit together with a carried profile. */
+static void
+match_carried(struct match *match, int bit, uint8_t profile)
+{
+    const uint32_t mask = ((1u << OVN_VNETENC_PROFILE_BITS) - 1)
+                          << OVN_VNETENC_PROFILE_OFS;
+
+    match_set_reg_masked(match, MFF_LOG_VNETENC - MFF_REG0,
+                         (1u << bit)
+                         | ((uint32_t) profile << OVN_VNETENC_PROFILE_OFS),
+                         (1u << bit) | mask);
+}
+
+static void
+add_tx_dp_flows(const struct demanding_dp *dp, enum mf_field_id mff_ovn_geneve,
+                struct ofpbuf *ofpacts,
+                struct ovn_desired_flow_table *flow_table)
+{
+    bool require = dp->demand.mode == VNETENC_REQUIRE;
+    struct match match = MATCH_CATCHALL_INITIALIZER;
+
+    match_set_metadata(&match, htonll(dp->key));
+    put_demand(dp->demand, mff_ovn_geneve, ofpacts);
+    add_flow(flow_table, OFTABLE_VNETENC_TX,
+             require ? TX_DP_REQUIRE : TX_DP_PREFER, dp->cookie, &match,
+             ofpacts, &vnetenc_uuid);
+    if (!require) {
+        struct ovn_vnetenc_demand demand = {
+            .mode = VNETENC_REQUIRE,
+            .profile = dp->demand.profile,
+        };
+        match_bit(&match, OVN_VNETENC_MUST_BIT);
+        put_demand(demand, mff_ovn_geneve, ofpacts);
+        add_flow(flow_table, OFTABLE_VNETENC_TX, TX_DP_PREFER_MUST,
+                 dp->cookie, &match, ofpacts, &vnetenc_uuid);
+    }
+}
+
+/* The rows for a bit that was carried here, for profile 0 and for each one
+ * that any switch uses.  The row without a profile is the safety net: a packet
+ * that must be encrypted never falls through to "clear". */
+static void
+add_tx_carried_flows(int bit, enum vnetenc_mode mode,
+                     uint16_t priority_profile, uint16_t priority,
+                     enum mf_field_id mff_ovn_geneve, struct ofpbuf *ofpacts,
+                     struct ovn_desired_flow_table *flow_table)
+{
+    bool seen[UINT8_MAX + 1] = { false };
+    const struct demanding_dp *dp;
+
+    HMAP_FOR_EACH (dp, node, &dps) {
+        struct ovn_vnetenc_demand demand = {
+            .mode = mode,
+            .profile = dp->demand.profile,
+        };
+        if (!demand.profile || seen[demand.profile]) {
+            continue;
+        }
+        seen[demand.profile] = true;
+
+        struct match match = MATCH_CATCHALL_INITIALIZER;
+        match_carried(&match, bit, demand.profile);
+        put_demand(demand, mff_ovn_geneve, ofpacts);
+        add_flow(flow_table, OFTABLE_VNETENC_TX, priority_profile, 0, &match,
+                 ofpacts, &vnetenc_uuid);
+    }
+
+    struct match match = MATCH_CATCHALL_INITIALIZER;
+    match_bit(&match, bit);
+    put_demand((struct ovn_vnetenc_demand) { .mode = mode }, mff_ovn_geneve,
+               ofpacts);
+    add_flow(flow_table, OFTABLE_VNETENC_TX, priority, 0, &match, ofpacts,
+             &vnetenc_uuid);
+}
+
+static void
+add_tx_fixed_flows(enum mf_field_id mff_ovn_geneve, struct ofpbuf *ofpacts,
+                   struct ovn_desired_flow_table *flow_table)
+{
+    add_tx_carried_flows(OVN_VNETENC_MUST_BIT, VNETENC_REQUIRE,
+                         TX_MUST_PROFILE, TX_MUST, mff_ovn_geneve, ofpacts,
+                         flow_table);
+    add_tx_carried_flows(OVN_VNETENC_WANT_BIT, VNETENC_PREFER,
+                         TX_WANT_PROFILE, TX_WANT, mff_ovn_geneve, ofpacts,
+                         flow_table);
+
+    struct match match = MATCH_CATCHALL_INITIALIZER;
+    put_demand((struct ovn_vnetenc_demand) { .mode = VNETENC_OFF },
+               mff_ovn_geneve, ofpacts);
+    add_flow(flow_table, OFTABLE_VNETENC_TX, 0, 0, &match, ofpacts,
+             &vnetenc_uuid);
+}
+
+/* Adds the two rows of table 241 for 'dp', or for no datapath in particular if
+ * 'dp' is NULL. */
+static void
+add_rx_flows(const struct demanding_dp *dp, enum mf_field_id mff_ovn_geneve,
+             struct ofpbuf *ofpacts, struct ovn_desired_flow_table *flow_table)
+{
+    uint32_t cookie = dp ? dp->cookie : 0;
+    struct match match = MATCH_CATCHALL_INITIALIZER;
+
+    if (dp) {
+        match_set_metadata(&match, htonll(dp->key));
+    }
+    put_rx(false, mff_ovn_geneve, ofpacts);
+    add_flow(flow_table, OFTABLE_VNETENC_RX, dp ? RX_DP_CLEAR : 0, cookie,
+             &match, ofpacts, &vnetenc_uuid);
+
+    match_set_tun_flags_masked(&match, FLOW_TNL_F_VNETENC, FLOW_TNL_F_VNETENC);
+    put_rx(true, mff_ovn_geneve, ofpacts);
+    add_flow(flow_table, OFTABLE_VNETENC_RX,
+             dp ? RX_DP_ENCRYPTED : RX_ENCRYPTED, cookie, &match, ofpacts,
+             &vnetenc_uuid);
+}
+
+/* Open vSwitch cannot encrypt: no tunnel for a datapath that requires it.  An
+ * arriving packet is moved to datapath 0, which does not exist. */
+static void
+add_cut_off_flows(const struct demanding_dp *dp, struct ofpbuf *ofpacts,
+                  struct ovn_desired_flow_table *flow_table)
+{
+    struct match match = MATCH_CATCHALL_INITIALIZER;
+
+    match_set_metadata(&match, htonll(dp->key));
+    put_resubmit(OFTABLE_LOCAL_OUTPUT, ofpacts);
+    add_flow(flow_table, OFTABLE_REMOTE_OUTPUT, CUT_OFF, dp->cookie, &match,
+             ofpacts, &vnetenc_uuid);
+    add_flow(flow_table, OFTABLE_FLOOD_REMOTE_CHASSIS, CUT_OFF, dp->cookie,
+             &match, ofpacts, &vnetenc_uuid);
+    put_load(0, MFF_LOG_DATAPATH, 0, 64, ofpacts);
+    add_flow(flow_table, OFTABLE_VNETENC_RX, CUT_OFF, dp->cookie, &match,
+             ofpacts, &vnetenc_uuid);
+}
+
+static void
+add_flows(const struct hmap *local_datapaths, enum mf_field_id mff_ovn_geneve,
+          struct ovn_desired_flow_table *flow_table)
+{
+    if (!is_active()) {
+        return;
+    }
+
+    struct ofpbuf ofpacts;
+    ofpbuf_init(&ofpacts, 64);
+
+    const struct demanding_dp *dp;
+    HMAP_FOR_EACH (dp, node, &dps) {
+        if (!get_local_datapath(local_datapaths, dp->key)) {
+            continue;
+        }
+        if (supported) {
+            add_tx_dp_flows(dp, mff_ovn_geneve, &ofpacts, flow_table);
+            add_rx_flows(dp, mff_ovn_geneve, &ofpacts, flow_table);
+        } else if (dp->demand.mode == VNETENC_REQUIRE) {
+            add_cut_off_flows(dp, &ofpacts, flow_table);
+        }
+    }
+    if (supported) {
+        add_tx_fixed_flows(mff_ovn_geneve, &ofpacts, flow_table);
+        add_rx_flows(NULL, mff_ovn_geneve, &ofpacts, flow_table);
+    }
+    ofpbuf_uninit(&ofpacts);
+}
+
+void
+ovn_vnetenc_flows_run(const struct sbrec_datapath_binding_table *table,
+                      const struct hmap *local_datapaths,
+                      enum mf_field_id mff_ovn_geneve,
+                      struct ovn_desired_flow_table *flow_table)
+{
+    if (uuid_is_zero(&vnetenc_uuid)) {
+        uuid_generate(&vnetenc_uuid);
+    }
+    dps_clear(&dps);
+    dps_collect(&dps, table);
+    supported = ovs_feature_is_supported(OVS_VNETENC_SUPPORT);
+    if (is_active() && !supported) {
+        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 1);
+
+        VLOG_WARN_RL(&rl, "switches demand encryption, but Open vSwitch "
+                     "cannot encrypt: those that require it are cut off from "
+                     "other chassis");
+    }
+    add_flows(local_datapaths, mff_ovn_geneve, flow_table);
+}
+
+static bool
+dps_equal(const struct hmap *a, const struct hmap *b)
+{
+    const struct demanding_dp *dp;
+
+    if (hmap_count(a) != hmap_count(b)) {
+        return false;
+    }
+    HMAP_FOR_EACH (dp, node, a) {
+        const struct demanding_dp *other = dps_find(b, dp->key);
+
+        if (!other || other->cookie != dp->cookie
+            || other->evpn != dp->evpn
+            || !ovn_vnetenc_demand_equals(other->demand, dp->demand)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+any_evpn(const struct hmap *map)
+{
+    const struct demanding_dp *dp;
+
+    HMAP_FOR_EACH (dp, node, map) {
+        if (dp->evpn) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum engine_input_handler_result
+ovn_vnetenc_flows_handle_datapaths(
+    const struct sbrec_datapath_binding_table *table,
+    const struct hmap *local_datapaths, enum mf_field_id mff_ovn_geneve,
+    struct ovn_desired_flow_table *flow_table)
+{
+    struct hmap new_dps = HMAP_INITIALIZER(&new_dps);
+    enum engine_input_handler_result result;
+
+    dps_collect(&new_dps, table);
+    if (dps_equal(&dps, &new_dps)) {
+        result = EN_HANDLED_UNCHANGED;
+    } else if (!supported || hmap_is_empty(&dps) || hmap_is_empty(&new_dps)
+               || any_evpn(&dps) || any_evpn(&new_dps)) {
+        /* Flows outside of our tables depend on modes. */
+        result = EN_UNHANDLED;
+    } else {
+        hmap_swap(&dps, &new_dps);
+        ofctrl_remove_flows(flow_table, &vnetenc_uuid);
+        add_flows(local_datapaths, mff_ovn_geneve, flow_table);
+        result = EN_HANDLED_UPDATED;
+    }
+    dps_clear(&new_dps);
+    hmap_destroy(&new_dps);
+    return result;
+}
+
+/* Ports. */
+
+static void
+match_outport(struct match *match, const struct sbrec_port_binding *pb)
+{
+    match_init_catchall(match);
+    match_set_metadata(match, htonll(pb->datapath->tunnel_key));
+    match_set_reg(match, MFF_LOG_OUTPORT - MFF_REG0, pb->tunnel_key);
+}
+
+static void
+add_redirect_flows(const struct sbrec_port_binding *pb,
+                   enum mf_field_id mff_ovn_geneve, struct ofpbuf *ofpacts,
+                   struct ovn_desired_flow_table *flow_table)
+{
+    struct ovn_vnetenc_demand demand = ovn_vnetenc_demand_get(&pb->options);
+    struct match match;
+
+    if (demand.mode == VNETENC_OFF) {
+        return;
+    }
+    match_outport(&match, pb);
+    put_demand(demand, mff_ovn_geneve, ofpacts);
+    add_flow(flow_table, OFTABLE_VNETENC_TX, TX_REDIRECT,
+             pb->header_.uuid.parts[0], &match, ofpacts, &pb->header_.uuid);
+
+    demand.mode = VNETENC_REQUIRE;
+    match_bit(&match, OVN_VNETENC_MUST_BIT);
+    put_demand(demand, mff_ovn_geneve, ofpacts);
+    add_flow(flow_table, OFTABLE_VNETENC_TX, TX_REDIRECT_MUST,
+             pb->header_.uuid.parts[0], &match, ofpacts, &pb->header_.uuid);
+}
+
+/* Drops what leaves or enters a cut-off switch through a port to another
+ * datapath. */
+static void
+add_cut_off_port_flow(const struct physical_ctx *ctx,
+                      const struct sbrec_port_binding *pb,
+                      struct ofpbuf *ofpacts,
+                      struct ovn_desired_flow_table *flow_table)
+{
+    const struct sbrec_port_binding *peer =
+        lport_get_peer(pb, ctx->sbrec_port_binding_by_name);
+    struct match match;
+
+    if (!ovn_vnetenc_requires(pb->datapath->tunnel_key)
+        && (!peer || !ovn_vnetenc_requires(peer->datapath->tunnel_key))) {
+        return;
+    }
+    match_outport(&match, pb);
+    add_flow(flow_table, OFTABLE_LOG_TO_PHY, CUT_OFF,
+             pb->header_.uuid.parts[0], &match, ofpacts, &pb->header_.uuid);
+}
+
+void
+ovn_vnetenc_flows_for_port(const struct physical_ctx *ctx,
+                           const struct sbrec_port_binding *pb,
+                           enum en_lport_type type,
+                           struct ovn_desired_flow_table *flow_table)
+{
+    if (!is_active()) {
+        return;
+    }
+
+    struct ofpbuf ofpacts;
+    ofpbuf_init(&ofpacts, 64);
+    if (supported && type == LP_CHASSISREDIRECT) {
+        add_redirect_flows(pb, ctx->mff_ovn_geneve, &ofpacts, flow_table);
+    } else if (!supported && (type == LP_PATCH || type == LP_L3GATEWAY)) {
+        add_cut_off_port_flow(ctx, pb, &ofpacts, flow_table);
+    }
+    ofpbuf_uninit(&ofpacts);
+}
+
+/* Questions. */
+
+/* Returns true if the datapath requires encryption. */
+bool
+ovn_vnetenc_requires(uint32_t dp_key)
+{
+    const struct demanding_dp *dp = dps_find(&dps, dp_key);
+
+    return dp && dp->demand.mode == VNETENC_REQUIRE;
+}
+
+/* Returns true if nothing of the datapath may be put into a tunnel because
+ * Open vSwitch cannot encrypt it. */
+bool
+ovn_vnetenc_cut_off(uint32_t dp_key)
+{
+    return !supported && ovn_vnetenc_requires(dp_key);
+}
+
+/* Returns true if 'lflow' uses the register and Open vSwitch does not support
+ * what comes with it. */
+bool
+ovn_vnetenc_skips_lflow(const struct sbrec_logical_flow *lflow)
+{
+    return (!ovs_feature_is_supported(OVS_VNETENC_SUPPORT)
+            && (strstr(lflow->match, "vnetenc.")
+                || strstr(lflow->actions, "vnetenc.")));
+}
+
+void
+ovn_vnetenc_flows_destroy(void)
+{
+    dps_clear(&dps);
+    hmap_destroy(&dps);
+}

@@ -1,0 +1,420 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "ovn-vnetenc-peers.h"
+
+#include "coverage.h"
+#include "encaps.h"
+#include "lib/ovn-sb-idl.h"
+#include "lib/ovn-util.h"
+#include "lib/ovn-vnetenc-demand.h"
+#include "lib/vswitch-idl.h"
+#include "local_data.h"
+#include "openvswitch/dynamic-string.h"
+#include "openvswitch/shash.h"
+#include "openvswitch/vlog.h"
+#include "ovn-controller.h"
+#include "ovn/features.h"
+#include "packets.h"
+#include "smap.h"
+#include "sset.h"
+
+VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_peers);
+
+COVERAGE_DEFINE(ovn_vnetenc_pin_replaced);
+COVERAGE_DEFINE(ovn_vnetenc_address_conflict);
+
+#define FINGERPRINT_PREFIX "sha256:"
+#define FINGERPRINT_HEX_DIGITS 64
+
+static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
+
+/* A row to be, in a shash by the canonical form of its address. */
+struct peer {
+    const char *name;           /* Chassis, of the southbound database. */
+    struct sset fingerprints;
+};
+
+void
+ovn_vnetenc_register_ovs_idl(struct ovsdb_idl *ovs_idl)
+{
+    ovsdb_idl_add_table(ovs_idl, &ovsrec_table_vnetenc_peer);
+    ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_peer_col_remote_ip);
+    ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_peer_col_name);
+    ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_peer_col_fingerprints);
+    ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_peer_col_external_ids);
+
+    ovsdb_idl_add_table(ovs_idl, &ovsrec_table_vnetenc_profile);
+    ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_id);
+    ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_fingerprint);
+    ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_external_ids);
+}
+
+/* Returns the one spelling of the address in 's', which the caller must free,
+ * or NULL if it is not an address. */
+static char *
+canonical_address(const char *s)
+{
+    struct in6_addr address;
+
+    if (!ip46_parse(s, &address)) {
+        return NULL;
+    }
+
+    struct ds ds = DS_EMPTY_INITIALIZER;
+    ipv6_format_mapped(&address, &ds);
+    return ds_steal_cstr(&ds);
+}
+
+static bool
+encap_is_capable(const struct sbrec_encap *encap)
+{
+    return !strcmp(smap_get_def(&encap->options, OVN_VNETENC_ENCAP_CAPABLE,
+                                ""), "1");
+}
+
+static bool
+fingerprint_is_valid(const char *s)
+{
+    const size_t prefix_len = strlen(FINGERPRINT_PREFIX);
+
+    return (!strncmp(s, FINGERPRINT_PREFIX, prefix_len)
+            && strlen(s + prefix_len) == FINGERPRINT_HEX_DIGITS
+            && strspn(s + prefix_len, "0123456789abcdefABCDEF")
+               == FINGERPRINT_HEX_DIGITS);
+}
+
+/* Fills 'fingerprints' from the options of 'encap'.  Returns false if one of
+ * them is malformed: with a part of the pins, or without any, a certificate
+ * could pass that the chassis never published. */
+static bool
+parse_fingerprints(const struct sbrec_encap *encap, struct sset *fingerprints)
+{
+    const char *s, *list = smap_get(&encap->options,
+                                    OVN_VNETENC_ENCAP_FINGERPRINTS);
+
+    sset_from_delimited_string(fingerprints, list ? list : "", ",");
+    SSET_FOR_EACH (s, fingerprints) {
+        if (!fingerprint_is_valid(s)) {
+            VLOG_WARN_RL(&rl, "chassis %s, encap %s: options:%s: \"%s\" is "
+                         "not \"sha256:\" and 64 hexadecimal digits",
+                         encap->chassis_name, encap->ip,
+                         OVN_VNETENC_ENCAP_FINGERPRINTS, s);
+            sset_destroy(fingerprints);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Claims. */
+
+static void
+claim(struct shash *claims, const char *address, const char *chassis_name)
+{
+    struct sset *claimants = shash_find_data(claims, address);
+
+    if (!claimants) {
+        claimants = xmalloc(sizeof *claimants);
+        sset_init(claimants);
+        shash_add_nocopy(claims, xstrdup(address), claimants);
+    }
+    sset_add(claimants, chassis_name);
+}
+
+/* Collects who claims which address: a set of names of chassis by canonical
+ * address. */
+static void
+collect_claims(const struct sbrec_chassis_table *chassis_table,
+               struct shash *claims)
+{
+    const struct sbrec_chassis *chassis;
+
+    SBREC_CHASSIS_TABLE_FOR_EACH (chassis, chassis_table) {
+        for (size_t i = 0; i < chassis->n_encaps; i++) {
+            char *address = canonical_address(chassis->encaps[i]->ip);
+
+            if (address) {
+                claim(claims, address, chassis->name);
+                claim(claims, address, chassis->encaps[i]->chassis_name);
+                free(address);
+            }
+        }
+    }
+}
+
+static void
+destroy_claims(struct shash *claims)
+{
+    struct shash_node *node;
+
+    SHASH_FOR_EACH (node, claims) {
+        sset_destroy(node->data);
+    }
+    shash_destroy_free_data(claims);
+}
+
+/* Returns true, and complains, if not exactly one chassis claims 'address'. */
+static bool
+is_contested(const struct shash *claims, const char *address)
+{
+    const struct sset *claimants = shash_find_data(claims, address);
+
+    if (sset_count(claimants) == 1) {
+        return false;
+    }
+    COVERAGE_INC(ovn_vnetenc_address_conflict);
+
+    char *names = sset_join(claimants, ", ", "");
+    VLOG_ERR_RL(&rl, "tunnel address %s is claimed by more than one chassis "
+                "(%s): none of them is trusted with it", address, names);
+    free(names);
+    return true;
+}
+
+/* Desired rows. */
+
+/* Collects the names of chassis that a tunnel port of 'br_int' leads to. */
+static void
+collect_tunnels(const struct ovsrec_bridge *br_int, struct sset *names)
+{
+    for (size_t i = 0; i < br_int->n_ports; i++) {
+        const char *id = smap_get(&br_int->ports[i]->external_ids,
+                                  OVN_TUNNEL_ID);
+        char *name;
+
+        if (id && encaps_tunnel_id_parse(id, &name, NULL, NULL)) {
+            sset_add_and_free(names, name);
+        }
+    }
+}
+
+static void
+add_chassis(const struct sbrec_chassis *chassis, enum chassis_tunnel_type type,
+            const struct shash *claims, struct shash *peers)
+{
+    for (size_t i = 0; i < chassis->n_encaps; i++) {
+        const struct sbrec_encap *encap = chassis->encaps[i];
+
+        if (get_tunnel_type(encap->type) != type
+            || strcmp(encap->chassis_name, chassis->name)
+            || !encap_is_capable(encap)) {
+            continue;
+        }
+
+        char *address = canonical_address(encap->ip);
+        if (address && !is_contested(claims, address)
+            && !shash_find(peers, address)) {
+            struct peer *peer = xmalloc(sizeof *peer);
+
+            peer->name = chassis->name;
+            if (parse_fingerprints(encap, &peer->fingerprints)) {
+                shash_add(peers, address, peer);
+            } else {
+                free(peer);
+            }
+        }
+        free(address);
+    }
+}
+
+static void
+collect_peers(const struct ovsrec_open_vswitch_table *ovs_table,
+              const struct ovsrec_bridge *br_int,
+              const struct sbrec_chassis_table *chassis_table,
+              const struct sbrec_chassis *this_chassis, struct shash *peers)
+{
+    bool flow_based = is_flow_based_tunnels_enabled(ovs_table, this_chassis);
+    struct shash claims = SHASH_INITIALIZER(&claims);
+    struct sset tunnels = SSET_INITIALIZER(&tunnels);
+    const struct sbrec_chassis *chassis;
+
+    collect_claims(chassis_table, &claims);
+    collect_tunnels(br_int, &tunnels);
+    SBREC_CHASSIS_TABLE_FOR_EACH (chassis, chassis_table) {
+        if (chassis != this_chassis
+            && (flow_based || sset_contains(&tunnels, chassis->name))) {
+            add_chassis(chassis,
+                        select_preferred_tunnel_type(this_chassis, chassis),
+                        &claims, peers);
+        }
+    }
+    destroy_claims(&claims);
+    sset_destroy(&tunnels);
+}
+
+static void
+peer_destroy(struct peer *peer)
+{
+    sset_destroy(&peer->fingerprints);
+    free(peer);
+}
+
+/* Rows. */
+
+static bool
+row_is_ours(const struct ovsrec_vnetenc_peer *row, const char *chassis_name)
+{
+    const char *owner = smap_get(&row->external_ids, "ovn");
+
+    return (owner && !strcmp(owner, chassis_name)
+            && !smap_get(&row->external_ids, "source"));
+}
+
+/* Brings 'row' up to date.  Returns true if that changed it. */
+static bool
+set_row(const struct ovsrec_vnetenc_peer *row, const struct peer *peer)
+{
+    bool changed = false;
+
+    if (!row->name || strcmp(row->name, peer->name)) {
+        ovsrec_vnetenc_peer_set_name(row, peer->name);
+        changed = true;
+    }
+
+    struct sset old;
+    sset_init(&old);
+    sset_add_array(&old, row->fingerprints, row->n_fingerprints);
+    if (!sset_equals(&old, &peer->fingerprints)) {
+        const char **array = sset_sort(&peer->fingerprints);
+
+        if (!sset_is_empty(&old)) {
+            char *was = sset_join(&old, ", ", "");
+            char *is = sset_join(&peer->fingerprints, ", ", "");
+
+            COVERAGE_INC(ovn_vnetenc_pin_replaced);
+            VLOG_WARN("pinned fingerprints of chassis %s at %s changed from "
+                      "%s to %s", peer->name, row->remote_ip, was,
+                      is[0] ? is : "(none)");
+            free(was);
+            free(is);
+        }
+        ovsrec_vnetenc_peer_set_fingerprints(row, array,
+                                             sset_count(&peer->fingerprints));
+        free(array);
+        changed = true;
+    }
+    sset_destroy(&old);
+    return changed;
+}
+
+static void
+insert_row(struct ovsdb_idl_txn *ovs_txn, const char *address,
+           const struct peer *peer, const char *chassis_name)
+{
+    const struct ovsrec_vnetenc_peer *row =
+        ovsrec_vnetenc_peer_insert(ovs_txn);
+    const struct smap ids = SMAP_CONST1(&ids, "ovn", chassis_name);
+
+    ovsrec_vnetenc_peer_set_remote_ip(row, address);
+    ovsrec_vnetenc_peer_set_external_ids(row, &ids);
+    set_row(row, peer);
+}
+
+/* Makes our rows those of 'peers', which loses its members.  Returns true if
+ * that changed anything. */
+static bool
+sync_rows(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
+          struct shash *peers, const char *chassis_name)
+{
+    const struct ovsrec_vnetenc_peer *row;
+    struct shash_node *node;
+    bool changed = false;
+
+    OVSREC_VNETENC_PEER_FOR_EACH_SAFE (row, ovs_idl) {
+        char *address = canonical_address(row->remote_ip);
+        struct peer *peer = (address
+                             ? shash_find_and_delete(peers, address) : NULL);
+
+        if (row_is_ours(row, chassis_name)) {
+            if (peer) {
+                changed |= set_row(row, peer);
+            } else {
+                ovsrec_vnetenc_peer_delete(row);
+                changed = true;
+            }
+        }
+        if (peer) {
+            peer_destroy(peer);
+        }
+        free(address);
+    }
+    SHASH_FOR_EACH_SAFE (node, peers) {
+        insert_row(ovs_txn, node->name, node->data, chassis_name);
+        peer_destroy(node->data);
+        shash_delete(peers, node);
+        changed = true;
+    }
+    return changed;
+}
+
+void
+ovn_vnetenc_peers_run(struct ovsdb_idl *ovs_idl,
+                      struct ovsdb_idl_txn *ovs_txn,
+                      const struct ovsdb_idl *ovnsb_idl,
+                      const struct ovsrec_open_vswitch_table *ovs_table,
+                      const struct ovsrec_bridge *br_int,
+                      const struct sbrec_chassis_table *chassis_table,
+                      const struct sbrec_chassis *this_chassis)
+{
+    /* Inserting into a table that the server does not have would make every
+     * transaction of ovn-controller fail, for ever. */
+    if (!ovs_txn || !ovsrec_server_has_vnetenc_peer_table(ovs_idl)) {
+        return;
+    }
+
+    /* There is work only after a change of a database, or to see whether the
+     * last transaction succeeded. */
+    static unsigned int ovs_seqno, ovnsb_seqno;
+    static bool check_again = true;
+    if (!check_again && ovs_seqno == ovsdb_idl_get_seqno(ovs_idl)
+        && ovnsb_seqno == ovsdb_idl_get_seqno(ovnsb_idl)) {
+        return;
+    }
+    ovs_seqno = ovsdb_idl_get_seqno(ovs_idl);
+    ovnsb_seqno = ovsdb_idl_get_seqno(ovnsb_idl);
+
+    struct shash peers = SHASH_INITIALIZER(&peers);
+    if (ovs_feature_is_supported(OVS_VNETENC_SUPPORT)) {
+        collect_peers(ovs_table, br_int, chassis_table, this_chassis, &peers);
+    }
+    check_again = sync_rows(ovs_idl, ovs_txn, &peers, this_chassis->name);
+    shash_destroy(&peers);
+}
+
+bool
+ovn_vnetenc_peers_cleanup(struct ovsdb_idl *ovs_idl,
+                          struct ovsdb_idl_txn *ovs_txn,
+                          const char *chassis_name)
+{
+    const struct ovsrec_vnetenc_peer *row;
+    bool done = true;
+
+    if (!chassis_name || !ovsrec_server_has_vnetenc_peer_table(ovs_idl)) {
+        return true;
+    }
+    OVSREC_VNETENC_PEER_FOR_EACH_SAFE (row, ovs_idl) {
+        if (row_is_ours(row, chassis_name)) {
+            done = false;
+            if (ovs_txn) {
+                ovsrec_vnetenc_peer_delete(row);
+            }
+        }
+    }
+    return done;
+}

@@ -1,0 +1,88 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "ovn-vnetenc-demand.h"
+
+#include "lib/ovn-sb-idl.h"
+#include "smap.h"
+#include "util.h"
+
+/* Returns the demand written in 'options', off if there is none. */
+struct ovn_vnetenc_demand
+ovn_vnetenc_demand_get(const struct smap *options)
+{
+    struct ovn_vnetenc_demand demand = { .mode = VNETENC_OFF };
+    const char *mode = smap_get(options, OVN_VNETENC_MODE);
+
+    if (!mode) {
+        return demand;
+    }
+    if (!vnetenc_mode_from_string(mode, &demand.mode)) {
+        /* Written by a newer ovn-northd.  Too strong beats too weak. */
+        demand.mode = VNETENC_REQUIRE;
+    }
+    if (demand.mode != VNETENC_OFF) {
+        const char *profile = smap_get(options, OVN_VNETENC_PROFILE);
+
+        if (profile) {
+            ovn_vnetenc_profile_from_string(profile, &demand.profile);
+        }
+    }
+    return demand;
+}
+
+/* Writes 'demand' into 'options', in the form ovn_vnetenc_demand_get() reads.
+ * 'options' must not hold a demand yet. */
+void
+ovn_vnetenc_demand_put(struct smap *options, struct ovn_vnetenc_demand demand)
+{
+    if (demand.mode == VNETENC_OFF) {
+        return;
+    }
+    smap_add(options, OVN_VNETENC_MODE, vnetenc_mode_to_string(demand.mode));
+    if (demand.profile) {
+        smap_add_format(options, OVN_VNETENC_PROFILE, "%u", demand.profile);
+    }
+}
+
+bool
+ovn_vnetenc_demand_equals(struct ovn_vnetenc_demand a,
+                          struct ovn_vnetenc_demand b)
+{
+    return a.mode == b.mode && a.profile == b.profile;
+}
+
+struct ovn_vnetenc_demand
+ovn_vnetenc_demand_of_dp(const struct sbrec_datapath_binding *dp)
+{
+    return ovn_vnetenc_demand_get(&dp->external_ids);
+}
+
+/* Parses 's' as a profile.  Returns false and leaves '*profile' alone if 's'
+ * is not a decimal number from 0 to 255. */
+bool
+ovn_vnetenc_profile_from_string(const char *s, uint8_t *profile)
+{
+    unsigned int value;
+
+    if (!str_to_uint(s, 10, &value) || value > UINT8_MAX) {
+        return false;
+    }
+    *profile = value;
+    return true;
+}

@@ -1,0 +1,71 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef OVN_VNETENC_DEMAND_H
+#define OVN_VNETENC_DEMAND_H 1
+
+/* What a datapath or a port demands of its tunnel traffic
+ * =======================================================
+ *
+ * A demand is a mode and a profile.  ovn-northd writes it as two string
+ * options, into Datapath_Binding external_ids and into the options of
+ * chassisredirect ports in Port_Binding; ovn-northd itself and ovn-controller
+ * read it from there.  So the southbound database has the only copy, and the
+ * two daemons cannot come to different conclusions about a switch.
+ *
+ * Reading fails closed: a mode that this version does not know is taken as
+ * the strongest one.
+ *
+ * Thread-safety
+ * =============
+ *
+ * Pure functions of their arguments. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "vnetenc.h"
+
+struct sbrec_datapath_binding;
+struct smap;
+
+/* Option names in the southbound database. */
+#define OVN_VNETENC_MODE "vnetenc"
+#define OVN_VNETENC_PROFILE "vnetenc-profile"
+
+/* Option names in the northbound database. */
+#define OVN_VNETENC_NB_DEFAULT "vnetenc-default"
+#define OVN_VNETENC_NB_PROFILE "encryption-profile"
+#define OVN_VNETENC_NB_EXTERNAL "encryption-allow-external"
+
+/* Option names in Encap options of the southbound database. */
+#define OVN_VNETENC_ENCAP_CAPABLE "vnetenc"
+#define OVN_VNETENC_ENCAP_FINGERPRINTS "vnetenc-fp"
+
+struct ovn_vnetenc_demand {
+    enum vnetenc_mode mode;
+    uint8_t profile;            /* 0 unless 'mode' is stronger than off. */
+};
+
+struct ovn_vnetenc_demand ovn_vnetenc_demand_get(const struct smap *);
+void ovn_vnetenc_demand_put(struct smap *, struct ovn_vnetenc_demand);
+bool ovn_vnetenc_demand_equals(struct ovn_vnetenc_demand,
+                               struct ovn_vnetenc_demand);
+struct ovn_vnetenc_demand ovn_vnetenc_demand_of_dp(
+    const struct sbrec_datapath_binding *);
+
+bool ovn_vnetenc_profile_from_string(const char *, uint8_t *profile);
+
+#endif /* lib/ovn-vnetenc-demand.h */

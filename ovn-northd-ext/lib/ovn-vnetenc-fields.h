@@ -1,0 +1,72 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef OVN_VNETENC_FIELDS_H
+#define OVN_VNETENC_FIELDS_H 1
+
+/* The register that carries a demand through the logical pipelines
+ * ================================================================
+ *
+ * Tunnels are chosen in the physical tables, long after the switch that
+ * demanded encryption was left, perhaps over routers.  Register 31 keeps what
+ * must not be forgotten on that way: upstream clears other registers at every
+ * patch port between datapaths, but uses none above 15.  Logical flows know it
+ * as these fields, which ovn-trace knows as well:
+ *
+ *     vnetenc.want      a switch on the way prefers encryption
+ *     vnetenc.must      a switch on the way requires encryption
+ *     vnetenc.rx        how the packet came here: 0 no tunnel, 1 a tunnel in
+ *                       clear, 3 a tunnel, encrypted and authenticated
+ *     vnetenc.profile   the profile of the last switch that set one of the
+ *                       first two
+ *
+ * The register never leaves the chassis.  What does is bit 31 of the Geneve
+ * option of OVN, the former "rsv": a copy of vnetenc.must that table 241
+ * believes in an encrypted packet only.
+ *
+ * Thread-safety
+ * =============
+ *
+ * ovn_vnetenc_init_symtab() touches its argument only. */
+
+#include "openvswitch/flow.h"
+#include "openvswitch/meta-flow.h"
+#include "util.h"
+
+struct shash;
+
+#define MFF_LOG_VNETENC MFF_REG31
+BUILD_ASSERT_DECL(FLOW_N_REGS == 32);
+
+enum ovn_vnetenc_field_layout {
+    OVN_VNETENC_WANT_BIT = 0,
+    OVN_VNETENC_MUST_BIT = 1,
+    OVN_VNETENC_RX_OFS = 2,
+    OVN_VNETENC_RX_BITS = 2,
+    OVN_VNETENC_PROFILE_OFS = 8,
+    OVN_VNETENC_PROFILE_BITS = 8,
+
+    /* Values of vnetenc.rx. */
+    OVN_VNETENC_RX_CLEAR = 1,
+    OVN_VNETENC_RX_ENCRYPTED = 3,
+
+    /* Bit of vnetenc.must in the 32-bit Geneve option. */
+    OVN_VNETENC_GENEVE_MUST_BIT = 31,
+};
+
+void ovn_vnetenc_init_symtab(struct shash *symtab);
+
+#endif /* lib/ovn-vnetenc-fields.h */

@@ -1,0 +1,6 @@
+# The demand and the register, shared by ovn-northd, ovn-controller, ovn-trace.
+lib_libovn_la_SOURCES += \
+	lib/ovn-vnetenc-demand.c \
+	lib/ovn-vnetenc-demand.h \
+	lib/ovn-vnetenc-fields.c \
+	lib/ovn-vnetenc-fields.h

@@ -1,0 +1,198 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "ovn-vnetenc-lflows.h"
+
+#include "debug.h"
+#include "lflow-mgr.h"
+#include "lib/ovn-nb-idl.h"
+#include "lib/ovn-vnetenc-demand.h"
+#include "northd.h"
+#include "openvswitch/vlog.h"
+
+VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_lflows);
+
+/* Priorities.  Each is above everything upstream has in that stage, except
+ * CARRY, which must stay below the flows that set a queue on the way to a
+ * localnet port (100 and 110) and whose match respects the port security
+ * verdict (50). */
+enum {
+    PRIORITY_RX_CLEAR = 65535,
+    PRIORITY_EXTERNAL = 65534,
+    PRIORITY_CARRY = 60,
+};
+
+/* Upstream's list of stages.  The constants that it makes of the list are
+ * private to northd.c. */
+#define PIPELINE_STAGE(DP_TYPE, PIPELINE, STAGE, TABLE, NAME) \
+    STAGE_##DP_TYPE##_##PIPELINE##_##STAGE,
+enum { PIPELINE_STAGES };
+#undef PIPELINE_STAGE
+
+#define PIPELINE_STAGE(DP_TYPE, PIPELINE, STAGE, TABLE, NAME) \
+    { DP_##DP_TYPE, P_##PIPELINE, TABLE, NAME },
+static const struct ovn_stage stages[] = { PIPELINE_STAGES };
+#undef PIPELINE_STAGE
+
+/* The verdict of check_out_port_sec(), REGBIT_PORT_SEC_DROP in northd.c. */
+#define PORT_SEC_OK "reg0[15] == 0"
+
+static struct ovn_vnetenc_demand
+od_demand(const struct ovn_datapath *od)
+{
+    return ovn_vnetenc_demand_of_dp(od->sdp->sb_dp);
+}
+
+/* Packets that came through a tunnel in clear do not enter a switch that
+ * requires encryption: neither at the egress pipeline, where tunnelled packets
+ * normally arrive, before they can teach a MAC address or a connection, nor at
+ * the ingress pipeline, where the rest of them arrive (ramp and EVPN gateways,
+ * interconnection, path MTU discovery, routers behind a first tunnel). */
+void
+ovn_vnetenc_build_ls_flows(const struct ovn_datapath *od,
+                           struct lflow_table *lflows)
+{
+    if (od_demand(od).mode != VNETENC_REQUIRE) {
+        return;
+    }
+    ovn_lflow_add(lflows, od, &stages[STAGE_SWITCH_IN_CHECK_PORT_SEC],
+                  PRIORITY_RX_CLEAR, "vnetenc.rx == 1", debug_drop_action(),
+                  NULL,
+                  WITH_DESC("vnetenc: arrived unencrypted"));
+    ovn_lflow_add(lflows, od, &stages[STAGE_SWITCH_OUT_LOOKUP_FDB],
+                  PRIORITY_RX_CLEAR, "vnetenc.rx == 1", debug_drop_action(),
+                  NULL,
+                  WITH_DESC("vnetenc: arrived unencrypted"));
+}
+
+static void
+build_external_port_flows(const struct ovn_port *op,
+                          struct lflow_table *lflows, struct ds *match)
+{
+    if (smap_get_bool(&op->od->nbs->other_config, OVN_VNETENC_NB_EXTERNAL,
+                      false)) {
+        return;
+    }
+
+    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 10);
+    VLOG_WARN_RL(&rl, "logical switch %s: encryption=require: %s port %s "
+                 "carries no traffic; to let it carry clear traffic set "
+                 "other_config:%s=true", op->od->nbs->name, op->nbsp->type,
+                 op->key, OVN_VNETENC_NB_EXTERNAL);
+
+    ds_clear(match);
+    ds_put_format(match, "inport == %s", op->json_key);
+    ovn_lflow_add(lflows, op->od, &stages[STAGE_SWITCH_IN_CHECK_PORT_SEC],
+                  PRIORITY_EXTERNAL, ds_cstr(match), debug_drop_action(),
+                  op->lflow_ref, WITH_HINT(&op->nbsp->header_),
+                  WITH_DESC("vnetenc: from outside of the overlay"));
+    ds_clear(match);
+    ds_put_format(match, "outport == %s", op->json_key);
+    ovn_lflow_add(lflows, op->od, &stages[STAGE_SWITCH_OUT_LOOKUP_FDB],
+                  PRIORITY_EXTERNAL, ds_cstr(match), debug_drop_action(),
+                  op->lflow_ref, WITH_HINT(&op->nbsp->header_),
+                  WITH_DESC("vnetenc: to outside of the overlay"));
+}
+
+/* No WITH_IO_PORT: ovn-controller would skip the flow where the port is not
+ * "related", and the demand would be forgotten there. */
+static void
+build_carry_flow(const struct ovn_port *op, struct ovn_vnetenc_demand demand,
+                 struct lflow_table *lflows, struct ds *match,
+                 struct ds *actions)
+{
+    bool must = demand.mode == VNETENC_REQUIRE;
+
+    ds_clear(match);
+    ds_put_format(match, "outport == %s && " PORT_SEC_OK, op->json_key);
+    ds_clear(actions);
+    ds_put_format(actions, "vnetenc.%s = 1; vnetenc.profile = %u; output;",
+                  must ? "must" : "want", demand.profile);
+    ovn_lflow_add(lflows, op->od, &stages[STAGE_SWITCH_OUT_APPLY_PORT_SEC],
+                  PRIORITY_CARRY, ds_cstr(match), ds_cstr(actions),
+                  op->lflow_ref,
+                  WITH_HINT(&op->nbsp->header_),
+                  WITH_DESC("vnetenc: the demand follows the packet"));
+}
+
+void
+ovn_vnetenc_build_lsp_flows(const struct ovn_port *op,
+                            struct lflow_table *lflows,
+                            struct ds *match, struct ds *actions)
+{
+    const struct ovn_vnetenc_demand demand = od_demand(op->od);
+    const char *type = op->nbsp->type;
+
+    if (demand.mode == VNETENC_OFF) {
+        return;
+    }
+    if (!strcmp(type, "router") || !strcmp(type, "switch")) {
+        build_carry_flow(op, demand, lflows, match, actions);
+    } else if (demand.mode == VNETENC_REQUIRE
+               && (!strcmp(type, "localnet") || !strcmp(type, "l2gateway"))) {
+        build_external_port_flows(op, lflows, match);
+    }
+}
+
+static bool
+router_touches_require(const struct ovn_datapath *od)
+{
+    const struct ovn_datapath *ls;
+
+    VECTOR_FOR_EACH (&od->ls_peers, ls) {
+        if (od_demand(ls).mode == VNETENC_REQUIRE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* 'redirect-type=bridged' sends packets to the gateway over a localnet port,
+ * past every logical egress pipeline, where nothing could stop them. */
+static void
+refuse_bridged_redirect(const struct ovn_port *op, struct smap *options)
+{
+    const char *type = smap_get(options, "redirect-type");
+
+    if (!type || strcasecmp(type, "bridged")
+        || !router_touches_require(op->od)) {
+        return;
+    }
+    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 10);
+    VLOG_WARN_RL(&rl, "logical router port %s: redirect-type=bridged is "
+                 "ignored because a switch of the router requires encryption",
+                 op->primary_port->key);
+    smap_remove(options, "redirect-type");
+}
+
+/* A chassisredirect port has the demand of the switch behind it, so that the
+ * tunnel to its gateway is encrypted even if the packet comes from a switch
+ * without a demand. */
+void
+ovn_vnetenc_lrp_options(const struct ovn_port *op, struct smap *options)
+{
+    if (!op->primary_port) {
+        return;
+    }
+
+    const struct ovn_port *peer = op->primary_port->peer;
+    if (peer && peer->od && peer->od->nbs) {
+        ovn_vnetenc_demand_put(options, od_demand(peer->od));
+    }
+    refuse_bridged_redirect(op, options);
+}

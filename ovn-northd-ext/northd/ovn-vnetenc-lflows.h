@@ -1,0 +1,52 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef OVN_VNETENC_LFLOWS_H
+#define OVN_VNETENC_LFLOWS_H 1
+
+/* Logical flows and port options of encrypted switches
+ * ====================================================
+ *
+ * All flows are additions to stages that exist, and only for switches with a
+ * demand.  They do what can be decided in the logical pipeline: drop what
+ * arrived in clear, keep traffic of a "require" switch away from ports that
+ * lead out of the overlay, and note the demand in register 31 when a packet
+ * leaves the switch for another datapath (see lib/ovn-vnetenc-fields.h).
+ * Whether a packet leaves the chassis encrypted is decided by
+ * ovn-controller's table 240.
+ *
+ * Thread-safety
+ * =============
+ *
+ * The builders are called by several threads for different switches at once;
+ * they write nothing but the lflow table, which is made for that. */
+
+struct ds;
+struct lflow_table;
+struct ovn_datapath;
+struct ovn_port;
+struct smap;
+
+void ovn_vnetenc_build_ls_flows(const struct ovn_datapath *,
+                                struct lflow_table *);
+void ovn_vnetenc_build_lsp_flows(const struct ovn_port *,
+                                 struct lflow_table *,
+                                 struct ds *match, struct ds *actions);
+
+/* Call when all other options of the logical router port were collected. */
+void ovn_vnetenc_lrp_options(const struct ovn_port *, struct smap *options);
+
+#endif /* northd/ovn-vnetenc-lflows.h */

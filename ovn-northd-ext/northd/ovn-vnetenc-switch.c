@@ -1,0 +1,121 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "ovn-vnetenc-switch.h"
+
+#include "datapath-sync.h"
+#include "en-global-config.h"
+#include "lib/ovn-nb-idl.h"
+#include "lib/ovn-vnetenc-demand.h"
+#include "openvswitch/vlog.h"
+
+VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_switch);
+
+static enum vnetenc_mode
+default_mode(const struct smap *nb_options)
+{
+    const char *s = smap_get(nb_options, OVN_VNETENC_NB_DEFAULT);
+    enum vnetenc_mode mode = VNETENC_OFF;
+
+    if (s && !vnetenc_mode_from_string(s, &mode)) {
+        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 1);
+
+        VLOG_WARN_RL(&rl, "NB_Global options:%s=%s: must be one of off, "
+                     "prefer, require; off is used",
+                     OVN_VNETENC_NB_DEFAULT, s);
+        mode = VNETENC_OFF;
+    }
+    return mode;
+}
+
+static uint8_t
+switch_profile(const struct nbrec_logical_switch *nbs)
+{
+    const char *s = smap_get(&nbs->other_config, OVN_VNETENC_NB_PROFILE);
+    uint8_t profile = 0;
+
+    if (s && !ovn_vnetenc_profile_from_string(s, &profile)) {
+        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 10);
+
+        VLOG_WARN_RL(&rl, "logical switch %s: other_config:%s=%s: must be a "
+                     "number from 0 to 255; 0 is used",
+                     nbs->name, OVN_VNETENC_NB_PROFILE, s);
+    }
+    return profile;
+}
+
+static struct ovn_vnetenc_demand
+switch_demand(const struct nbrec_logical_switch *nbs,
+              const struct smap *nb_options)
+{
+    struct ovn_vnetenc_demand demand = { .mode = VNETENC_OFF };
+
+    /* The schema refuses any other value.  A server whose schema has no such
+     * column gives NULL. */
+    if (!nbs->encryption
+        || !vnetenc_mode_from_string(nbs->encryption, &demand.mode)) {
+        demand.mode = default_mode(nb_options);
+    }
+    if (demand.mode != VNETENC_OFF) {
+        demand.profile = switch_profile(nbs);
+    }
+    return demand;
+}
+
+void
+ovn_vnetenc_switch_external_ids(const struct nbrec_logical_switch *nbs,
+                                const struct ed_type_global_config *global,
+                                struct smap *external_ids)
+{
+    struct ovn_vnetenc_demand demand = switch_demand(nbs, &global->nb_options);
+
+    if (demand.mode != VNETENC_OFF && global->vxlan_mode) {
+        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 1);
+
+        VLOG_WARN_RL(&rl, "logical switch %s: encryption=%s in VXLAN mode: "
+                     "the demand is lost where a packet takes a second "
+                     "tunnel; use Geneve, or set NB_Global "
+                     "options:vxlan_mode=false", nbs->name,
+                     vnetenc_mode_to_string(demand.mode));
+    }
+    ovn_vnetenc_demand_put(external_ids, demand);
+}
+
+/* Returns true if a change of the default changed the demand of a switch.  No
+ * row of such a switch changes with it. */
+bool
+ovn_vnetenc_default_changed(const struct ovn_unsynced_datapath_map *map,
+                            const struct ed_type_global_config *global)
+{
+    const struct ovn_unsynced_datapath *udp;
+
+    if (global->tracked && !global->tracked_data.nb_options_changed) {
+        return false;
+    }
+    HMAP_FOR_EACH (udp, hmap_node, &map->dps) {
+        const struct nbrec_logical_switch *nbs =
+            CONTAINER_OF(udp->nb_row, struct nbrec_logical_switch, header_);
+
+        if (!ovn_vnetenc_demand_equals(
+                ovn_vnetenc_demand_get(&udp->external_ids),
+                switch_demand(nbs, &global->nb_options))) {
+            return true;
+        }
+    }
+    return false;
+}

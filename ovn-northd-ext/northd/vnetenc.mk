@@ -1,0 +1,6 @@
+# From the northbound column to southbound options and logical flows.
+northd_ovn_northd_SOURCES += \
+	northd/ovn-vnetenc-lflows.c \
+	northd/ovn-vnetenc-lflows.h \
+	northd/ovn-vnetenc-switch.c \
+	northd/ovn-vnetenc-switch.h

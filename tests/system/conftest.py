@@ -1,0 +1,73 @@
+# Copyright (c) 2026 The vnetenc authors.
+# SPDX-License-Identifier: Apache-2.0
+"""System tests: real daemons, real packets, in namespaces of their own."""
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import runspace                     # noqa: E402
+from lab import Lab, Tree           # noqa: E402
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--builddir", metavar="DIR",
+        default=os.environ.get("VNETENC_BUILDDIR",
+                               pathlib.Path(__file__).resolve().parents[2]),
+        help="holds _ovs/build and _ovn/build")
+    parser.addoption(
+        "--keep-folder", action="store_true",
+        help="do not remove the folders with logs and captures")
+
+
+def pytest_configure(config):
+    if config.option.help or config.option.collectonly:
+        return
+    capturing = config.pluginmanager.getplugin("capturemanager")
+    if capturing:
+        capturing.stop_global_capturing()
+    runspace.enter([sys.executable, "-m", "pytest",
+                    *map(str, config.invocation_params.args)])
+    if capturing:
+        capturing.start_global_capturing()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """A failure's report ends with what the daemons logged."""
+    outcome = yield
+    report = outcome.get_result()
+    run = getattr(item, "funcargs", {}).get("run")
+    if report.failed and run is not None and run.dir.exists():
+        report.sections.append(("daemons", run.logs()))
+
+
+@pytest.fixture(scope="session", name="tree")
+def fixture_tree(pytestconfig):
+    return Tree(pytestconfig.getoption("builddir"))
+
+
+@pytest.fixture(name="run")
+def fixture_run(pytestconfig):
+    run = runspace.Run()
+    yield run
+    run.close(keep_folder=pytestconfig.getoption("keep_folder"))
+
+
+@pytest.fixture(name="make_lab")
+def fixture_make_lab(run, tree):
+    """Makes a Lab; afterwards its daemons must still be there."""
+    labs = []
+
+    def make(**kwargs):
+        labs.append(Lab(run, tree, **kwargs))
+        return labs[-1]
+
+    yield make
+    for lab in labs:
+        lab.check_alive()

@@ -1,0 +1,506 @@
+# Copyright (c) 2026 The vnetenc authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Hypervisors, virtual machines and the network between them.
+
+                    underlay (bridge "ul0", the capture point)
+          p1 |                       p2 |               pf |
+    +--------+---------+       +--------+---------+   +----+-----+
+    | hv1    u         |       | hv2    u         |   | stranger |
+    |        br-phys   |       |        br-phys   |   +----------+
+    |        br-int    |       |        br-int    |
+    |        v-vm1     |       |        v-vm2     |
+    +--------+---------+       +--------+---------+
+             | e0                       | e0
+           [vm1]                      [vm2]
+
+A hypervisor is a network namespace with its own ovsdb-server and
+ovs-vswitchd (userspace datapath).  br-phys holds the uplink "u" and, as a
+host's network set-up would, the underlay addresses.  A stranger is a
+namespace with plain kernel addresses on the underlay, for peers that are
+not Open vSwitch.  A management bridge apart from the underlay carries what
+is not tunnel traffic.
+"""
+
+import dataclasses
+import json
+import pathlib
+import re
+import signal
+import socket
+import threading
+import time
+
+from capture import Capture
+from relay import Relay
+from runspace import Failed, serves, socket_in, start_time, wait_until
+
+UNDERLAY4 = "172.31.0.%d"
+UNDERLAY6 = "fd00:31::%x"
+MANAGEMENT = "172.31.1.%d"
+TENANT = "10.9.0.%d"
+TENANT_MAC = "0a:7e:5c:31:d9:%02x"      # Found nowhere by chance.
+GENEVE = 6081
+DTLS = 6082
+ETH_P_ALL = 3
+SO_RCVBUFFORCE = 33
+TOP = pathlib.Path(__file__).resolve().parents[2]
+DECODER = TOP / "utilities/vnetenc.lua"
+
+
+class Tree:
+    """The built programs."""
+
+    def __init__(self, builddir):
+        top = pathlib.Path(builddir).resolve()
+        self.ovs_src, self.ovs = top / "_ovs/src", top / "_ovs/build"
+        self.ovn_src, self.ovn = top / "_ovn/src", top / "_ovn/build"
+        if not (self.ovs / "vswitchd/ovs-vswitchd").exists():
+            raise Failed(f"{top}: no built Open vSwitch below it")
+
+    def program(self, name):
+        for folder in (self.ovs / "utilities", self.ovs / "ovsdb",
+                       self.ovs / "vswitchd", self.ovn / "utilities",
+                       self.ovn / "northd", self.ovn / "controller"):
+            if (folder / name).exists():
+                return folder / name
+        raise Failed(f"{name} was not built")
+
+
+class Underlay:
+    """The physical network, a namespace with a bridge that everything is
+    plugged into, and another bridge for management."""
+
+    bridge = "ul0"
+    management = "mg0"
+
+    def __init__(self, run, mtu=1600):
+        self.run = run
+        self.mtu = mtu
+        self.netns = run.add_netns("underlay")
+        for bridge, size in ((self.bridge, mtu), (self.management, 1500)):
+            run.ip(self.netns,
+                   f"link add {bridge} mtu {size} type bridge"
+                   " mcast_snooping 0",
+                   f"link set dev {bridge} addrgenmode none up")
+        run.ip(self.netns, f"addr add {MANAGEMENT % 254}/24 dev mg0")
+
+    def plug(self, port, netns, inner, bridge=bridge):
+        """Connects `inner` in `netns` to a bridge, as `port`."""
+        mtu = self.mtu if bridge == self.bridge else 1500
+        self.run.ip(self.netns,
+                    f"link add {port} mtu {mtu} type veth"
+                    f" peer name {inner} mtu {mtu} netns {netns}",
+                    f"link set dev {port} master {bridge} addrgenmode none up")
+        self.run.ip(netns, f"link set dev {inner} up")
+        no_offload(self.run, self.netns, port)
+        no_offload(self.run, netns, inner)
+
+    def capture(self, interface=bridge, direction=None):
+        return Capture(self.run, self.netns, interface, direction)
+
+    def relay(self, hv, seed=1):
+        """Puts a relay between a hypervisor and the bridge."""
+        outer, inner = f"r{hv.number}", f"s{hv.number}"
+        self.run.ip(self.netns,
+                    f"link set dev {hv.uplink} nomaster",
+                    f"link add {inner} mtu {self.mtu} type veth"
+                    f" peer name {outer} mtu {self.mtu}",
+                    f"link set dev {inner} addrgenmode none up",
+                    f"link set dev {outer} master {self.bridge}"
+                    " addrgenmode none up")
+        no_offload(self.run, self.netns, outer)
+        no_offload(self.run, self.netns, inner)
+        relay = Relay(self.netns, hv.uplink, inner, seed)
+        self.run.on_close(relay.stop)
+        return relay
+
+
+def no_offload(run, netns, interface):
+    """Open vSwitch reads the other end through AF_PACKET, which would see
+    checksums that are still to be made."""
+    run.cmd("ethtool", "-K", interface, "tx", "off", netns=netns)
+
+
+def packet_socket(netns, interface):
+    """A raw socket for whole frames."""
+    sock = socket_in(netns, socket.AF_PACKET, socket.SOCK_RAW, 0)
+    sock.bind((interface, ETH_P_ALL))
+    return sock
+
+
+@dataclasses.dataclass
+class Pings:
+    """What a ping told."""
+    sent: int
+    received: int
+    text: str
+
+    @property
+    def lost(self):
+        return self.sent - self.received
+
+    def replies(self):
+        """The times at which replies arrived."""
+        return [float(t) for t in
+                re.findall(r"^\[([\d.]+)\] \d+ bytes from", self.text, re.M)]
+
+
+class Host:
+    """A namespace that sends and receives: a VM or a stranger."""
+
+    def __init__(self, run, name, ip):
+        self.run = run
+        self.name = name
+        self.ip = ip
+        self.netns = run.add_netns(name)
+
+    def cmd(self, *argv, **kwargs):
+        return self.run.cmd(*argv, netns=self.netns, **kwargs)
+
+    def socket(self, *args):
+        return socket_in(self.netns, *args)
+
+    def packet_socket(self, interface):
+        return packet_socket(self.netns, interface)
+
+    def ping_start(self, dst, count, interval, wait=1):
+        return self.run.spawn("ping", "-n", "-D", "-c", count, "-i", interval,
+                              "-W", wait, dst, netns=self.netns)
+
+    def ping(self, dst, count=5, interval=0.05, wait=1):
+        return pings(self.ping_start(dst, count, interval, wait))
+
+    def reaches(self, dst, timeout=5.0):
+        """Waits until `dst` answers; returns the seconds that took."""
+        start = time.monotonic()
+        wait_until(lambda: self.ping(dst, 1, 1, wait=0.2).received,
+                   f"{self.name} reaches {dst}", timeout)
+        return time.monotonic() - start
+
+
+def pings(process, stop=False):
+    """Waits for a ping that was started, or stops it, and reads its
+    result."""
+    if stop:
+        process.popen.send_signal(signal.SIGINT)
+    process.popen.wait(60)
+    text = process.output()
+    match = re.search(r"(\d+) packets transmitted, (\d+) received", text)
+    if not match:
+        raise Failed(f"ping said: {text}")
+    return Pings(int(match[1]), int(match[2]), text)
+
+
+def tcp_transfer(src, dst, data, port=5001, timeout=10.0):
+    """Sends `data` from one host to another; returns what arrived."""
+    family = socket.AF_INET6 if ":" in dst.ip else socket.AF_INET
+    listener = dst.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.settimeout(timeout)
+    listener.bind((dst.ip, port))
+    listener.listen()
+    received = bytearray()
+
+    def receive():
+        try:
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(timeout)
+                while chunk := connection.recv(65536):
+                    received.extend(chunk)
+        except OSError:
+            pass                            # Too little arrived: that shows.
+
+    thread = threading.Thread(target=receive, daemon=True)
+    thread.start()
+    try:
+        with src.socket(family, socket.SOCK_STREAM) as sender:
+            sender.settimeout(timeout)
+            sender.connect((dst.ip, port))
+            sender.sendall(data)
+    except OSError:
+        pass
+    thread.join(timeout)
+    listener.close()
+    return bytes(received)
+
+
+class VM(Host):
+    """A virtual machine: a namespace behind a port of br-int."""
+
+    def __init__(self, hv, number, mtu=1400, iface_id=None):
+        super().__init__(hv.run, f"vm{number}", TENANT % number)
+        self.number = number
+        self.hv = hv
+        self.mac = TENANT_MAC % number
+        self.port = f"v-vm{number}"
+        run = hv.run
+        run.ip(hv.netns,
+               f"link add {self.port} type veth peer name e0"
+               f" netns {self.netns}",
+               f"link set dev {self.port} mtu {mtu} up")
+        run.ip(self.netns,
+               f"link set dev e0 address {self.mac} mtu {mtu} up",
+               f"addr add {self.ip}/24 dev e0")
+        no_offload(run, self.netns, "e0")
+        no_offload(run, hv.netns, self.port)
+        hv.vsctl("add-port", "br-int", self.port, *(
+            ("--", "set", "Interface", self.port,
+             f"external_ids:iface-id={iface_id}") if iface_id else ()))
+
+    def know(self, *others):
+        """Spares the search for the others' MAC addresses."""
+        self.run.ip(self.netns, *(
+            f"neigh replace {other.ip} lladdr {other.mac} dev e0 nud permanent"
+            for other in others))
+
+    def receiver(self, port=7777):
+        """A UDP socket that waits a little for a datagram."""
+        sock = self.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
+        sock.bind(("", port))
+        sock.settimeout(2.0)
+        return sock
+
+
+class Stranger(Host):
+    """A namespace on the underlay that is no hypervisor."""
+
+    def __init__(self, underlay, number):
+        super().__init__(underlay.run, f"stranger{number}",
+                         UNDERLAY4 % number)
+        self.ip6 = UNDERLAY6 % number
+        underlay.plug(f"p{number}", self.netns, "u")
+        self.run.ip(self.netns, f"addr add {self.ip}/24 dev u",
+                    f"addr add {self.ip6}/64 dev u nodad")
+
+
+class Hypervisor:
+    """A host that runs Open vSwitch."""
+
+    def __init__(self, tree, underlay, number, other_config=()):
+        self.tree = tree
+        self.run = underlay.run
+        self.number = number
+        self.name = f"hv{number}"
+        self.ip = UNDERLAY4 % number
+        self.ip6 = UNDERLAY6 % number
+        self.dir = self.run.folder(self.name)
+        self.netns = self.run.add_netns(self.name)
+        self.uplink = f"p{number}"
+        self.mtu = underlay.mtu
+        underlay.plug(self.uplink, self.netns, "u")
+        # The kernel, too, sees what arrives here; it must not answer for
+        # addresses of br-phys with the address of this device.
+        self.run.ip(self.netns, "link set dev u arp off")
+        underlay.plug(f"m{number}", self.netns, "mg", underlay.management)
+        self.run.ip(self.netns, f"addr add {MANAGEMENT % number}/24 dev mg")
+        self.env = {f"{p}_{d}DIR": str(self.dir) for p in ("OVS", "OVN")
+                    for d in ("RUN", "LOG", "DB", "SYSCONF")}
+        self._start_database(other_config)
+        self.vswitchd = None
+        self.start_vswitchd()
+        self.vsctl("add-br", "br-phys",
+                   "--", "set", "Bridge", "br-phys", "datapath_type=netdev",
+                   "--", "add-port", "br-phys", "u",
+                   "--", "add-br", "br-int",
+                   "--", "set", "Bridge", "br-int", "datapath_type=netdev")
+        self._addresses()
+
+    def _start_database(self, other_config):
+        schema = self.tree.ovs_src / "vswitchd/vswitch.ovsschema"
+        self.run.cmd(self.tree.program("ovsdb-tool"), "create",
+                     self.dir / "conf.db", schema)
+        self.ovsdb = self.run.spawn(
+            self.tree.program("ovsdb-server"), self.dir / "conf.db",
+            f"--remote=punix:{self.dir}/db.sock",
+            f"--pidfile={self.dir}/ovsdb-server.pid",
+            f"--log-file={self.dir}/ovsdb.log", "-vconsole:off",
+            netns=self.netns, env=self.env, folder=self.dir)
+        wait_until(lambda: serves(self.dir / "db.sock"),
+                   "ovsdb-server is up")
+        self.vsctl("--no-wait", "init", "--", "set", "Open_vSwitch", ".",
+                   f"external_ids:system-id={self.name}",
+                   f"external_ids:hostname={self.name}",
+                   *(f"other_config:{kv}" for kv in other_config))
+
+    def start_vswitchd(self):
+        """Starts the daemon, without waiting for it."""
+        self.vswitchd = self.run.spawn(
+            self.tree.program("ovs-vswitchd"), f"unix:{self.dir}/db.sock",
+            f"--pidfile={self.dir}/ovs-vswitchd.pid",
+            f"--log-file={self.dir}/vs.log", "-vconsole:off",
+            "--disable-system",
+            netns=self.netns, env=self.env, folder=self.dir)
+
+    def kill_vswitchd(self):
+        self.vswitchd.stop(signal.SIGKILL)
+
+    def restart_vswitchd(self):
+        """Starts a daemon that has ended, and makes sure that br-phys has
+        its addresses, as a host's network set-up would."""
+        self.start_vswitchd()
+        wait_until(self._serves, f"ovs-vswitchd of {self.name} serves")
+        self._addresses()
+
+    def _serves(self):
+        if not self.vswitchd.alive():
+            raise Failed(f"ovs-vswitchd of {self.name} ended:"
+                         f" {self.vswitchd.output()}")
+        control = self.dir / f"ovs-vswitchd.{self.vswitchd.pid}.ctl"
+        return control.exists() and "br-phys" in self.run.cmd(
+            "ip", "-n", self.netns, "-o", "link")
+
+    def _addresses(self):
+        self.run.ip(self.netns,
+                    f"addr replace {self.ip}/24 dev br-phys",
+                    f"addr replace {self.ip6}/64 dev br-phys nodad",
+                    "link set dev br-phys up")
+
+    def phys_mac(self):
+        """The address of br-phys."""
+        text = self.run.cmd("ip", "-n", self.netns, "-o", "link", "show",
+                            "dev", "br-phys")
+        return re.search(r"link/ether (\S+)", text)[1]
+
+    def uplink_socket(self):
+        """A raw socket that sends past Open vSwitch."""
+        return packet_socket(self.netns, "u")
+
+    # Commands.
+
+    def vsctl(self, *args, check=True):
+        return self.run.cmd(self.tree.program("ovs-vsctl"), "--timeout=15",
+                            f"--db=unix:{self.dir}/db.sock", *args,
+                            env=self.env, check=check).strip()
+
+    def ofctl(self, *args, check=True):
+        return self.run.cmd(self.tree.program("ovs-ofctl"), "--timeout=10",
+                            *args, env=self.env, check=check)
+
+    def appctl(self, *args, check=True):
+        return self.run.cmd(self.tree.program("ovs-appctl"), "--timeout=10",
+                            *args, env=self.env,
+                            check=check)
+
+    def coverage(self, counter):
+        """A coverage counter's total; 0 if it has never been hit."""
+        text = self.appctl("coverage/read-counter", counter, check=False)
+        return int(text.strip() or 0)
+
+    def expect(self, counter, total):
+        """Waits until a coverage counter has reached `total`: threads hand
+        in what they counted once a second."""
+        wait_until(lambda: self.coverage(counter) >= total,
+                   f"{counter} of {self.name} reaches {total}", 5)
+
+    def revalidate(self):
+        """Returns when the datapath does what the flow tables say: changed
+        flow tables reach the datapath's flow cache a moment later."""
+        self.appctl("revalidator/wait")
+
+    def log(self):
+        return (self.dir / "vs.log").read_text(errors="replace")
+
+    # Tunnels.
+
+    def add_tunnel(self, remote, name="gnv0", **options):
+        """A Geneve port of br-int."""
+        options = {"remote_ip": remote, "key": "7", **options}
+        self.vsctl("add-port", "br-int", name,
+                   "--", "set", "Interface", name, "type=geneve",
+                   *(f'options:{k}="{v}"' for k, v in options.items()))
+
+    # Encryption.
+
+    def add_profile(self, number=0, **columns):
+        """Creates a profile row, as an administrator would."""
+        self.vsctl("create", "VNetEnc_Profile", f"id={number}",
+                   *(f"{k}={_quote(v)}" for k, v in columns.items()))
+
+    def fingerprint(self, number=0):
+        """The fingerprint of this host's own certificate."""
+        def read():
+            value = self.vsctl("--if-exists", "get", "VNetEnc_Profile",
+                               str(number), "fingerprint", check=False)
+            return value.strip('"[] \n')
+        return wait_until(read, f"{self.name} has a fingerprint")
+
+    def add_peer(self, remote, fingerprints=(), **columns):
+        if isinstance(fingerprints, str):
+            fingerprints = (fingerprints,)
+        args = [f"remote_ip={_quote(remote)}"]
+        if fingerprints:
+            args.append("fingerprints=" + ",".join(map(_quote, fingerprints)))
+        args += [f"{k}={_quote(v)}" for k, v in columns.items()]
+        self.vsctl("create", "VNetEnc_Peer", *args)
+
+    def set_peer(self, remote, *settings):
+        self.vsctl("set", "VNetEnc_Peer", remote, *settings)
+
+    def peer(self, remote, column):
+        return self.vsctl("get", "VNetEnc_Peer", remote, column).strip('"')
+
+    def show(self):
+        return self.appctl("vnetenc/show")
+
+    def show_json(self):
+        return json.loads(self.appctl("--format", "json", "vnetenc/show"))
+
+    def keylog(self, on=True):
+        self.appctl("vnetenc/keylog", "on" if on else "off")
+
+    @property
+    def keylog_file(self):
+        return self.dir / "vnetenc-keylog.txt"
+
+
+def _quote(value):
+    """A value of a column as ovs-vsctl reads it."""
+    return str(value) if isinstance(value, int) else f'"{value}"'
+
+
+class Lab:
+    """Hypervisors that share an underlay, each with one VM; tunnels in
+    clear between them unless asked otherwise."""
+
+    def __init__(self, run, tree, n_hypervisors=2, mtu=1600, other_config=(),
+                 n_strangers=0):
+        self.run = run
+        self.tree = tree
+        self.underlay = Underlay(run, mtu)
+        self.hvs = [Hypervisor(tree, self.underlay, i + 1, other_config)
+                    for i in range(n_hypervisors)]
+        self.vms = [VM(hv, hv.number) for hv in self.hvs]
+        self.strangers = [Stranger(self.underlay, 101 + i)
+                          for i in range(n_strangers)]
+        for vm in self.vms:
+            vm.know(*(other for other in self.vms if other is not vm))
+
+    def connect(self, ipv6=False, **options):
+        """Full mesh of Geneve ports."""
+        for hv in self.hvs:
+            for other in self.hvs:
+                if other is not hv:
+                    hv.add_tunnel(other.ip6 if ipv6 else other.ip,
+                                  f"gnv{other.number}", **options)
+
+    def pin(self, ipv6=False):
+        """Every hypervisor learns the fingerprints of the others."""
+        for hv in self.hvs:
+            hv.add_profile()
+        self.exchange_pins(ipv6)
+
+    def exchange_pins(self, ipv6=False):
+        prints = {hv.number: hv.fingerprint() for hv in self.hvs}
+        for hv in self.hvs:
+            for other in self.hvs:
+                if other is not hv:
+                    hv.add_peer(other.ip6 if ipv6 else other.ip,
+                                prints[other.number])
+
+    def check_alive(self):
+        """No daemon has ended by itself."""
+        for hv in self.hvs:
+            if start_time(hv.vswitchd.pid) is None:
+                raise Failed(f"ovs-vswitchd of {hv.name} ended by itself")

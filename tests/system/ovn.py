@@ -1,0 +1,130 @@
+# Copyright (c) 2026 The vnetenc authors.
+# SPDX-License-Identifier: Apache-2.0
+"""An OVN deployment: a central whose southbound database is served over TLS
+with role-based access, and hypervisors registered with it."""
+
+from lab import MANAGEMENT, VM
+from runspace import serves, wait_until
+
+SB_PORT = 6642
+
+
+class Authority:
+    """The certificate authority of the databases' TLS.  It has nothing to
+    do with the tunnels."""
+
+    def __init__(self, run):
+        self.run = run
+        self.dir = run.folder("pki")
+        self.cert = self.dir / "ca.pem"
+        self._key = self.dir / "ca-key.pem"
+        run.cmd("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                "ec_paramgen_curve:P-256", "-nodes", "-days", 2, "-subj",
+                "/CN=control plane CA", "-keyout", self._key, "-out",
+                self.cert)
+
+    def issue(self, name):
+        """(key, certificate) for `name`; role-based access compares the CN
+        with the chassis' system-id."""
+        key, cert = self.dir / f"{name}-key.pem", self.dir / f"{name}.pem"
+        request = self.dir / f"{name}.csr"
+        self.run.cmd("openssl", "req", "-newkey", "ec", "-pkeyopt",
+                     "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                     f"/CN={name}", "-keyout", key, "-out", request)
+        self.run.cmd("openssl", "x509", "-req", "-in", request, "-CA",
+                     self.cert, "-CAkey", self._key, "-CAcreateserial",
+                     "-days", 2, "-out", cert)
+        return key, cert
+
+
+def tls_options(authority, name):
+    key, cert = authority.issue(name)
+    return [f"--private-key={key}", f"--certificate={cert}",
+            f"--ca-cert={authority.cert}"]
+
+
+class Central:
+    """NB and SB databases and ovn-northd."""
+
+    def __init__(self, underlay, tree):
+        self.run = run = underlay.run
+        self.tree = tree
+        self.netns = underlay.netns
+        self.dir = run.folder("central")
+        self.env = {f"{p}_{d}DIR": str(self.dir) for p in ("OVS", "OVN")
+                    for d in ("RUN", "LOG", "DB", "SYSCONF")}
+        self.authority = Authority(run)
+        self._start_database("nb", [])
+        self._start_database("sb", [
+            "--remote=db:OVN_Southbound,SB_Global,connections",
+            *tls_options(self.authority, "central")])
+        self.nbctl("init")
+        self.sbctl("init")
+        self.northd = run.spawn(
+            tree.program("ovn-northd"), f"--ovnnb-db=unix:{self.dir}/nb.sock",
+            f"--ovnsb-db=unix:{self.dir}/sb.sock",
+            f"--log-file={self.dir}/northd.log", "-vconsole:off",
+            netns=self.netns, env=self.env, folder=self.dir)
+        # Chassis are let in when the roles they are held to exist.
+        self.nbctl("--wait=sb", "sync")
+        self.sbctl("set-connection", "role=ovn-controller",
+                   f"pssl:{SB_PORT}:{MANAGEMENT % 254}")
+
+    def _start_database(self, name, options):
+        database = self.dir / f"{name}.db"
+        self.run.cmd(self.tree.program("ovsdb-tool"), "create", database,
+                     self.tree.ovn_src / f"ovn-{name}.ovsschema")
+        self.run.spawn(
+            self.tree.program("ovsdb-server"), database,
+            f"--remote=punix:{self.dir}/{name}.sock", *options,
+            f"--unixctl={self.dir}/{name}.ctl",
+            f"--log-file={self.dir}/{name}.log", "-vconsole:off",
+            name=f"ovsdb-{name}", netns=self.netns, env=self.env,
+            folder=self.dir)
+        wait_until(lambda: serves(self.dir / f"{name}.sock"),
+                   f"{name} database")
+
+    def nbctl(self, *args, check=True):
+        return self.run.cmd(self.tree.program("ovn-nbctl"), "--timeout=30",
+                            f"--db=unix:{self.dir}/nb.sock", *args,
+                            env=self.env, timeout=35, check=check).strip()
+
+    def sbctl(self, *args, check=True):
+        return self.run.cmd(self.tree.program("ovn-sbctl"), "--timeout=15",
+                            f"--db=unix:{self.dir}/sb.sock", *args,
+                            env=self.env, check=check).strip()
+
+    def sbctl_as(self, hv, *args):
+        """Speaks to SB as the chassis `hv`, over TLS."""
+        return self.run.cmd(
+            self.tree.program("ovn-sbctl"), "--timeout=5",
+            f"--db=ssl:{MANAGEMENT % 254}:{SB_PORT}", *hv.sb_tls, *args,
+            netns=self.netns, env=self.env).strip()
+
+    def sync(self):
+        """Returns when every chassis has done what NB says."""
+        self.nbctl("--wait=hv", "sync")
+
+    def register(self, hv):
+        """Makes `hv` a chassis: starts its ovn-controller."""
+        hv.sb_tls = tls_options(self.authority, hv.name)
+        hv.vsctl("set", "Open_vSwitch", ".", *(
+            f'external_ids:{k}="{v}"' for k, v in (
+                ("ovn-remote", f"ssl:{MANAGEMENT % 254}:{SB_PORT}"),
+                ("ovn-encap-type", "geneve"), ("ovn-encap-ip", hv.ip),
+                ("ovn-bridge-datapath-type", "netdev"))))
+        hv.controller = self.run.spawn(
+            self.tree.program("ovn-controller"), f"unix:{hv.dir}/db.sock",
+            f"--pidfile={hv.dir}/ovn-controller.pid",
+            f"--log-file={hv.dir}/oc.log", "-vconsole:off", *hv.sb_tls,
+            netns=hv.netns, env=hv.env, folder=hv.dir)
+
+    def add_switch(self, name="sw0"):
+        self.nbctl("ls-add", name)
+
+    def add_vm(self, hv, number, switch="sw0"):
+        """A VM on `hv`, on a port of the logical switch."""
+        vm = VM(hv, number, iface_id=f"vm{number}")
+        self.nbctl("lsp-add", switch, f"vm{number}", "--",
+                   "lsp-set-addresses", f"vm{number}", f"{vm.mac} {vm.ip}")
+        return vm

@@ -1,0 +1,149 @@
+# Copyright (c) 2026 The vnetenc authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A bad network between the hypervisors: the relay loses, reorders and
+duplicates what passes."""
+
+import socket
+import time
+
+import pytest
+
+import capture
+from claims import assert_sealed, assert_silent, is_handshake
+from lab import tcp_transfer
+from relay import Faults
+from runspace import wait_until
+
+MARKER = b"through thick and thin "
+
+
+@pytest.fixture(name="lab")
+def fixture_lab(make_lab):
+    lab = make_lab()
+    lab.pin()
+    lab.connect(encryption="require")
+    lab.pcap = lab.underlay.capture()
+    return lab
+
+
+def drain(receiver):
+    """The numbers that arrive until nothing does any more."""
+    got = []
+    receiver.settimeout(0.5)
+    try:
+        while True:
+            got.append(int(receiver.recv(100)))
+    except TimeoutError:
+        return got
+
+
+def faulty(lab, seed, **faults):
+    relay = lab.underlay.relay(lab.hvs[1], seed)
+    relay.out.faults = relay.back.faults = Faults(**faults)
+    return relay
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_handshake_over_loss(lab, seed):
+    """Every fourth packet is lost: sessions come up nevertheless."""
+    faulty(lab, seed, loss=0.25)
+    vm1, vm2 = lab.vms
+    vm1.reaches(vm2.ip, timeout=15)
+    assert_sealed(lab.pcap.stop(), lab)
+
+
+def test_each_flight_lost_once(lab):
+    """Each handshake datagram is lost when it is first seen."""
+    seen = set()
+
+    def first_time(frame):
+        if not is_handshake(frame):
+            return False
+        sender, sport, _, dport, payload = capture.udp(frame)
+        # A retransmission has a new record sequence number.
+        name = (sender, sport, dport, payload[:1], payload[13:14],
+                len(payload))
+        if name in seen:
+            return False
+        seen.add(name)
+        return True
+
+    faulty(lab, 1, drop=first_time)
+    vm1, vm2 = lab.vms
+    vm1.reaches(vm2.ip, timeout=15)
+    assert len(seen) >= 8
+    assert_sealed(lab.pcap.stop(), lab)
+
+
+def test_duplicates_are_dropped(lab):
+    """Every packet arrives twice: every datagram is delivered once."""
+    relay = faulty(lab, 1, duplicate=1.0)
+    vm1, vm2 = lab.vms
+    vm1.reaches(vm2.ip)
+    receiver = vm2.receiver()
+    sender = vm1.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    hv2 = lab.hvs[1]
+    before = hv2.coverage("vnetenc_rx_replay")
+    for i in range(100):
+        sender.sendto(b"%d" % i, (vm2.ip, 7777))
+        time.sleep(0.0005)
+    got = drain(receiver)
+    assert len(got) >= 95 and len(set(got)) == len(got)
+    hv2.expect("vnetenc_rx_replay", before + 95)
+    assert relay.back.counts.duplicated >= 95
+
+
+def test_reordering_is_harmless(lab):
+    """A third of the packets overtakes others: all are delivered."""
+    faulty(lab, 1, reorder=0.3)
+    vm1, vm2 = lab.vms
+    vm1.reaches(vm2.ip)
+    receiver = vm2.receiver()
+    sender = vm1.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    for i in range(500):
+        sender.sendto(b"%d" % i, (vm2.ip, 7777))
+        time.sleep(0.0005)
+    got = drain(receiver)
+    assert len(got) >= 475              # A busy machine loses some itself.
+    assert got != sorted(got) and len(set(got)) == len(got)
+    hv2 = lab.hvs[1]
+    time.sleep(1.2)
+    assert not hv2.coverage("vnetenc_rx_window")
+    assert not hv2.coverage("vnetenc_rx_replay")
+
+
+def test_transfer_over_everything(lab):
+    faulty(lab, 7, loss=0.02, duplicate=0.05, reorder=0.1)
+    vm1, vm2 = lab.vms
+    vm1.reaches(vm2.ip, timeout=15)
+    data = MARKER * 5000
+    assert tcp_transfer(vm1, vm2, data, timeout=20) == data
+    assert_sealed(lab.pcap.stop(), lab, MARKER)
+
+
+def test_blocked_handshake(lab):
+    """No handshake gets through: `require` sends nothing, and says so; the
+    block is lifted: traffic flows."""
+    relay = faulty(lab, 1, drop=is_handshake)
+    vm1, vm2 = lab.vms
+    assert vm1.ping(vm2.ip, 30, 0.1, wait=0.2).lost == 30
+    lab.hvs[0].expect("vnetenc_tx_no_session", 20)
+    assert_silent(lab.pcap.path, lab)
+    assert not capture.data_records(lab.pcap.path)
+    relay.out.faults = relay.back.faults = Faults()
+    vm1.reaches(vm2.ip, timeout=15)
+    assert_sealed(lab.pcap.stop(), lab)
+
+
+def test_underlay_goes_away(lab):
+    """The cable is cut for longer than every probe: afterwards traffic is
+    back, and nothing leaked."""
+    relay = faulty(lab, 1)
+    vm1, vm2 = lab.vms
+    vm1.reaches(vm2.ip)
+    relay.out.faults = relay.back.faults = Faults(drop=lambda frame: True)
+    assert vm1.ping(vm2.ip, 50, 0.1, wait=0.1).lost == 50
+    relay.out.faults = relay.back.faults = Faults()
+    wait_until(lambda: vm1.ping(vm2.ip, 1, 1, wait=0.2).received,
+               "traffic is back", 15)
+    assert_sealed(lab.pcap.stop(), lab)

@@ -1,0 +1,151 @@
+# Copyright (c) 2026 The vnetenc authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What the other tests stand on: the network in clear is seen in clear, and
+the relay does what it is told."""
+
+import pathlib
+import sys
+
+import capture
+import packets
+import runspace
+from claims import tshark
+from lab import tcp_transfer
+from relay import Direction, Faults
+from sslpeer import Client, Mint, Server
+from runspace import wait_until
+
+MARKER = b"what the capture must be able to see "
+
+
+def test_plaintext_is_seen(make_lab):
+    lab = make_lab()
+    lab.connect()
+    vm1, vm2 = lab.vms
+    pcap = lab.underlay.capture()
+    vm1.reaches(vm2.ip)
+    assert tcp_transfer(vm1, vm2, MARKER * 500) == MARKER * 500
+    path = pcap.stop()
+    plain = capture.plaintext_tunnel(path)
+    assert {(d.src, d.dst) for d in plain} == {
+        (lab.hvs[0].ip, lab.hvs[1].ip), (lab.hvs[1].ip, lab.hvs[0].ip)}
+    assert capture.count(path, MARKER) >= 450
+    assert capture.count(path, packets.mac(vm1.mac)) >= 20
+    assert not capture.data_records(path)
+
+
+def test_relay_loses_what_it_should(make_lab):
+    lab = make_lab()
+    lab.connect()
+    vm1, vm2 = lab.vms
+    vm1.reaches(vm2.ip)
+    relay = lab.underlay.relay(lab.hvs[1])
+    vm1.reaches(vm2.ip)
+    assert not vm1.ping(vm2.ip, 50, 0.01).lost
+    relay.out.faults = Faults(loss=0.3)
+    lost = vm1.ping(vm2.ip, 100, 0.01, wait=0.3).lost
+    assert 10 <= lost <= 60
+    assert relay.out.counts.lost >= lost
+    relay.out.faults = Faults(drop=lambda frame: True)
+    assert vm1.ping(vm2.ip, 3, 0.1, wait=0.3).lost == 3
+
+
+def test_relay_repeats_itself():
+    """The same seed gives every packet the same fate."""
+    def fates(seed):
+        way = Direction(None, None, seed)
+        way.faults = Faults(loss=0.2, duplicate=0.2, reorder=0.2)
+        return [way.fates(b"") for _ in range(200)]
+    assert fates("1 out") == fates("1 out") != fates("2 out")
+
+
+def test_nonce_check_sees_repetition(run):
+    """The judge of nonces finds a repeated one between stock peers when it
+    is shown a capture with one octet changed."""
+    path = run.dir / "made.pcap"
+
+    def made(*contents):
+        frames = [packets.udp_frame(
+            "02:00:00:00:00:01", "192.0.2.1", "02:00:00:00:00:02",
+            "192.0.2.2", content, port=6082) for content in contents]
+        path.write_bytes(
+            bytes.fromhex("d4c3b2a1020004000000000000000000ffff000001000000")
+            + b"".join(bytes(8) + len(f).to_bytes(4, "little") * 2 + f
+                       for f in frames))
+        return path
+
+    def record(seq, nonce, text):
+        fragment = nonce.to_bytes(8, "big") + text
+        return (b"\x17\xfe\xfd\0\1" + seq.to_bytes(6, "big")
+                + len(fragment).to_bytes(2, "big") + fragment)
+
+    one, other = record(1, 7, b"a" * 20), record(2, 8, b"b" * 20)
+    assert not capture.repeated_nonces(made(one, other, one))
+    assert capture.repeated_nonces(made(one, other, record(3, 7, b"c" * 20)))
+
+
+def test_stock_peers_speak(make_lab, run):
+    """The openssl tool as we use it: both roles, certificates, Geneve."""
+    lab = make_lab(n_hypervisors=0, n_strangers=2)
+    one, two = lab.strangers
+    mint = Mint(run)
+    ca = mint.make_ca()
+    middle = mint.make_ca(ca)
+    client = mint.make(middle, san=f"IP:{two.ip}")
+    server = Server(one, mint.make(key="rsa:2048"), options=[
+        "-CAfile", ca.cert, "-verify_return_error"])
+    peer = Client(two, one.ip, client)
+    peer.wait_established()
+    assert "Extended master secret: yes" in peer.text()
+    payload = packets.geneve(7, b"f" * 60)
+    peer.send(payload)
+    wait_until(lambda: payload in server.received(), "the payload arrives")
+    assert packets.parse_geneve(payload) == (7, b"f" * 60)
+    peer.stop()
+    server.stop()
+    Server(one, mint.make())
+    late = Client(two, one.ip, client,
+                  env=mint.without_master_secret_extension())
+    late.wait_established()
+    assert "Extended master secret: no" in late.text()
+
+
+def test_tshark_decodes_stock_peers(make_lab, run):
+    """The script for tshark does not depend on who wrote the records."""
+    lab = make_lab(n_hypervisors=0, n_strangers=2)
+    one, two = lab.strangers
+    mint = Mint(run)
+    pcap = lab.underlay.capture()
+    Server(one, mint.make())
+    keys = run.dir / "keys.txt"
+    peer = Client(two, one.ip, mint.make(), options=["-keylogfile", keys])
+    peer.wait_established()
+    peer.send(packets.geneve(7, packets.udp_frame(
+        "02:00:00:00:00:01", "10.9.0.1", "02:00:00:00:00:02", "10.9.0.2",
+        MARKER)))
+    path = pcap.stop()
+    assert tshark(run, path, keys, "udp.port == 7777") == [
+        "eth:ethertype:ip:udp:dtls:geneve:eth:ethertype:ip:udp:data"]
+    assert not tshark(run, path, "/dev/null", "udp.port == 7777")
+    assert not capture.count(path, MARKER)
+
+
+def test_leftovers_of_a_dead_run_are_removed(run):
+    """Of a run whose owner was killed, the folder and a process that got
+    away are removed by the next; of a living one, nothing."""
+    script = ("import os, subprocess, sys; sys.path.insert(0, sys.argv[1])\n"
+              "from runspace import Run, start_time\n"
+              "run = Run(); pid = subprocess.Popen(['sleep', '99'],"
+              " stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).pid\n"
+              "run._record(pid=(pid, start_time(pid)))\n"
+              "print(pid, run.dir, flush=True)\n"
+              "os.kill(os.getpid(), 9)\n")
+    here = pathlib.Path(__file__).resolve().parent
+    pid, folder = run.cmd(sys.executable, "-c", script, here,
+                          check=False).split()
+    assert runspace.start_time(int(pid)) is not None
+    mine = run.spawn("sleep", 100)
+    runspace.sweep()
+    wait_until(lambda: runspace.start_time(int(pid)) is None, "it is ended")
+    assert not pathlib.Path(folder).exists()
+    assert mine.alive() and run.dir.exists()

@@ -1,0 +1,248 @@
+# Copyright (c) 2026 The vnetenc authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What an operator sees and changes while traffic flows."""
+
+import os
+import stat
+import time
+
+import pytest
+
+import capture
+import packets
+from claims import assert_sealed, sessions_on_wire, tshark
+from lab import pings
+from runspace import wait_until
+from sslpeer import Mint
+
+
+@pytest.fixture(name="lab")
+def fixture_lab(make_lab):
+    lab = make_lab()
+    lab.pin()
+    lab.connect(encryption="require")
+    lab.pcap = lab.underlay.capture()
+    lab.vms[0].reaches(lab.vms[1].ip)
+    return lab
+
+
+def server_names(lab, path):
+    """The server names of the ClientHellos in a capture, as tshark reads
+    them."""
+    return set(tshark(lab.run, path, "/dev/null",
+                      "dtls.handshake.type == 1",
+                      "dtls.handshake.extensions_server_name")) - {""}
+
+
+def test_show(lab):
+    hv1, hv2 = lab.hvs
+    text = hv1.show()
+    for wanted in (hv2.ip, hv1.fingerprint(), hv2.fingerprint(),
+                   "ECDHE-ECDSA-AES256-GCM-SHA384", "openssl"):
+        assert wanted in text, wanted
+    flat = str(hv1.show_json())
+    for wanted in (hv2.ip, hv1.fingerprint(), hv2.fingerprint()):
+        assert wanted in flat, wanted
+
+
+def test_status_columns(lab):
+    hv1, hv2 = lab.hvs
+    wait_until(lambda: hv1.peer(hv2.ip, "peer_fingerprint")
+               == hv2.fingerprint(), "the peer's fingerprint is shown")
+    wait_until(lambda: "GCM" in hv1.peer(hv2.ip, "cipher"),
+               "the cipher is shown")
+    assert hv1.peer(hv2.ip, "last_error") in ("", "[]")
+    assert hv1.vsctl("get", "VNetEnc_Profile", "0", "not_after").strip(
+        '"').startswith("9999-12-31")
+
+
+def test_key_log(lab):
+    """Off until asked for; a file of its owner alone, never another's."""
+    hv1, hv2 = lab.hvs
+    log = hv1.keylog_file
+    assert not log.exists()
+    hv1.keylog()
+    hv1.appctl("vnetenc/rekey", hv2.ip)
+    wait_until(lambda: log.exists() and "CLIENT_RANDOM" in log.read_text(),
+               "the key log is written")
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+    assert "key log" in hv1.show().lower() or "keylog" in hv1.show().lower()
+    hv1.keylog(on=False)
+    size = log.stat().st_size
+    hv1.appctl("vnetenc/rekey", hv2.ip)
+    time.sleep(0.5)
+    assert not log.exists() or log.stat().st_size == size
+
+
+def test_key_log_refuses_a_trap(lab):
+    """Somebody put a file, or a link, where the key log would be."""
+    hv1, hv2 = lab.hvs
+    victim = lab.run.dir / "victim"
+    victim.write_text("precious\n")
+    os.symlink(victim, hv1.keylog_file)
+    answer = hv1.appctl("vnetenc/keylog", "on", check=False)
+    hv1.appctl("vnetenc/rekey", hv2.ip)
+    time.sleep(0.5)
+    assert victim.read_text() == "precious\n", answer
+
+
+def test_key_log_is_off_after_restart(lab):
+    hv1, hv2 = lab.hvs
+    hv1.keylog()
+    hv1.kill_vswitchd()
+    hv1.restart_vswitchd()
+    log = hv1.keylog_file
+    size = log.stat().st_size if log.exists() else 0
+    lab.vms[0].reaches(lab.vms[1].ip)
+    assert (log.stat().st_size if log.exists() else 0) == size
+
+
+def test_profile_of_a_port(lab):
+    """Another profile: other sessions, made at once, nothing in clear."""
+    vm1, vm2 = lab.vms
+    for hv in lab.hvs:
+        hv.add_profile(3, ciphers="CHACHA20-POLY1305")
+        hv.fingerprint(3)
+    running = vm1.ping_start(vm2.ip, 400, 0.01)
+    for hv, tunnel in zip(lab.hvs, ("gnv2", "gnv1")):
+        hv.vsctl("set", "Interface", tunnel, "options:encryption_profile=3")
+    vm1.reaches(vm2.ip)
+    since = time.time()
+    assert not vm1.ping(vm2.ip, 20, 0.01).lost
+    pings(running)
+    path = lab.pcap.stop()
+    # ChaCha20 has no explicit nonce, so no counter is readable.
+    assert not capture.plaintext_tunnel(path)
+    assert capture.data_records(path, since)
+    assert server_names(lab, path) == {"p0.vnetenc.invalid",
+                                       "p3.vnetenc.invalid"}
+
+
+def test_ciphers_changed(lab):
+    """The order of a profile's ciphers is taken up without a restart."""
+    hv1, hv2 = lab.hvs
+    wait_until(lambda: "AES256" in hv1.peer(hv2.ip, "cipher"),
+               "the cipher is shown")
+    for hv in lab.hvs:
+        hv.vsctl("set", "VNetEnc_Profile", "0",
+                 'ciphers="AES128-GCM"')
+    hv1.appctl("vnetenc/rekey", hv2.ip)
+    vm1, vm2 = lab.vms
+    vm1.reaches(vm2.ip)
+    wait_until(lambda: "AES128" in hv1.peer(hv2.ip, "cipher"),
+               "the new cipher is in use")
+    assert_sealed(lab.pcap.stop(), lab)
+
+
+def test_bad_ciphers_are_refused(lab):
+    """A bad value is named, and the good one stays in force."""
+    hv1, hv2 = lab.hvs
+    hv1.vsctl("set", "VNetEnc_Profile", "0", 'ciphers="AES256-SHA"')
+    wait_until(lambda: "AES256-SHA" in hv1.vsctl(
+        "get", "VNetEnc_Profile", "0", "error"), "the error is shown")
+    hv1.appctl("vnetenc/rekey", hv2.ip)
+    vm1, vm2 = lab.vms
+    assert not vm1.ping(vm2.ip, 20, 0.02).lost
+    assert_sealed(lab.pcap.stop(), lab)
+
+
+@pytest.mark.parametrize("value", ["always", "REQUIRE", ""])
+def test_bad_port_option_is_refused(lab, value):
+    """A port whose option becomes nonsense goes on as before, sealed."""
+    hv1 = lab.hvs[0]
+    hv1.vsctl("set", "Interface", "gnv2", f'options:encryption="{value}"')
+    vm1, vm2 = lab.vms
+    vm1.ping(vm2.ip, 20, 0.02)
+    assert_sealed(lab.pcap.stop(), lab)
+    assert "encryption" in hv1.log()
+
+
+def test_certificate_replaced(make_lab):
+    """With a CA, a host gets a new certificate while traffic flows: peers
+    need not be told."""
+    lab = make_lab()
+    mint = Mint(lab.run)
+    ca = mint.make_ca()
+    for hv in lab.hvs:
+        own = mint.make(ca, san=f"IP:{hv.ip}")
+        hv.add_profile(certificate=own.cert, private_key=own.key,
+                       ca_cert=ca.cert)
+    for hv, other in zip(lab.hvs, lab.hvs[::-1]):
+        assert hv.fingerprint()
+        hv.add_peer(other.ip)
+    lab.connect(encryption="require")
+    vm1, vm2 = lab.vms
+    hv1, hv2 = lab.hvs
+    pcap = lab.underlay.capture()
+    vm1.reaches(vm2.ip)
+    before = hv2.fingerprint()
+    running = vm1.ping_start(vm2.ip, 1000, 0.01)
+    new = mint.make(ca, san=f"IP:{hv2.ip}", key="ec:P-384")
+    hv2.vsctl("set", "VNetEnc_Profile", "0", f'certificate="{new.cert}"',
+              f'private_key="{new.key}"')
+    wait_until(lambda: hv2.fingerprint() == new.fingerprint != before,
+               "the new certificate is in use")
+    for hv, other in zip(lab.hvs, lab.hvs[::-1]):
+        hv.appctl("vnetenc/rekey", other.ip)
+    wait_until(lambda: hv1.peer(hv2.ip, "peer_fingerprint")
+               == new.fingerprint, "the peer has seen it")
+    time.sleep(0.5)
+    ping = pings(running, stop=True)
+    assert ping.lost <= 1
+    assert_sealed(pcap.stop(), lab)
+
+
+def test_option_taken_away_and_set_again(lab):
+    """Encryption follows the option: off, the same traffic is clear; on, it
+    is sealed, with no plaintext from then on."""
+    vm1, vm2 = lab.vms
+    for hv, tunnel in zip(lab.hvs, ("gnv2", "gnv1")):
+        hv.vsctl("remove", "Interface", tunnel, "options", "encryption")
+    vm1.reaches(vm2.ip)
+    assert capture.plaintext_tunnel(lab.pcap.path)
+    for hv, tunnel in zip(lab.hvs, ("gnv2", "gnv1")):
+        hv.vsctl("set", "Interface", tunnel, "options:encryption=require")
+        hv.revalidate()
+    since = time.time()
+    assert not vm1.ping(vm2.ip, 20, 0.02).lost
+    assert_sealed(lab.pcap.stop(), lab, since=since)
+
+
+def test_lanes(make_lab):
+    """A profile with four lanes: flows are spread over several sessions."""
+    lab = make_lab()
+    for hv in lab.hvs:
+        hv.add_profile(lanes=4)
+    lab.exchange_pins()
+    lab.connect(encryption="require")
+    vm1, vm2 = lab.vms
+    pcap = lab.underlay.capture()
+    vm1.reaches(vm2.ip)
+    sock = vm1.packet_socket("e0")
+    for port in range(5000, 5064):
+        sock.send(packets.udp_frame(vm1.mac, vm1.ip, vm2.mac, vm2.ip,
+                                    b"x", port))
+    time.sleep(1)
+    for port in range(5000, 5064):
+        sock.send(packets.udp_frame(vm1.mac, vm1.ip, vm2.mac, vm2.ip,
+                                    b"x", port))
+    path = pcap.stop()
+    mine = {s for s in sessions_on_wire(path) if s[0] == lab.hvs[0].ip}
+    assert 2 <= len(mine) <= 4
+    assert_sealed(path, lab)
+
+
+def test_vni_of_another_profile(lab):
+    """A profile lists the VNI: from then on it is not accepted under any
+    other profile."""
+    vm1, vm2 = lab.vms
+    hv1, hv2 = lab.hvs
+    assert not vm1.ping(vm2.ip, 5, 0.02).lost
+    hv2.add_profile(9, tunnel_keys=7)
+    time.sleep(0.3)
+    assert vm1.ping(vm2.ip, 5, 0.05, wait=0.3).lost == 5
+    hv2.expect("vnetenc_rx_vni", 5)
+    hv1.add_profile(9)
+    hv1.vsctl("set", "Interface", "gnv2", "options:encryption_profile=9")
+    vm1.reaches(vm2.ip)
+    assert_sealed(lab.pcap.stop(), lab)

@@ -1,0 +1,98 @@
+# Copyright (c) 2026 The vnetenc authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Mode `prefer`: clear where the peer cannot, sealed where it can, and a
+pause between, each counted."""
+
+import time
+
+import capture
+from claims import assert_sealed, is_handshake
+from lab import pings
+from relay import Faults
+
+
+def test_peer_without_row(make_lab):
+    """Clear at once, and counted."""
+    lab = make_lab()
+    lab.connect(encryption="prefer")
+    vm1, vm2 = lab.vms
+    pcap = lab.underlay.capture()
+    vm1.reaches(vm2.ip)
+    assert not vm1.ping(vm2.ip, 10, 0.02).lost
+    for hv in lab.hvs:
+        hv.expect("vnetenc_clear_no_peer", 10)
+    assert len(capture.plaintext_tunnel(pcap.stop())) >= 20
+
+
+def test_capable_peer(make_lab):
+    """Sealed from the first packet on: none leaves in clear while the
+    handshake is young."""
+    lab = make_lab()
+    lab.pin()
+    lab.connect(encryption="prefer")
+    vm1, vm2 = lab.vms
+    pcap = lab.underlay.capture()
+    vm1.reaches(vm2.ip)
+    assert not vm1.ping(vm2.ip, 10, 0.02).lost
+    assert_sealed(pcap.stop(), lab)
+
+
+def test_blocked_handshake(make_lab):
+    """Dropped for the first second, then clear, and counted."""
+    lab = make_lab()
+    lab.pin()
+    lab.connect(encryption="prefer")
+    vm1, vm2 = lab.vms
+    hv1 = lab.hvs[0]
+    relay = lab.underlay.relay(lab.hvs[1])
+    relay.out.faults = relay.back.faults = Faults(drop=is_handshake)
+    pcap = lab.underlay.capture(hv1.uplink, "in")
+    started = time.time()
+    ping = vm1.ping(vm2.ip, 60, 0.05, wait=0.2)
+    clear = capture.plaintext_tunnel(pcap.stop())
+    assert ping.received >= 10
+    assert 0.9 <= clear[0].time - started <= 1.6
+    hv1.expect("vnetenc_tx_prefer_wait", 10)
+    hv1.expect("vnetenc_clear_no_session", 10)
+
+
+def test_lost_session(make_lab):
+    """A session was up and its successor does not come: dropped for 3 s,
+    then clear and counted; sealed again as soon as possible."""
+    lab = make_lab()
+    lab.pin()
+    lab.connect(encryption="prefer")
+    vm1, vm2 = lab.vms
+    hv1, hv2 = lab.hvs
+    relay = lab.underlay.relay(hv2)
+    vm1.reaches(vm2.ip)
+    relay.out.faults = relay.back.faults = Faults(drop=is_handshake)
+    pcap = lab.underlay.capture(hv1.uplink, "in")
+    hv2.kill_vswitchd()
+    hv2.restart_vswitchd()
+    running = vm1.ping_start(vm2.ip, 1000, 0.05)
+    time.sleep(7)
+    pings(running, stop=True)
+    hv1.expect("vnetenc_clear_lost", 10)
+    clear = capture.plaintext_tunnel(pcap.stop())
+    assert clear
+    relay.out.faults = relay.back.faults = Faults()
+    time.sleep(3)
+    pcap = lab.underlay.capture()
+    vm1.reaches(vm2.ip)
+    assert not vm1.ping(vm2.ip, 10, 0.02).lost
+    assert_sealed(pcap.stop(), lab)
+
+
+def test_prefer_does_not_weaken_require(make_lab):
+    """One side prefers, the other requires: no plaintext is accepted by
+    the one that requires."""
+    lab = make_lab()
+    hv1, hv2 = lab.hvs
+    hv1.add_tunnel(hv2.ip, encryption="prefer")
+    hv2.add_tunnel(hv1.ip, encryption="require")
+    vm1, vm2 = lab.vms
+    assert vm1.ping(vm2.ip, 10, 0.05, wait=0.2).lost == 10
+    hv1.expect("vnetenc_clear_no_peer", 10)
+    lab.pin()
+    vm1.reaches(vm2.ip)

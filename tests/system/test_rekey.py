@@ -1,0 +1,134 @@
+# Copyright (c) 2026 The vnetenc authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Keys change under traffic: nothing is lost, no nonce is used twice."""
+
+import time
+
+import pytest
+
+import capture
+from claims import assert_sealed, sessions_on_wire
+from lab import pings
+from relay import Faults
+from runspace import wait_until
+
+
+@pytest.fixture(name="lab")
+def fixture_lab(make_lab):
+    lab = make_lab()
+    lab.pin()
+    lab.connect(encryption="require")
+    lab.pcap = lab.underlay.capture()
+    lab.vms[0].reaches(lab.vms[1].ip)
+    return lab
+
+
+def rekey(lab):
+    for hv in lab.hvs:
+        for other in lab.hvs:
+            if other is not hv:
+                hv.appctl("vnetenc/rekey", other.ip)
+
+
+def test_no_loss(lab):
+    vm1, vm2 = lab.vms
+    running = vm1.ping_start(vm2.ip, 2000, 0.002)
+    for _ in range(5):
+        time.sleep(0.5)
+        rekey(lab)
+    time.sleep(1.5)
+    ping = pings(running, stop=True)
+    assert ping.sent > 200
+    assert ping.lost <= 1               # The one that was on its way at the
+    path = lab.pcap.stop()              # end.
+    sealed = assert_sealed(path, lab)
+    sessions = sessions_on_wire(path)
+    for hv in lab.hvs:
+        assert len([s for s in sessions if s[0] == hv.ip]) >= 6
+    assert len(sealed) > 400
+
+
+def test_old_session_is_closed(lab):
+    """After a rekey the initiator says goodbye on the old session, sealed,
+    and speaks on the new one only."""
+    vm1, vm2 = lab.vms
+    hv1, hv2 = lab.hvs
+    before = {s for s in sessions_on_wire(lab.pcap.path) if s[0] == hv1.ip}
+    assert len(before) == 1
+    running = vm1.ping_start(vm2.ip, 300, 0.01)
+    hv1.appctl("vnetenc/rekey", hv2.ip)
+    pings(running)
+    path = lab.pcap.stop()
+    old = before.pop()
+    mine = [r for r in capture.records(path)
+            if (r.src, r.sport) == (hv1.ip, old[1])]
+    goodbyes = [r for r in mine if r.type == capture.ALERT and r.epoch == 1]
+    assert len(goodbyes) == 1
+    last_data = max(r.time for r in mine
+                    if r.type == capture.APPLICATION_DATA)
+    assert last_data <= goodbyes[0].time
+    new = {s for s in sessions_on_wire(path) if s[0] == hv1.ip} - {old}
+    assert len(new) == 1
+
+
+def test_after_records(make_lab):
+    """rekey_records of the profile, far below its default."""
+    lab = make_lab()
+    for hv in lab.hvs:
+        hv.add_profile(rekey_records=200)
+    lab.exchange_pins()
+    lab.connect(encryption="require")
+    pcap = lab.underlay.capture()
+    vm1, vm2 = lab.vms
+    vm1.reaches(vm2.ip)
+    ping = vm1.ping(vm2.ip, 1000, 0.002)
+    assert ping.lost <= 1
+    path = pcap.stop()
+    assert_sealed(path, lab)
+    per_session = {}
+    for r in capture.data_records(path):
+        key = (r.src, r.sport, r.dst)
+        per_session[key] = per_session.get(key, 0) + 1
+    assert len(per_session) >= 6
+    assert max(per_session.values()) <= 400
+
+
+def test_nonces_over_rekeys_and_restart(lab):
+    vm1, vm2 = lab.vms
+    for _ in range(3):
+        rekey(lab)
+        vm1.ping(vm2.ip, 50, 0.005)
+    lab.hvs[1].kill_vswitchd()
+    time.sleep(0.2)
+    lab.hvs[1].restart_vswitchd()
+    vm1.reaches(vm2.ip)
+    for _ in range(3):
+        rekey(lab)
+        vm1.ping(vm2.ip, 50, 0.005)
+    path = lab.pcap.stop()
+    assert_sealed(path, lab)
+    firsts = {}
+    for r in capture.data_records(path):
+        assert r.epoch == 1
+        # The nonce of AES-GCM is the epoch and the sequence number.
+        assert r.fragment[:8] == (r.epoch.to_bytes(2, "big")
+                                  + r.seq.to_bytes(6, "big"))
+        key = (r.src, r.sport, r.dst)
+        firsts[key] = min(firsts.get(key, r.seq), r.seq)
+    assert set(firsts.values()) == {1 << 16}
+
+
+def test_while_the_network_is_bad(lab):
+    """Rekeys succeed, and traffic goes on, over a lossy cable."""
+    vm1, vm2 = lab.vms
+    relay = lab.underlay.relay(lab.hvs[1], seed=4)
+    relay.out.faults = relay.back.faults = Faults(
+        loss=0.1, duplicate=0.1, reorder=0.2)
+    before = sessions_on_wire(lab.pcap.path)
+    running = vm1.ping_start(vm2.ip, 2000, 0.01)
+    rekey(lab)
+    wait_until(lambda: {s[0] for s in sessions_on_wire(lab.pcap.path) - before}
+               == {hv.ip for hv in lab.hvs}, "new sessions in both directions")
+    ping = pings(running, stop=True)
+    assert ping.received
+    assert_sealed(lab.pcap.stop(), lab)

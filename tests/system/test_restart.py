@@ -1,0 +1,95 @@
+# Copyright (c) 2026 The vnetenc authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Daemons end and come back; encrypted traffic comes back by itself, and
+plaintext never appears."""
+
+import signal
+import time
+
+import pytest
+
+from claims import assert_sealed
+from lab import pings, tcp_transfer
+
+MARKER = b"what was said before and after the fall "
+BACK_WITHIN_S = 5.0
+
+
+@pytest.fixture(name="lab")
+def fixture_lab(make_lab):
+    lab = make_lab()
+    lab.pin()
+    lab.connect(encryption="require")
+    lab.pcap = lab.underlay.capture()
+    lab.vms[0].reaches(lab.vms[1].ip)
+    return lab
+
+
+def restart(lab, hypervisors, end):
+    """Ends daemons while vm1 pings vm2 and starts them again; returns the
+    seconds from the start until a ping is answered."""
+    vm1, vm2 = lab.vms
+    running = vm1.ping_start(vm2.ip, 1000, 0.02)
+    time.sleep(0.2)
+    for hv in hypervisors:
+        end(hv)
+    time.sleep(0.3)
+    started = time.time()
+    for hv in hypervisors:
+        hv.restart_vswitchd()
+    vm1.reaches(vm2.ip, timeout=15)
+    time.sleep(0.1)
+    ping = pings(running, stop=True)
+    return min(t for t in ping.replies() if t > started) - started
+
+
+def kill(hv):
+    hv.kill_vswitchd()
+
+
+def end_gracefully(hv):
+    hv.appctl("exit")
+    hv.vswitchd.stop(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("end", [kill, end_gracefully],
+                         ids=lambda f: f.__name__)
+@pytest.mark.parametrize("which", [(0,), (1,), (0, 1)],
+                         ids=["sender", "receiver", "both"])
+def test_back_by_itself(lab, end, which):
+    seconds = restart(lab, [lab.hvs[i] for i in which], end)
+    assert seconds <= BACK_WITHIN_S
+    vm1, vm2 = lab.vms
+    assert tcp_transfer(vm1, vm2, MARKER * 1000) == MARKER * 1000
+    assert_sealed(lab.pcap.stop(), lab, MARKER)
+
+
+def test_again_and_again(lab):
+    """The own certificate is kept, so that pins go on matching."""
+    before = lab.hvs[1].fingerprint()
+    for _ in range(3):
+        assert restart(lab, [lab.hvs[1]], kill) <= BACK_WITHIN_S
+    assert lab.hvs[1].fingerprint() == before
+    assert_sealed(lab.pcap.stop(), lab)
+
+
+def test_traffic_in_one_direction_only(lab):
+    """The receiver falls while only one side speaks: the speaker learns of
+    it without help from the other's traffic."""
+    vm1, vm2 = lab.vms
+    hv2 = lab.hvs[1]
+    receiver = vm2.receiver()
+    sender = vm1.socket(2, 2)           # AF_INET, SOCK_DGRAM.
+    hv2.kill_vswitchd()
+    time.sleep(0.3)
+    hv2.restart_vswitchd()
+    started = time.monotonic()
+    receiver.settimeout(0.05)
+    while True:
+        sender.sendto(MARKER, (vm2.ip, 7777))
+        try:
+            assert receiver.recv(100) == MARKER
+            break
+        except TimeoutError:
+            assert time.monotonic() - started < BACK_WITHIN_S
+    assert_sealed(lab.pcap.stop(), lab, MARKER)

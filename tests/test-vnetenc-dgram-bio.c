@@ -1,0 +1,154 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* The BIO: datagrams stay datagrams, and no nonce is overlooked. */
+
+#include <config.h>
+#undef NDEBUG
+#include "vnetenc-dgram-bio.h"
+
+#include "openvswitch/ofpbuf.h"
+#include "util.h"
+#include "vnetenc-unit.h"
+
+static void
+test_datagrams(void)
+{
+    static const uint8_t two[2 * 13] = {
+        [0] = 22, 0xfe, 0xfd, [13] = 22, 0xfe, 0xfd,
+    };
+    struct vnetenc_dgram dgram;
+    struct ofpbuf *b;
+    char buf[8];
+    BIO *bio;
+
+    vnetenc_dgram_init(&dgram);
+    bio = vnetenc_dgram_bio_new(&dgram);
+
+    /* In: one datagram, once. */
+    CHECK(BIO_read(bio, buf, sizeof buf) == -1 && BIO_should_retry(bio));
+    vnetenc_dgram_lend(&dgram, "abc", 3);
+    CHECK(BIO_pending(bio) == 3);
+    CHECK(BIO_read(bio, buf, sizeof buf) == 3 && !memcmp(buf, "abc", 3));
+    CHECK(BIO_read(bio, buf, sizeof buf) == -1 && BIO_should_retry(bio));
+    CHECK(BIO_pending(bio) == 0);
+
+    /* What does not fit is lost. */
+    vnetenc_dgram_lend(&dgram, "abcdefghij", 10);
+    CHECK(BIO_read(bio, buf, sizeof buf) == 8);
+    CHECK(BIO_read(bio, buf, sizeof buf) == -1);
+
+    vnetenc_dgram_lend(&dgram, "abc", 3);
+    vnetenc_dgram_take_back(&dgram);
+    CHECK(BIO_read(bio, buf, sizeof buf) == -1);
+
+    /* Out: each write is a datagram. */
+    CHECK(!vnetenc_dgram_pop(&dgram));
+    CHECK(BIO_write(bio, two, 13) == 13);
+    CHECK(BIO_write(bio, two, 26) == 26);
+    CHECK(BIO_flush(bio) == 1);
+    b = vnetenc_dgram_pop(&dgram);
+    CHECK(b && b->size == 13);
+    ofpbuf_delete(b);
+    b = vnetenc_dgram_pop(&dgram);
+    CHECK(b && b->size == 26);
+    ofpbuf_delete(b);
+    CHECK(!vnetenc_dgram_pop(&dgram));
+
+    /* The owner outlives the BIO. */
+    CHECK(BIO_write(bio, two, 13) == 13);
+    BIO_free(bio);
+    CHECK(vnetenc_dgram_nonces_ok(&dgram, true));
+    vnetenc_dgram_purge(&dgram);
+    CHECK(!vnetenc_dgram_pop(&dgram));
+    vnetenc_dgram_uninit(&dgram);
+}
+
+static void
+put_record(struct vnetenc_dgram *dgram, int epoch, uint64_t sequence,
+           uint16_t nonce)
+{
+    uint8_t record[13 + 24] = { 22, 0xfe, 0xfd, epoch >> 8, epoch };
+    BIO *bio = vnetenc_dgram_bio_new(dgram);
+
+    for (int i = 0; i < 6; i++) {
+        record[5 + i] = sequence >> (40 - 8 * i);
+    }
+    record[12] = 24;
+    record[13] = nonce >> 8;
+    record[14] = nonce;
+    CHECK(BIO_write(bio, record, sizeof record) == sizeof record);
+    BIO_free(bio);
+}
+
+static bool
+nonces_ok(int epoch, uint64_t sequence, uint16_t nonce, bool explicit_nonce)
+{
+    struct vnetenc_dgram dgram;
+    bool ok;
+
+    vnetenc_dgram_init(&dgram);
+    put_record(&dgram, 1, 0, 2);
+    put_record(&dgram, epoch, sequence, nonce);
+    put_record(&dgram, 1, 1, 2);
+    ok = vnetenc_dgram_nonces_ok(&dgram, explicit_nonce);
+    vnetenc_dgram_uninit(&dgram);
+    return ok;
+}
+
+static void
+test_nonce_watch(void)
+{
+    for (int gcm = 0; gcm <= 1; gcm++) {
+        CHECK(nonces_ok(1, 0, 0, gcm));
+        CHECK(nonces_ok(1, 65535, 0xffff, gcm));
+        CHECK(nonces_ok(1, 5, 2, gcm));
+        CHECK(nonces_ok(1, 5, 0x0100, gcm));
+        CHECK(nonces_ok(1, 5, 1, gcm) == !gcm);
+        CHECK(nonces_ok(0, 5, 1, gcm));         /* Clear: no nonce. */
+        CHECK(nonces_ok(0, 65536, 1, gcm));
+        CHECK(!nonces_ok(1, 65536, 2, gcm));
+        CHECK(!nonces_ok(1, UINT64_C(0xffffffffffff), 2, gcm));
+        CHECK(!nonces_ok(2, 0, 2, gcm));
+    }
+}
+
+/* What can't be read can't be vouched for. */
+static void
+test_nonce_watch_unreadable(void)
+{
+    uint8_t record[13 + 8] = { 22, 0xfe, 0xfd, 0, 1 };
+    struct vnetenc_dgram dgram;
+    BIO *bio;
+
+    record[12] = 9;             /* One more than there is. */
+    vnetenc_dgram_init(&dgram);
+    bio = vnetenc_dgram_bio_new(&dgram);
+    CHECK(BIO_write(bio, record, sizeof record) == sizeof record);
+    CHECK(!vnetenc_dgram_nonces_ok(&dgram, false));
+    BIO_free(bio);
+    vnetenc_dgram_uninit(&dgram);
+}
+
+int
+main(int argc OVS_UNUSED, char *argv[])
+{
+    set_program_name(argv[0]);
+    test_datagrams();
+    test_nonce_watch();
+    test_nonce_watch_unreadable();
+    return unit_end();
+}

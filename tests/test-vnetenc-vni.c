@@ -1,0 +1,93 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* VNIs: against a loop over the same rows. */
+
+#include <config.h>
+#undef NDEBUG
+#include "vnetenc-vni.h"
+
+#include "ovs-rcu.h"
+#include "random.h"
+#include "util.h"
+#include "vnetenc-unit.h"
+
+static bool
+expected(const struct vnetenc_vni *rows, size_t n, uint32_t vni,
+         uint8_t profile)
+{
+    bool listed = false;
+
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].vni == vni) {
+            if (rows[i].profile == profile) {
+                return true;
+            }
+            listed = true;
+        }
+    }
+    return !listed;
+}
+
+static void
+test_random(size_t n)
+{
+    struct vnetenc_vni rows[200];
+    unsigned int n_wrong = 0, n_no = 0;
+
+    ovs_assert(n <= ARRAY_SIZE(rows));
+    for (size_t i = 0; i < n; i++) {
+        rows[i].vni = random_range(100);
+        rows[i].profile = random_range(5);
+    }
+    vnetenc_vni_set(rows, n);
+    for (uint32_t vni = 0; vni < 110; vni++) {
+        for (unsigned int profile = 0; profile < 6; profile++) {
+            bool actual = vnetenc_vni_allowed(vni, profile);
+
+            n_wrong += actual != expected(rows, n, vni, profile);
+            n_no += !actual;
+        }
+    }
+    CHECK(n_wrong == 0);
+    CHECK(n_no > 0 || !n);
+    ovsrcu_quiesce();
+}
+
+int
+main(int argc OVS_UNUSED, char *argv[])
+{
+    static const struct vnetenc_vni edges[] = {
+        { 0xffffff, 255 }, { 0, 0 },
+    };
+
+    set_program_name(argv[0]);
+    random_set_seed(1);
+    CHECK(vnetenc_vni_allowed(0, 0));
+    CHECK(vnetenc_vni_allowed(0xffffff, 255));
+    for (size_t n = 0; n <= 200; n++) {
+        test_random(n);
+    }
+    vnetenc_vni_set(edges, ARRAY_SIZE(edges));
+    CHECK(vnetenc_vni_allowed(0xffffff, 255));
+    CHECK(!vnetenc_vni_allowed(0xffffff, 0));
+    CHECK(vnetenc_vni_allowed(0, 0));
+    CHECK(!vnetenc_vni_allowed(0, 255));
+    CHECK(vnetenc_vni_allowed(1, 255));
+    vnetenc_vni_set(NULL, 0);
+    CHECK(vnetenc_vni_allowed(0, 255));
+    return unit_end();
+}

@@ -1,0 +1,69 @@
+# Unit programs of vnetenc.
+
+noinst_PROGRAMS += tests/test-vnetenc-record
+tests_test_vnetenc_record_SOURCES = tests/test-vnetenc-record.c tests/vnetenc-unit.h
+tests_test_vnetenc_record_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-replay
+tests_test_vnetenc_replay_SOURCES = tests/test-vnetenc-replay.c tests/vnetenc-unit.h tests/vnetenc-unit-race.h
+tests_test_vnetenc_replay_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-aead
+tests_test_vnetenc_aead_SOURCES = tests/test-vnetenc-aead.c tests/vnetenc-unit.h
+tests_test_vnetenc_aead_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-inbox
+tests_test_vnetenc_inbox_SOURCES = tests/test-vnetenc-inbox.c tests/vnetenc-unit.h
+tests_test_vnetenc_inbox_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-session
+tests_test_vnetenc_session_SOURCES = tests/test-vnetenc-session.c tests/vnetenc-unit.h tests/vnetenc-unit-race.h
+tests_test_vnetenc_session_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-peer
+tests_test_vnetenc_peer_SOURCES = tests/test-vnetenc-peer.c tests/vnetenc-unit.h
+tests_test_vnetenc_peer_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-vni
+tests_test_vnetenc_vni_SOURCES = tests/test-vnetenc-vni.c tests/vnetenc-unit.h
+tests_test_vnetenc_vni_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-seal
+tests_test_vnetenc_seal_SOURCES = tests/test-vnetenc-seal.c tests/vnetenc-unit.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
+tests_test_vnetenc_seal_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-open
+tests_test_vnetenc_open_SOURCES = tests/test-vnetenc-open.c tests/vnetenc-unit.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
+tests_test_vnetenc_open_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-api
+tests_test_vnetenc_api_SOURCES = tests/test-vnetenc-api.c tests/vnetenc-unit.h
+tests_test_vnetenc_api_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-cred
+tests_test_vnetenc_cred_SOURCES = tests/test-vnetenc-cred.c tests/vnetenc-unit.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h
+tests_test_vnetenc_cred_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-dgram-bio
+tests_test_vnetenc_dgram_bio_SOURCES = tests/test-vnetenc-dgram-bio.c tests/vnetenc-unit.h
+tests_test_vnetenc_dgram_bio_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-handshake
+tests_test_vnetenc_handshake_SOURCES = tests/test-vnetenc-handshake.c tests/vnetenc-unit.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h tests/vnetenc-unit-net.c tests/vnetenc-unit-net.h
+tests_test_vnetenc_handshake_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-keys
+tests_test_vnetenc_keys_SOURCES = tests/test-vnetenc-keys.c tests/vnetenc-unit.h
+tests_test_vnetenc_keys_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-listener
+tests_test_vnetenc_listener_SOURCES = tests/test-vnetenc-listener.c tests/vnetenc-unit.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h tests/vnetenc-unit-net.c tests/vnetenc-unit-net.h
+tests_test_vnetenc_listener_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-refusals
+tests_test_vnetenc_refusals_SOURCES = tests/test-vnetenc-refusals.c tests/vnetenc-unit.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h tests/vnetenc-unit-net.c tests/vnetenc-unit-net.h
+tests_test_vnetenc_refusals_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-trust
+tests_test_vnetenc_trust_SOURCES = tests/test-vnetenc-trust.c tests/vnetenc-unit.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h
+tests_test_vnetenc_trust_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
