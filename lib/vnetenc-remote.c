@@ -1,0 +1,167 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc-remote.h"
+#include <string.h>
+#include "connectivity.h"
+#include "hash.h"
+#include "packets.h"
+#include "seq.h"
+#include "util.h"
+#include "vnetenc-config.h"
+#include "vnetenc-peer.h"
+
+static struct hmap remotes = HMAP_INITIALIZER(&remotes);
+
+static uint32_t
+hash_address(const struct in6_addr *address)
+{
+    return hash_bytes(address, sizeof *address, 0);
+}
+
+struct vnetenc_remote *
+vnetenc_remote_find(const struct in6_addr *address)
+{
+    struct vnetenc_remote *remote;
+
+    HMAP_FOR_EACH_WITH_HASH (remote, node, hash_address(address), &remotes) {
+        if (ipv6_addr_equals(&remote->trust.remote_ip, address)) {
+            return remote;
+        }
+    }
+    return NULL;
+}
+
+const struct hmap *
+vnetenc_remotes(void)
+{
+    return &remotes;
+}
+
+void
+vnetenc_remote_set_error(struct vnetenc_remote *remote, char *error)
+{
+    if (!nullable_string_is_equal(remote->last_error, error)) {
+        seq_change(connectivity_seq_get());
+    }
+    free(remote->last_error);
+    remote->last_error = error;
+}
+
+static struct vnetenc_remote *
+remote_create(const struct in6_addr *address)
+{
+    struct vnetenc_remote *remote = xzalloc(sizeof *remote);
+
+    remote->trust.remote_ip = *address;
+    remote->peer = vnetenc_peer_add(address);
+    hmap_insert(&remotes, &remote->node, hash_address(address));
+    return remote;
+}
+
+static void
+remote_destroy(struct vnetenc_remote *remote)
+{
+    hmap_remove(&remotes, &remote->node);
+    vnetenc_peer_remove(remote->peer);
+    free(remote->trust.name);
+    free(remote->trust.pins);
+    free(remote->config_error);
+    free(remote->last_error);
+    free(remote->suite);
+    free(remote);
+}
+
+static bool
+same_trust(const struct vnetenc_trust *trust,
+           const struct vnetenc_peer_config *config)
+{
+    return (nullable_string_is_equal(trust->name, config->name)
+            && trust->n_pins == config->n_pins
+            && (!config->n_pins
+                || !memcmp(trust->pins, config->pins,
+                           config->n_pins * sizeof *config->pins)));
+}
+
+static bool
+configure_one(const struct vnetenc_peer_config *config)
+{
+    struct vnetenc_remote *remote = vnetenc_remote_find(&config->remote);
+
+    if (!remote) {
+        remote = remote_create(&config->remote);
+    }
+    if (!nullable_string_is_equal(remote->config_error, config->error)) {
+        free(remote->config_error);
+        remote->config_error = nullable_xstrdup(config->error);
+        seq_change(connectivity_seq_get());
+    }
+    if (same_trust(&remote->trust, config)) {
+        return false;
+    }
+    free(remote->trust.name);
+    free(remote->trust.pins);
+    remote->trust.name = nullable_xstrdup(config->name);
+    remote->trust.pins = (config->n_pins
+                          ? xmemdup(config->pins,
+                                    config->n_pins * sizeof *config->pins)
+                          : NULL);
+    remote->trust.n_pins = config->n_pins;
+    return true;
+}
+
+static bool
+is_configured(const struct vnetenc_remote *remote,
+              const struct vnetenc_config *config)
+{
+    for (size_t i = 0; i < config->n_peers; i++) {
+        if (ipv6_addr_equals(&config->peers[i].remote,
+                             &remote->trust.remote_ip)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+vnetenc_remotes_configure(const struct vnetenc_config *config,
+                          void (*ended)(struct vnetenc_remote *))
+{
+    struct vnetenc_remote *remote;
+    bool changed = false;
+
+    HMAP_FOR_EACH_SAFE (remote, node, &remotes) {
+        if (!is_configured(remote, config)) {
+            ended(remote);
+            remote_destroy(remote);
+        }
+    }
+    for (size_t i = 0; i < config->n_peers; i++) {
+        changed |= configure_one(&config->peers[i]);
+    }
+    return changed;
+}
+
+void
+vnetenc_remotes_destroy(void)
+{
+    struct vnetenc_remote *remote;
+
+    HMAP_FOR_EACH_SAFE (remote, node, &remotes) {
+        remote_destroy(remote);
+    }
+}

@@ -1,0 +1,76 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_REMOTE_H
+#define VNETENC_REMOTE_H 1
+
+/* Peers, as the control thread knows them
+ * =======================================
+ *
+ * A remote is a VNetEnc_Peer row: the rule by which its certificate is
+ * judged, and what there is to say of it.  What the packet path knows of a
+ * peer is in vnetenc-peer.h; a remote publishes it and takes it back.
+ *
+ * Thread-safety: under vnetenc_control_mutex. */
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "openvswitch/hmap.h"
+#include "vnetenc-trust.h"
+
+struct vnetenc_config;
+struct vnetenc_peer;
+
+struct vnetenc_remote {
+    struct hmap_node node;      /* In all remotes, by address. */
+    struct vnetenc_trust trust;
+    struct vnetenc_peer *peer;  /* Published. */
+    char *config_error;         /* A bad value in the row, or NULL. */
+
+    /* Sessions towards the peer. */
+    char *last_error;           /* NULL: the newest attempt succeeded. */
+    char *suite;                /* Of the newest session, or NULL. */
+    char fingerprint[VNETENC_FINGERPRINT_TEXT_BYTES];   /* Or "". */
+
+    /* Counters. */
+    uint64_t n_handshakes;      /* Finished, both directions. */
+    uint64_t n_failures;        /* Failed, both directions. */
+    uint64_t n_rekeys;          /* Sessions that replaced one. */
+    uint64_t n_lost;            /* Sessions whose peer went silent. */
+    uint64_t n_hints;           /* Obeyed. */
+
+    /* Limits. */
+    unsigned int n_attempts;    /* Handshakes that we initiate now. */
+    unsigned int n_half_open;   /* Handshakes that it initiates now. */
+};
+
+/* Takes over what 'config' says of peers.  Remotes that are in use may end;
+ * '*ended' is called for each before it goes.  Returns true if a peer could
+ * be judged otherwise than before. */
+bool vnetenc_remotes_configure(const struct vnetenc_config *,
+                               void (*ended)(struct vnetenc_remote *));
+void vnetenc_remotes_destroy(void);
+
+struct vnetenc_remote *vnetenc_remote_find(const struct in6_addr *);
+
+/* Iteration, in no order. */
+const struct hmap *vnetenc_remotes(void);
+
+/* Takes ownership of 'error', which may be NULL. */
+void vnetenc_remote_set_error(struct vnetenc_remote *, char *error);
+
+#endif /* vnetenc-remote.h */
