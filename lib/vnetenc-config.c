@@ -21,6 +21,14 @@
 #include "util.h"
 
 void
+vnetenc_peer_config_uninit(struct vnetenc_peer_config *peer)
+{
+    free(peer->name);
+    free(peer->pins);
+    free(peer->error);
+}
+
+void
 vnetenc_profile_config_init(struct vnetenc_profile_config *profile, uint8_t id)
 {
     memset(profile, 0, sizeof *profile);
@@ -71,9 +79,7 @@ vnetenc_config_destroy(struct vnetenc_config *config)
         return;
     }
     for (size_t i = 0; i < config->n_peers; i++) {
-        free(config->peers[i].name);
-        free(config->peers[i].pins);
-        free(config->peers[i].error);
+        vnetenc_peer_config_uninit(&config->peers[i]);
     }
     for (size_t i = 0; i < config->n_profiles; i++) {
         vnetenc_profile_config_uninit(&config->profiles[i]);

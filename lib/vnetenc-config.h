@@ -65,6 +65,8 @@ struct vnetenc_config {
 
 void vnetenc_config_destroy(struct vnetenc_config *);
 
+void vnetenc_peer_config_uninit(struct vnetenc_peer_config *);
+
 void vnetenc_profile_config_init(struct vnetenc_profile_config *, uint8_t id);
 void vnetenc_profile_config_copy(struct vnetenc_profile_config *,
                                  const struct vnetenc_profile_config *);

@@ -36,7 +36,8 @@ vnetenc_control_build(enum vnetenc_control_type type, uint64_t echo,
 {
     memset(out, 0, VNETENC_CONTROL_BYTES);
     out[TYPE_OFS] = type;
-    put_unaligned_be64((ovs_be64 *) (out + ECHO_OFS), htonll(echo));
+    put_unaligned_be64(ALIGNED_CAST(ovs_be64 *, out + ECHO_OFS),
+                       htonll(echo));
 }
 
 bool
@@ -55,7 +56,8 @@ vnetenc_control_parse(const uint8_t *plain, size_t size,
         || !is_zero(plain + TYPE_OFS + 1, ECHO_OFS - TYPE_OFS - 1)) {
         return false;
     }
-    *echo = ntohll(get_unaligned_be64((const ovs_be64 *) (plain + ECHO_OFS)));
+    *echo = ntohll(get_unaligned_be64(ALIGNED_CAST(const ovs_be64 *,
+                                                   plain + ECHO_OFS)));
     return true;
 }
 

@@ -123,7 +123,7 @@ bool
 vnetenc_inbox_post(enum vnetenc_inbox_queue queue,
                    enum vnetenc_event_type type,
                    const struct vnetenc_path *path, ovs_be16 remote_port,
-                   const uint8_t echo[8], const void *payload, size_t size)
+                   uint64_t echo, const void *payload, size_t size)
 {
     struct ring *ring = &rings[queue];
     struct vnetenc_event *event;
@@ -143,9 +143,7 @@ vnetenc_inbox_post(enum vnetenc_inbox_queue queue,
     event->type = type;
     event->path = *path;
     event->remote_port = remote_port;
-    if (echo) {
-        memcpy(event->echo, echo, sizeof event->echo);
-    }
+    event->echo = echo;
     event->size = size;
     nullable_memcpy(event->data, payload, size);
     atomic_store(&slot->turn, n + 1);

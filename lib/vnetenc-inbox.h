@@ -44,7 +44,7 @@ struct vnetenc_event {
     enum vnetenc_event_type type;
     struct vnetenc_path path;   /* 'profile' only for WANT and PROBE. */
     ovs_be16 remote_port;       /* Not for WANT. */
-    uint8_t echo[8];            /* PROBE only. */
+    uint64_t echo;              /* PROBE only. */
     uint16_t size;              /* DATAGRAM only. */
     uint8_t data[VNETENC_MAX_DATAGRAM_BYTES];
 };
@@ -62,7 +62,7 @@ void vnetenc_inbox_destroy(void);
  * ring is full. */
 bool vnetenc_inbox_post(enum vnetenc_inbox_queue, enum vnetenc_event_type,
                         const struct vnetenc_path *, ovs_be16 remote_port,
-                        const uint8_t echo[8], const void *payload,
+                        uint64_t echo, const void *payload,
                         size_t size);
 
 /* Control thread. */

@@ -171,3 +171,15 @@ vnetenc_record_keys_wipe(struct vnetenc_record_keys *keys)
 {
     OPENSSL_cleanse(keys, sizeof *keys);
 }
+
+struct vnetenc_traffic_key
+vnetenc_record_keys_get(const struct vnetenc_record_keys *keys, bool client)
+{
+    struct vnetenc_traffic_key traffic = { .cipher = keys->cipher };
+
+    memcpy(traffic.key, client ? keys->client_key : keys->server_key,
+           sizeof traffic.key);
+    memcpy(traffic.fixed_iv, client ? keys->client_iv : keys->server_iv,
+           sizeof traffic.fixed_iv);
+    return traffic;
+}

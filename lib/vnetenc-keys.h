@@ -37,6 +37,7 @@
 #include <stdint.h>
 #include "compiler.h"
 #include "vnetenc-aead.h"
+#include "vnetenc-session.h"
 
 struct ssl_st;
 
@@ -81,5 +82,10 @@ bool vnetenc_keys_expand(const struct vnetenc_suite *, const uint8_t *master,
     OVS_WARN_UNUSED_RESULT;
 
 void vnetenc_record_keys_wipe(struct vnetenc_record_keys *);
+
+/* The key that the client, or else the server, seals with.  The caller wipes
+ * it. */
+struct vnetenc_traffic_key vnetenc_record_keys_get(
+    const struct vnetenc_record_keys *, bool client);
 
 #endif /* vnetenc-keys.h */

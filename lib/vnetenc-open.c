@@ -20,6 +20,7 @@
 #include "dp-packet.h"
 #include "packets.h"
 #include "timeval.h"
+#include "vnetenc-control-message.h"
 #include "vnetenc-inbox.h"
 #include "vnetenc-outer.h"
 #include "vnetenc-peer.h"
@@ -119,7 +120,7 @@ pass_to_control(const struct datagram *d)
         return drop;
     }
     return (vnetenc_inbox_post(queue, VNETENC_EV_DATAGRAM, &d->path,
-                               d->outer.udp_src, NULL, d->data, d->size)
+                               d->outer.udp_src, 0, d->data, d->size)
             ? VNETENC_KEEP : VNETENC_DROP_rx_queue_full);
 }
 
@@ -132,7 +133,7 @@ report_unknown(const struct datagram *d)
 
     if (peer && vnetenc_peer_may_report(peer, time_msec())) {
         vnetenc_inbox_post(VNETENC_INBOX_STRANGERS, VNETENC_EV_UNKNOWN,
-                           &d->path, d->outer.udp_src, NULL, NULL, 0);
+                           &d->path, d->outer.udp_src, 0, NULL, 0);
     }
 }
 
@@ -193,51 +194,23 @@ authenticate(struct vnetenc_rx *rx, uint8_t *data,
  * What is below takes a 'struct opened': its sender is the session's peer,
  * and no number is seen here twice. */
 
-/* PROTOCOL.md section 4: eight zero octets, which no tunnel header begins
- * with, then type and seven more zeros. */
-enum {
-    CONTROL_TYPE_OFS = 8,
-    CONTROL_ECHO_OFS = 16,
-    CONTROL_PROBE = 1,
-};
-
-static bool
-is_zero(const uint8_t *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (p[i]) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool
-is_control_message(const struct opened *opened)
-{
-    return is_zero(opened->plain, CONTROL_TYPE_OFS);
-}
-
 /* Replies travel the other way, to the lane port, so here they are as unknown
  * as any other type. */
 static enum vnetenc_drop
 take_control_message(const struct opened *opened)
 {
     struct vnetenc_rx *rx = opened->rx;
-    const uint8_t *p = opened->plain;
+    uint64_t echo;
 
-    if (opened->size < VNETENC_CONTROL_BYTES
-        || p[CONTROL_TYPE_OFS] != CONTROL_PROBE
-        || !is_zero(p + CONTROL_TYPE_OFS + 1,
-                    CONTROL_ECHO_OFS - CONTROL_TYPE_OFS - 1)) {
+    if (!vnetenc_control_parse(opened->plain, opened->size,
+                               VNETENC_CONTROL_PROBE, &echo)) {
         return VNETENC_DROP_rx_control_unknown;
     }
     if (!vnetenc_rx_may_reply(rx, time_msec())) {
         return VNETENC_DROP_rx_reply_rate;
     }
     return (vnetenc_inbox_post(VNETENC_INBOX_KNOWN, VNETENC_EV_PROBE,
-                               &rx->path, rx->lane_port,
-                               p + CONTROL_ECHO_OFS, NULL, 0)
+                               &rx->path, rx->lane_port, echo, NULL, 0)
             ? VNETENC_KEEP : VNETENC_DROP_rx_queue_full);
 }
 
@@ -257,7 +230,7 @@ judge_plaintext(const struct opened *opened, bool *deliver)
     *deliver = false;
     if (opened->size < VNETENC_MIN_PLAINTEXT_BYTES) {
         return VNETENC_DROP_rx_payload;
-    } else if (is_control_message(opened)) {
+    } else if (vnetenc_control_is(opened->plain, opened->size)) {
         return take_control_message(opened);
     } else if (!vnetenc_vni_allowed(get_vni(opened),
                                     opened->rx->path.profile)) {

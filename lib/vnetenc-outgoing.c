@@ -30,6 +30,7 @@
 #include "seq.h"
 #include "util.h"
 #include "vnetenc-control-message.h"
+#include "vnetenc-drops.h"
 #include "vnetenc-handshake.h"
 #include "vnetenc-keys.h"
 #include "vnetenc-lifetime.h"
@@ -70,6 +71,8 @@ struct session {
     struct vnetenc_lease *lease;
     long long int since;        /* Start of attempt; then: established. */
 
+    unsigned int serial;        /* Of the profile's credentials. */
+
     struct vnetenc_handshake *handshake;    /* NULL: finished. */
 
     /* Finished. */
@@ -95,7 +98,6 @@ struct path {
     struct hmap_node node;
     struct vnetenc_lanes *lanes;    /* Published. */
     struct vnetenc_remote *remote;
-    struct vnetenc_lookup lookup;
     unsigned int n_lanes;
     struct lane lane[VNETENC_MAX_LANES];
     long long int wanted_at;
@@ -103,23 +105,13 @@ struct path {
 
 static struct hmap paths = HMAP_INITIALIZER(&paths);
 
-static uint32_t
-hash_path(const struct vnetenc_path *path)
-{
-    uint32_t hash = hash_bytes(&path->remote, sizeof path->remote, 0);
-
-    hash = hash_bytes(&path->local, sizeof path->local, hash);
-    return hash_2words(hash, (OVS_FORCE uint32_t) path->dtls_port
-                             | path->profile << 16);
-}
-
 static struct path *
 path_find(const struct vnetenc_path *key)
 {
     struct path *path;
 
-    HMAP_FOR_EACH_WITH_HASH (path, node, hash_path(key), &paths) {
-        if (!memcmp(&path->lanes->path, key, sizeof *key)) {
+    HMAP_FOR_EACH_WITH_HASH (path, node, vnetenc_path_hash(key), &paths) {
+        if (vnetenc_path_equals(&path->lanes->path, key)) {
             return path;
         }
     }
@@ -168,6 +160,29 @@ session_flush(struct session *session)
     }
 }
 
+static struct vnetenc_traffic
+session_traffic(const struct session *session)
+{
+    struct vnetenc_traffic traffic;
+    uint64_t next_seq;
+
+    atomic_read_relaxed(&session->tx->next_seq, &next_seq);
+    atomic_read_relaxed(&session->tx->n_bytes, &traffic.n_bytes);
+    traffic.n_records = next_seq - VNETENC_FIRST_SEQ;
+    return traffic;
+}
+
+static void
+session_add_up(const struct session *session)
+{
+    struct vnetenc_traffic *sum
+        = &session->path->remote->ended[VNETENC_OUT];
+    struct vnetenc_traffic traffic = session_traffic(session);
+
+    sum->n_records += traffic.n_records;
+    sum->n_bytes += traffic.n_bytes;
+}
+
 /* Frees 'session', which is on no list and not published. */
 static void
 session_destroy(struct session *session, long long int now)
@@ -177,6 +192,7 @@ session_destroy(struct session *session, long long int now)
         vnetenc_handshake_destroy(session->handshake);
     }
     if (session->tx) {
+        session_add_up(session);
         vnetenc_tx_retire(session->tx);
     }
     if (session->rx) {
@@ -197,6 +213,14 @@ session_list_destroy(struct ovs_list *list, long long int now)
         ovs_list_remove(&session->node);
         session_destroy(session, now);
     }
+}
+
+/* Tells the peer that 'session' ends, whose key it will forget. */
+static void
+session_send_close_notify(struct session *session)
+{
+    session_send_record(session, VNETENC_RECORD_ALERT, vnetenc_close_notify,
+                        sizeof vnetenc_close_notify);
 }
 
 /* Paths. */
@@ -274,6 +298,9 @@ static void
 lane_close(struct path *path, unsigned int i, const char *why,
            long long int now)
 {
+    if (path->lane[i].up) {
+        session_send_close_notify(path->lane[i].up);
+    }
     lane_end_session(path, i, why, VNETENC_PREFER_LOST_MS, now);
     session_list_destroy(&path->lane[i].attempts, now);
     session_list_destroy(&path->lane[i].closing, now);
@@ -281,21 +308,20 @@ lane_close(struct path *path, unsigned int i, const char *why,
 
 static struct path *
 path_create(const struct vnetenc_path *key, struct vnetenc_remote *remote,
-            const struct vnetenc_lookup *lookup, long long int now)
+            long long int now)
 {
     struct path *path = xzalloc(sizeof *path);
 
     path->n_lanes = vnetenc_profile_get(key->profile)->config.n_lanes;
     path->lanes = vnetenc_lanes_create(key, path->n_lanes);
     path->remote = remote;
-    path->lookup = *lookup;
     path->wanted_at = now;
     for (unsigned int i = 0; i < VNETENC_MAX_LANES; i++) {
         lane_init(&path->lane[i], now);
     }
     path_allow_clear(path, VNETENC_DROP_clear_no_session,
                      now + VNETENC_PREFER_FIRST_MS);
-    hmap_insert(&paths, &path->node, hash_path(key));
+    hmap_insert(&paths, &path->node, vnetenc_path_hash(key));
     return path;
 }
 
@@ -353,24 +379,23 @@ attempt_failed(struct path *path, unsigned int i, char *reason,
     ds_destroy(&s);
 
     path->remote->n_failures++;
-    vnetenc_remote_set_error(path->remote, reason);
+    vnetenc_remote_set_error(path->remote, VNETENC_OUT, reason);
     lane_back_off(&path->lane[i], now);
 }
 
-/* The initiator's keys for data, and the other way round. */
+/* The initiator's key is for data, the responder's for what comes back. */
 static bool
-make_keys(struct session *session, const struct vnetenc_record_keys *keys)
+make_halves(struct session *session, const struct vnetenc_record_keys *keys)
 {
     const struct vnetenc_path *path = &session->path->lanes->path;
     ovs_be16 port = vnetenc_socket_port(vnetenc_lease_socket(session->lease));
-    struct vnetenc_traffic_key traffic = { .cipher = keys->cipher };
+    struct vnetenc_traffic_key traffic;
 
-    memcpy(traffic.key, keys->client_key, sizeof traffic.key);
-    memcpy(traffic.fixed_iv, keys->client_iv, sizeof traffic.fixed_iv);
+    traffic = vnetenc_record_keys_get(keys, true);
     session->tx = vnetenc_tx_create(&traffic, port, session->life.end_seq,
                                     session->life.end_bytes);
-    memcpy(traffic.key, keys->server_key, sizeof traffic.key);
-    memcpy(traffic.fixed_iv, keys->server_iv, sizeof traffic.fixed_iv);
+    vnetenc_traffic_key_wipe(&traffic);
+    traffic = vnetenc_record_keys_get(keys, false);
     session->rx = vnetenc_rx_create(&traffic, path, port);
     vnetenc_traffic_key_wipe(&traffic);
     return session->tx && session->rx;
@@ -396,9 +421,18 @@ session_establish(struct session *session, long long int now)
     vnetenc_handshake_destroy(session->handshake);
     session->handshake = NULL;
     remote->n_attempts--;
-    ok = make_keys(session, &keys);
+    ok = make_halves(session, &keys);
     vnetenc_record_keys_wipe(&keys);
     return ok && session->chain;
+}
+
+/* True if the profile has other credentials than when 'session' began. */
+static bool
+session_is_outdated(const struct session *session)
+{
+    uint8_t profile = session->path->lanes->path.profile;
+
+    return session->serial != vnetenc_profile_get(profile)->serial;
 }
 
 /* Publishes 'session', which is on no list.  What was there closes. */
@@ -411,7 +445,7 @@ lane_publish(struct path *path, struct session *session, long long int now)
 
     vnetenc_lanes_swap(path->lanes, session->lane, session->tx);
     lane->up = session;
-    lane->rekey = false;
+    lane->rekey = session_is_outdated(session);
     lane->backoff_ms = 0;
     session_list_destroy(&lane->attempts, now);
     if (old) {
@@ -425,7 +459,7 @@ lane_publish(struct path *path, struct session *session, long long int now)
     remote->suite = xstrdup(session->suite);
     vnetenc_fingerprint_format(vnetenc_chain_fingerprint(session->chain),
                                remote->fingerprint);
-    vnetenc_remote_set_error(remote, NULL);
+    vnetenc_remote_set_error(remote, VNETENC_OUT, NULL);
     seq_change(connectivity_seq_get());
 }
 
@@ -476,6 +510,7 @@ attempt_start(struct path *path, unsigned int i, long long int now)
     session->path = path;
     session->lane = i;
     session->since = now;
+    session->serial = vnetenc_profile_get(key->profile)->serial;
 
     /* The peer will want to speak to us, too: have the socket in time. */
     responder = vnetenc_socket_responder(&key->local, key->dtls_port, &error);
@@ -488,7 +523,7 @@ attempt_start(struct path *path, unsigned int i, long long int now)
         attempt_failed(path, i, error, now);
         return;
     }
-    session->handshake = vnetenc_handshake_initiate(&path->lookup,
+    session->handshake = vnetenc_handshake_initiate(&vnetenc_remote_lookup,
                                                     &key->remote,
                                                     key->profile, now);
     path->remote->n_attempts++;
@@ -521,7 +556,8 @@ lane_may_try(const struct path *path, const struct lane *lane,
     const struct session *last;
 
     if (now < lane->next_try || n >= MAX_ATTEMPTS_LANE
-        || path->remote->n_attempts >= VNETENC_MAX_HALF_OPEN_PEER) {
+        || (path->remote->n_attempts
+            >= (n + 1) * VNETENC_MAX_HALF_OPEN_PEER)) {
         return false;
     } else if (!n) {
         return true;
@@ -554,9 +590,7 @@ run_closing(struct lane *lane, long long int now)
 
     LIST_FOR_EACH_SAFE (session, node, &lane->closing) {
         if (now >= session->close_at) {
-            session_send_record(session, VNETENC_RECORD_ALERT,
-                                vnetenc_close_notify,
-                                sizeof vnetenc_close_notify);
+            session_send_close_notify(session);
             ovs_list_remove(&session->node);
             session_destroy(session, now);
         }
@@ -663,8 +697,7 @@ vnetenc_outgoing_run(long long int now)
 /* Events. */
 
 void
-vnetenc_outgoing_want(const struct vnetenc_path *key,
-                      const struct vnetenc_lookup *lookup, long long int now)
+vnetenc_outgoing_want(const struct vnetenc_path *key, long long int now)
 {
     struct path *path = path_find(key);
 
@@ -675,7 +708,7 @@ vnetenc_outgoing_want(const struct vnetenc_path *key,
         if (!remote || vnetenc_lanes_find(key)) {
             return;
         }
-        path = path_create(key, remote, lookup, now);
+        path = path_create(key, remote, now);
     }
     path->wanted_at = now;
 }
@@ -775,13 +808,12 @@ session_is_trusted(const struct session *session)
                                   session->chain, &reason)) {
         return true;
     }
-    vnetenc_remote_set_error(path->remote, reason);
+    vnetenc_remote_set_error(path->remote, VNETENC_OUT, reason);
     return false;
 }
 
 void
-vnetenc_outgoing_judge(const struct vnetenc_lookup *lookup OVS_UNUSED,
-                       long long int now)
+vnetenc_outgoing_judge(long long int now)
 {
     struct path *path;
 
@@ -793,6 +825,8 @@ vnetenc_outgoing_judge(const struct vnetenc_lookup *lookup OVS_UNUSED,
             if (lane->up && !session_is_trusted(lane->up)) {
                 lane_end_session(path, i, "peer no longer accepted",
                                  VNETENC_PREFER_LOST_MS, now);
+            } else if (lane->up && session_is_outdated(lane->up)) {
+                lane->rekey = true;
             }
             LIST_FOR_EACH_SAFE (session, node, &lane->closing) {
                 if (!session_is_trusted(session)) {
@@ -832,21 +866,14 @@ lane_state(const struct lane *lane)
 
 static void
 session_status(const struct session *session,
-               struct vnetenc_session_status *status,
-               char fingerprint[VNETENC_FINGERPRINT_TEXT_BYTES],
-               long long int now)
+               struct vnetenc_session_status *status, long long int now)
 {
-    uint64_t next_seq;
-
     vnetenc_fingerprint_format(vnetenc_chain_fingerprint(session->chain),
-                               fingerprint);
-    atomic_read_relaxed(&session->tx->next_seq, &next_seq);
-    atomic_read_relaxed(&session->tx->n_bytes, &status->n_bytes);
-    status->n_records = next_seq - VNETENC_FIRST_SEQ;
+                               status->fingerprint);
+    status->traffic = session_traffic(session);
     status->lane_port = session->tx->lane_port;
     status->suite = session->suite;
     status->provider = vnetenc_aead_key_provider(session->tx->key);
-    status->fingerprint = fingerprint;
     status->age_ms = now - session->since;
 }
 
@@ -861,15 +888,15 @@ vnetenc_outgoing_for_each(
         for (unsigned int i = 0; i < path->n_lanes; i++) {
             const struct lane *lane = &path->lane[i];
             struct vnetenc_session_status status = {
-                .outgoing = true,
+                .direction = VNETENC_OUT,
+                .remote = path->remote,
                 .path = &path->lanes->path,
                 .lane = i,
                 .state = lane_state(lane),
             };
-            char fingerprint[VNETENC_FINGERPRINT_TEXT_BYTES];
 
             if (lane->up) {
-                session_status(lane->up, &status, fingerprint, now);
+                session_status(lane->up, &status, now);
             }
             if (!i) {
                 atomic_read_relaxed(&path->lanes->n_dropped,

@@ -40,13 +40,12 @@
 #include "vnetenc-session.h"
 
 struct vnetenc_lease;
-struct vnetenc_lookup;
 struct vnetenc_remote;
 struct vnetenc_session_status;
 
 /* A packet found no session on 'path'. */
 void vnetenc_outgoing_want(const struct vnetenc_path *path,
-                           const struct vnetenc_lookup *, long long int now);
+                           long long int now);
 
 /* A datagram for whoever holds 'lease'. */
 void vnetenc_outgoing_input(struct vnetenc_lease *,
@@ -62,8 +61,9 @@ long long int vnetenc_outgoing_run(long long int now);
 unsigned int vnetenc_outgoing_rekey(const struct vnetenc_remote *,
                                     long long int now);
 
-/* Ends every session whose peer would not be accepted any more. */
-void vnetenc_outgoing_judge(const struct vnetenc_lookup *, long long int now);
+/* Ends every session whose peer would not be accepted any more, and replaces
+ * every one whose profile has other credentials now. */
+void vnetenc_outgoing_judge(long long int now);
 
 /* Ends everything towards 'remote', or, NULL, everything. */
 void vnetenc_outgoing_end(const struct vnetenc_remote *, long long int now);

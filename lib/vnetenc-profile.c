@@ -85,6 +85,10 @@ load(struct entry *entry)
     file_states_get(asked, entry->files);
     error = vnetenc_cred_load(&config, &cred);
     if (error) {
+        if (nullable_string_is_equal(error, profile->error)) {
+            free(error);        /* Said already. */
+            return false;
+        }
         VLOG_WARN("profile %"PRIu8": %s%s", asked->id, error,
                   profile->cred ? "; keeping what was in force" : "");
         free(profile->error);
@@ -95,6 +99,7 @@ load(struct entry *entry)
     profile->error = NULL;
     vnetenc_cred_unref(profile->cred);
     profile->cred = cred;
+    profile->serial++;
     vnetenc_profile_config_uninit(&profile->config);
     vnetenc_profile_config_copy(&profile->config, asked);
     return true;
@@ -185,14 +190,19 @@ vnetenc_profiles_refresh(void)
     bool changed = false;
 
     for (int id = 0; id < N_PROFILES; id++) {
+        struct entry *entry = entries[id];
         struct file_state now[N_FILES];
 
-        if (entries[id]) {
-            file_states_get(&entries[id]->asked, now);
-            if (memcmp(now, entries[id]->files, sizeof now)) {
-                VLOG_INFO("profile %d: credential files changed", id);
-                changed |= load(entries[id]);
-            }
+        if (!entry) {
+            continue;
+        }
+        file_states_get(&entry->asked, now);
+        if (memcmp(now, entry->files, sizeof now)) {
+            VLOG_INFO("profile %d: credential files changed", id);
+            changed |= load(entry);
+        } else if (!entry->profile.cred) {
+            /* The directory of the own key may be there now. */
+            changed |= load(entry);
         }
     }
     return changed;

@@ -24,6 +24,7 @@
 #include "util.h"
 #include "vnetenc-config.h"
 #include "vnetenc-peer.h"
+#include "vnetenc-profile.h"
 
 static struct hmap remotes = HMAP_INITIALIZER(&remotes);
 
@@ -53,14 +54,42 @@ vnetenc_remotes(void)
 }
 
 void
-vnetenc_remote_set_error(struct vnetenc_remote *remote, char *error)
+vnetenc_remote_set_error(struct vnetenc_remote *remote,
+                         enum vnetenc_direction direction, char *error)
 {
-    if (!nullable_string_is_equal(remote->last_error, error)) {
+    if (!nullable_string_is_equal(remote->errors[direction], error)) {
         seq_change(connectivity_seq_get());
     }
-    free(remote->last_error);
-    remote->last_error = error;
+    free(remote->errors[direction]);
+    remote->errors[direction] = error;
 }
+
+const char *
+vnetenc_remote_error(const struct vnetenc_remote *remote)
+{
+    return (remote->config_error ? remote->config_error
+            : remote->errors[VNETENC_OUT] ? remote->errors[VNETENC_OUT]
+            : remote->errors[VNETENC_IN]);
+}
+
+static struct vnetenc_cred *
+lookup_cred(void *aux OVS_UNUSED, uint8_t profile)
+{
+    return vnetenc_profile_get(profile)->cred;
+}
+
+static const struct vnetenc_trust *
+lookup_trust(void *aux OVS_UNUSED, const struct in6_addr *address)
+{
+    const struct vnetenc_remote *remote = vnetenc_remote_find(address);
+
+    return remote ? &remote->trust : NULL;
+}
+
+const struct vnetenc_lookup vnetenc_remote_lookup = {
+    .cred = lookup_cred,
+    .trust = lookup_trust,
+};
 
 static struct vnetenc_remote *
 remote_create(const struct in6_addr *address)
@@ -81,7 +110,9 @@ remote_destroy(struct vnetenc_remote *remote)
     free(remote->trust.name);
     free(remote->trust.pins);
     free(remote->config_error);
-    free(remote->last_error);
+    for (int i = 0; i < VNETENC_N_DIRECTIONS; i++) {
+        free(remote->errors[i]);
+    }
     free(remote->suite);
     free(remote);
 }
@@ -105,6 +136,7 @@ configure_one(const struct vnetenc_peer_config *config)
     if (!remote) {
         remote = remote_create(&config->remote);
     }
+    remote->configured = true;
     if (!nullable_string_is_equal(remote->config_error, config->error)) {
         free(remote->config_error);
         remote->config_error = nullable_xstrdup(config->error);
@@ -124,19 +156,6 @@ configure_one(const struct vnetenc_peer_config *config)
     return true;
 }
 
-static bool
-is_configured(const struct vnetenc_remote *remote,
-              const struct vnetenc_config *config)
-{
-    for (size_t i = 0; i < config->n_peers; i++) {
-        if (ipv6_addr_equals(&config->peers[i].remote,
-                             &remote->trust.remote_ip)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool
 vnetenc_remotes_configure(const struct vnetenc_config *config,
                           void (*ended)(struct vnetenc_remote *))
@@ -144,14 +163,17 @@ vnetenc_remotes_configure(const struct vnetenc_config *config,
     struct vnetenc_remote *remote;
     bool changed = false;
 
-    HMAP_FOR_EACH_SAFE (remote, node, &remotes) {
-        if (!is_configured(remote, config)) {
-            ended(remote);
-            remote_destroy(remote);
-        }
+    HMAP_FOR_EACH (remote, node, &remotes) {
+        remote->configured = false;
     }
     for (size_t i = 0; i < config->n_peers; i++) {
         changed |= configure_one(&config->peers[i]);
+    }
+    HMAP_FOR_EACH_SAFE (remote, node, &remotes) {
+        if (!remote->configured) {
+            ended(remote);
+            remote_destroy(remote);
+        }
     }
     return changed;
 }

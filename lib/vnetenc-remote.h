@@ -30,10 +30,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "openvswitch/hmap.h"
+#include "vnetenc-handshake.h"
 #include "vnetenc-trust.h"
 
 struct vnetenc_config;
 struct vnetenc_peer;
+
+enum vnetenc_direction {
+    VNETENC_OUT,                /* We initiate, and seal. */
+    VNETENC_IN,                 /* The peer initiates, we open. */
+    VNETENC_N_DIRECTIONS
+};
+
+struct vnetenc_traffic {
+    uint64_t n_records;
+    uint64_t n_bytes;
+};
 
 struct vnetenc_remote {
     struct hmap_node node;      /* In all remotes, by address. */
@@ -41,9 +53,12 @@ struct vnetenc_remote {
     struct vnetenc_peer *peer;  /* Published. */
     char *config_error;         /* A bad value in the row, or NULL. */
 
-    /* Sessions towards the peer. */
-    char *last_error;           /* NULL: the newest attempt succeeded. */
-    char *suite;                /* Of the newest session, or NULL. */
+    /* Why the newest handshake failed, by who initiated it.  NULL: it did
+     * not. */
+    char *errors[VNETENC_N_DIRECTIONS];
+
+    /* Of the newest session towards the peer. */
+    char *suite;                /* Or NULL. */
     char fingerprint[VNETENC_FINGERPRINT_TEXT_BYTES];   /* Or "". */
 
     /* Counters. */
@@ -52,6 +67,9 @@ struct vnetenc_remote {
     uint64_t n_rekeys;          /* Sessions that replaced one. */
     uint64_t n_lost;            /* Sessions whose peer went silent. */
     uint64_t n_hints;           /* Obeyed. */
+    struct vnetenc_traffic ended[VNETENC_N_DIRECTIONS]; /* Sessions gone. */
+
+    bool configured;            /* Temporary. */
 
     /* Limits. */
     unsigned int n_attempts;    /* Handshakes that we initiate now. */
@@ -71,6 +89,13 @@ struct vnetenc_remote *vnetenc_remote_find(const struct in6_addr *);
 const struct hmap *vnetenc_remotes(void);
 
 /* Takes ownership of 'error', which may be NULL. */
-void vnetenc_remote_set_error(struct vnetenc_remote *, char *error);
+void vnetenc_remote_set_error(struct vnetenc_remote *, enum vnetenc_direction,
+                              char *error);
+
+/* What to tell the operator first, or NULL if all is well. */
+const char *vnetenc_remote_error(const struct vnetenc_remote *);
+
+/* What handshakes ask: the remotes' trust, the profiles' credentials. */
+extern const struct vnetenc_lookup vnetenc_remote_lookup;
 
 #endif /* vnetenc-remote.h */

@@ -58,7 +58,7 @@ collect_sessions(struct vnetenc_lanes *lanes, struct vnetenc_route *route)
 static void
 want_session(const struct vnetenc_path *path)
 {
-    vnetenc_inbox_post(VNETENC_INBOX_KNOWN, VNETENC_EV_WANT, path, 0, NULL,
+    vnetenc_inbox_post(VNETENC_INBOX_KNOWN, VNETENC_EV_WANT, path, 0, 0,
                        NULL, 0);
 }
 

@@ -25,6 +25,32 @@
 static struct cmap paths = CMAP_INITIALIZER;        /* struct vnetenc_lanes. */
 static struct cmap receivers = CMAP_INITIALIZER;    /* struct vnetenc_rx. */
 
+uint32_t
+vnetenc_path_hash(const struct vnetenc_path *path)
+{
+    uint32_t hash = hash_bytes(&path->remote, sizeof path->remote,
+                               path->profile);
+
+    hash = hash_bytes(&path->local, sizeof path->local, hash);
+    return hash_int((OVS_FORCE uint16_t) path->dtls_port, hash);
+}
+
+bool
+vnetenc_path_equals(const struct vnetenc_path *a,
+                    const struct vnetenc_path *b)
+{
+    return (a->dtls_port == b->dtls_port
+            && a->profile == b->profile
+            && ipv6_addr_equals(&a->remote, &b->remote)
+            && ipv6_addr_equals(&a->local, &b->local));
+}
+
+void
+vnetenc_traffic_key_wipe(struct vnetenc_traffic_key *traffic)
+{
+    OPENSSL_cleanse(traffic, sizeof *traffic);
+}
+
 /* Sender's half. */
 
 struct vnetenc_tx *
@@ -94,25 +120,6 @@ vnetenc_tx_reserve(struct vnetenc_tx *tx, unsigned int n, uint64_t n_bytes)
 
 /* Lanes. */
 
-static uint32_t
-hash_path(const struct vnetenc_path *path)
-{
-    uint32_t hash = hash_bytes(&path->remote, sizeof path->remote,
-                               path->profile);
-
-    hash = hash_bytes(&path->local, sizeof path->local, hash);
-    return hash_int((OVS_FORCE uint16_t) path->dtls_port, hash);
-}
-
-static bool
-path_equals(const struct vnetenc_path *a, const struct vnetenc_path *b)
-{
-    return (a->dtls_port == b->dtls_port
-            && a->profile == b->profile
-            && ipv6_addr_equals(&a->remote, &b->remote)
-            && ipv6_addr_equals(&a->local, &b->local));
-}
-
 struct vnetenc_lanes *
 vnetenc_lanes_create(const struct vnetenc_path *path, unsigned int n_lanes)
 {
@@ -129,7 +136,7 @@ vnetenc_lanes_create(const struct vnetenc_path *path, unsigned int n_lanes)
     vnetenc_rate_init(&lanes->want);
     atomic_init(&lanes->n_dropped, 0);
     atomic_init(&lanes->n_clear, 0);
-    cmap_insert(&paths, &lanes->node, hash_path(path));
+    cmap_insert(&paths, &lanes->node, vnetenc_path_hash(path));
     return lanes;
 }
 
@@ -139,7 +146,7 @@ vnetenc_lanes_retire(struct vnetenc_lanes *lanes)
     for (size_t i = 0; i < VNETENC_MAX_LANES; i++) {
         ovs_assert(!ovsrcu_get_protected(struct vnetenc_tx *, &lanes->tx[i]));
     }
-    cmap_remove(&paths, &lanes->node, hash_path(&lanes->path));
+    cmap_remove(&paths, &lanes->node, vnetenc_path_hash(&lanes->path));
     ovsrcu_postpone(free, lanes);
 }
 
@@ -148,8 +155,8 @@ vnetenc_lanes_find(const struct vnetenc_path *path)
 {
     struct vnetenc_lanes *lanes;
 
-    CMAP_FOR_EACH_WITH_HASH (lanes, node, hash_path(path), &paths) {
-        if (path_equals(&lanes->path, path)) {
+    CMAP_FOR_EACH_WITH_HASH (lanes, node, vnetenc_path_hash(path), &paths) {
+        if (vnetenc_path_equals(&lanes->path, path)) {
             return lanes;
         }
     }

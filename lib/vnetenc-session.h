@@ -58,12 +58,18 @@ struct vnetenc_path {
     uint8_t profile;
 };
 
+uint32_t vnetenc_path_hash(const struct vnetenc_path *);
+bool vnetenc_path_equals(const struct vnetenc_path *,
+                         const struct vnetenc_path *);
+
 /* What a handshake yields for one direction. */
 struct vnetenc_traffic_key {
     enum vnetenc_cipher cipher;
     uint8_t key[VNETENC_MAX_KEY_BYTES];
     uint8_t fixed_iv[VNETENC_MAX_FIXED_IV_BYTES];
 };
+
+void vnetenc_traffic_key_wipe(struct vnetenc_traffic_key *);
 
 /* Sender's half.
  *

@@ -17,33 +17,81 @@
 #ifndef VNETENC_STATUS_H
 #define VNETENC_STATUS_H 1
 
-/* What there is to say of a session
- * =================================
+/* What there is to say of peers and sessions
+ * ==========================================
  *
- * Filled in by vnetenc-outgoing.h and vnetenc-incoming.h, printed by
- * vnetenc-show.h, written into the database by vnetenc-ovsdb.h.  Borrowed:
- * valid during the callback that hands it out. */
+ * One look at everything, for vnetenc-show.h and vnetenc-ovsdb.h.  What it
+ * points to is borrowed: it is good while vnetenc_control_mutex is held.
+ *
+ * Thread-safety: under vnetenc_control_mutex. */
 
-#include <stdbool.h>
+#include <netinet/in.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "openvswitch/types.h"
+#include "vnetenc-remote.h"
 #include "vnetenc-session.h"
+#include "vnetenc-trust.h"
 
+/* A lane towards a peer, with or without a session, or a session from one. */
 struct vnetenc_session_status {
-    bool outgoing;              /* We seal; otherwise we open. */
+    enum vnetenc_direction direction;
+    const struct vnetenc_remote *remote;
     const struct vnetenc_path *path;
     unsigned int lane;          /* Outgoing only. */
     const char *state;
     ovs_be16 lane_port;         /* 0: no session. */
-    const char *suite;          /* Below: NULL or 0 if no session. */
+    const char *suite;          /* Below: NULL, "" or 0 if no session. */
     const char *provider;
-    const char *fingerprint;
+    char fingerprint[VNETENC_FINGERPRINT_TEXT_BYTES];
     long long int age_ms;
-    uint64_t n_records;
-    uint64_t n_bytes;
-    uint64_t n_failed;          /* Incoming only. */
-    uint64_t n_dropped;         /* Outgoing only, lane 0: of the path. */
-    uint64_t n_clear;           /* Likewise. */
+    struct vnetenc_traffic traffic;
+    uint64_t n_failed;          /* Incoming only: forgeries. */
+    uint64_t n_dropped;         /* Outgoing only, lane 0: packets of the path
+                                 * that found no session. */
+    uint64_t n_clear;           /* Likewise: that left in clear. */
 };
+
+/* Counters of a peer, over all its sessions since it was configured. */
+#define VNETENC_PEER_COUNTERS                                               \
+    VNETENC_PEER_COUNTER(handshakes)    /* Finished, by either side. */     \
+    VNETENC_PEER_COUNTER(failures)      /* Failed, likewise. */             \
+    VNETENC_PEER_COUNTER(rekeys)        /* Our sessions replaced. */        \
+    VNETENC_PEER_COUNTER(lost)          /* Times it did not answer. */      \
+    VNETENC_PEER_COUNTER(hints)         /* Hints obeyed. */                 \
+    VNETENC_PEER_COUNTER(tx_records)                                        \
+    VNETENC_PEER_COUNTER(tx_bytes)                                          \
+    VNETENC_PEER_COUNTER(tx_dropped)                                        \
+    VNETENC_PEER_COUNTER(tx_clear)                                          \
+    VNETENC_PEER_COUNTER(rx_records)                                        \
+    VNETENC_PEER_COUNTER(rx_bytes)                                          \
+    VNETENC_PEER_COUNTER(rx_failed)     /* Forgeries, live sessions. */
+
+enum vnetenc_peer_counter {
+#define VNETENC_PEER_COUNTER(NAME) VNETENC_PEER_##NAME,
+    VNETENC_PEER_COUNTERS
+#undef VNETENC_PEER_COUNTER
+    VNETENC_N_PEER_COUNTERS
+};
+
+extern const char *const vnetenc_peer_counter_names[VNETENC_N_PEER_COUNTERS];
+
+struct vnetenc_peer_status {
+    const struct vnetenc_remote *remote;
+    const char *state;          /* The worst of its lanes; NULL: none. */
+    uint64_t counters[VNETENC_N_PEER_COUNTERS];
+};
+
+struct vnetenc_status {
+    struct vnetenc_peer_status *peers;          /* By address. */
+    size_t n_peers;
+    struct vnetenc_session_status *sessions;    /* By address and more. */
+    size_t n_sessions;
+};
+
+void vnetenc_status_init(struct vnetenc_status *, long long int now);
+void vnetenc_status_uninit(struct vnetenc_status *);
+struct vnetenc_peer_status *vnetenc_status_find_peer(
+    const struct vnetenc_status *, const struct in6_addr *remote);
 
 #endif /* vnetenc-status.h */

@@ -22,6 +22,7 @@
 #include "smap.h"
 #include "util.h"
 #include "vnetenc-aead-provider.h"
+#include "vnetenc-control.h"
 #include "vnetenc-inbox.h"
 #include "vnetenc-limits.h"
 
@@ -112,7 +113,9 @@ vnetenc_init(const struct smap *other_config)
 void
 vnetenc_exit(void)
 {
-    /* Datapath threads may still be at work: what they use stays. */
+    /* Datapath threads may still be at work: what they use goes when they
+     * have quiesced, the inbox stays. */
+    vnetenc_control_stop();
 }
 
 ovs_be16

@@ -6,6 +6,12 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc-aead-provider.h \
 	lib/vnetenc-aead.c \
 	lib/vnetenc-aead.h \
+	lib/vnetenc-config.c \
+	lib/vnetenc-config.h \
+	lib/vnetenc-control-message.c \
+	lib/vnetenc-control-message.h \
+	lib/vnetenc-control.c \
+	lib/vnetenc-control.h \
 	lib/vnetenc-cookie.c \
 	lib/vnetenc-cookie.h \
 	lib/vnetenc-cred.c \
@@ -22,8 +28,14 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc-hello.h \
 	lib/vnetenc-inbox.c \
 	lib/vnetenc-inbox.h \
+	lib/vnetenc-incoming.c \
+	lib/vnetenc-incoming.h \
+	lib/vnetenc-keylog.c \
+	lib/vnetenc-keylog.h \
 	lib/vnetenc-keys.c \
 	lib/vnetenc-keys.h \
+	lib/vnetenc-lifetime.c \
+	lib/vnetenc-lifetime.h \
 	lib/vnetenc-limits.h \
 	lib/vnetenc-listener.c \
 	lib/vnetenc-listener.h \
@@ -34,14 +46,22 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc-open.h \
 	lib/vnetenc-outer.c \
 	lib/vnetenc-outer.h \
+	lib/vnetenc-outgoing.c \
+	lib/vnetenc-outgoing.h \
+	lib/vnetenc-ovsdb.c \
+	lib/vnetenc-ovsdb.h \
 	lib/vnetenc-peer.c \
 	lib/vnetenc-peer.h \
 	lib/vnetenc-port.c \
 	lib/vnetenc-port.h \
+	lib/vnetenc-profile.c \
+	lib/vnetenc-profile.h \
 	lib/vnetenc-rate.c \
 	lib/vnetenc-rate.h \
 	lib/vnetenc-record.c \
 	lib/vnetenc-record.h \
+	lib/vnetenc-remote.c \
+	lib/vnetenc-remote.h \
 	lib/vnetenc-replay.c \
 	lib/vnetenc-replay.h \
 	lib/vnetenc-route.c \
@@ -52,8 +72,14 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc-selfcert.h \
 	lib/vnetenc-session.c \
 	lib/vnetenc-session.h \
+	lib/vnetenc-show.c \
+	lib/vnetenc-show.h \
+	lib/vnetenc-socket.c \
+	lib/vnetenc-socket.h \
 	lib/vnetenc-ssl.c \
 	lib/vnetenc-ssl.h \
+	lib/vnetenc-status.c \
+	lib/vnetenc-status.h \
 	lib/vnetenc-trust.c \
 	lib/vnetenc-trust.h \
 	lib/vnetenc-vni.c \

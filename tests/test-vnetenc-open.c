@@ -607,7 +607,7 @@ test_control(void)
         dp_packet_delete(packet);
         CHECK(vnetenc_inbox_take(VNETENC_INBOX_KNOWN, &event));
         CHECK(event.type == VNETENC_EV_PROBE);
-        CHECK(!memcmp(event.echo, "whatever", 8));
+        CHECK(event.echo == UINT64_C(0x7768617465766572));  /* "whatever" */
         CHECK(event.path.profile == UNIT_PROFILE);
         CHECK(event.remote_port == lane_port());
 
@@ -795,7 +795,7 @@ test_queue_full(void)
 
     unit_sessions_create(&s, VNETENC_AES256_GCM, false, 1);
     while (vnetenc_inbox_post(VNETENC_INBOX_STRANGERS, VNETENC_EV_DATAGRAM,
-                              &path, 0, NULL, NULL, 0)) {
+                              &path, 0, 0, NULL, 0)) {
         continue;
     }
     unit_drops_begin();
@@ -806,7 +806,7 @@ test_queue_full(void)
     CHECK(drain(VNETENC_INBOX_KNOWN, lane_port(), 100) == 1);
 
     while (vnetenc_inbox_post(VNETENC_INBOX_KNOWN, VNETENC_EV_DATAGRAM,
-                              &path, 0, NULL, NULL, 0)) {
+                              &path, 0, 0, NULL, 0)) {
         continue;
     }
     feed(false, lane_port(), 22, 100);

@@ -1,0 +1,268 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc-control.h"
+#include <limits.h>
+#include "connectivity.h"
+#include "openvswitch/poll-loop.h"
+#include "packets.h"
+#include "seq.h"
+#include "timeval.h"
+#include "util.h"
+#include "vnetenc-config.h"
+#include "vnetenc-drops.h"
+#include "vnetenc-inbox.h"
+#include "vnetenc-incoming.h"
+#include "vnetenc-keylog.h"
+#include "vnetenc-limits.h"
+#include "vnetenc-outgoing.h"
+#include "vnetenc-peer.h"
+#include "vnetenc-profile.h"
+#include "vnetenc-record.h"
+#include "vnetenc-remote.h"
+#include "vnetenc-socket.h"
+#include "vnetenc-vni.h"
+
+/* Times and counts of this file alone. */
+enum {
+    REFRESH_MS = 2000,          /* Credential files are looked at. */
+
+    /* Events taken before timers and sockets have their turn.  A hello with a
+     * good cookie costs a tenth of a millisecond. */
+    KNOWN_BURST = 256,
+    STRANGER_BURST = 32,
+};
+
+struct ovs_mutex vnetenc_control_mutex = OVS_MUTEX_INITIALIZER;
+
+static struct vnetenc_config *next_config
+    OVS_GUARDED_BY(vnetenc_control_mutex);
+static bool exiting OVS_GUARDED_BY(vnetenc_control_mutex);
+static bool running;            /* Main thread. */
+static pthread_t thread;        /* Main thread. */
+
+/* Configuration. */
+
+static void
+judge(long long int now)
+{
+    vnetenc_outgoing_judge(now);
+    vnetenc_incoming_judge();
+    seq_change(connectivity_seq_get());
+}
+
+static void
+remote_ended(struct vnetenc_remote *remote)
+{
+    vnetenc_outgoing_end(remote, time_msec());
+    vnetenc_incoming_end(remote);
+}
+
+static void
+take_config(long long int now)
+    OVS_REQUIRES(vnetenc_control_mutex)
+{
+    struct vnetenc_config *config = next_config;
+    bool changed;
+
+    if (!config) {
+        return;
+    }
+    next_config = NULL;
+    vnetenc_vni_set(config->vnis, config->n_vnis);
+    changed = vnetenc_profiles_configure(config);
+    changed |= vnetenc_remotes_configure(config, remote_ended);
+    if (changed) {
+        judge(now);
+    }
+    vnetenc_peers_set_loaded();
+    vnetenc_config_destroy(config);
+}
+
+static long long int
+refresh(long long int now)
+{
+    static long long int next = LLONG_MIN;
+
+    if (now >= next) {
+        next = now + REFRESH_MS;
+        if (vnetenc_profiles_refresh()) {
+            judge(now);
+        }
+    }
+    return next;
+}
+
+/* Input. */
+
+static void
+take_event(struct vnetenc_event *event, long long int now)
+{
+    switch (event->type) {
+    case VNETENC_EV_WANT:
+        vnetenc_outgoing_want(&event->path, now);
+        break;
+    case VNETENC_EV_DATAGRAM:
+        vnetenc_incoming_input(&event->path, event->remote_port, event->data,
+                               event->size, now);
+        break;
+    case VNETENC_EV_PROBE:
+        vnetenc_incoming_probe(&event->path, event->remote_port, event->echo,
+                               now);
+        break;
+    case VNETENC_EV_UNKNOWN:
+        vnetenc_incoming_unknown(&event->path, event->remote_port);
+        break;
+    }
+}
+
+static void
+take_events(long long int now)
+{
+    struct vnetenc_event event;
+
+    for (int i = 0; i < KNOWN_BURST
+         && vnetenc_inbox_take(VNETENC_INBOX_KNOWN, &event); i++) {
+        take_event(&event, now);
+    }
+    for (int i = 0; i < STRANGER_BURST
+         && vnetenc_inbox_take(VNETENC_INBOX_STRANGERS, &event); i++) {
+        take_event(&event, now);
+    }
+}
+
+/* A responder's socket gets what the datapath did not pop, since the kernel
+ * joined it: the same rules apply as there. */
+static void
+take_joined(struct vnetenc_socket *sock, const struct in6_addr *remote,
+            ovs_be16 remote_port, uint8_t *data, size_t size,
+            long long int now)
+{
+    const struct vnetenc_path path = {
+        .local = *vnetenc_socket_local(sock),
+        .remote = *remote,
+        .dtls_port = vnetenc_socket_port(sock),
+    };
+    struct vnetenc_peer *peer = vnetenc_peer_find(remote);
+
+    if (!peer) {
+        vnetenc_count(VNETENC_DROP_rx_unknown_source, 1);
+    } else if (!vnetenc_peer_admit(peer, now)) {
+        vnetenc_count(VNETENC_DROP_rx_rate, 1);
+    } else if (data[0] != VNETENC_RECORD_CHANGE_CIPHER_SPEC
+               && data[0] != VNETENC_RECORD_ALERT
+               && data[0] != VNETENC_RECORD_HANDSHAKE) {
+        vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
+    } else {
+        vnetenc_incoming_input(&path, remote_port, data, size, now);
+    }
+}
+
+static void
+take_datagram(struct vnetenc_socket *sock, struct vnetenc_lease *lease,
+              const struct in6_addr *remote, ovs_be16 remote_port,
+              uint8_t *data, size_t size, long long int now)
+{
+    if (!size) {
+        vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
+    } else if (lease) {
+        vnetenc_outgoing_input(lease, remote, remote_port, data, size, now);
+    } else {
+        take_joined(sock, remote, remote_port, data, size, now);
+    }
+}
+
+/* The thread. */
+
+/* Does what there is to do.  Returns when to do so again, at the latest. */
+static long long int
+run(long long int now)
+    OVS_REQUIRES(vnetenc_control_mutex)
+{
+    long long int wake;
+
+    take_config(now);
+    take_events(now);
+    vnetenc_sockets_run(take_datagram, now);
+    wake = refresh(now);
+    wake = MIN(wake, vnetenc_outgoing_run(now));
+    wake = MIN(wake, vnetenc_incoming_run(now));
+    return MIN(wake, vnetenc_keylog_run(now));
+}
+
+static void *
+control_main(void *aux OVS_UNUSED)
+{
+    for (;;) {
+        ovs_mutex_lock(&vnetenc_control_mutex);
+        if (exiting) {
+            ovs_mutex_unlock(&vnetenc_control_mutex);
+            return NULL;
+        }
+        poll_timer_wait_until(run(time_msec()));
+        vnetenc_sockets_wait();
+        ovs_mutex_unlock(&vnetenc_control_mutex);
+
+        vnetenc_inbox_wait();
+        poll_block();
+    }
+}
+
+void
+vnetenc_control_start(void)
+{
+    if (!running) {
+        running = true;
+        thread = ovs_thread_create("vnetenc", control_main, NULL);
+    }
+}
+
+void
+vnetenc_control_stop(void)
+{
+    if (!running) {
+        return;
+    }
+    ovs_mutex_lock(&vnetenc_control_mutex);
+    exiting = true;
+    ovs_mutex_unlock(&vnetenc_control_mutex);
+    vnetenc_inbox_wake();
+    xpthread_join(thread, NULL);
+
+    ovs_mutex_lock(&vnetenc_control_mutex);
+    vnetenc_keylog_off();
+    vnetenc_outgoing_end(NULL, time_msec());
+    vnetenc_incoming_end(NULL);
+    vnetenc_remotes_destroy();
+    vnetenc_profiles_destroy();
+    vnetenc_sockets_destroy();
+    vnetenc_config_destroy(next_config);
+    next_config = NULL;
+    exiting = false;
+    ovs_mutex_unlock(&vnetenc_control_mutex);
+    running = false;
+}
+
+void
+vnetenc_control_configure(struct vnetenc_config *config)
+{
+    ovs_mutex_lock(&vnetenc_control_mutex);
+    vnetenc_config_destroy(next_config);
+    next_config = config;
+    ovs_mutex_unlock(&vnetenc_control_mutex);
+    vnetenc_inbox_wake();
+}
