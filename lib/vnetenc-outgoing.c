@@ -23,22 +23,16 @@
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/hmap.h"
 #include "openvswitch/list.h"
-#include "openvswitch/ofpbuf.h"
 #include "openvswitch/vlog.h"
 #include "packets.h"
 #include "random.h"
 #include "seq.h"
 #include "util.h"
-#include "vnetenc-control-message.h"
 #include "vnetenc-drops.h"
 #include "vnetenc-handshake.h"
-#include "vnetenc-keys.h"
-#include "vnetenc-lifetime.h"
-#include "vnetenc-open.h"
+#include "vnetenc-initiator.h"
 #include "vnetenc-profile.h"
-#include "vnetenc-record.h"
 #include "vnetenc-remote.h"
-#include "vnetenc-seal.h"
 #include "vnetenc-socket.h"
 #include "vnetenc-status.h"
 
@@ -63,30 +57,8 @@ enum {
 
 struct path;
 
-/* One association, from its first ClientHello to its close_notify. */
-struct session {
-    struct ovs_list node;       /* In 'attempts' or 'closing' of a lane. */
-    struct path *path;
-    unsigned int lane;
-    struct vnetenc_lease *lease;
-    long long int since;        /* Start of attempt; then: established. */
-
-    unsigned int serial;        /* Of the profile's credentials. */
-
-    struct vnetenc_handshake *handshake;    /* NULL: finished. */
-
-    /* Finished. */
-    struct vnetenc_tx *tx;      /* Seals data, probes, close_notify. */
-    struct vnetenc_rx *rx;      /* Opens replies.  Never published. */
-    struct vnetenc_chain *chain;
-    char *suite;
-    struct vnetenc_lifetime life;
-    struct vnetenc_probe probe;
-    long long int close_at;
-};
-
 struct lane {
-    struct session *up;         /* Published, or NULL. */
+    struct vnetenc_initiator *up;   /* Published, or NULL. */
     struct ovs_list attempts;
     struct ovs_list closing;
     bool rekey;                 /* A successor is asked for. */
@@ -124,106 +96,16 @@ path_profile(const struct path *path)
     return &vnetenc_profile_get(path->lanes->path.profile)->config;
 }
 
-/* Sessions. */
-
-static void
-session_send(struct session *session, const void *data, size_t size)
-{
-    const struct vnetenc_path *path = &session->path->lanes->path;
-
-    vnetenc_socket_send(vnetenc_lease_socket(session->lease), &path->remote,
-                        path->dtls_port, data, size);
-}
-
-static void
-session_send_record(struct session *session, uint8_t type,
-                    const void *plain, size_t size)
-{
-    uint8_t record[VNETENC_MAX_HEAD_BYTES + VNETENC_CONTROL_BYTES
-                   + VNETENC_TAG_BYTES];
-    size_t n = vnetenc_seal_record(session->tx, type, plain, size, record,
-                                   sizeof record);
-
-    if (n) {
-        session_send(session, record, n);
-    }
-}
-
-static void
-session_flush(struct session *session)
-{
-    struct ofpbuf *b;
-
-    while ((b = vnetenc_handshake_pop_output(session->handshake))) {
-        session_send(session, b->data, b->size);
-        ofpbuf_delete(b);
-    }
-}
-
-static struct vnetenc_traffic
-session_traffic(const struct session *session)
-{
-    struct vnetenc_traffic traffic;
-    uint64_t next_seq;
-
-    atomic_read_relaxed(&session->tx->next_seq, &next_seq);
-    atomic_read_relaxed(&session->tx->n_bytes, &traffic.n_bytes);
-    traffic.n_records = next_seq - VNETENC_FIRST_SEQ;
-    return traffic;
-}
-
-static void
-session_add_up(const struct session *session)
-{
-    struct vnetenc_traffic *sum
-        = &session->path->remote->ended[VNETENC_OUT];
-    struct vnetenc_traffic traffic = session_traffic(session);
-
-    sum->n_records += traffic.n_records;
-    sum->n_bytes += traffic.n_bytes;
-}
-
-/* Frees 'session', which is on no list and not published. */
-static void
-session_destroy(struct session *session, long long int now)
-{
-    if (session->handshake) {
-        session->path->remote->n_attempts--;
-        vnetenc_handshake_destroy(session->handshake);
-    }
-    if (session->tx) {
-        session_add_up(session);
-        vnetenc_tx_retire(session->tx);
-    }
-    if (session->rx) {
-        vnetenc_rx_destroy(session->rx);
-    }
-    vnetenc_chain_destroy(session->chain);
-    vnetenc_lease_return(session->lease, now);
-    free(session->suite);
-    free(session);
-}
-
 static void
 session_list_destroy(struct ovs_list *list, long long int now)
 {
-    struct session *session;
+    struct vnetenc_initiator *session;
 
     LIST_FOR_EACH_SAFE (session, node, list) {
         ovs_list_remove(&session->node);
-        session_destroy(session, now);
+        vnetenc_initiator_destroy(session, now);
     }
 }
-
-/* Tells the peer that 'session' ends, whose key it will forget. */
-static void
-session_send_close_notify(struct session *session)
-{
-    session_send_record(session, VNETENC_RECORD_ALERT, vnetenc_close_notify,
-                        sizeof vnetenc_close_notify);
-}
-
-/* Paths. */
 
 static bool
 path_is_up(const struct path *path)
@@ -246,10 +128,10 @@ path_allow_clear(struct path *path, enum vnetenc_drop reason, long long int at)
 }
 
 /* Takes the session of 'lane' from the packet path, and returns it. */
-static struct session *
+static struct vnetenc_initiator *
 lane_withdraw(struct path *path, unsigned int i)
 {
-    struct session *session = path->lane[i].up;
+    struct vnetenc_initiator *session = path->lane[i].up;
 
     if (session) {
         path->lane[i].up = NULL;
@@ -266,12 +148,12 @@ lane_end_session(struct path *path, unsigned int i, const char *why,
                  long long int grace_ms, long long int now)
 {
     static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
-    struct session *session = lane_withdraw(path, i);
+    struct vnetenc_initiator *session = lane_withdraw(path, i);
 
     if (!session) {
         return;
     }
-    session_destroy(session, now);
+    vnetenc_initiator_destroy(session, now);
     if (!path_is_up(path)) {
         struct ds s = DS_EMPTY_INITIALIZER;
 
@@ -299,7 +181,7 @@ lane_close(struct path *path, unsigned int i, const char *why,
            long long int now)
 {
     if (path->lane[i].up) {
-        session_send_close_notify(path->lane[i].up);
+        vnetenc_initiator_send_close_notify(path->lane[i].up);
     }
     lane_end_session(path, i, why, VNETENC_PREFER_LOST_MS, now);
     session_list_destroy(&path->lane[i].attempts, now);
@@ -383,69 +265,18 @@ attempt_failed(struct path *path, unsigned int i, char *reason,
     lane_back_off(&path->lane[i], now);
 }
 
-/* The initiator's key is for data, the responder's for what comes back. */
-static bool
-make_halves(struct session *session, const struct vnetenc_record_keys *keys)
-{
-    const struct vnetenc_path *path = &session->path->lanes->path;
-    ovs_be16 port = vnetenc_socket_port(vnetenc_lease_socket(session->lease));
-    struct vnetenc_traffic_key traffic;
-
-    traffic = vnetenc_record_keys_get(keys, true);
-    session->tx = vnetenc_tx_create(&traffic, port, session->life.end_seq,
-                                    session->life.end_bytes);
-    vnetenc_traffic_key_wipe(&traffic);
-    traffic = vnetenc_record_keys_get(keys, false);
-    session->rx = vnetenc_rx_create(&traffic, path, port);
-    vnetenc_traffic_key_wipe(&traffic);
-    return session->tx && session->rx;
-}
-
-/* Turns a finished handshake into a session. */
-static bool
-session_establish(struct session *session, long long int now)
-{
-    struct vnetenc_remote *remote = session->path->remote;
-    struct vnetenc_record_keys keys;
-    bool ok;
-
-    vnetenc_lifetime_init(&session->life, path_profile(session->path), now);
-    vnetenc_probe_init(&session->probe, now);
-    session->since = now;
-    session->suite = xstrdup(vnetenc_handshake_suite(session->handshake));
-    session->chain = vnetenc_handshake_take_peer(session->handshake);
-
-    vnetenc_handshake_take_keys(session->handshake, &keys);
-    session_flush(session);
-    /* One owner: libssl's object goes before our code gets the key. */
-    vnetenc_handshake_destroy(session->handshake);
-    session->handshake = NULL;
-    remote->n_attempts--;
-    ok = make_halves(session, &keys);
-    vnetenc_record_keys_wipe(&keys);
-    return ok && session->chain;
-}
-
-/* True if the profile has other credentials than when 'session' began. */
-static bool
-session_is_outdated(const struct session *session)
-{
-    uint8_t profile = session->path->lanes->path.profile;
-
-    return session->serial != vnetenc_profile_get(profile)->serial;
-}
-
 /* Publishes 'session', which is on no list.  What was there closes. */
 static void
-lane_publish(struct path *path, struct session *session, long long int now)
+lane_publish(struct path *path, struct vnetenc_initiator *session,
+             long long int now)
 {
     struct vnetenc_remote *remote = path->remote;
     struct lane *lane = &path->lane[session->lane];
-    struct session *old = lane->up;
+    struct vnetenc_initiator *old = lane->up;
 
     vnetenc_lanes_swap(path->lanes, session->lane, session->tx);
     lane->up = session;
-    lane->rekey = session_is_outdated(session);
+    lane->rekey = vnetenc_initiator_is_outdated(session);
     lane->backoff_ms = 0;
     session_list_destroy(&lane->attempts, now);
     if (old) {
@@ -466,22 +297,22 @@ lane_publish(struct path *path, struct session *session, long long int now)
 /* Does what the state of the handshake of 'session', an attempt, asks for.
  * May destroy 'session'. */
 static void
-attempt_settle(struct session *session, long long int now)
+attempt_settle(struct vnetenc_initiator *session, long long int now)
 {
-    struct path *path = session->path;
+    struct path *path = session->owner;
     unsigned int i = session->lane;
 
     switch (vnetenc_handshake_state(session->handshake)) {
     case VNETENC_HANDSHAKE_RUNNING:
-        session_flush(session);
+        vnetenc_initiator_flush(session);
         return;
 
     case VNETENC_HANDSHAKE_DONE:
         ovs_list_remove(&session->node);
-        if (session_establish(session, now)) {
+        if (vnetenc_initiator_establish(session, now)) {
             lane_publish(path, session, now);
         } else {
-            session_destroy(session, now);
+            vnetenc_initiator_destroy(session, now);
             attempt_failed(path, i, xstrdup("cannot set up the cipher"), now);
         }
         return;
@@ -490,9 +321,9 @@ attempt_settle(struct session *session, long long int now)
         char *reason = xstrdup(vnetenc_handshake_reason(session->handshake));
 
         vnetenc_count(VNETENC_DROP_ctl_failed, 1);
-        session_flush(session);
+        vnetenc_initiator_flush(session);
         ovs_list_remove(&session->node);
-        session_destroy(session, now);
+        vnetenc_initiator_destroy(session, now);
         attempt_failed(path, i, reason, now);
         return;
     }
@@ -502,31 +333,15 @@ attempt_settle(struct session *session, long long int now)
 static void
 attempt_start(struct path *path, unsigned int i, long long int now)
 {
-    const struct vnetenc_path *key = &path->lanes->path;
-    struct session *session = xzalloc(sizeof *session);
-    struct vnetenc_socket *responder;
+    struct vnetenc_initiator *session;
     char *error;
 
-    session->path = path;
-    session->lane = i;
-    session->since = now;
-    session->serial = vnetenc_profile_get(key->profile)->serial;
-
-    /* The peer will want to speak to us, too: have the socket in time. */
-    responder = vnetenc_socket_responder(&key->local, key->dtls_port, &error);
-    if (responder) {
-        session->lease = vnetenc_lease_take(&key->local, &key->remote,
-                                            session, now, &error);
-    }
-    if (!session->lease) {
-        free(session);
+    session = vnetenc_initiator_create(&path->lanes->path, path->remote, path,
+                                       i, now, &error);
+    if (!session) {
         attempt_failed(path, i, error, now);
         return;
     }
-    session->handshake = vnetenc_handshake_initiate(&vnetenc_remote_lookup,
-                                                    &key->remote,
-                                                    key->profile, now);
-    path->remote->n_attempts++;
     ovs_list_push_back(&path->lane[i].attempts, &session->node);
     attempt_settle(session, now);
 }
@@ -536,16 +351,9 @@ static bool
 lane_wants_session(const struct path *path, const struct lane *lane,
                    long long int now)
 {
-    const struct session *up = lane->up;
-    uint64_t next_seq, n_bytes;
-
-    if (!up) {
-        return lane->rekey || now < path->wanted_at + WANTED_MS;
-    }
-    atomic_read_relaxed(&up->tx->next_seq, &next_seq);
-    atomic_read_relaxed(&up->tx->n_bytes, &n_bytes);
-    return (lane->rekey || up->probe.lost
-            || vnetenc_lifetime_is_over(&up->life, next_seq, n_bytes, now));
+    return (lane->up
+            ? lane->rekey || vnetenc_initiator_is_over(lane->up, now)
+            : lane->rekey || now < path->wanted_at + WANTED_MS);
 }
 
 static bool
@@ -553,7 +361,7 @@ lane_may_try(const struct path *path, const struct lane *lane,
              long long int now)
 {
     size_t n = ovs_list_size(&lane->attempts);
-    const struct session *last;
+    const struct vnetenc_initiator *last;
 
     if (now < lane->next_try || n >= MAX_ATTEMPTS_LANE
         || (path->remote->n_attempts
@@ -562,7 +370,8 @@ lane_may_try(const struct path *path, const struct lane *lane,
     } else if (!n) {
         return true;
     }
-    last = CONTAINER_OF(ovs_list_back(&lane->attempts), struct session, node);
+    last = CONTAINER_OF(ovs_list_back(&lane->attempts), 
+                        struct vnetenc_initiator, node);
     return now >= last->since + STUCK_MS;
 }
 
@@ -571,7 +380,7 @@ lane_may_try(const struct path *path, const struct lane *lane,
 static void
 run_attempts(struct lane *lane, long long int now)
 {
-    struct session *session;
+    struct vnetenc_initiator *session;
 
     LIST_FOR_EACH_SAFE (session, node, &lane->attempts) {
         if (now >= vnetenc_handshake_deadline_ms(session->handshake)) {
@@ -586,34 +395,21 @@ run_attempts(struct lane *lane, long long int now)
 static void
 run_closing(struct lane *lane, long long int now)
 {
-    struct session *session;
+    struct vnetenc_initiator *session;
 
     LIST_FOR_EACH_SAFE (session, node, &lane->closing) {
         if (now >= session->close_at) {
-            session_send_close_notify(session);
+            vnetenc_initiator_send_close_notify(session);
             ovs_list_remove(&session->node);
-            session_destroy(session, now);
+            vnetenc_initiator_destroy(session, now);
         }
     }
 }
 
 static void
-send_probe(struct session *session, long long int now)
-{
-    uint8_t message[VNETENC_CONTROL_BYTES];
-    uint64_t next_seq;
-
-    vnetenc_control_build(VNETENC_CONTROL_PROBE, session->probe.echo, message);
-    session_send_record(session, VNETENC_RECORD_DATA, message, sizeof message);
-    atomic_read_relaxed(&session->tx->next_seq, &next_seq);
-    vnetenc_probe_sent(&session->probe, next_seq, now);
-}
-
-static void
 run_session(struct path *path, unsigned int i, long long int now)
 {
-    struct session *session = path->lane[i].up;
-    uint64_t next_seq;
+    struct vnetenc_initiator *session = path->lane[i].up;
 
     if (vnetenc_lifetime_is_dead(&session->life, now)) {
         lane_end_session(path, i, "key too old", VNETENC_PREFER_LOST_MS, now);
@@ -624,12 +420,12 @@ run_session(struct path *path, unsigned int i, long long int now)
         lane_end_session(path, i, "peer does not answer", 0, now);
         return;
     }
-    atomic_read_relaxed(&session->tx->next_seq, &next_seq);
-    switch (vnetenc_probe_run(&session->probe, next_seq, now)) {
+    switch (vnetenc_probe_run(&session->probe,
+                              vnetenc_initiator_next_seq(session), now)) {
     case VNETENC_PROBE_NOTHING:
         break;
     case VNETENC_PROBE_SEND:
-        send_probe(session, now);
+        vnetenc_initiator_send_probe(session, now);
         break;
     case VNETENC_PROBE_LOST:
         path->remote->n_lost++;
@@ -642,7 +438,7 @@ static long long int
 run_lane(struct path *path, unsigned int i, long long int now)
 {
     struct lane *lane = &path->lane[i];
-    struct session *session;
+    struct vnetenc_initiator *session;
     long long int wake;
 
     run_attempts(lane, now);
@@ -713,53 +509,13 @@ vnetenc_outgoing_want(const struct vnetenc_path *key, long long int now)
     path->wanted_at = now;
 }
 
-static void
-session_input_data(struct session *session, uint8_t *data, size_t size)
-{
-    size_t plain_size;
-    uint8_t *plain;
-    uint64_t echo;
-
-    if (vnetenc_open_record(session->rx, data, size, VNETENC_RECORD_DATA,
-                            &plain, &plain_size)) {
-        vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
-    } else if (vnetenc_control_parse(plain, plain_size,
-                                     VNETENC_CONTROL_REPLY, &echo)) {
-        vnetenc_probe_reply(&session->probe, echo);
-    } else if (!vnetenc_control_is(plain, plain_size)) {
-        vnetenc_count(VNETENC_DROP_ctl_app_data, 1);
-    }
-}
-
-/* A sealed alert ends the session, whatever it says; one in clear is no more
- * than a hint. */
-static void
-session_input_alert(struct session *session, uint8_t *data, size_t size,
-                    long long int now)
-{
-    size_t plain_size;
-    uint8_t *plain;
-
-    if (vnetenc_is_hint(data, size)) {
-        if (vnetenc_probe_hint(&session->probe, now)) {
-            session->path->remote->n_hints++;
-        }
-    } else if (vnetenc_open_record(session->rx, data, size,
-                                   VNETENC_RECORD_ALERT, &plain,
-                                   &plain_size)) {
-        vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
-    } else {
-        vnetenc_probe_give_up(&session->probe, now);
-    }
-}
-
 void
 vnetenc_outgoing_input(struct vnetenc_lease *lease,
                        const struct in6_addr *remote, ovs_be16 remote_port,
                        uint8_t *data, size_t size, long long int now)
 {
-    struct session *session = vnetenc_lease_owner(lease);
-    const struct vnetenc_path *path = &session->path->lanes->path;
+    struct vnetenc_initiator *session = vnetenc_lease_owner(lease);
+    const struct vnetenc_path *path = session->path;
 
     if (remote_port != path->dtls_port
         || !ipv6_addr_equals(remote, &path->remote) || !size) {
@@ -767,12 +523,8 @@ vnetenc_outgoing_input(struct vnetenc_lease *lease,
     } else if (session->handshake) {
         vnetenc_handshake_input(session->handshake, data, size, now);
         attempt_settle(session, now);
-    } else if (data[0] == VNETENC_RECORD_DATA) {
-        session_input_data(session, data, size);
-    } else if (data[0] == VNETENC_RECORD_ALERT) {
-        session_input_alert(session, data, size, now);
     } else {
-        vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
+        vnetenc_initiator_input(session, data, size, now);
     }
 }
 
@@ -796,22 +548,6 @@ vnetenc_outgoing_rekey(const struct vnetenc_remote *remote, long long int now)
     return n;
 }
 
-static bool
-session_is_trusted(const struct session *session)
-{
-    const struct path *path = session->path;
-    const struct vnetenc_profile *profile
-        = vnetenc_profile_get(path->lanes->path.profile);
-    char *reason;
-
-    if (vnetenc_trust_judge_chain(&path->remote->trust, profile->cred,
-                                  session->chain, &reason)) {
-        return true;
-    }
-    vnetenc_remote_set_error(path->remote, VNETENC_OUT, reason);
-    return false;
-}
-
 void
 vnetenc_outgoing_judge(long long int now)
 {
@@ -820,18 +556,18 @@ vnetenc_outgoing_judge(long long int now)
     HMAP_FOR_EACH (path, node, &paths) {
         for (unsigned int i = 0; i < VNETENC_MAX_LANES; i++) {
             struct lane *lane = &path->lane[i];
-            struct session *session;
+            struct vnetenc_initiator *session;
 
-            if (lane->up && !session_is_trusted(lane->up)) {
+            if (lane->up && !vnetenc_initiator_is_trusted(lane->up)) {
                 lane_end_session(path, i, "peer no longer accepted",
                                  VNETENC_PREFER_LOST_MS, now);
-            } else if (lane->up && session_is_outdated(lane->up)) {
+            } else if (lane->up && vnetenc_initiator_is_outdated(lane->up)) {
                 lane->rekey = true;
             }
             LIST_FOR_EACH_SAFE (session, node, &lane->closing) {
-                if (!session_is_trusted(session)) {
+                if (!vnetenc_initiator_is_trusted(session)) {
                     ovs_list_remove(&session->node);
-                    session_destroy(session, now);
+                    vnetenc_initiator_destroy(session, now);
                 }
             }
             /* What failed may succeed now. */
@@ -864,19 +600,6 @@ lane_state(const struct lane *lane)
     return ovs_list_is_empty(&lane->attempts) ? "waiting" : "handshaking";
 }
 
-static void
-session_status(const struct session *session,
-               struct vnetenc_session_status *status, long long int now)
-{
-    vnetenc_fingerprint_format(vnetenc_chain_fingerprint(session->chain),
-                               status->fingerprint);
-    status->traffic = session_traffic(session);
-    status->lane_port = session->tx->lane_port;
-    status->suite = session->suite;
-    status->provider = vnetenc_aead_key_provider(session->tx->key);
-    status->age_ms = now - session->since;
-}
-
 void
 vnetenc_outgoing_for_each(
     void (*cb)(const struct vnetenc_session_status *, void *aux), void *aux,
@@ -896,7 +619,7 @@ vnetenc_outgoing_for_each(
             };
 
             if (lane->up) {
-                session_status(lane->up, &status, now);
+                vnetenc_initiator_status(lane->up, &status, now);
             }
             if (!i) {
                 atomic_read_relaxed(&path->lanes->n_dropped,

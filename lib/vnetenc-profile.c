@@ -26,6 +26,11 @@ VLOG_DEFINE_THIS_MODULE(vnetenc_profile);
 
 enum { N_PROFILES = UINT8_MAX + 1, N_FILES = 4 };
 
+/* The only profile that needs no row.  Were it otherwise, a peer could ask
+ * for one that nobody configured, and so get around the CA and the CRL of
+ * those that are. */
+enum { DEFAULT_PROFILE = 0 };
+
 /* What tells that a file is another one, or was written to. */
 struct file_state {
     dev_t dev;
@@ -175,10 +180,9 @@ vnetenc_profiles_configure(const struct vnetenc_config *config)
     }
     for (int id = 0; id < N_PROFILES; id++) {
         if (entries[id] && !seen[id] && entries[id]->asked.has_row) {
-            struct vnetenc_profile_config defaults;
-
-            vnetenc_profile_config_init(&defaults, id);
-            changed |= configure_one(&defaults);
+            entry_destroy(entries[id]);
+            entries[id] = NULL;
+            changed = true;
         }
     }
     return changed;
@@ -224,8 +228,14 @@ vnetenc_profiles_destroy(void)
 const struct vnetenc_profile *
 vnetenc_profile_get(uint8_t id)
 {
-    if (!entries[id]) {
+    static struct vnetenc_profile none;
+
+    if (!entries[id] && id == DEFAULT_PROFILE) {
         load(entry_create(id));
+    }
+    if (!entries[id]) {
+        vnetenc_profile_config_init(&none.config, id);
+        return &none;
     }
     return &entries[id]->profile;
 }

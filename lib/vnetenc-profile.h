@@ -21,8 +21,8 @@
  * ==========================================
  *
  * A profile is its settings and its credentials.  A bad change is refused
- * with an error text; what was good before stays in force.  Profiles without
- * a row exist as soon as they are asked for, with the default of everything.
+ * with an error text; what was good before stays in force.  Profile 0 exists
+ * without a row, too, with the default of everything.
  *
  * Thread-safety: under vnetenc_control_mutex. */
 
@@ -48,7 +48,7 @@ bool vnetenc_profiles_refresh(void);
 
 void vnetenc_profiles_destroy(void);
 
-/* Never NULL. */
+/* Never NULL.  A profile that does not exist has no credentials. */
 const struct vnetenc_profile *vnetenc_profile_get(uint8_t id);
 
 /* The profile if it has a row or was asked for before, otherwise NULL. */

@@ -31,7 +31,9 @@
 #include "vnetenc-keylog.h"
 #include "vnetenc-outgoing.h"
 #include "vnetenc-profile.h"
+#include "vnetenc-ssl.h"
 #include "vnetenc-status.h"
+#include "vnetenc.h"
 
 /* One description of everything: as JSON, from which the text is printed. */
 
@@ -201,10 +203,25 @@ describe_drops(void)
 }
 
 static struct json *
+describe_ports(void)
+{
+    struct json *object = json_object_create();
+
+    put_number(object, "geneve", ntohs(vnetenc_port("geneve", htons(6081))));
+    put_number(object, "vxlan", ntohs(vnetenc_port("vxlan", htons(4789))));
+    return object;
+}
+
+static struct json *
 describe(void)
 {
     struct json *object = json_object_create();
 
+    json_object_put(object, "dtls_ports", describe_ports());
+    if (vnetenc_ssl_fips()) {
+        /* Handshakes use validated code then; our record code is not. */
+        put_string(object, "record_sealing", "not validated");
+    }
     put_string(object, "keylog", vnetenc_keylog_file());
     json_object_put(object, "profiles", describe_profiles());
     json_object_put(object, "peers", describe_peers());
@@ -319,6 +336,12 @@ print(const struct json *all)
     const struct json *keylog = member(all, "keylog");
     struct ds s = DS_EMPTY_INITIALIZER;
 
+    PRINT_MEMBERS(&s, "dtls ports: ", member(all, "dtls_ports"), "geneve",
+                  "vxlan");
+    if (member(all, "record_sealing")) {
+        ds_put_format(&s, "record sealing: %s\n",
+                      json_string(member(all, "record_sealing")));
+    }
     if (keylog) {
         ds_put_format(&s, "key log: ON, %s\n", json_string(keylog));
     } else {

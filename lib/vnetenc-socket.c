@@ -319,8 +319,8 @@ vnetenc_socket_send(struct vnetenc_socket *sock,
 }
 
 static bool
-sockaddr_to_address(const struct sockaddr_storage *ss, struct in6_addr *address,
-                    ovs_be16 *port)
+sockaddr_to_address(const struct sockaddr_storage *ss,
+                    struct in6_addr *address, ovs_be16 *port)
 {
     if (ss->ss_family == AF_INET) {
         const struct sockaddr_in *sin

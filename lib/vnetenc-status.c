@@ -53,7 +53,12 @@ compare_peers(const void *a_, const void *b_)
                   sizeof a->remote->trust.remote_ip);
 }
 
-#define COMPARE(A, B) do { if ((A) != (B)) return (A) < (B) ? -1 : 1; } while (0)
+#define COMPARE(A, B)                            \
+    do {                                         \
+        if ((A) != (B)) {                        \
+            return (A) < (B) ? -1 : 1;           \
+        }                                        \
+    } while (0)
 
 static int
 compare_sessions(const void *a_, const void *b_)

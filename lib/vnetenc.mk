@@ -30,6 +30,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc-inbox.h \
 	lib/vnetenc-incoming.c \
 	lib/vnetenc-incoming.h \
+	lib/vnetenc-initiator.c \
+	lib/vnetenc-initiator.h \
 	lib/vnetenc-keylog.c \
 	lib/vnetenc-keylog.h \
 	lib/vnetenc-keys.c \

@@ -100,7 +100,12 @@ ovn_vnetenc_encap_run(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
         smap_clone(&options, &encap->options);
         set_option(&options, OVN_VNETENC_ENCAP_CAPABLE,
                    supported ? "1" : NULL);
-        set_option(&options, OVN_VNETENC_ENCAP_FINGERPRINTS, fingerprint);
+        /* The column is empty for a moment when the local database server
+         * was restarted.  Peers would forget us, so what was published
+         * stays. */
+        if (fingerprint || !supported) {
+            set_option(&options, OVN_VNETENC_ENCAP_FINGERPRINTS, fingerprint);
+        }
         if (!smap_equal(&options, &encap->options)) {
             VLOG_INFO("encap %s %s: vnetenc=%s, fingerprint %s", encap->type,
                       encap->ip, supported ? "1" : "(none)",

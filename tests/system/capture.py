@@ -35,8 +35,9 @@ class Capture:
         self.path = run.dir / f"{interface}.{id(self):x}.pcap"
         self._one_way = direction is not None
         self._tcpdump = run.spawn(
-            "tcpdump", "-i", interface, "-w", self.path, "-U", "-s", "0",
-            "-n", "-B", "32768", "-Z", "root", "--immediate-mode",
+            # The kernel's buffer has slots of the size that -s asks for.
+            "tcpdump", "-i", interface, "-w", self.path, "-U", "-s", "16384",
+            "-n", "-B", "65536", "-Z", "root", "--immediate-mode",
             *(("-Q", direction) if direction else ()), netns=netns)
         wait_until(lambda: "listening on" in self._tcpdump.output(),
                    "tcpdump listens")

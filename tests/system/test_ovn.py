@@ -64,10 +64,10 @@ def test_require(cloud):
 
 def test_require_from_the_start(cloud):
     """The first packet of the switch is already sealed."""
-    cloud.set_mode("require")
+    since = cloud.set_mode("require")
     vm1, vm2 = cloud.vms
     vm1.reaches(vm2.ip)
-    assert_sealed(cloud.pcap.stop(), cloud)
+    assert_sealed(cloud.pcap.stop(), cloud, since=since)
 
 
 def test_broadcast(cloud):
