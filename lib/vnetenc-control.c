@@ -19,6 +19,8 @@
 #include <limits.h>
 #include "connectivity.h"
 #include "openvswitch/poll-loop.h"
+#include "ovs-atomic.h"
+#include "ovs-rcu.h"
 #include "packets.h"
 #include "seq.h"
 #include "timeval.h"
@@ -52,6 +54,7 @@ struct ovs_mutex vnetenc_control_mutex = OVS_MUTEX_INITIALIZER;
 static struct vnetenc_config *next_config
     OVS_GUARDED_BY(vnetenc_control_mutex);
 static bool exiting OVS_GUARDED_BY(vnetenc_control_mutex);
+static struct atomic_count n_waiting = ATOMIC_COUNT_INIT(0);
 static bool running;            /* Main thread. */
 static pthread_t thread;        /* Main thread. */
 
@@ -204,6 +207,16 @@ run(long long int now)
     return MIN(wake, vnetenc_keylog_run(now));
 }
 
+/* A mutex is not fair: who gave it back would have it again before another
+ * thread that waits is awake. */
+static void
+let_others_in(void)
+{
+    if (atomic_count_get(&n_waiting)) {
+        xnanosleep(100 * 1000);
+    }
+}
+
 static void *
 control_main(void *aux OVS_UNUSED)
 {
@@ -217,9 +230,24 @@ control_main(void *aux OVS_UNUSED)
         vnetenc_sockets_wait();
         ovs_mutex_unlock(&vnetenc_control_mutex);
 
+        let_others_in();
         vnetenc_inbox_wait();
         poll_block();
     }
+}
+
+void
+vnetenc_control_lock(void)
+{
+    atomic_count_inc(&n_waiting);
+    ovs_mutex_lock(&vnetenc_control_mutex);
+    atomic_count_dec(&n_waiting);
+}
+
+void
+vnetenc_control_unlock(void)
+{
+    ovs_mutex_unlock(&vnetenc_control_mutex);
 }
 
 void
@@ -237,12 +265,16 @@ vnetenc_control_stop(void)
     if (!running) {
         return;
     }
-    ovs_mutex_lock(&vnetenc_control_mutex);
+    vnetenc_control_lock();
     exiting = true;
-    ovs_mutex_unlock(&vnetenc_control_mutex);
+    vnetenc_control_unlock();
     vnetenc_inbox_wake();
     xpthread_join(thread, NULL);
 
+    /* Datapath threads may still forward: no peer that is taken away below
+     * may look to them like a host that never was one. */
+    vnetenc_peers_unset_loaded();
+    ovsrcu_synchronize();
     ovs_mutex_lock(&vnetenc_control_mutex);
     vnetenc_keylog_off();
     vnetenc_outgoing_end(NULL, time_msec());
@@ -260,9 +292,9 @@ vnetenc_control_stop(void)
 void
 vnetenc_control_configure(struct vnetenc_config *config)
 {
-    ovs_mutex_lock(&vnetenc_control_mutex);
+    vnetenc_control_lock();
     vnetenc_config_destroy(next_config);
     next_config = config;
-    ovs_mutex_unlock(&vnetenc_control_mutex);
+    vnetenc_control_unlock();
     vnetenc_inbox_wake();
 }

@@ -38,6 +38,10 @@ struct vnetenc_config;
 
 extern struct ovs_mutex vnetenc_control_mutex;
 
+/* How other threads take the mutex: a busy control thread lets them in. */
+void vnetenc_control_lock(void) OVS_ACQUIRES(vnetenc_control_mutex);
+void vnetenc_control_unlock(void) OVS_RELEASES(vnetenc_control_mutex);
+
 /* Starts the thread, if it does not run already. */
 void vnetenc_control_start(void);
 

@@ -197,6 +197,8 @@ vnetenc_inbox_wait(void)
 void
 vnetenc_inbox_wake(void)
 {
-    atomic_store_relaxed(&asleep, false);
-    latch_set(&doorbell);
+    if (rings[0].slots) {       /* Before that nobody sleeps. */
+        atomic_store_relaxed(&asleep, false);
+        latch_set(&doorbell);
+    }
 }

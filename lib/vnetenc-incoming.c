@@ -35,6 +35,7 @@
 #include "vnetenc-keys.h"
 #include "vnetenc-listener.h"
 #include "vnetenc-open.h"
+#include "vnetenc-outgoing.h"
 #include "vnetenc-profile.h"
 #include "vnetenc-record.h"
 #include "vnetenc-remote.h"
@@ -49,8 +50,8 @@ enum {
     /* How often counters are looked at. */
     TICK_MS = 250,
 
-    /* A handshake from which nothing came for so long may be that of a peer
-     * which started anew: it makes room for another of the same peer. */
+    /* A handshake that takes longer may be that of a peer which started anew,
+     * or nobody's: it makes room for another one of the same peer. */
     STUCK_MS = 1500,
 };
 
@@ -311,6 +312,7 @@ incoming_establish(struct incoming *in, long long int now)
     }
     trim_sessions(in);
     in->remote->n_handshakes++;
+    vnetenc_outgoing_peer_is_back(in->remote, now);
     vnetenc_remote_set_error(in->remote, VNETENC_IN, NULL);
     seq_change(connectivity_seq_get());
     return true;
@@ -367,23 +369,40 @@ find_stuck(const struct vnetenc_remote *remote, long long int now)
     struct incoming *in, *stuck = NULL;
 
     HMAP_FOR_EACH (in, node, &incomings) {
-        if (!in->rx && in->remote == remote && now >= in->heard_at + STUCK_MS
-            && (!stuck || in->heard_at < stuck->heard_at)) {
+        if (!in->rx && in->remote == remote && now >= in->since + STUCK_MS
+            && (!stuck || in->since < stuck->since)) {
             stuck = in;
         }
     }
     return stuck;
 }
 
+/* True if a handshake may begin on the 4-tuple on which 'half_open' is, and
+ * 'stuck', or NULL, may end for it.  Whoever sees a cookie can send a
+ * ClientHello with it: that must not end what just began. */
 static bool
-may_begin(const struct vnetenc_remote *remote)
+may_begin(const struct vnetenc_remote *remote,
+          const struct incoming *half_open, const struct incoming *stuck,
+          long long int now)
 {
-    return (remote->n_half_open < VNETENC_MAX_HALF_OPEN_PEER
-            && n_half_open < VNETENC_MAX_HALF_OPEN);
+    if (half_open && now < half_open->since + STUCK_MS) {
+        return false;
+    }
+    return (half_open || stuck
+            || (remote->n_half_open < VNETENC_MAX_HALF_OPEN_PEER
+                && n_half_open < VNETENC_MAX_HALF_OPEN));
 }
 
-/* 'handshake' begins.  A client has one handshake at a time on a port: one
- * that is half-open on the same 4-tuple is dead. */
+static bool
+is_full(const struct vnetenc_remote *remote)
+{
+    return (remote->n_half_open >= VNETENC_MAX_HALF_OPEN_PEER
+            || n_half_open >= VNETENC_MAX_HALF_OPEN);
+}
+
+/* 'handshake' begins.  A client has one handshake at a time on a port, so
+ * that a half-open one on the same 4-tuple is dead: may_begin() saw to it that
+ * it is not a young one. */
 static void
 begin(const struct vnetenc_path *path, ovs_be16 lane_port,
       struct vnetenc_remote *remote, struct door *door,
@@ -413,18 +432,20 @@ input_to_listener(const struct vnetenc_path *path, ovs_be16 remote_port,
                   struct vnetenc_remote *remote, const uint8_t *data,
                   size_t size, long long int now)
 {
+    struct incoming *half_open = incoming_find(path, remote_port, false);
+    struct incoming *stuck = (!half_open && is_full(remote)
+                              ? find_stuck(remote, now) : NULL);
+    bool admit = may_begin(remote, half_open, stuck, now);
     struct vnetenc_handshake *handshake;
     struct ofpbuf *reply;
-    struct incoming *stuck;
     struct door *door = door_get(path, now);
 
     if (!door) {
         return;
     }
-    stuck = may_begin(remote) ? NULL : find_stuck(remote, now);
     switch (vnetenc_listener_input(door->listener, &path->remote, remote_port,
-                                   data, size, may_begin(remote) || stuck,
-                                   now, &reply, &handshake)) {
+                                   data, size, admit, now, &reply,
+                                   &handshake)) {
     case VNETENC_LISTENER_REPLY:
         vnetenc_socket_send(door->socket, &path->remote, remote_port,
                             reply->data, reply->size);
@@ -452,9 +473,6 @@ static void
 input_to_handshake(struct incoming *in, const uint8_t *data, size_t size,
                    long long int now)
 {
-    if (!in->rx) {
-        in->heard_at = now;
-    }
     vnetenc_handshake_input(in->handshake, data, size, now);
     incoming_settle(in, now);
 }
@@ -489,14 +507,20 @@ is_sealed_alert(const uint8_t *data, size_t size)
 /* A sealed alert of the peer's record code.  Returns false if it is not one
  * of the session that is up. */
 static bool
-input_alert(struct incoming *up, uint8_t *data, size_t size,
+input_alert(struct incoming *up, const uint8_t *data, size_t size,
             long long int now)
 {
+    uint8_t copy[VNETENC_MAX_DATAGRAM_BYTES];
     size_t plain_size;
     uint8_t *plain;
 
-    if (!up || vnetenc_open_record(up->rx, data, size, VNETENC_RECORD_ALERT,
-                                   &plain, &plain_size)) {
+    /* Opening spoils what turns out to be a handshake's. */
+    if (!up || size > sizeof copy) {
+        return false;
+    }
+    memcpy(copy, data, size);
+    if (vnetenc_open_record(up->rx, copy, size, VNETENC_RECORD_ALERT,
+                            &plain, &plain_size)) {
         return false;
     }
     /* Records may still be on their way: keep the key a little longer. */
@@ -546,7 +570,10 @@ vnetenc_incoming_probe(const struct vnetenc_path *path, ovs_be16 remote_port,
     struct incoming *in = incoming_find(path, remote_port, true);
     size_t n;
 
-    if (!in || in->path.profile != path->profile) {
+    /* It may be of a session that was replaced meanwhile: only the first
+     * record of this one shows that the client has our last flight. */
+    if (!in || in->path.profile != path->profile
+        || !incoming_traffic(in).n_records) {
         return;
     }
     in->heard_at = now;

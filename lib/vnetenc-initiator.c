@@ -18,6 +18,7 @@
 #include "vnetenc-initiator.h"
 #include <string.h>
 #include "openvswitch/ofpbuf.h"
+#include "openvswitch/vlog.h"
 #include "util.h"
 #include "vnetenc-control-message.h"
 #include "vnetenc-drops.h"
@@ -29,6 +30,10 @@
 #include "vnetenc-seal.h"
 #include "vnetenc-socket.h"
 #include "vnetenc-status.h"
+
+VLOG_DEFINE_THIS_MODULE(vnetenc_initiator);
+
+static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
 
 /* Output. */
 
@@ -135,9 +140,11 @@ vnetenc_initiator_create(const struct vnetenc_path *path,
 {
     struct vnetenc_initiator *session;
 
-    /* The peer will want to speak to us, too: have the socket in time. */
+    /* The peer will want to speak to us, too: have the socket in time.  If
+     * another process took the port, this direction works all the same. */
     if (!vnetenc_socket_responder(&path->local, path->dtls_port, error)) {
-        return NULL;
+        VLOG_WARN_RL(&rl, "%s", *error);
+        free(*error);
     }
 
     session = xzalloc(sizeof *session);

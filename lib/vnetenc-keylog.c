@@ -44,8 +44,11 @@ write_line(const char *line)
         { CONST_CAST(char *, "\n"), 1 },
     };
 
-    if (writev(fd, iov, ARRAY_SIZE(iov)) < 0) {
-        VLOG_WARN("%s: %s; key log is off", file_name, ovs_strerror(errno));
+    ssize_t n = writev(fd, iov, ARRAY_SIZE(iov));
+
+    if (n != iov[0].iov_len + iov[1].iov_len) {
+        VLOG_WARN("%s: %s; key log is off", file_name,
+                  n < 0 ? ovs_strerror(errno) : "no space");
         vnetenc_keylog_off();
     }
 }

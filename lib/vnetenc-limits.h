@@ -118,7 +118,8 @@ enum {
 enum {
     VNETENC_SOURCE_BURST = 64,          /* Handshake datagrams of a source. */
     VNETENC_SOURCE_PER_SECOND = 64,
-    VNETENC_WANT_INTERVAL_MS = 10,      /* WANT events of a peer or path. */
+    VNETENC_WANT_INTERVAL_MS = 10,      /* WANT events of a peer. */
+    VNETENC_WANT_AGAIN_MS = 1000,       /* Those of a path that has lanes. */
     VNETENC_INBOX_SLOTS = 1024,         /* Power of 2. */
 };
 

@@ -52,7 +52,11 @@ enum {
     /* How often counters are compared with limits. */
     TICK_MS = 250,
     SHORT_TICK_MS = 20,
-    SHORT_TICK_RECORDS = 1 << 20,
+    SHORT_TICK_RECORDS = 1 << 24,
+    SHORT_TICK_BYTES = 1 << 30,
+
+    /* A session that its peer gives up sooner was not worth its making. */
+    SHORT_LIFE_MS = 10000,
 };
 
 struct path;
@@ -118,6 +122,17 @@ path_is_up(const struct path *path)
     return false;
 }
 
+static bool
+path_has_attempt(const struct path *path)
+{
+    for (unsigned int i = 0; i < VNETENC_MAX_LANES; i++) {
+        if (!ovs_list_is_empty(&path->lane[i].attempts)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* From 'at' on, packets of mode `prefer` leave in clear unless a lane has a
  * session.  PROTOCOL.md section 5. */
 static void
@@ -147,22 +162,25 @@ static void
 lane_end_session(struct path *path, unsigned int i, const char *why,
                  long long int grace_ms, long long int now)
 {
-    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
+    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(60, 60);
     struct vnetenc_initiator *session = lane_withdraw(path, i);
 
     if (!session) {
         return;
     }
+    if (!session->probe.lost) {
+        vnetenc_initiator_send_close_notify(session);
+    }
     vnetenc_initiator_destroy(session, now);
     if (!path_is_up(path)) {
         struct ds s = DS_EMPTY_INITIALIZER;
 
+        /* A path without a session is tried again and kept for a while. */
+        path->wanted_at = now;
         path_allow_clear(path, VNETENC_DROP_clear_lost, now + grace_ms);
         ipv6_format_mapped(&path->lanes->path.remote, &s);
-        VLOG_WARN_RL(&rl, "%s profile %"PRIu8": no session any more (%s); "
-                     "mode require drops, mode prefer leaves in clear in "
-                     "%lld ms", ds_cstr(&s), path->lanes->path.profile, why,
-                     grace_ms);
+        VLOG_WARN_RL(&rl, "%s profile %"PRIu8": no session any more: %s",
+                     ds_cstr(&s), path->lanes->path.profile, why);
         ds_destroy(&s);
     }
 }
@@ -180,10 +198,12 @@ static void
 lane_close(struct path *path, unsigned int i, const char *why,
            long long int now)
 {
-    if (path->lane[i].up) {
-        vnetenc_initiator_send_close_notify(path->lane[i].up);
-    }
+    struct vnetenc_initiator *session;
+
     lane_end_session(path, i, why, VNETENC_PREFER_LOST_MS, now);
+    LIST_FOR_EACH (session, node, &path->lane[i].closing) {
+        vnetenc_initiator_send_close_notify(session);
+    }
     session_list_destroy(&path->lane[i].attempts, now);
     session_list_destroy(&path->lane[i].closing, now);
 }
@@ -208,12 +228,24 @@ path_create(const struct vnetenc_path *key, struct vnetenc_remote *remote,
 }
 
 static void
+path_add_up(const struct path *path)
+{
+    uint64_t n_dropped, n_clear;
+
+    atomic_read_relaxed(&path->lanes->n_dropped, &n_dropped);
+    atomic_read_relaxed(&path->lanes->n_clear, &n_clear);
+    path->remote->n_dropped += n_dropped;
+    path->remote->n_clear += n_clear;
+}
+
+static void
 path_destroy(struct path *path, const char *why, long long int now)
 {
     for (unsigned int i = 0; i < VNETENC_MAX_LANES; i++) {
         lane_close(path, i, why, now);
     }
     hmap_remove(&paths, &path->node);
+    path_add_up(path);
     vnetenc_lanes_retire(path->lanes);
     free(path);
 }
@@ -262,7 +294,9 @@ attempt_failed(struct path *path, unsigned int i, char *reason,
 
     path->remote->n_failures++;
     vnetenc_remote_set_error(path->remote, VNETENC_OUT, reason);
-    lane_back_off(&path->lane[i], now);
+    if (ovs_list_is_empty(&path->lane[i].attempts)) {
+        lane_back_off(&path->lane[i], now);
+    }
 }
 
 /* Publishes 'session', which is on no list.  What was there closes. */
@@ -274,10 +308,19 @@ lane_publish(struct path *path, struct vnetenc_initiator *session,
     struct lane *lane = &path->lane[session->lane];
     struct vnetenc_initiator *old = lane->up;
 
+    /* Before packets can find the session gone again: while one is up, none
+     * of them leaves in clear. */
+    path_allow_clear(path, VNETENC_DROP_clear_lost, LLONG_MAX);
     vnetenc_lanes_swap(path->lanes, session->lane, session->tx);
     lane->up = session;
     lane->rekey = vnetenc_initiator_is_outdated(session);
-    lane->backoff_ms = 0;
+    if (old && old->probe.lost && now < old->since + SHORT_LIFE_MS) {
+        /* A peer that gives up every session at once does not keep us busy
+         * with making others. */
+        lane_back_off(lane, now);
+    } else {
+        lane->backoff_ms = 0;
+    }
     session_list_destroy(&lane->attempts, now);
     if (old) {
         old->close_at = now + VNETENC_CLOSE_DELAY_MS;
@@ -353,7 +396,8 @@ lane_wants_session(const struct path *path, const struct lane *lane,
 {
     return (lane->up
             ? lane->rekey || vnetenc_initiator_is_over(lane->up, now)
-            : lane->rekey || now < path->wanted_at + WANTED_MS);
+            : (lane->rekey || path_is_up(path)
+               || now < path->wanted_at + WANTED_MS));
 }
 
 static bool
@@ -361,16 +405,19 @@ lane_may_try(const struct path *path, const struct lane *lane,
              long long int now)
 {
     size_t n = ovs_list_size(&lane->attempts);
+    bool idle = !path_is_up(path) && !path_has_attempt(path);
     const struct vnetenc_initiator *last;
 
+    /* A path that has nothing may always begin, so that attempts which fail
+     * under one profile do not starve another. */
     if (now < lane->next_try || n >= MAX_ATTEMPTS_LANE
-        || (path->remote->n_attempts
-            >= (n + 1) * VNETENC_MAX_HALF_OPEN_PEER)) {
+        || (!idle && (path->remote->n_attempts
+                      >= (n + 1) * VNETENC_MAX_HALF_OPEN_PEER))) {
         return false;
     } else if (!n) {
         return true;
     }
-    last = CONTAINER_OF(ovs_list_back(&lane->attempts), 
+    last = CONTAINER_OF(ovs_list_back(&lane->attempts),
                         struct vnetenc_initiator, node);
     return now >= last->since + STUCK_MS;
 }
@@ -453,7 +500,8 @@ run_lane(struct path *path, unsigned int i, long long int now)
     wake = now + TICK_MS;
     if (lane->up
         && (lane->up->probe.tries
-            || path_profile(path)->rekey_records < SHORT_TICK_RECORDS)) {
+            || path_profile(path)->rekey_records < SHORT_TICK_RECORDS
+            || path_profile(path)->rekey_bytes < SHORT_TICK_BYTES)) {
         wake = now + SHORT_TICK_MS;
     }
     if (now < lane->next_try) {
@@ -528,8 +576,10 @@ vnetenc_outgoing_input(struct vnetenc_lease *lease,
     }
 }
 
-unsigned int
-vnetenc_outgoing_rekey(const struct vnetenc_remote *remote, long long int now)
+/* Lets every lane towards 'remote' try at once, and 'rekey'.  Returns their
+ * number. */
+static unsigned int
+hurry(const struct vnetenc_remote *remote, bool rekey, long long int now)
 {
     unsigned int n = 0;
     struct path *path;
@@ -539,13 +589,26 @@ vnetenc_outgoing_rekey(const struct vnetenc_remote *remote, long long int now)
             continue;
         }
         for (unsigned int i = 0; i < path->n_lanes; i++) {
-            path->lane[i].rekey = true;
+            path->lane[i].rekey |= rekey;
             path->lane[i].backoff_ms = 0;
             path->lane[i].next_try = now;
             n++;
         }
     }
     return n;
+}
+
+void
+vnetenc_outgoing_peer_is_back(const struct vnetenc_remote *remote,
+                              long long int now)
+{
+    hurry(remote, false, now);
+}
+
+unsigned int
+vnetenc_outgoing_rekey(const struct vnetenc_remote *remote, long long int now)
+{
+    return hurry(remote, true, now);
 }
 
 void

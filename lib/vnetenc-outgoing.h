@@ -61,6 +61,10 @@ long long int vnetenc_outgoing_run(long long int now);
 unsigned int vnetenc_outgoing_rekey(const struct vnetenc_remote *,
                                     long long int now);
 
+/* 'remote' has just authenticated itself to us: attempts need not wait. */
+void vnetenc_outgoing_peer_is_back(const struct vnetenc_remote *,
+                                   long long int now);
+
 /* Ends every session whose peer would not be accepted any more, and replaces
  * every one whose profile has other credentials now. */
 void vnetenc_outgoing_judge(long long int now);

@@ -30,6 +30,7 @@
 #include "vnetenc-remote.h"
 #include "vnetenc-show.h"
 #include "vnetenc-status.h"
+#include "vnetenc-test-keys.h"
 #include "vnetenc.h"
 #include "vswitch-idl.h"
 
@@ -300,12 +301,12 @@ vnetenc_ovsdb_status(struct ovsdb_idl *idl)
 {
     const struct ovsrec_vnetenc_profile *row;
 
-    ovs_mutex_lock(&vnetenc_control_mutex);
+    vnetenc_control_lock();
     write_peers(idl);
     OVSREC_VNETENC_PROFILE_FOR_EACH (row, idl) {
         write_profile(row);
     }
-    ovs_mutex_unlock(&vnetenc_control_mutex);
+    vnetenc_control_unlock();
 }
 
 void
@@ -326,4 +327,5 @@ vnetenc_ovsdb_init(struct ovsdb_idl *idl)
         ovsdb_idl_omit_alert(idl, status[i]);
     }
     vnetenc_show_init();
+    vnetenc_test_keys_init();
 }

@@ -89,7 +89,13 @@ vnetenc_peer_may_report(struct vnetenc_peer *peer, long long int now)
 void
 vnetenc_peers_set_loaded(void)
 {
-    atomic_store_relaxed(&loaded, true);
+    atomic_store_explicit(&loaded, true, memory_order_release);
+}
+
+void
+vnetenc_peers_unset_loaded(void)
+{
+    atomic_store_explicit(&loaded, false, memory_order_release);
 }
 
 bool
@@ -97,6 +103,6 @@ vnetenc_peers_loaded(void)
 {
     bool result;
 
-    atomic_read_relaxed(&loaded, &result);
+    atomic_read_explicit(&loaded, &result, memory_order_acquire);
     return result;
 }

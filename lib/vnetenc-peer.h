@@ -61,8 +61,13 @@ bool vnetenc_peer_may_want(struct vnetenc_peer *, long long int now);
 bool vnetenc_peer_may_report(struct vnetenc_peer *, long long int now);
 
 /* Until the control thread has said that it has read all rows once, a peer
- * that is not found may yet be one, and nothing is sent to it in clear. */
+ * that is not found may yet be one, and nothing is sent to it in clear.  Ask
+ * before looking for the peer, not after. */
 void vnetenc_peers_set_loaded(void);
 bool vnetenc_peers_loaded(void);
+
+/* Before the peers are taken away because the process ends.  After that and a
+ * grace period nobody takes one that is not found for none. */
+void vnetenc_peers_unset_loaded(void);
 
 #endif /* vnetenc-peer.h */

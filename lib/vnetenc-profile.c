@@ -204,8 +204,9 @@ vnetenc_profiles_refresh(void)
         if (memcmp(now, entry->files, sizeof now)) {
             VLOG_INFO("profile %d: credential files changed", id);
             changed |= load(entry);
-        } else if (!entry->profile.cred) {
-            /* The directory of the own key may be there now. */
+        } else if (entry->profile.error) {
+            /* What failed may succeed now: a directory that is there, a file
+             * that can be read. */
             changed |= load(entry);
         }
     }

@@ -16,15 +16,19 @@
 
 #include <config.h>
 #include "vnetenc-remote.h"
+#include <limits.h>
 #include <string.h>
 #include "connectivity.h"
 #include "hash.h"
 #include "packets.h"
 #include "seq.h"
+#include "timeval.h"
 #include "util.h"
 #include "vnetenc-config.h"
 #include "vnetenc-peer.h"
 #include "vnetenc-profile.h"
+
+enum { ERROR_MS = 5000 };
 
 static struct hmap remotes = HMAP_INITIALIZER(&remotes);
 
@@ -57,9 +61,20 @@ void
 vnetenc_remote_set_error(struct vnetenc_remote *remote,
                          enum vnetenc_direction direction, char *error)
 {
-    if (!nullable_string_is_equal(remote->errors[direction], error)) {
-        seq_change(connectivity_seq_get());
+    if (nullable_string_is_equal(remote->errors[direction], error)) {
+        free(error);
+        return;
     }
+    if (error && direction == VNETENC_IN) {
+        long long int now = time_msec();
+
+        if (now < remote->error_at + ERROR_MS) {
+            free(error);
+            return;
+        }
+        remote->error_at = now;
+    }
+    seq_change(connectivity_seq_get());
     free(remote->errors[direction]);
     remote->errors[direction] = error;
 }
@@ -97,6 +112,7 @@ remote_create(const struct in6_addr *address)
     struct vnetenc_remote *remote = xzalloc(sizeof *remote);
 
     remote->trust.remote_ip = *address;
+    remote->error_at = LLONG_MIN / 2;
     remote->peer = vnetenc_peer_add(address);
     hmap_insert(&remotes, &remote->node, hash_address(address));
     return remote;

@@ -56,6 +56,7 @@ struct vnetenc_remote {
     /* Why the newest handshake failed, by who initiated it.  NULL: it did
      * not. */
     char *errors[VNETENC_N_DIRECTIONS];
+    long long int error_at;     /* When errors[VNETENC_IN] was set. */
 
     /* Of the newest session towards the peer. */
     char *suite;                /* Or NULL. */
@@ -68,6 +69,8 @@ struct vnetenc_remote {
     uint64_t n_lost;            /* Sessions whose peer went silent. */
     uint64_t n_hints;           /* Obeyed. */
     struct vnetenc_traffic ended[VNETENC_N_DIRECTIONS]; /* Sessions gone. */
+    uint64_t n_dropped;         /* Paths gone: packets without a session. */
+    uint64_t n_clear;           /* Likewise: that left in clear. */
 
     bool configured;            /* Temporary. */
 
@@ -88,7 +91,9 @@ struct vnetenc_remote *vnetenc_remote_find(const struct in6_addr *);
 /* Iteration, in no order. */
 const struct hmap *vnetenc_remotes(void);
 
-/* Takes ownership of 'error', which may be NULL. */
+/* Takes ownership of 'error', which may be NULL.  Strangers can make the
+ * handshakes fail that they begin in the peer's name, so that errors of these
+ * are taken up slowly. */
 void vnetenc_remote_set_error(struct vnetenc_remote *, enum vnetenc_direction,
                               char *error);
 

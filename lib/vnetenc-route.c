@@ -66,6 +66,7 @@ want_session(const struct vnetenc_path *path)
 static enum vnetenc_drop
 judge_peer(const struct vnetenc_path *path, bool require)
 {
+    bool loaded = vnetenc_peers_loaded();
     struct vnetenc_peer *peer = vnetenc_peer_find(&path->remote);
 
     if (peer) {
@@ -74,7 +75,7 @@ judge_peer(const struct vnetenc_path *path, bool require)
         }
         return require ? VNETENC_DROP_tx_no_session
                        : VNETENC_DROP_tx_prefer_wait;
-    } else if (!vnetenc_peers_loaded()) {
+    } else if (!loaded) {
         return VNETENC_DROP_tx_not_ready;
     }
     return require ? VNETENC_DROP_tx_no_peer : VNETENC_DROP_clear_no_peer;

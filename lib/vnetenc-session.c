@@ -179,7 +179,7 @@ bool
 vnetenc_lanes_may_want(struct vnetenc_lanes *lanes, long long int now)
 {
     return vnetenc_rate_take(&lanes->want, now,
-                             1000 * VNETENC_WANT_INTERVAL_MS, 1);
+                             1000 * VNETENC_WANT_AGAIN_MS, 1);
 }
 
 /* Receiver's half. */

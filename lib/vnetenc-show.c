@@ -115,7 +115,9 @@ describe_session(const struct vnetenc_session_status *session)
     put_string(object, "direction", out ? "out" : "in");
     put_string(object, "local_ip", local);
     put_number(object, "dtls_port", ntohs(session->path->dtls_port));
-    put_number(object, "profile", session->path->profile);
+    if (out || session->suite) {
+        put_number(object, "profile", session->path->profile);
+    }
     if (out) {
         put_number(object, "lane", session->lane);
     }
@@ -361,9 +363,9 @@ unixctl_show(struct unixctl_conn *conn, int argc OVS_UNUSED,
 {
     struct json *all;
 
-    ovs_mutex_lock(&vnetenc_control_mutex);
+    vnetenc_control_lock();
     all = describe();
-    ovs_mutex_unlock(&vnetenc_control_mutex);
+    vnetenc_control_unlock();
 
     if (unixctl_command_get_output_format(conn) == UNIXCTL_OUTPUT_FMT_JSON) {
         unixctl_command_reply_json(conn, all);
@@ -402,12 +404,12 @@ unixctl_rekey(struct unixctl_conn *conn, int argc OVS_UNUSED,
     unsigned int n = 0;
     char *text;
 
-    ovs_mutex_lock(&vnetenc_control_mutex);
+    vnetenc_control_lock();
     remote = find_remote(argv[1]);
     if (remote) {
         n = vnetenc_outgoing_rekey(remote, time_msec());
     }
-    ovs_mutex_unlock(&vnetenc_control_mutex);
+    vnetenc_control_unlock();
 
     if (!remote) {
         text = xasprintf("\"%s\" is not remote_ip or name of a record in "
@@ -427,7 +429,7 @@ unixctl_keylog(struct unixctl_conn *conn, int argc OVS_UNUSED,
 {
     char *error = NULL;
 
-    ovs_mutex_lock(&vnetenc_control_mutex);
+    vnetenc_control_lock();
     if (!strcmp(argv[1], "on")) {
         error = vnetenc_keylog_on();
     } else if (!strcmp(argv[1], "off")) {
@@ -435,7 +437,7 @@ unixctl_keylog(struct unixctl_conn *conn, int argc OVS_UNUSED,
     } else {
         error = xasprintf("\"%s\" is not \"on\" or \"off\"", argv[1]);
     }
-    ovs_mutex_unlock(&vnetenc_control_mutex);
+    vnetenc_control_unlock();
 
     if (error) {
         unixctl_command_reply_error(conn, error);

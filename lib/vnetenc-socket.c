@@ -33,7 +33,7 @@
 COVERAGE_DEFINE(vnetenc_socket_send_error);
 
 /* Datagrams taken from one socket before the others have their turn. */
-enum { RECEIVE_BURST = 64 };
+enum { RECEIVE_BURST = 16 };
 
 struct vnetenc_socket {
     struct ovs_list node;       /* In 'responders' or 'lanes'. */

@@ -99,6 +99,8 @@ init_peers(struct vnetenc_status *status)
         c[VNETENC_PEER_hints] = remote->n_hints;
         c[VNETENC_PEER_tx_records] = remote->ended[VNETENC_OUT].n_records;
         c[VNETENC_PEER_tx_bytes] = remote->ended[VNETENC_OUT].n_bytes;
+        c[VNETENC_PEER_tx_dropped] = remote->n_dropped;
+        c[VNETENC_PEER_tx_clear] = remote->n_clear;
         c[VNETENC_PEER_rx_records] = remote->ended[VNETENC_IN].n_records;
         c[VNETENC_PEER_rx_bytes] = remote->ended[VNETENC_IN].n_bytes;
     }

@@ -82,6 +82,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc-ssl.h \
 	lib/vnetenc-status.c \
 	lib/vnetenc-status.h \
+	lib/vnetenc-test-keys.c \
+	lib/vnetenc-test-keys.h \
 	lib/vnetenc-trust.c \
 	lib/vnetenc-trust.h \
 	lib/vnetenc-vni.c \

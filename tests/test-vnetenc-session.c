@@ -258,9 +258,9 @@ test_lanes(void)
 
     CHECK(vnetenc_lanes_may_want(lanes[0], 1000));
     CHECK(!vnetenc_lanes_may_want(lanes[0], 1000));
-    CHECK(!vnetenc_lanes_may_want(lanes[0], 1009));
-    CHECK(vnetenc_lanes_may_want(lanes[1], 1009));
-    CHECK(vnetenc_lanes_may_want(lanes[0], 1010));
+    CHECK(!vnetenc_lanes_may_want(lanes[0], 1999));
+    CHECK(vnetenc_lanes_may_want(lanes[1], 1999));
+    CHECK(vnetenc_lanes_may_want(lanes[0], 2000));
 
     for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
         vnetenc_lanes_retire(lanes[i]);
