@@ -36,9 +36,14 @@ vnetenc-peer.py datagram PORT LANE PAYLOAD [REMOTE LOCAL]
         given, from UDP port LANE to PORT: with a record of application data,
         with another record, with PAYLOAD as it is.  SEQ, PLAINTEXT, VERSION
         and PAYLOAD are hexadecimal.
+
+vnetenc-peer.py stall REMOTE LOCAL N
+        begins N handshakes over the kernel's sockets, returns the cookies and
+        says no more.
 """
 
 import ipaddress
+import socket
 import sys
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -126,6 +131,47 @@ def opened(packet):
                                plain[8:].hex())
 
 
+def vector(size, data):
+    """RFC 5246 section 4.3."""
+    return be(len(data), size) + data
+
+
+def hello(seq, cookie):
+    """A ClientHello, as the message of that number."""
+    extensions = [
+        (0, vector(2, be(0, 1) + vector(2, b"p0.vnetenc.invalid"))),
+        (10, vector(2, be(0x001d, 2) + be(0x0017, 2))),
+        (13, vector(2, be(0x0403, 2) + be(0x0804, 2))),
+        (16, vector(2, vector(1, b"vnetenc/1"))),
+        (23, b""),
+    ]
+    body = (be(0xfefd, 2) + bytes(32) + vector(1, b"") + vector(1, cookie)
+            + vector(2, be(0xc02c, 2) + be(0xc02b, 2)) + vector(1, be(0, 1))
+            + vector(2, b"".join(be(kind, 2) + vector(2, data)
+                                 for kind, data in extensions)))
+    message = (be(1, 1) + be(len(body), 3) + be(seq, 2) + be(0, 3)
+               + be(len(body), 3) + body)
+    return be(22, 1) + be(0xfeff, 2) + be(seq, 8) + vector(2, message)
+
+
+def stall(remote, local, count):
+    """Returns the number of cookies that came."""
+    sockets = []
+    for _ in range(count):
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sockets.append(s)
+        s.bind((remote, 0))
+        s.connect((local, 6082))
+        s.settimeout(10)
+        s.send(hello(0, b""))
+        answer = s.recv(2048)
+        if answer[13] == 3:
+            s.send(hello(1, answer[28:28 + answer[27]]))
+        else:
+            count -= 1
+    return count
+
+
 command, *args = sys.argv[1:]
 if command == "open":
     for line in sys.stdin:
@@ -150,3 +196,5 @@ elif command == "record":
 elif command == "datagram":
     port, lane, payload, *rest = args
     print(datagram(int(lane), int(port), bytes.fromhex(payload), *rest).hex())
+elif command == "stall":
+    print("%d cookies" % stall(args[0], args[1], int(args[2])))
