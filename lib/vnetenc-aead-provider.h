@@ -52,10 +52,13 @@ struct vnetenc_aead_provider {
 };
 
 extern const struct vnetenc_aead_provider vnetenc_aead_openssl;
+extern const struct vnetenc_aead_provider vnetenc_aead_ipsec_mb;
 
-/* Registers the providers that pass their known answers.  Call once, from the
- * main thread, before any key is made. */
-void vnetenc_aead_init(void);
+/* Registers the providers that pass their known answers and decides which of
+ * them is used for which cipher: the one named 'choice' (other_config:
+ * vnetenc-aead), or, with "auto" or NULL, the fastest by a short measurement.
+ * Call once, from the main thread, before any key is made. */
+void vnetenc_aead_init(const char *choice);
 
 /* vnetenc_aead_key_create() with a provider of the caller's choice, registered
  * or not. */

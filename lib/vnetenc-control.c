@@ -196,15 +196,19 @@ static long long int
 run(long long int now)
     OVS_REQUIRES(vnetenc_control_mutex)
 {
-    long long int wake;
+    long long int next, wake;
 
     take_config(now);
     take_events(now);
     vnetenc_sockets_run(take_datagram, now);
     wake = refresh(now);
-    wake = MIN(wake, vnetenc_outgoing_run(now));
-    wake = MIN(wake, vnetenc_incoming_run(now));
-    return MIN(wake, vnetenc_keylog_run(now));
+    /* MIN() is a macro and would run them twice. */
+    next = vnetenc_outgoing_run(now);
+    wake = MIN(wake, next);
+    next = vnetenc_incoming_run(now);
+    wake = MIN(wake, next);
+    next = vnetenc_keylog_run(now);
+    return MIN(wake, next);
 }
 
 /* A mutex is not fair: who gave it back would have it again before another

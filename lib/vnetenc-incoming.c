@@ -209,7 +209,7 @@ incoming_destroy(struct incoming *in)
 }
 
 static void
-incoming_failed(struct incoming *in, const char *reason)
+incoming_failed(struct incoming *in, const char *reason, long long int now)
 {
     static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
     struct ds s = DS_EMPTY_INITIALIZER;
@@ -220,7 +220,7 @@ incoming_failed(struct incoming *in, const char *reason)
 
     vnetenc_count(VNETENC_DROP_ctl_failed, 1);
     in->remote->n_failures++;
-    vnetenc_remote_set_error(in->remote, VNETENC_IN, xstrdup(reason));
+    vnetenc_remote_stranger_failed(in->remote, reason, now);
     incoming_destroy(in);
 }
 
@@ -329,7 +329,7 @@ incoming_settle(struct incoming *in, long long int now)
 
     case VNETENC_HANDSHAKE_DONE:
         if (!in->rx && !incoming_establish(in, now)) {
-            incoming_failed(in, "cannot set up the cipher");
+            incoming_failed(in, "cannot set up the cipher", now);
             return;
         }
         incoming_flush(in);
@@ -337,7 +337,7 @@ incoming_settle(struct incoming *in, long long int now)
 
     case VNETENC_HANDSHAKE_FAILED:
         incoming_flush(in);
-        incoming_failed(in, vnetenc_handshake_reason(in->handshake));
+        incoming_failed(in, vnetenc_handshake_reason(in->handshake), now);
         return;
     }
 }
@@ -650,7 +650,9 @@ vnetenc_incoming_run(long long int now)
 
     HMAP_FOR_EACH_SAFE (in, node, &incomings) {
         if (in->rx) {
-            wake = MIN(wake, run_up(in, now));
+            long long int next = run_up(in, now);   /* MIN() is a macro. */
+
+            wake = MIN(wake, next);
         } else if (now < vnetenc_handshake_deadline_ms(in->handshake)) {
             wake = MIN(wake, vnetenc_handshake_deadline_ms(in->handshake));
         } else {

@@ -532,7 +532,9 @@ vnetenc_outgoing_run(long long int now)
         }
         path_resize(path, now);
         for (unsigned int i = 0; i < path->n_lanes; i++) {
-            wake = MIN(wake, run_lane(path, i, now));
+            long long int next = run_lane(path, i, now);
+
+            wake = MIN(wake, next);
         }
     }
     return wake;

@@ -22,13 +22,12 @@
 #include "hash.h"
 #include "packets.h"
 #include "seq.h"
-#include "timeval.h"
 #include "util.h"
 #include "vnetenc-config.h"
 #include "vnetenc-peer.h"
 #include "vnetenc-profile.h"
 
-enum { ERROR_MS = 5000 };
+enum { FAILURE_MS = 5000 };
 
 static struct hmap remotes = HMAP_INITIALIZER(&remotes);
 
@@ -65,18 +64,19 @@ vnetenc_remote_set_error(struct vnetenc_remote *remote,
         free(error);
         return;
     }
-    if (error && direction == VNETENC_IN) {
-        long long int now = time_msec();
-
-        if (now < remote->error_at + ERROR_MS) {
-            free(error);
-            return;
-        }
-        remote->error_at = now;
-    }
     seq_change(connectivity_seq_get());
     free(remote->errors[direction]);
     remote->errors[direction] = error;
+}
+
+void
+vnetenc_remote_stranger_failed(struct vnetenc_remote *remote,
+                               const char *reason, long long int now)
+{
+    if (now >= remote->failed_at + FAILURE_MS) {
+        remote->failed_at = now;
+        vnetenc_remote_set_error(remote, VNETENC_IN, xstrdup(reason));
+    }
 }
 
 const char *
@@ -112,7 +112,7 @@ remote_create(const struct in6_addr *address)
     struct vnetenc_remote *remote = xzalloc(sizeof *remote);
 
     remote->trust.remote_ip = *address;
-    remote->error_at = LLONG_MIN / 2;
+    remote->failed_at = LLONG_MIN / 2;
     remote->peer = vnetenc_peer_add(address);
     hmap_insert(&remotes, &remote->node, hash_address(address));
     return remote;

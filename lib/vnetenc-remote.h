@@ -56,7 +56,7 @@ struct vnetenc_remote {
     /* Why the newest handshake failed, by who initiated it.  NULL: it did
      * not. */
     char *errors[VNETENC_N_DIRECTIONS];
-    long long int error_at;     /* When errors[VNETENC_IN] was set. */
+    long long int failed_at;    /* Newest error of a stranger's handshake. */
 
     /* Of the newest session towards the peer. */
     char *suite;                /* Or NULL. */
@@ -91,11 +91,14 @@ struct vnetenc_remote *vnetenc_remote_find(const struct in6_addr *);
 /* Iteration, in no order. */
 const struct hmap *vnetenc_remotes(void);
 
-/* Takes ownership of 'error', which may be NULL.  Strangers can make the
- * handshakes fail that they begin in the peer's name, so that errors of these
- * are taken up slowly. */
+/* Takes ownership of 'error', which may be NULL. */
 void vnetenc_remote_set_error(struct vnetenc_remote *, enum vnetenc_direction,
                               char *error);
+
+/* A handshake failed that somebody began in the name of 'remote'.  Strangers
+ * can do that as often as they like, so it is taken up slowly. */
+void vnetenc_remote_stranger_failed(struct vnetenc_remote *,
+                                    const char *reason, long long int now);
 
 /* What to tell the operator first, or NULL if all is well. */
 const char *vnetenc_remote_error(const struct vnetenc_remote *);

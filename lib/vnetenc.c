@@ -103,7 +103,7 @@ vnetenc_init(const struct smap *other_config)
     }
     initialized = true;
 
-    vnetenc_aead_init();
+    vnetenc_aead_init(smap_get(other_config, "vnetenc-aead"));
     vnetenc_inbox_init();
     for (size_t i = 0; i < ARRAY_SIZE(tunnels); i++) {
         tunnels[i].dtls_port = choose_port(other_config, &tunnels[i]);

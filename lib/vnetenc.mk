@@ -2,6 +2,7 @@
 
 lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc-aead-answers.c \
+	lib/vnetenc-aead-ipsec-mb.c \
 	lib/vnetenc-aead-openssl.c \
 	lib/vnetenc-aead-provider.h \
 	lib/vnetenc-aead.c \

@@ -354,7 +354,7 @@ main(int argc OVS_UNUSED, char *argv[])
     memset(&traffic, 9, sizeof traffic);
     traffic.cipher = VNETENC_AES256_GCM;
     test_no_cipher();
-    vnetenc_aead_init();
+    vnetenc_aead_init(NULL);
     test_reserve();
     test_threads();
     test_last_number();

@@ -67,3 +67,35 @@ tests_test_vnetenc_refusals_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 noinst_PROGRAMS += tests/test-vnetenc-trust
 tests_test_vnetenc_trust_SOURCES = tests/test-vnetenc-trust.c tests/vnetenc-unit.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h
 tests_test_vnetenc_trust_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-lifetime
+tests_test_vnetenc_lifetime_SOURCES = tests/test-vnetenc-lifetime.c tests/vnetenc-unit.h
+tests_test_vnetenc_lifetime_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-control-message
+tests_test_vnetenc_control_message_SOURCES = tests/test-vnetenc-control-message.c tests/vnetenc-unit.h
+tests_test_vnetenc_control_message_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-config
+tests_test_vnetenc_config_SOURCES = tests/test-vnetenc-config.c tests/vnetenc-unit.h
+tests_test_vnetenc_config_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-profile
+tests_test_vnetenc_profile_SOURCES = tests/test-vnetenc-profile.c tests/vnetenc-unit.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h
+tests_test_vnetenc_profile_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-remote
+tests_test_vnetenc_remote_SOURCES = tests/test-vnetenc-remote.c tests/vnetenc-unit.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h
+tests_test_vnetenc_remote_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-socket
+tests_test_vnetenc_socket_SOURCES = tests/test-vnetenc-socket.c tests/vnetenc-unit.h tests/vnetenc-unit-loopback.c tests/vnetenc-unit-loopback.h
+tests_test_vnetenc_socket_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-sessions
+tests_test_vnetenc_sessions_SOURCES = tests/test-vnetenc-sessions.c tests/vnetenc-unit.h tests/vnetenc-unit-control.c tests/vnetenc-unit-control.h tests/vnetenc-unit-loopback.c tests/vnetenc-unit-loopback.h tests/vnetenc-unit-net.c tests/vnetenc-unit-net.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h
+tests_test_vnetenc_sessions_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-incoming
+tests_test_vnetenc_incoming_SOURCES = tests/test-vnetenc-incoming.c tests/vnetenc-unit.h tests/vnetenc-unit-control.c tests/vnetenc-unit-control.h tests/vnetenc-unit-loopback.c tests/vnetenc-unit-loopback.h tests/vnetenc-unit-net.c tests/vnetenc-unit-net.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h
+tests_test_vnetenc_incoming_LDADD = lib/libopenvswitch.la $(SSL_LIBS)

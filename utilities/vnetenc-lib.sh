@@ -91,6 +91,8 @@ long_step () {
 
 # print_make DIR EXPRESSION: what the makefile in DIR expands it to.
 print_make () {
+    # A makefile that has to be made anew first says so.
+    make -s -C "$1" --no-print-directory Makefile >/dev/null || return
     printf 'include Makefile\nvnetenc-print:\n\t@echo %s\n' "${2//$'\n'/ }" \
         | make -s -C "$1" --no-print-directory -f - vnetenc-print
 }

@@ -1,0 +1,357 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* Remotes: rows that come, change and go, what is published of them, and what
+ * is to be said of them. */
+
+#include <config.h>
+#undef NDEBUG
+#include "vnetenc-remote.h"
+
+#include <stdlib.h>
+
+#include "connectivity.h"
+#include "openvswitch/vlog.h"
+#include "ovs-rcu.h"
+#include "seq.h"
+#include "util.h"
+#include "vnetenc-config.h"
+#include "vnetenc-peer.h"
+#include "vnetenc-profile.h"
+#include "vnetenc-unit.h"
+#include "vnetenc-unit-pki.h"
+
+static struct in6_addr
+address(const char *s)
+{
+    struct in6_addr addr;
+
+    ovs_assert(vnetenc_address_parse(s, &addr));
+    return addr;
+}
+
+/* Rows. */
+
+static struct vnetenc_peer_config rows[3];
+static uint8_t pins[3][VNETENC_FINGERPRINT_BYTES];
+
+static void
+row_init(int i, const char *remote)
+{
+    memset(&rows[i], 0, sizeof rows[i]);
+    rows[i].remote = address(remote);
+    rows[i].pins = &pins[i];
+    rows[i].n_pins = 1;
+    memset(pins[i], i + 1, sizeof pins[i]);
+}
+
+static unsigned int n_ended;
+static struct in6_addr ended_ip;
+
+static void
+ended(struct vnetenc_remote *remote)
+{
+    n_ended++;
+    ended_ip = remote->trust.remote_ip;
+
+    /* All of it is there still. */
+    CHECK(vnetenc_remote_find(&ended_ip) == remote);
+    CHECK(vnetenc_peer_find(&ended_ip) == remote->peer);
+    CHECK(remote->trust.n_pins == 1 && remote->trust.pins);
+}
+
+static bool
+configure(size_t n_rows)
+{
+    const struct vnetenc_config config = {
+        .peers = rows,
+        .n_peers = n_rows,
+    };
+
+    return vnetenc_remotes_configure(&config, ended);
+}
+
+static void
+begin(void)
+{
+    row_init(0, "10.0.0.1");
+    row_init(1, "10.0.0.2");
+    row_init(2, "fd00::1");
+    n_ended = 0;
+}
+
+/* Ends everything; nothing stays behind. */
+static void
+end(void)
+{
+    vnetenc_remotes_destroy();
+    CHECK(hmap_is_empty(vnetenc_remotes()));
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        CHECK(!vnetenc_remote_find(&rows[i].remote));
+        CHECK(!vnetenc_peer_find(&rows[i].remote));
+    }
+}
+
+/* What 'connectivity_seq' says happened since the last call. */
+static bool
+was_told(void)
+{
+    static uint64_t last;
+    uint64_t now = seq_read(connectivity_seq_get());
+    bool told = now != last;
+
+    last = now;
+    return told;
+}
+
+static void
+test_add_and_remove(void)
+{
+    struct in6_addr other_text = address("FD00:0::1");
+    struct vnetenc_remote *r[3];
+
+    begin();
+    CHECK(configure(3));
+    CHECK(hmap_count(vnetenc_remotes()) == 3);
+    CHECK(!n_ended);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        r[i] = vnetenc_remote_find(&rows[i].remote);
+        CHECK(r[i] && r[i]->peer);
+        CHECK(r[i]->peer == vnetenc_peer_find(&rows[i].remote));
+        CHECK(r[i]->trust.n_pins == 1);
+        CHECK(r[i]->trust.pins != rows[i].pins);
+        CHECK(!memcmp(r[i]->trust.pins, pins[i], sizeof pins[i]));
+        CHECK(!vnetenc_remote_error(r[i]));
+    }
+    CHECK(vnetenc_remote_find(&other_text) == r[2]);
+
+    /* A second reading finds the same remotes and changes nothing. */
+    r[1]->n_handshakes = 77;
+    CHECK(!configure(3));
+    CHECK(!n_ended);
+    CHECK(vnetenc_remote_find(&rows[1].remote) == r[1]);
+
+    /* One goes, after it was called; the others stay as they are. */
+    CHECK(!configure(2));
+    CHECK(n_ended == 1);
+    CHECK(!memcmp(&ended_ip, &rows[2].remote, sizeof ended_ip));
+    CHECK(!vnetenc_remote_find(&rows[2].remote));
+    CHECK(!vnetenc_peer_find(&rows[2].remote));
+    CHECK(vnetenc_remote_find(&rows[1].remote) == r[1]);
+    CHECK(r[1]->n_handshakes == 77);
+    CHECK(vnetenc_peer_find(&rows[0].remote) == r[0]->peer);
+
+    /* It comes back as new. */
+    CHECK(configure(3));
+    r[2] = vnetenc_remote_find(&rows[2].remote);
+    CHECK(r[2] && r[2]->peer == vnetenc_peer_find(&rows[2].remote));
+
+    CHECK(!configure(0));
+    CHECK(n_ended == 4);
+    CHECK(hmap_is_empty(vnetenc_remotes()));
+    end();
+}
+
+static void
+test_change(void)
+{
+    uint8_t two[2][VNETENC_FINGERPRINT_BYTES] = { { 1 }, { 2 } };
+    const struct vnetenc_remote *remote;
+    const struct vnetenc_peer *peer;
+
+    begin();
+    CHECK(configure(2));
+    remote = vnetenc_remote_find(&rows[0].remote);
+    peer = remote->peer;
+
+    pins[0][31] ^= 1;
+    CHECK(configure(2));
+    CHECK(!memcmp(remote->trust.pins, pins[0], sizeof pins[0]));
+    CHECK(!configure(2));
+
+    /* More pins, of which the first is known; none. */
+    memcpy(two[0], pins[0], sizeof two[0]);
+    rows[0].pins = two;
+    rows[0].n_pins = 2;
+    CHECK(configure(2));
+    CHECK(remote->trust.n_pins == 2);
+    CHECK(!memcmp(remote->trust.pins, two, sizeof two));
+    CHECK(!configure(2));
+    rows[0].pins = NULL;
+    rows[0].n_pins = 0;
+    CHECK(configure(2));
+    CHECK(!remote->trust.n_pins && !remote->trust.pins);
+    CHECK(!configure(2));
+
+    /* A name, another one, none. */
+    rows[0].name = CONST_CAST(char *, "hv1");
+    CHECK(configure(2));
+    CHECK(!strcmp(remote->trust.name, "hv1"));
+    CHECK(!configure(2));
+    rows[0].name = CONST_CAST(char *, "hv2");
+    CHECK(configure(2));
+    CHECK(!strcmp(remote->trust.name, "hv2"));
+    rows[0].name = NULL;
+    CHECK(configure(2));
+    CHECK(!remote->trust.name);
+
+    CHECK(!n_ended);
+    CHECK(vnetenc_remote_find(&rows[0].remote) == remote);
+    CHECK(vnetenc_peer_find(&rows[0].remote) == peer);
+    end();
+}
+
+/* A bad value in the row is to be said first, but changes no judgement. */
+static void
+test_config_error(void)
+{
+    const struct vnetenc_remote *remote;
+
+    begin();
+    CHECK(configure(1));
+    remote = vnetenc_remote_find(&rows[0].remote);
+    was_told();
+    CHECK(!configure(1));
+    CHECK(!was_told());
+
+    rows[0].error = CONST_CAST(char *, "fingerprints: bad");
+    CHECK(!configure(1));
+    CHECK(was_told());
+    CHECK(!strcmp(vnetenc_remote_error(remote), "fingerprints: bad"));
+    CHECK(!configure(1));
+    CHECK(!was_told());
+
+    rows[0].error = NULL;
+    CHECK(!configure(1));
+    CHECK(was_told());
+    CHECK(!vnetenc_remote_error(remote));
+    end();
+}
+
+/* Each direction has an error of its own: success of one does not hide the
+ * failure of the other. */
+static void
+test_errors(void)
+{
+    struct vnetenc_remote *remote;
+
+    begin();
+    rows[0].error = CONST_CAST(char *, "row");
+    configure(1);
+    remote = vnetenc_remote_find(&rows[0].remote);
+    vnetenc_remote_set_error(remote, VNETENC_IN, xstrdup("in"));
+    vnetenc_remote_set_error(remote, VNETENC_OUT, xstrdup("out"));
+    CHECK(!strcmp(vnetenc_remote_error(remote), "row"));
+    rows[0].error = NULL;
+    configure(1);
+    CHECK(!strcmp(vnetenc_remote_error(remote), "out"));
+    CHECK(!strcmp(remote->errors[VNETENC_OUT], "out"));
+    CHECK(!strcmp(remote->errors[VNETENC_IN], "in"));
+
+    /* Told when it changes, and only then. */
+    was_told();
+    vnetenc_remote_set_error(remote, VNETENC_OUT, xstrdup("out"));
+    CHECK(!was_told());
+    vnetenc_remote_set_error(remote, VNETENC_OUT, xstrdup("other"));
+    CHECK(was_told());
+    CHECK(!strcmp(vnetenc_remote_error(remote), "other"));
+    vnetenc_remote_set_error(remote, VNETENC_OUT, NULL);
+    CHECK(was_told());
+    CHECK(!strcmp(vnetenc_remote_error(remote), "in"));
+    vnetenc_remote_set_error(remote, VNETENC_IN, NULL);
+    CHECK(was_told());
+    CHECK(!vnetenc_remote_error(remote));
+    vnetenc_remote_set_error(remote, VNETENC_IN, NULL);
+    CHECK(!was_told());
+
+    /* One that is left goes with the remote. */
+    vnetenc_remote_set_error(remote, VNETENC_OUT, xstrdup("out"));
+    end();
+}
+
+/* Errors that strangers can make are taken up slowly. */
+static void
+test_error_rate(void)
+{
+    struct vnetenc_remote *remote;
+
+    begin();
+    configure(1);
+    remote = vnetenc_remote_find(&rows[0].remote);
+    was_told();
+    vnetenc_remote_stranger_failed(remote, "first", 1000);
+    CHECK(was_told());
+    for (int i = 0; i < 100; i++) {
+        char *reason = xasprintf("no. %d", i);
+
+        vnetenc_remote_stranger_failed(remote, reason, 1000 + i * 50);
+        free(reason);
+    }
+    CHECK(!was_told());
+    CHECK(!strcmp(vnetenc_remote_error(remote), "first"));
+    vnetenc_remote_stranger_failed(remote, "later", 6000);
+    CHECK(was_told());
+    CHECK(!strcmp(vnetenc_remote_error(remote), "later"));
+
+    /* Others are not, nor is good news. */
+    for (int i = 0; i < 100; i++) {
+        vnetenc_remote_set_error(remote, VNETENC_OUT, xasprintf("no. %d", i));
+        CHECK(was_told());
+    }
+    vnetenc_remote_set_error(remote, VNETENC_OUT, NULL);
+    vnetenc_remote_set_error(remote, VNETENC_IN, NULL);
+    CHECK(!vnetenc_remote_error(remote));
+    end();
+}
+
+/* What handshakes ask. */
+static void
+test_lookup(void)
+{
+    const struct vnetenc_lookup *lookup = &vnetenc_remote_lookup;
+    const struct vnetenc_config config = {
+        .directory = CONST_CAST(char *, pki_path("own")),
+    };
+
+    begin();
+    configure(1);
+    CHECK(lookup->trust(lookup->aux, &rows[0].remote)
+          == &vnetenc_remote_find(&rows[0].remote)->trust);
+    CHECK(!lookup->trust(lookup->aux, &rows[1].remote));
+
+    vnetenc_profiles_configure(&config);
+    CHECK(lookup->cred(lookup->aux, 0));
+    CHECK(lookup->cred(lookup->aux, 0) == vnetenc_profile_get(0)->cred);
+    CHECK(!lookup->cred(lookup->aux, 9));
+    vnetenc_profiles_destroy();
+    end();
+}
+
+int
+main(int argc OVS_UNUSED, char *argv[])
+{
+    set_program_name(argv[0]);
+    vlog_set_levels(NULL, VLF_ANY_DESTINATION, VLL_OFF);
+    test_add_and_remove();
+    test_change();
+    test_config_error();
+    test_errors();
+    test_error_rate();
+    test_lookup();
+    ovsrcu_quiesce();
+    pki_cleanup();
+    return unit_end();
+}

@@ -1,0 +1,894 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* Sessions between two hosts, from the first packet that wants one to the
+ * last key forgotten: made, replaced, lost, judged, ended. */
+
+#include <config.h>
+#undef NDEBUG
+#include "vnetenc-outgoing.h"
+
+#include <arpa/inet.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include "openvswitch/vlog.h"
+#include "packets.h"
+#include "util.h"
+#include "vnetenc-control-message.h"
+#include "vnetenc-drops.h"
+#include "vnetenc-incoming.h"
+#include "vnetenc-limits.h"
+#include "vnetenc-profile.h"
+#include "vnetenc-remote.h"
+#include "vnetenc-socket.h"
+#include "vnetenc-unit.h"
+#include "vnetenc-unit-control.h"
+#include "vnetenc-unit-net.h"
+#include "vnetenc-unit-pki.h"
+#include "vnetenc-unit-loopback.h"
+
+enum { TICK_MS = 250 };         /* Counters and idle sessions: every tick. */
+
+/* What A knows of B and B of A. */
+static struct vnetenc_remote *
+remote_b(void)
+{
+    return vnetenc_remote_find(&unit_b);
+}
+
+static struct vnetenc_remote *
+remote_a(void)
+{
+    return vnetenc_remote_find(&unit_a);
+}
+
+static ovs_be16
+lane_port(unsigned int lane)
+{
+    const struct vnetenc_tx *tx = unit_control_tx(lane);
+
+    return tx ? tx->lane_port : 0;
+}
+
+/* What A sent to B from 'port'. */
+static const struct unit_flow *
+flow_of(ovs_be16 port)
+{
+    return unit_control_flow(&unit_a, port, &unit_b, htons(UNIT_DTLS_PORT));
+}
+
+/* State of lane 0 and of B's session on 'port'. */
+static const char *
+state_a(void)
+{
+    struct vnetenc_session_status s[VNETENC_MAX_LANES];
+
+    return (unit_control_sessions(VNETENC_OUT, &unit_b, s, ARRAY_SIZE(s))
+            ? s[0].state : "none");
+}
+
+static const char *
+state_b(ovs_be16 port)
+{
+    struct vnetenc_session_status s[VNETENC_MAX_RX_SESSIONS];
+    size_t n = unit_control_sessions(VNETENC_IN, &unit_a, s, ARRAY_SIZE(s));
+
+    while (n > 0) {
+        if (s[--n].lane_port == port) {
+            return s[n].state;
+        }
+    }
+    return "none";
+}
+
+static bool
+state_is(const char *actual, const char *expected)
+{
+    if (!strcmp(actual, expected)) {
+        return true;
+    }
+    printf("state is %s, not %s\n", actual, expected);
+    return false;
+}
+
+static size_t
+n_sessions_b(void)
+{
+    struct vnetenc_session_status s[VNETENC_MAX_RX_SESSIONS];
+
+    return unit_control_sessions(VNETENC_IN, &unit_a, s, ARRAY_SIZE(s));
+}
+
+static void
+check_clear(enum vnetenc_drop reason, long long int at)
+{
+    struct vnetenc_lanes *lanes = vnetenc_lanes_find(&unit_ab);
+    unsigned int actual_reason;
+    long long int actual_at;
+
+    if (CHECK(lanes)) {
+        atomic_read_relaxed(&lanes->clear_reason, &actual_reason);
+        atomic_read_relaxed(&lanes->clear_at, &actual_at);
+        CHECK(actual_reason == reason);
+        if (!CHECK(actual_at == at)) {
+            printf("clear %lld ms later\n", actual_at - at);
+        }
+    }
+}
+
+static void
+begin(void)
+{
+    unit_control_begin();
+}
+
+static void
+end(void)
+{
+    unit_control_end();
+    CHECK(!vnetenc_lanes_find(&unit_ab));
+    CHECK(!n_sessions_b());
+    CHECK(!unit_control_n_broken());
+}
+
+static void
+want(void)
+{
+    vnetenc_outgoing_want(&unit_ab, unit_now_ms);
+}
+
+/* Configuration, and a session on lane 0. */
+static void
+begin_up(void)
+{
+    begin();
+    want();
+    unit_control_run(0);
+    ovs_assert(unit_control_tx(0));
+}
+
+/* Every millisecond a packet, for 'ms'.  Returns how many arrived. */
+static unsigned int
+carry_for(unsigned int ms)
+{
+    unsigned int n = 0;
+
+    for (unsigned int i = 0; i < ms; i++) {
+        want();
+        n += unit_control_carry(0, 1);
+        unit_control_run(1);
+    }
+    return n;
+}
+
+/* Coming up. */
+
+static void
+test_up(void)
+{
+    struct vnetenc_session_status a[VNETENC_MAX_LANES], b[4];
+    struct vnetenc_path ba = unit_ab;
+    const struct unit_flow *back;
+
+    begin();
+    CHECK(!vnetenc_lanes_find(&unit_ab));
+    want();
+    check_clear(VNETENC_DROP_clear_no_session, unit_now_ms + 1000);
+    CHECK(!lane_port(0));
+    unit_control_run(0);
+    CHECK(lane_port(0));
+    CHECK(unit_control_rx(lane_port(0)));
+    CHECK(flow_of(lane_port(0))->n_hellos == 2);
+    back = unit_control_flow(&unit_b, htons(UNIT_DTLS_PORT), &unit_a,
+                             lane_port(0));
+    CHECK(back->n_last_flights == 1);
+    CHECK(!back->n_data);
+    CHECK(unit_control_carry(0, 10) == 10);
+    check_clear(VNETENC_DROP_clear_lost, LLONG_MAX);
+
+    CHECK(unit_control_sessions(VNETENC_OUT, &unit_b, a, ARRAY_SIZE(a)) == 1);
+    CHECK(unit_control_sessions(VNETENC_IN, &unit_a, b, ARRAY_SIZE(b)) == 1);
+    CHECK(state_is(a->state, "up"));
+    CHECK(state_is(b->state, "up"));
+    CHECK(a->lane_port == lane_port(0) && b->lane_port == lane_port(0));
+    CHECK(a->suite && b->suite && !strcmp(a->suite, b->suite));
+    CHECK(!strncmp(a->fingerprint, "sha256:", 7));
+    CHECK(!strcmp(a->fingerprint, b->fingerprint));
+    CHECK(a->traffic.n_records == 10 && b->traffic.n_records == 10);
+    CHECK(remote_b()->n_handshakes == 1 && remote_a()->n_handshakes == 1);
+    CHECK(!remote_b()->n_failures && !remote_a()->n_failures);
+    CHECK(!remote_b()->n_attempts && !remote_a()->n_half_open);
+    CHECK(!vnetenc_remote_error(remote_b()));
+    CHECK(!strcmp(remote_b()->suite, a->suite));
+    CHECK(!strcmp(remote_b()->fingerprint, a->fingerprint));
+
+    /* One way only. */
+    ba.local = unit_b;
+    ba.remote = unit_a;
+    CHECK(!vnetenc_lanes_find(&ba));
+
+    /* A second want makes no second session. */
+    want();
+    unit_control_run(TICK_MS);
+    CHECK(unit_control_n_ports_with_hello() == 1);
+    end();
+}
+
+static void
+test_no_row(void)
+{
+    struct vnetenc_path path = unit_ab;
+
+    begin();
+    in6_addr_set_mapped_ipv4(&path.remote, htonl(0x7f000003));
+    vnetenc_outgoing_want(&path, unit_now_ms);
+    unit_control_run(1000);
+    CHECK(!vnetenc_lanes_find(&path));
+    CHECK(!unit_control_n_hellos());
+    end();
+}
+
+/* The responder's last flight is lost 'unlucky' times. */
+static unsigned int unlucky;
+
+static bool
+lose_last_flights(const struct unit_wire *wire)
+{
+    if (unlucky && wire->from_port == htons(UNIT_DTLS_PORT)
+        && unit_control_rx(wire->to_port)) {
+        unlucky--;
+        return false;
+    }
+    return true;
+}
+
+static void
+test_last_flight_lost(void)
+{
+    ovs_be16 port;
+
+    begin();
+    unlucky = 2;
+    unit_control_fate = lose_last_flights;
+    want();
+    unit_control_run(0);
+    CHECK(unlucky < 2);
+    CHECK(!lane_port(0));
+    CHECK(n_sessions_b() == 1);
+    unit_control_run(1000);
+    port = lane_port(0);
+    CHECK(port && !unlucky);
+    CHECK(unit_control_flow(&unit_b, htons(UNIT_DTLS_PORT), &unit_a,
+                            port)->n_last_flights >= 2);
+    CHECK(unit_control_carry(0, 10) == 10);
+    CHECK(unit_control_n_ports_with_hello() == 1);
+    end();
+}
+
+/* Nobody answers: a second attempt beside the first after 1.5 s, never a
+ * third, and each for 10 s at most. */
+static void
+test_stuck(void)
+{
+    begin();
+    unit_control_fate = unit_control_lose;
+    want();
+    unit_control_run(1499);
+    CHECK(unit_control_n_ports_with_hello() == 1);
+    CHECK(remote_b()->n_attempts == 1);
+    CHECK(state_is(state_a(), "handshaking"));
+    unit_control_run(TICK_MS);
+    CHECK(unit_control_n_ports_with_hello() == 2);
+    CHECK(remote_b()->n_attempts == 2);
+    unit_control_run(9999 - 1499 - TICK_MS);
+    CHECK(unit_control_n_ports_with_hello() == 2);
+    CHECK(remote_b()->n_attempts == 2);
+    CHECK(!remote_b()->n_failures);
+    unit_control_run(1);
+    CHECK(remote_b()->n_failures == 1);
+    CHECK_HAS(vnetenc_remote_error(remote_b()), "no end within 10 s");
+
+    /* When the network is back, it is soon over. */
+    unit_control_run(1000);
+    unit_control_fate = NULL;
+    want();
+    unit_control_run(2000);
+    CHECK(lane_port(0));
+    CHECK(!remote_b()->n_attempts);
+    CHECK(!vnetenc_remote_error(remote_b()));
+    end();
+}
+
+/* Failures follow each other at 0.2 s, doubling to 15 s; 60 s after the last
+ * packet there are no more, after 300 s nothing is left. */
+static void
+test_back_off(void)
+{
+    unsigned int before;
+
+    begin();
+    unit_rows[1].pins[0][0] ^= 1;
+    unit_control_configure(UNIT_ROWS);
+    want();
+    unit_control_run(1000);
+    before = remote_b()->n_failures;
+    CHECK(before >= 3 && before <= 4);
+    CHECK_HAS(vnetenc_remote_error(remote_b()), "not among the peer's");
+    unit_control_run(58000);
+    CHECK(remote_a()->n_failures > 0);
+    CHECK(remote_b()->n_failures >= 8 && remote_b()->n_failures <= 14);
+    CHECK(state_is(state_a(), "waiting"));
+
+    unit_control_run(2000);
+    before = remote_b()->n_failures;
+    unit_control_run(238000);
+    CHECK(remote_b()->n_failures == before);
+    CHECK(vnetenc_lanes_find(&unit_ab));
+    unit_control_run(1000 + TICK_MS);
+    CHECK(!vnetenc_lanes_find(&unit_ab));
+    CHECK(!unit_control_tx(0));
+    end();
+}
+
+/* Rekeying. */
+
+static void
+test_rekey(void)
+{
+    struct vnetenc_rx *old_rx;
+    ovs_be16 old, new;
+
+    begin_up();
+    old = lane_port(0);
+    old_rx = unit_control_rx(old);
+    unit_control_carry(0, 5);
+    CHECK(vnetenc_outgoing_rekey(remote_b(), unit_now_ms) == 1);
+    CHECK(lane_port(0) == old);
+    unit_control_run(0);
+    new = lane_port(0);
+    CHECK(new && new != old);
+    CHECK(remote_b()->n_rekeys == 1);
+    CHECK(remote_b()->n_handshakes == 2);
+    CHECK(unit_control_rx(old) == old_rx);
+    CHECK(unit_control_rx(new) && unit_control_rx(new) != old_rx);
+    CHECK(unit_control_carry(0, 5) == 5);
+
+    /* After 1 s the old one is closed... */
+    unit_control_run(999);
+    CHECK(!flow_of(old)->n_alerts);
+    CHECK(state_is(state_b(old), "up"));
+    unit_control_run(TICK_MS);
+    CHECK(flow_of(old)->n_alerts == 1);
+    CHECK(state_is(state_b(old), "closing"));
+    CHECK(state_is(state_b(new), "up"));
+
+    /* ...and 3 s later forgotten. */
+    unit_control_run(3000 - TICK_MS);
+    CHECK(unit_control_rx(old) == old_rx);
+    unit_control_run(2 * TICK_MS);
+    CHECK(!unit_control_rx(old));
+    CHECK(unit_control_rx(new));
+    CHECK(n_sessions_b() == 1);
+    CHECK(unit_control_carry(0, 5) == 5);
+    CHECK(!flow_of(new)->n_alerts);
+    CHECK(remote_b()->ended[VNETENC_OUT].n_records == 5 + 1);
+    CHECK(remote_a()->ended[VNETENC_IN].n_records == 5 + 1);
+
+    /* That was all. */
+    unit_control_run(60000);
+    CHECK(lane_port(0) == new);
+    CHECK(unit_control_n_ports_with_hello() == 2);
+    end();
+}
+
+/* A key of 100 records: replaced before that, and with no successor to be had
+ * it seals 200 and not one more.  (unit_control_end() sees that no rule was
+ * broken.) */
+static void
+test_record_limit(void)
+{
+    unsigned int n_arrived;
+    ovs_be16 port;
+
+    begin();
+    unit_profile.rekey_records = 100;
+    unit_control_configure(UNIT_ROWS);
+    want();
+    unit_control_run(0);
+    n_arrived = carry_for(1000);
+    CHECK(n_arrived == 1000);
+    CHECK(remote_b()->n_rekeys >= 8 && remote_b()->n_rekeys <= 12);
+
+    port = lane_port(0);
+    unit_control_fate = unit_control_lose;
+    for (int i = 0; i < 1000; i++) {
+        unit_control_carry(0, 1);
+        unit_control_run(1);
+    }
+    CHECK(lane_port(0) == port);
+    CHECK(flow_of(port)->n_data == 200);
+    CHECK(flow_of(port)->next_seq == VNETENC_FIRST_SEQ + 200);
+    end();
+}
+
+/* The same for octets. */
+static void
+test_byte_limit(void)
+{
+    enum { PAYLOAD = 40 };
+    ovs_be16 port;
+
+    begin();
+    unit_profile.rekey_bytes = 100 * PAYLOAD;
+    unit_control_configure(UNIT_ROWS);
+    want();
+    unit_control_run(0);
+    port = lane_port(0);
+    unit_control_carry(0, 89);
+    unit_control_run(TICK_MS);
+    CHECK(lane_port(0) == port);
+    unit_control_carry(0, 11);
+    unit_control_run(TICK_MS);
+    CHECK(lane_port(0) != port);
+
+    port = lane_port(0);
+    unit_control_fate = unit_control_lose;
+    unit_control_carry(0, 1000);
+    CHECK(flow_of(port)->n_data == 200);
+    end();
+}
+
+static bool
+lose_handshakes(const struct unit_wire *wire)
+{
+    return wire->data[0] != 22;
+}
+
+/* The same for time: at most an hour by default, here a minute. */
+/* Runs, with a packet now and then, until lane 0 has no longer the session of
+ * 'port'.  Returns how long that took. */
+static long long int
+life_of(ovs_be16 port)
+{
+    long long int start = unit_now_ms;
+
+    while (lane_port(0) == port && unit_now_ms < start + 200000) {
+        if (!((unit_now_ms - start) % 1000)) {
+            CHECK(unit_control_carry(0, 1) == 1);
+        }
+        unit_control_run(1);
+    }
+    return unit_now_ms - start;
+}
+
+static void
+test_age_limit(void)
+{
+    long long int ms;
+
+    begin();
+    unit_profile.rekey_s = 60;
+    unit_control_configure(UNIT_ROWS);
+    want();
+    unit_control_run(0);
+    ms = life_of(lane_port(0));
+    CHECK(ms >= 54000 && ms <= 60000 + TICK_MS);
+    CHECK(lane_port(0));
+    CHECK(remote_b()->n_rekeys == 1);
+
+    /* Without a successor it ends at twice the time, though its peer is there
+     * and answers. */
+    unit_control_fate = lose_handshakes;
+    ms = life_of(lane_port(0));
+    CHECK(ms >= 120000 && ms <= 120000 + TICK_MS);
+    CHECK(!lane_port(0));
+    CHECK(!remote_b()->n_lost);
+    check_clear(VNETENC_DROP_clear_lost, unit_now_ms + 3000);
+    end();
+}
+
+/* Other credentials: a successor with them. */
+static void
+test_credentials(void)
+{
+    ovs_be16 port;
+
+    begin_up();
+    port = lane_port(0);
+    CHECK_HAS(remote_b()->suite, "AES256");
+    unit_profile.ciphers = CONST_CAST(char *, "chacha20-poly1305");
+    unit_control_configure(UNIT_ROWS);
+    CHECK(lane_port(0) == port);        /* Not before there is another. */
+    unit_control_run(0);
+    CHECK(lane_port(0) && lane_port(0) != port);
+    CHECK_HAS(remote_b()->suite, "CHACHA20");
+    CHECK(unit_control_carry(0, 5) == 5);
+    unit_control_run(10000);
+    CHECK(unit_control_n_ports_with_hello() == 2);
+    end();
+}
+
+static void
+test_lanes(void)
+{
+    ovs_be16 ports[3];
+
+    begin();
+    unit_profile.n_lanes = 3;
+    unit_control_configure(UNIT_ROWS);
+    want();
+    unit_control_run(0);
+    for (int i = 0; i < 3; i++) {
+        ports[i] = lane_port(i);
+        CHECK(ports[i] && unit_control_rx(ports[i]));
+        CHECK(unit_control_carry(i, 5) == 5);
+    }
+    CHECK(ports[0] != ports[1] && ports[1] != ports[2]
+          && ports[0] != ports[2]);
+    CHECK(!lane_port(3));
+    CHECK(n_sessions_b() == 3);
+
+    /* Fewer: told to the peer.  More: made. */
+    unit_profile.n_lanes = 1;
+    unit_control_configure(UNIT_ROWS);
+    unit_control_run(0);
+    CHECK(lane_port(0) == ports[0] && !lane_port(1) && !lane_port(2));
+    CHECK(flow_of(ports[1])->n_alerts == 1);
+    CHECK(flow_of(ports[2])->n_alerts == 1);
+    unit_control_run(3000 + TICK_MS);
+    CHECK(n_sessions_b() == 1);
+    unit_profile.n_lanes = 2;
+    unit_control_configure(UNIT_ROWS);
+    want();
+    unit_control_run(TICK_MS);
+    CHECK(lane_port(0) == ports[0] && lane_port(1));
+    end();
+}
+
+/* Probes and loss. */
+
+/* Without traffic a session lives on its probes, one a minute. */
+static void
+test_idle(void)
+{
+    ovs_be16 port;
+
+    begin_up();
+    port = lane_port(0);
+    unit_control_run(1800000);
+    CHECK(lane_port(0) == port);
+    CHECK(unit_control_rx(port));
+    CHECK(flow_of(port)->n_data >= 29 && flow_of(port)->n_data <= 30);
+    CHECK(unit_control_flow(&unit_b, htons(UNIT_DTLS_PORT), &unit_a,
+                            port)->n_data == flow_of(port)->n_data);
+    CHECK(!remote_b()->n_lost);
+    CHECK(unit_control_n_ports_with_hello() == 1);
+    end();
+}
+
+/* No authenticated record for 180 s: the responder forgets. */
+static void
+test_silence(void)
+{
+    ovs_be16 port;
+
+    begin_up();
+    port = lane_port(0);
+    unit_control_run(5000);
+    unit_control_carry(0, 1);
+    unit_control_run(TICK_MS);
+    unit_control_fate = unit_control_lose;
+    unit_control_run(180000 - 2 * TICK_MS);
+    CHECK(unit_control_rx(port));
+    unit_control_run(3 * TICK_MS);
+    CHECK(!unit_control_rx(port));
+    CHECK(!n_sessions_b());
+    end();
+}
+
+/* Sends 'n' hints to A's port 'port', as B does or anyone can. */
+static void
+hint(ovs_be16 port, unsigned int n)
+{
+    char *error;
+    struct vnetenc_socket *sock
+        = vnetenc_socket_responder(&unit_b, htons(UNIT_DTLS_PORT), &error);
+
+    for (unsigned int i = 0; i < n; i++) {
+        vnetenc_socket_send(sock, &unit_a, port, vnetenc_hint,
+                            sizeof vnetenc_hint);
+    }
+    unit_control_run(0);
+}
+
+static void
+test_hints(void)
+{
+    ovs_be16 port;
+
+    begin_up();
+    port = lane_port(0);
+    hint(port, 1);
+    CHECK(remote_b()->n_hints == 1);
+    CHECK(flow_of(port)->n_data == 1);
+
+    /* One a second, however many come. */
+    for (int i = 0; i < 50; i++) {
+        unit_control_run(19);
+        hint(port, 3);
+    }
+    CHECK(remote_b()->n_hints == 1);
+    CHECK(flow_of(port)->n_data == 1);
+    unit_control_run(50);
+    hint(port, 3);
+    CHECK(remote_b()->n_hints == 2);
+    CHECK(flow_of(port)->n_data == 2);
+
+    /* That was probing and nothing else. */
+    unit_control_run(10000);
+    CHECK(lane_port(0) == port);
+    CHECK(unit_control_n_ports_with_hello() == 1);
+    CHECK(!remote_b()->n_lost && !remote_b()->n_rekeys);
+    CHECK(state_is(state_a(), "up"));
+    end();
+}
+
+static bool
+lose_data(const struct unit_wire *wire)
+{
+    return wire->data[0] != 23;
+}
+
+/* Three probes without an answer: another attempt, which takes over. */
+static void
+test_probes_unanswered(void)
+{
+    ovs_be16 port;
+
+    begin_up();
+    port = lane_port(0);
+    hint(port, 1);
+    unit_control_run(1000);
+    CHECK(flow_of(port)->n_data == 1);
+    unit_control_fate = lose_data;
+    hint(port, 1);
+    CHECK(flow_of(port)->n_data == 2);
+    unit_control_run(200);
+    CHECK(flow_of(port)->n_data == 3);
+    unit_control_run(200);
+    CHECK(flow_of(port)->n_data == 4);
+    unit_control_run(199);
+    CHECK(unit_control_n_ports_with_hello() == 1);
+    CHECK(lane_port(0) == port && !remote_b()->n_lost);
+    unit_control_run(TICK_MS);
+    CHECK(remote_b()->n_lost == 1);
+    CHECK(unit_control_n_ports_with_hello() == 2);
+    CHECK(lane_port(0) && lane_port(0) != port);
+    CHECK(remote_b()->n_rekeys == 1);
+    unit_control_fate = NULL;
+    CHECK(unit_control_carry(0, 5) == 5);
+    end();
+}
+
+/* The peer is gone altogether: while it is searched for the lane stays, then
+ * it is empty, and mode prefer may speak clear. */
+static void
+test_lost(void)
+{
+    long long int lost_at;
+
+    begin_up();
+    unit_control_run(5000);
+    unit_control_carry(0, 1);
+    unit_control_fate = unit_control_lose;
+
+    /* At 2 s it is probed, for 3 times 200 ms. */
+    while (!remote_b()->n_lost) {
+        unit_control_run(1);
+    }
+    lost_at = unit_now_ms;
+    CHECK(state_is(state_a(), "lost"));
+    CHECK(lane_port(0));
+    unit_control_run(2900);
+    CHECK(lane_port(0));
+    CHECK(remote_b()->n_attempts >= 1);
+    unit_control_run(100 + TICK_MS);
+    CHECK(!lane_port(0));
+    check_clear(VNETENC_DROP_clear_lost, lost_at + 3000);
+    CHECK(remote_b()->n_lost == 1);
+
+    /* And found again. */
+    unit_control_fate = NULL;
+    want();
+    unit_control_run(3000);
+    CHECK(lane_port(0));
+    check_clear(VNETENC_DROP_clear_lost, LLONG_MAX);
+    CHECK(unit_control_carry(0, 5) == 5);
+    CHECK(state_is(state_a(), "up"));
+    end();
+}
+
+/* The peer started anew and knows nothing: what A sends brings a hint, and
+ * that leads to a session within a second. */
+static void
+test_peer_forgot(void)
+{
+    ovs_be16 port;
+
+    begin_up();
+    port = lane_port(0);
+    carry_for(100);
+    vnetenc_incoming_end(remote_a());
+    CHECK(!unit_control_rx(port));
+    CHECK(carry_for(1000) > 200);
+    CHECK(lane_port(0) != port);
+    CHECK(remote_b()->n_hints == 1);
+    CHECK(unit_control_flow(&unit_b, htons(UNIT_DTLS_PORT), &unit_a,
+                            port)->n_hints == 1);
+    end();
+}
+
+/* Judgement. */
+
+static void
+test_pins_changed(void)
+{
+    long long int at;
+    ovs_be16 port;
+
+    /* A's opinion of B. */
+    begin_up();
+    port = lane_port(0);
+    unit_control_configure(UNIT_ROWS);
+    CHECK(lane_port(0) == port);
+    unit_rows[1].pins[0][31] ^= 1;
+    unit_control_configure(UNIT_ROWS);
+    at = unit_now_ms;
+    CHECK(!lane_port(0));
+    check_clear(VNETENC_DROP_clear_lost, at + 3000);
+    CHECK_HAS(remote_b()->errors[VNETENC_OUT], "not among the peer's");
+    CHECK(unit_control_rx(port));       /* B's opinion is as it was. */
+    want();
+    unit_control_run(5000);
+    CHECK(!lane_port(0));
+    CHECK(remote_b()->n_failures > 1);
+
+    /* All is well again, at once. */
+    unit_rows[1].pins[0][31] ^= 1;
+    unit_control_configure(UNIT_ROWS);
+    want();
+    unit_control_run(0);
+    CHECK(lane_port(0));
+    CHECK(!vnetenc_remote_error(remote_b()));
+    end();
+
+    /* B's opinion of A. */
+    begin_up();
+    port = lane_port(0);
+    unit_rows[0].pins[0][31] ^= 1;
+    unit_control_configure(UNIT_ROWS);
+    CHECK(!unit_control_rx(port));
+    CHECK(!n_sessions_b());
+    CHECK_HAS(remote_a()->errors[VNETENC_IN], "not among the peer's");
+    CHECK(lane_port(0) == port);
+    CHECK(carry_for(5000) == 0);
+    CHECK(!lane_port(0));
+    CHECK(!n_sessions_b());
+    end();
+}
+
+/* A key that is about to be closed is judged as well. */
+static void
+test_pins_changed_while_closing(void)
+{
+    ovs_be16 old;
+
+    begin_up();
+    old = lane_port(0);
+    vnetenc_outgoing_rekey(remote_b(), unit_now_ms);
+    unit_control_run(0);
+    unit_rows[1].pins[0][31] ^= 1;
+    unit_control_configure(UNIT_ROWS);
+    unit_control_run(2000);
+    CHECK(!lane_port(0));
+    CHECK(!flow_of(old)->n_alerts);
+    end();
+}
+
+static void
+test_row_removed(void)
+{
+    ovs_be16 port;
+
+    /* B's row: what A has towards it ends; B is told. */
+    begin_up();
+    port = lane_port(0);
+    unit_control_configure(1);
+    CHECK(!remote_b());
+    CHECK(!vnetenc_lanes_find(&unit_ab));
+    CHECK(flow_of(port)->n_alerts == 1);
+    CHECK(unit_control_rx(port));
+    unit_control_run(3000 + TICK_MS);
+    CHECK(!unit_control_rx(port));
+    want();
+    unit_control_run(1000);
+    CHECK(!vnetenc_lanes_find(&unit_ab));
+    CHECK(unit_control_n_ports_with_hello() == 1);
+    end();
+
+    /* A's row: what B has from it ends at once. */
+    begin_up();
+    port = lane_port(0);
+    unit_rows[0] = unit_rows[1];
+    unit_control_configure(1);
+    CHECK(!remote_a());
+    CHECK(!unit_control_rx(port));
+    CHECK(lane_port(0) == port);
+    CHECK(carry_for(6000) == 0);
+    CHECK(!lane_port(0));
+    CHECK(!unit_control_flow(&unit_b, htons(UNIT_DTLS_PORT), &unit_a,
+                             port)->n_hints);
+    end();
+
+    /* In the middle of a handshake. */
+    begin();
+    unlucky = 1000;
+    unit_control_fate = lose_last_flights;
+    want();
+    unit_control_run(0);
+    CHECK(remote_b()->n_attempts == 1);
+    unit_control_configure(0);
+    CHECK(!n_sessions_b());
+    CHECK(!vnetenc_lanes_find(&unit_ab));
+    unit_control_fate = NULL;
+    unit_control_run(20000);
+    CHECK(unit_control_n_ports_with_hello() == 1);
+    end();
+}
+
+int
+main(int argc OVS_UNUSED, char *argv[])
+{
+    set_program_name(argv[0]);
+    vlog_set_levels(NULL, VLF_ANY_DESTINATION, VLL_OFF);
+    unit_loopback_init();
+    unit_control_init();
+
+    test_up();
+    test_no_row();
+    test_last_flight_lost();
+    test_stuck();
+    test_back_off();
+    test_rekey();
+    test_record_limit();
+    test_byte_limit();
+    test_age_limit();
+    test_credentials();
+    test_lanes();
+    test_idle();
+    test_silence();
+    test_hints();
+    test_probes_unanswered();
+    test_lost();
+    test_peer_forgot();
+    test_pins_changed();
+    test_pins_changed_while_closing();
+    test_row_removed();
+
+    pki_cleanup();
+    return unit_end();
+}

@@ -1,0 +1,554 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* Kernel sockets: the pool of lane sockets and who may use them, the
+ * responder's, and what is taken from them. */
+
+#include <config.h>
+#undef NDEBUG
+#include "vnetenc-socket.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "openvswitch/poll-loop.h"
+#include "packets.h"
+#include "socket-util.h"
+#include "timeval.h"
+#include "util.h"
+#include "vnetenc-config.h"
+#include "vnetenc-limits.h"
+#include "vnetenc-unit.h"
+#include "vnetenc-unit-loopback.h"
+
+enum {
+    DTLS_PORT = 6082,
+    PATIENCE_MS = 5000,
+    START = 1000000,            /* The clock that is passed in. */
+    N = VNETENC_MAX_SOCKETS,
+};
+
+static struct in6_addr
+address(const char *s)
+{
+    struct in6_addr addr;
+
+    ovs_assert(vnetenc_address_parse(s, &addr));
+    return addr;
+}
+
+/* Sockets of somebody else. */
+
+static void
+make_sockaddr(const struct in6_addr *ip, ovs_be16 port,
+              struct sockaddr_storage *ss)
+{
+    memset(ss, 0, sizeof *ss);
+    if (IN6_IS_ADDR_V4MAPPED(ip)) {
+        struct sockaddr_in *sin = ALIGNED_CAST(struct sockaddr_in *, ss);
+
+        sin->sin_family = AF_INET;
+        sin->sin_addr.s_addr = in6_addr_get_mapped_ipv4(ip);
+        sin->sin_port = port;
+    } else {
+        struct sockaddr_in6 *sin6 = ALIGNED_CAST(struct sockaddr_in6 *, ss);
+
+        sin6->sin6_family = AF_INET6;
+        sin6->sin6_addr = *ip;
+        sin6->sin6_port = port;
+    }
+}
+
+/* A socket at 'ip' and 'port' (0 for any), or a negative errno value. */
+static int
+stranger_open(const char *ip, uint16_t port)
+{
+    struct in6_addr addr = address(ip);
+    struct sockaddr_storage ss;
+    int fd, error;
+
+    make_sockaddr(&addr, htons(port), &ss);
+    fd = socket(ss.ss_family, SOCK_DGRAM, 0);
+    ovs_assert(fd >= 0);
+    if (!bind(fd, (struct sockaddr *) &ss, ss_length(&ss))) {
+        return fd;
+    }
+    error = errno;
+    close(fd);
+    return -error;
+}
+
+static void
+stranger_send(int fd, const struct vnetenc_socket *to, const void *data,
+              size_t size)
+{
+    struct sockaddr_storage ss;
+
+    make_sockaddr(vnetenc_socket_local(to), vnetenc_socket_port(to), &ss);
+    ovs_assert(sendto(fd, data, size, 0, (struct sockaddr *) &ss,
+                      ss_length(&ss)) == size);
+}
+
+static ovs_be16
+stranger_port(int fd)
+{
+    struct sockaddr_storage ss;
+    socklen_t size = sizeof ss;
+
+    ovs_assert(!getsockname(fd, (struct sockaddr *) &ss, &size));
+    return htons(ss_get_port(&ss));
+}
+
+/* What came in: how many, and the newest. */
+
+static struct {
+    unsigned int n;
+    struct vnetenc_socket *sock;
+    struct vnetenc_lease *lease;
+    struct in6_addr remote;
+    ovs_be16 port;
+    uint8_t data[VNETENC_MAX_DATAGRAM_BYTES];
+    size_t size;
+    long long int now;
+} in;
+
+static void
+take(struct vnetenc_socket *sock, struct vnetenc_lease *lease,
+     const struct in6_addr *remote, ovs_be16 port, uint8_t *data, size_t size,
+     long long int now)
+{
+    in.n++;
+    in.sock = sock;
+    in.lease = lease;
+    in.remote = *remote;
+    in.port = port;
+    ovs_assert(size <= sizeof in.data);
+    memcpy(in.data, data, size);
+    in.size = size;
+    in.now = now;
+}
+
+/* Receives until 'n' datagrams were taken.  Returns false if others come, or
+ * too few. */
+static bool
+receive(unsigned int n)
+{
+    in.n = 0;
+    for (int i = 0; in.n < n && i < PATIENCE_MS; i++) {
+        vnetenc_sockets_run(take, 4711);
+        if (in.n < n) {
+            poll(NULL, 0, 1);
+        }
+    }
+    return in.n == n;
+}
+
+/* Leases. */
+
+static char *error;
+
+static struct vnetenc_lease *
+lease(const struct in6_addr *local, const struct in6_addr *remote,
+      long long int now)
+{
+    static int owner;
+
+    return vnetenc_lease_take(local, remote, &owner, now, &error);
+}
+
+static uint16_t
+lease_port(const struct vnetenc_lease *l)
+{
+    return ntohs(vnetenc_socket_port(vnetenc_lease_socket(l)));
+}
+
+/* Takes 'N' leases, notes their ports, counts those not in 'seen' yet. */
+static unsigned int
+lease_all(const struct in6_addr *local, const struct in6_addr *remote,
+          struct vnetenc_lease *leases[N], bool seen[UINT16_MAX + 1])
+{
+    unsigned int n_new = 0;
+
+    for (int i = 0; i < N; i++) {
+        leases[i] = lease(local, remote, START);
+        ovs_assert(leases[i]);
+        CHECK(ipv6_addr_equals(
+                  vnetenc_socket_local(vnetenc_lease_socket(leases[i])),
+                  local));
+        n_new += !seen[lease_port(leases[i])];
+        seen[lease_port(leases[i])] = true;
+    }
+    return n_new;
+}
+
+static void
+test_pool(void)
+{
+    static bool seen[UINT16_MAX + 1], seen2[UINT16_MAX + 1];
+    struct in6_addr local = address("127.0.0.1");
+    struct in6_addr local2 = address("127.0.0.2");
+    struct in6_addr a = address("127.0.1.1"), b = address("127.0.1.2");
+    struct vnetenc_lease *la[N], *lb[N], *l2[N];
+
+    CHECK(lease_all(&local, &a, la, seen) == N);
+
+    /* No more for the same peer... */
+    CHECK(!lease(&local, &a, START));
+    CHECK_HAS(error, "64");
+    free(error);
+
+    /* ...the same ones for another. */
+    CHECK(lease_all(&local, &b, lb, seen) == 0);
+    CHECK(!lease(&local, &b, START));
+    free(error);
+
+    /* Each local address has its own. */
+    CHECK(lease_all(&local2, &a, l2, seen2) == N);
+    vnetenc_sockets_destroy();
+}
+
+/* Within 60 s a peer gets a socket again only if there is no other. */
+static void
+test_reuse(void)
+{
+    struct in6_addr local = address("127.0.0.1");
+    struct in6_addr a = address("127.0.1.1"), b = address("127.0.1.2");
+    struct vnetenc_lease *l, *leases[N];
+    uint16_t port, port2;
+
+    l = lease(&local, &a, START);
+    CHECK(!error);
+    port = lease_port(l);
+    vnetenc_lease_return(l, START);
+    l = lease(&local, &b, START + 1);
+    CHECK(lease_port(l) == port);
+    vnetenc_lease_return(l, START + 1);
+    l = lease(&local, &a, START + 59999);
+    port2 = lease_port(l);
+    CHECK(port2 != port);
+    vnetenc_lease_return(l, START + 59999);
+    l = lease(&local, &a, START + 60000);
+    CHECK(lease_port(l) == port);
+
+    /* In use since long ago is in use nevertheless. */
+    for (int i = 0; i < 10; i++) {
+        struct vnetenc_lease *l2 = lease(&local, &a, START + 10000000 + i);
+
+        CHECK(lease_port(l2) != port);
+    }
+    vnetenc_sockets_destroy();
+    vnetenc_lease_return(NULL, START);
+
+    /* A full pool gives what was not used for the longest time. */
+    for (int i = 0; i < N; i++) {
+        leases[i] = lease(&local, &a, START);
+    }
+    port = lease_port(leases[9]);
+    port2 = lease_port(leases[5]);
+    vnetenc_lease_return(leases[5], START + 1);
+    vnetenc_lease_return(leases[9], START);
+    CHECK(lease_port(lease(&local, &a, START + 2)) == port);
+    CHECK(lease_port(lease(&local, &a, START + 2)) == port2);
+    CHECK(!lease(&local, &a, START + 2));
+    free(error);
+    vnetenc_sockets_destroy();
+}
+
+/* Peers do not crowd on one socket. */
+static void
+test_random(void)
+{
+    static bool seen[UINT16_MAX + 1], seen2[UINT16_MAX + 1];
+    struct in6_addr local = address("127.0.0.1");
+    struct in6_addr peer = address("127.0.1.1");
+    struct vnetenc_lease *leases[N];
+    unsigned int n = 0;
+
+    lease_all(&local, &peer, leases, seen);
+    for (int i = 0; i < 200; i++) {
+        uint16_t port;
+
+        in6_addr_set_mapped_ipv4(&peer, htonl(0x0a000000 + i));
+        port = lease_port(lease(&local, &peer, START));
+        n += !seen2[port];
+        seen2[port] = true;
+    }
+    CHECK(n > N / 2);
+    vnetenc_sockets_destroy();
+}
+
+static void
+test_no_local(void)
+{
+    struct in6_addr foreign = address("192.0.2.1");
+
+    CHECK(!lease(&foreign, &foreign, START));
+    CHECK_HAS(error, "192.0.2.1");
+    CHECK_HAS(error, "Cannot assign");
+    free(error);
+    CHECK(!vnetenc_socket_responder(&foreign, htons(DTLS_PORT), &error));
+    CHECK_HAS(error, "192.0.2.1 port 6082");
+    free(error);
+}
+
+/* The responder's sockets. */
+
+static void
+test_responder(void)
+{
+    struct in6_addr local = address("127.0.0.1");
+    struct in6_addr local2 = address("127.0.0.2");
+    struct vnetenc_socket *sock, *other;
+    int fd;
+
+    sock = vnetenc_socket_responder(&local, htons(DTLS_PORT), &error);
+    CHECK(sock && !error);
+    CHECK(vnetenc_socket_port(sock) == htons(DTLS_PORT));
+    CHECK(ipv6_addr_equals(vnetenc_socket_local(sock), &local));
+
+    /* One of each address and port. */
+    CHECK(vnetenc_socket_responder(&local, htons(DTLS_PORT), &error) == sock);
+    CHECK(!error);
+    other = vnetenc_socket_responder(&local, htons(DTLS_PORT + 7), &error);
+    CHECK(other && other != sock);
+    other = vnetenc_socket_responder(&local2, htons(DTLS_PORT), &error);
+    CHECK(other && other != sock);
+
+    /* Taken by somebody else. */
+    fd = stranger_open("127.0.0.1", 0);
+    CHECK(!vnetenc_socket_responder(&local, stranger_port(fd), &error));
+    CHECK_HAS(error, "in use");
+    free(error);
+    close(fd);
+
+    /* No port outlives them. */
+    CHECK(stranger_open("127.0.0.1", DTLS_PORT) == -EADDRINUSE);
+    vnetenc_sockets_destroy();
+    fd = stranger_open("127.0.0.1", DTLS_PORT);
+    CHECK(fd >= 0);
+    close(fd);
+}
+
+/* Datagrams. */
+
+/* To 'sock' from 'remote', and back. */
+static void
+exchange(struct vnetenc_socket *sock, const struct vnetenc_lease *l,
+         const char *remote_text)
+{
+    struct in6_addr remote = address(remote_text);
+    struct sockaddr_storage from, want;
+    socklen_t size = sizeof from;
+    int fd = stranger_open(remote_text, 0);
+    char back[8];
+
+    ovs_assert(sock && fd >= 0);
+    stranger_send(fd, sock, "forth", 5);
+    CHECK(receive(1));
+    CHECK(in.sock == sock && in.lease == l);
+    CHECK(ipv6_addr_equals(&in.remote, &remote));
+    CHECK(in.port == stranger_port(fd));
+    CHECK(in.size == 5 && !memcmp(in.data, "forth", 5));
+    CHECK(in.now == 4711);
+
+    vnetenc_socket_send(sock, &in.remote, in.port, "back", 4);
+    memset(&from, 0, sizeof from);
+    CHECK(recvfrom(fd, back, sizeof back, 0, (struct sockaddr *) &from, &size)
+          == 4);
+    CHECK(!memcmp(back, "back", 4));
+    make_sockaddr(vnetenc_socket_local(sock), vnetenc_socket_port(sock),
+                  &want);
+    CHECK(!memcmp(&from, &want, size));
+    close(fd);
+}
+
+static void
+check_exchange(const char *local_text, const char *remote_text)
+{
+    struct in6_addr local = address(local_text);
+    struct in6_addr remote = address(remote_text);
+    struct vnetenc_lease *l;
+
+    exchange(vnetenc_socket_responder(&local, htons(DTLS_PORT), &error), NULL,
+             remote_text);
+    l = lease(&local, &remote, START);
+    exchange(vnetenc_lease_socket(l), l, remote_text);
+    vnetenc_sockets_destroy();
+}
+
+/* A lane socket takes datagrams only for who has it. */
+static void
+check_strays(const char *local_text, const char *remote_text,
+             const char *stray_text)
+{
+    struct in6_addr local = address(local_text);
+    struct in6_addr remote = address(remote_text);
+    int peer = stranger_open(remote_text, 0);
+    int stray = stranger_open(stray_text, 0);
+    struct vnetenc_lease *l = lease(&local, &remote, START);
+    struct vnetenc_lease *marker;
+    struct vnetenc_socket *sock = vnetenc_lease_socket(l);
+
+    stranger_send(stray, sock, "stray", 5);
+    stranger_send(peer, sock, "good", 4);
+    CHECK(receive(1));
+    CHECK(in.lease == l && in.sock == sock);
+    CHECK(vnetenc_lease_owner(in.lease) != NULL);
+    CHECK(in.size == 4 && !memcmp(in.data, "good", 4));
+    CHECK(ipv6_addr_equals(&in.remote, &remote));
+
+    /* Returned: not even from the peer.  The marker comes last. */
+    vnetenc_lease_return(l, START);
+    remote = address(stray_text);
+    marker = lease(&local, &remote, START);
+    CHECK(vnetenc_lease_socket(marker) == sock);
+    stranger_send(peer, sock, "late", 4);
+    stranger_send(stray, sock, "marker", 6);
+    CHECK(receive(1));
+    CHECK(in.lease == marker);
+    CHECK(in.size == 6 && !memcmp(in.data, "marker", 6));
+    close(peer);
+    close(stray);
+    vnetenc_sockets_destroy();
+}
+
+/* Two peers on one socket: each is told by its address. */
+static void
+test_shared(void)
+{
+    struct in6_addr local = address("127.0.0.1");
+    struct in6_addr a = address("127.0.1.1"), b = address("127.0.1.2");
+    struct vnetenc_lease *la, *lb;
+    int fa = stranger_open("127.0.1.1", 0), fb = stranger_open("127.0.1.2", 0);
+    int owner_a, owner_b;
+
+    la = vnetenc_lease_take(&local, &a, &owner_a, START, &error);
+    lb = vnetenc_lease_take(&local, &b, &owner_b, START, &error);
+    CHECK(vnetenc_lease_socket(la) == vnetenc_lease_socket(lb));
+    stranger_send(fb, vnetenc_lease_socket(la), "b", 1);
+    CHECK(receive(1));
+    CHECK(in.lease == lb && vnetenc_lease_owner(in.lease) == &owner_b);
+    stranger_send(fa, vnetenc_lease_socket(la), "a", 1);
+    CHECK(receive(1));
+    CHECK(in.lease == la && vnetenc_lease_owner(in.lease) == &owner_a);
+    close(fa);
+    close(fb);
+    vnetenc_sockets_destroy();
+}
+
+static void
+test_sizes(void)
+{
+    static const uint8_t data[VNETENC_MAX_DATAGRAM_BYTES + 1];
+    struct in6_addr local = address("127.0.0.1");
+    struct vnetenc_socket *sock;
+    int fd = stranger_open("127.0.0.2", 0);
+
+    sock = vnetenc_socket_responder(&local, htons(DTLS_PORT), &error);
+    stranger_send(fd, sock, data, sizeof data);
+    stranger_send(fd, sock, data, sizeof data - 1);
+    CHECK(receive(1));
+    CHECK(in.size == sizeof data - 1);
+    stranger_send(fd, sock, data, 0);
+    CHECK(receive(1));
+    CHECK(in.size == 0);
+    close(fd);
+    vnetenc_sockets_destroy();
+}
+
+/* Who sends much does not keep the others waiting. */
+static void
+test_burst(void)
+{
+    struct in6_addr local = address("127.0.0.1");
+    struct vnetenc_socket *sock;
+    unsigned int n = 0;
+    int fd = stranger_open("127.0.0.2", 0);
+
+    sock = vnetenc_socket_responder(&local, htons(DTLS_PORT), &error);
+    for (int i = 0; i < 150; i++) {
+        stranger_send(fd, sock, "x", 1);
+    }
+    for (int i = 0; n < 150 && i < PATIENCE_MS; i++) {
+        in.n = 0;
+        vnetenc_sockets_run(take, 4711);
+        CHECK(in.n <= 16);
+        n += in.n;
+        poll(NULL, 0, n < 150);
+    }
+    CHECK(n == 150);
+    close(fd);
+    vnetenc_sockets_destroy();
+}
+
+/* Both kinds of sockets wake who waits for them. */
+static void
+test_wait(void)
+{
+    struct in6_addr local = address("127.0.0.1");
+    struct in6_addr remote = address("127.0.0.2");
+    int fd = stranger_open("127.0.0.2", 0);
+    struct vnetenc_socket *socks[2];
+
+    socks[0] = vnetenc_socket_responder(&local, htons(DTLS_PORT), &error);
+    socks[1] = vnetenc_lease_socket(lease(&local, &remote, START));
+    for (int i = 0; i < 2; i++) {
+        long long int start = time_msec();
+
+        stranger_send(fd, socks[i], "x", 1);
+        vnetenc_sockets_wait();
+        poll_timer_wait(PATIENCE_MS);
+        poll_block();
+        CHECK(time_msec() < start + PATIENCE_MS);
+        CHECK(receive(1));
+        CHECK(in.sock == socks[i]);
+    }
+
+    /* And nobody else does. */
+    vnetenc_sockets_wait();
+    {
+        long long int start = time_msec();
+
+        poll_timer_wait(50);
+        poll_block();
+        CHECK(time_msec() >= start + 50);
+    }
+    close(fd);
+    vnetenc_sockets_destroy();
+}
+
+int
+main(int argc OVS_UNUSED, char *argv[])
+{
+    set_program_name(argv[0]);
+    unit_loopback_init();
+    test_pool();
+    test_reuse();
+    test_random();
+    test_no_local();
+    test_responder();
+    check_exchange("127.0.0.1", "127.0.0.2");
+    check_exchange("::1", "::1");
+    check_strays("127.0.0.1", "127.0.0.2", "127.0.0.3");
+    test_shared();
+    test_sizes();
+    test_burst();
+    test_wait();
+    return unit_end();
+}
