@@ -46,12 +46,17 @@ def test_blocked_handshake(make_lab):
     hv1 = lab.hvs[0]
     relay = lab.underlay.relay(lab.hvs[1])
     relay.out.faults = relay.back.faults = Faults(drop=is_handshake)
+    # ARP would be repeated every second only.
+    for vm, other in ((vm1, vm2), (vm2, vm1)):
+        vm.cmd("ip", "neigh", "replace", other.ip, "lladdr", other.mac,
+               "dev", "e0", "nud", "permanent")
     pcap = lab.underlay.capture(hv1.uplink, "in")
     started = time.time()
     ping = vm1.ping(vm2.ip, 60, 0.05, wait=0.2)
     clear = capture.plaintext_tunnel(pcap.stop())
     assert ping.received >= 10
-    assert 0.9 <= clear[0].time - started <= 1.6
+    # Nothing before; how soon after depends on the machine's load, too.
+    assert 0.9 <= clear[0].time - started <= 2.5
     hv1.expect("vnetenc_tx_prefer_wait", 10)
     hv1.expect("vnetenc_clear_no_session", 10)
 
