@@ -30,6 +30,13 @@ VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_encap);
 /* The profile whose certificate identifies a chassis to the others. */
 #define IDENTITY_PROFILE 0
 
+bool
+ovn_vnetenc_encap_is_capable(const struct sbrec_encap *encap)
+{
+    return !strcmp(smap_get_def(&encap->options, OVN_VNETENC_ENCAP_CAPABLE,
+                                ""), "1");
+}
+
 static const struct ovsrec_vnetenc_profile *
 identity_profile(struct ovsdb_idl *ovs_idl)
 {

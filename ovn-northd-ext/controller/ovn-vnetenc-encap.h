@@ -38,9 +38,15 @@
  *
  * Main thread only. */
 
+#include <stdbool.h>
+
 struct ovsdb_idl;
 struct ovsdb_idl_txn;
 struct sbrec_chassis;
+struct sbrec_encap;
+
+/* Does the row say that its chassis takes encrypted packets? */
+bool ovn_vnetenc_encap_is_capable(const struct sbrec_encap *);
 
 /* Call once per main loop, after the Encap rows were brought up to date. */
 void ovn_vnetenc_encap_run(struct ovsdb_idl *ovs_idl,

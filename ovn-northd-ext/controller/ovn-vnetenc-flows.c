@@ -35,6 +35,7 @@
 #include "openvswitch/vlog.h"
 #include "ovn/features.h"
 #include "ovn/logical-fields.h"
+#include "ovn-vnetenc-encap.h"
 #include "physical.h"
 #include "uuid.h"
 
@@ -60,9 +61,16 @@ enum {
     RX_DP_CLEAR = 110,
     RX_ENCRYPTED = 100,
 
+    /* Flows for packets with the must bit, above upstream's for the same port
+     * or table. */
+    NOT_IN_CLEAR = 110,
+
     /* Flows that cut a datapath off, above all others of their tables. */
     CUT_OFF = 200,
 };
+
+/* Octets a DTLS record adds: header, explicit nonce and tag. */
+enum { RECORD_OVERHEAD = 13 + 8 + 16 };
 
 /* A datapath with a demand. */
 struct demanding_dp {
@@ -74,6 +82,10 @@ struct demanding_dp {
 };
 
 static struct hmap dps = HMAP_INITIALIZER(&dps);
+
+/* Whether a chassis of another availability zone takes encrypted packets.  It
+ * may so send packets whose demand this zone knows from the must bit only. */
+static bool interconnected;
 
 /* Whether flows may name the action and the tunnel flag.  What the flows were
  * computed with: Open vSwitch's support may change between two runs. */
@@ -128,9 +140,42 @@ dps_find(const struct hmap *map, uint32_t key)
 }
 
 static bool
+is_capable_remote(const struct sbrec_chassis *chassis)
+{
+    if (!smap_get_bool(&chassis->other_config, "is-remote", false)) {
+        return false;
+    }
+    for (size_t i = 0; i < chassis->n_encaps; i++) {
+        if (ovn_vnetenc_encap_is_capable(chassis->encaps[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+any_capable_remote(const struct sbrec_chassis_table *table)
+{
+    const struct sbrec_chassis *chassis;
+
+    SBREC_CHASSIS_TABLE_FOR_EACH (chassis, table) {
+        if (is_capable_remote(chassis)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
 is_active(void)
 {
-    return !hmap_is_empty(&dps);
+    return interconnected || !hmap_is_empty(&dps);
+}
+
+static bool
+can_encrypt(void)
+{
+    return supported && is_active();
 }
 
 /* Actions. */
@@ -185,7 +230,7 @@ put_rx(bool encrypted, enum mf_field_id mff_ovn_geneve, struct ofpbuf *ofpacts)
 void
 ovn_vnetenc_put_tx(struct ofpbuf *ofpacts)
 {
-    if (is_active() && supported) {
+    if (can_encrypt()) {
         put_resubmit(OFTABLE_VNETENC_TX, ofpacts);
     }
 }
@@ -352,6 +397,20 @@ add_cut_off_flows(const struct demanding_dp *dp, struct ofpbuf *ofpacts,
              ofpacts, &vnetenc_uuid);
 }
 
+/* A packet that must be encrypted does not leave for an EVPN fabric, which
+ * cannot be encrypted.  Table 45 holds nothing else. */
+static void
+add_evpn_guard(struct ofpbuf *ofpacts,
+               struct ovn_desired_flow_table *flow_table)
+{
+    struct match match = MATCH_CATCHALL_INITIALIZER;
+
+    match_bit(&match, OVN_VNETENC_MUST_BIT);
+    put_resubmit(OFTABLE_LOCAL_OUTPUT, ofpacts);
+    add_flow(flow_table, OFTABLE_REMOTE_VTEP_OUTPUT, NOT_IN_CLEAR, 0, &match,
+             ofpacts, &vnetenc_uuid);
+}
+
 static void
 add_flows(const struct hmap *local_datapaths, enum mf_field_id mff_ovn_geneve,
           struct ovn_desired_flow_table *flow_table)
@@ -378,14 +437,14 @@ add_flows(const struct hmap *local_datapaths, enum mf_field_id mff_ovn_geneve,
     if (supported) {
         add_tx_fixed_flows(mff_ovn_geneve, &ofpacts, flow_table);
         add_rx_flows(NULL, mff_ovn_geneve, &ofpacts, flow_table);
+        add_evpn_guard(&ofpacts, flow_table);
     }
     ofpbuf_uninit(&ofpacts);
 }
 
 void
 ovn_vnetenc_flows_run(const struct sbrec_datapath_binding_table *table,
-                      const struct hmap *local_datapaths,
-                      enum mf_field_id mff_ovn_geneve,
+                      const struct physical_ctx *ctx,
                       struct ovn_desired_flow_table *flow_table)
 {
     if (uuid_is_zero(&vnetenc_uuid)) {
@@ -393,15 +452,16 @@ ovn_vnetenc_flows_run(const struct sbrec_datapath_binding_table *table,
     }
     dps_clear(&dps);
     dps_collect(&dps, table);
+    interconnected = any_capable_remote(ctx->chassis_table);
     supported = ovs_feature_is_supported(OVS_VNETENC_SUPPORT);
-    if (is_active() && !supported) {
+    if (!hmap_is_empty(&dps) && !supported) {
         static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 1);
 
         VLOG_WARN_RL(&rl, "switches demand encryption, but Open vSwitch "
                      "cannot encrypt: those that require it are cut off from "
                      "other chassis");
     }
-    add_flows(local_datapaths, mff_ovn_geneve, flow_table);
+    add_flows(ctx->local_datapaths, ctx->mff_ovn_geneve, flow_table);
 }
 
 static bool
@@ -538,6 +598,25 @@ ovn_vnetenc_flows_for_port(const struct physical_ctx *ctx,
     ofpbuf_uninit(&ofpacts);
 }
 
+/* For a port that upstream reaches over a VLAN instead of a tunnel: keeps what
+ * must be encrypted from it.  'match', which matches the port, is narrowed to
+ * such packets, for a flow that takes them into a tunnel, and 'ofpacts' is
+ * cleared.  Returns false, and does nothing, if there are none. */
+bool
+ovn_vnetenc_avoid_vlan(const struct sbrec_port_binding *pb,
+                       struct match *match, struct ofpbuf *ofpacts,
+                       struct ovn_desired_flow_table *flow_table)
+{
+    if (!can_encrypt()) {
+        return false;
+    }
+    match_bit(match, OVN_VNETENC_MUST_BIT);
+    ofpbuf_clear(ofpacts);
+    add_flow(flow_table, OFTABLE_LOCAL_OUTPUT, NOT_IN_CLEAR,
+             pb->header_.uuid.parts[0], match, ofpacts, &pb->header_.uuid);
+    return true;
+}
+
 /* Questions. */
 
 /* Returns true if the datapath requires encryption. */
@@ -555,6 +634,14 @@ bool
 ovn_vnetenc_cut_off(uint32_t dp_key)
 {
     return !supported && ovn_vnetenc_requires(dp_key);
+}
+
+/* Returns how many octets a packet in a tunnel may grow by, whoever sent it.
+ * The mode of its datapath is not asked: it changes without a recompute. */
+uint16_t
+ovn_vnetenc_overhead(void)
+{
+    return can_encrypt() ? RECORD_OVERHEAD : 0;
 }
 
 /* Returns true if 'lflow' uses the register and Open vSwitch does not support

@@ -43,11 +43,24 @@
  * The packet counters of the rows that name a datapath are the traffic of that
  * switch, encrypted and clear.
  *
+ * Ways to another chassis that are no tunnel of OVN are closed to a packet
+ * that carries "must", whatever its datapath demands:
+ *
+ *      45  110  an EVPN fabric: for local ports only
+ *      46  110  a port that a localnet port, or a bridged redirect, leads to:
+ *               drop; the same port has a row in table 44 that takes such
+ *               packets into a tunnel
+ *
+ * Beyond a localnet port a packet is outside, as designed.
+ *
  * States
  * ======
  *
- * Inactive: no datapath of the southbound database has a demand.  No flow and
- * no action is added, the flow tables are those of upstream.
+ * Inactive: no datapath of the southbound database has a demand, and no
+ * chassis of another availability zone takes encrypted packets.  No flow and
+ * no action is added, the flow tables are those of upstream.  (A zone without
+ * a demand of its own must forward what a packet of another zone carries, and
+ * must be able to before the first one comes.)
  *
  * Active, Open vSwitch can encrypt: as above.
  *
@@ -76,6 +89,7 @@
 #include "openvswitch/meta-flow.h"
 
 struct hmap;
+struct match;
 struct ofpbuf;
 struct ovn_desired_flow_table;
 struct physical_ctx;
@@ -88,8 +102,7 @@ struct sbrec_port_binding;
 
 /* Call before any other physical flow is computed. */
 void ovn_vnetenc_flows_run(const struct sbrec_datapath_binding_table *,
-                           const struct hmap *local_datapaths,
-                           enum mf_field_id mff_ovn_geneve,
+                           const struct physical_ctx *,
                            struct ovn_desired_flow_table *);
 
 /* Call when rows of Datapath_Binding changed. */
@@ -105,6 +118,11 @@ void ovn_vnetenc_flows_for_port(const struct physical_ctx *,
                                 enum en_lport_type,
                                 struct ovn_desired_flow_table *);
 
+/* Call where a port is reached over a VLAN. */
+bool ovn_vnetenc_avoid_vlan(const struct sbrec_port_binding *, struct match *,
+                            struct ofpbuf *ofpacts,
+                            struct ovn_desired_flow_table *);
+
 /* Call where an action list has set, or has read, the tunnel's fields. */
 void ovn_vnetenc_put_tx(struct ofpbuf *ofpacts);
 void ovn_vnetenc_put_rx(struct ofpbuf *ofpacts);
@@ -112,6 +130,7 @@ void ovn_vnetenc_put_rx(struct ofpbuf *ofpacts);
 /* Questions of physical.c and lflow.c. */
 bool ovn_vnetenc_requires(uint32_t dp_key);
 bool ovn_vnetenc_cut_off(uint32_t dp_key);
+uint16_t ovn_vnetenc_overhead(void);
 bool ovn_vnetenc_skips_lflow(const struct sbrec_logical_flow *);
 
 void ovn_vnetenc_flows_destroy(void);

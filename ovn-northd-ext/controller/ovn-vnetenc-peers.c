@@ -30,6 +30,7 @@
 #include "openvswitch/vlog.h"
 #include "ovn-controller.h"
 #include "ovn/features.h"
+#include "ovn-vnetenc-encap.h"
 #include "packets.h"
 #include "smap.h"
 #include "sset.h"
@@ -79,13 +80,6 @@ canonical_address(const char *s)
     struct ds ds = DS_EMPTY_INITIALIZER;
     ipv6_format_mapped(&address, &ds);
     return ds_steal_cstr(&ds);
-}
-
-static bool
-encap_is_capable(const struct sbrec_encap *encap)
-{
-    return !strcmp(smap_get_def(&encap->options, OVN_VNETENC_ENCAP_CAPABLE,
-                                ""), "1");
 }
 
 static bool
@@ -213,7 +207,7 @@ add_chassis(const struct sbrec_chassis *chassis, enum chassis_tunnel_type type,
 
         if (get_tunnel_type(encap->type) != type
             || strcmp(encap->chassis_name, chassis->name)
-            || !encap_is_capable(encap)) {
+            || !ovn_vnetenc_encap_is_capable(encap)) {
             continue;
         }
 
