@@ -1,6 +1,9 @@
-# The demand and the register, shared by ovn-northd, ovn-controller, ovn-trace.
+# The demand and the register, shared by ovn-northd, ovn-controller, ovn-trace,
+# and what the tools say about them.
 lib_libovn_la_SOURCES += \
 	lib/ovn-vnetenc-demand.c \
 	lib/ovn-vnetenc-demand.h \
 	lib/ovn-vnetenc-fields.c \
-	lib/ovn-vnetenc-fields.h
+	lib/ovn-vnetenc-fields.h \
+	lib/ovn-vnetenc-notes.c \
+	lib/ovn-vnetenc-notes.h

@@ -1,0 +1,72 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "ovn-vnetenc-notes.h"
+
+#include "lib/ovn-sb-idl.h"
+#include "openvswitch/dynamic-string.h"
+#include "ovn-vnetenc-fields.h"
+#include "util.h"
+
+#define DESCRIPTION_PREFIX "vnetenc: "
+
+/* Appends the description of 'lflow' to 's', as a comment, if it is ours. */
+void
+ovn_vnetenc_put_lflow_note(const struct sbrec_logical_flow *lflow,
+                           struct ds *s)
+{
+    const char *desc = lflow->flow_desc;
+
+    if (desc && !strncmp(desc, DESCRIPTION_PREFIX,
+                         strlen(DESCRIPTION_PREFIX))) {
+        ds_put_format(s, " /* %s */", desc);
+    }
+}
+
+static char *
+format_note(enum vnetenc_mode mode, uint8_t profile, const char *who)
+{
+    return xasprintf("/* vnetenc: in a tunnel %s: profile %u, because of the "
+                     "%s */", mode == VNETENC_REQUIRE
+                     ? "encrypted or dropped" : "encrypted if possible",
+                     profile, who);
+}
+
+/* The same order as the rows of table 240. */
+char *
+ovn_vnetenc_tunnel_note(const struct ovn_vnetenc_demand *dp,
+                        const struct ovn_vnetenc_demand *port,
+                        const struct flow *flow)
+{
+    uint32_t carried = flow->regs[MFF_LOG_VNETENC - MFF_REG0];
+    bool must = carried & (1u << OVN_VNETENC_MUST_BIT);
+    bool want = carried & (1u << OVN_VNETENC_WANT_BIT);
+    uint8_t profile = carried >> OVN_VNETENC_PROFILE_OFS;
+
+    if (port && port->mode != VNETENC_OFF) {
+        return format_note(must ? VNETENC_REQUIRE : port->mode, port->profile,
+                           "port");
+    } else if (dp->mode != VNETENC_OFF) {
+        return format_note(must ? VNETENC_REQUIRE : dp->mode, dp->profile,
+                           "datapath");
+    } else if (must || want) {
+        return format_note(must ? VNETENC_REQUIRE : VNETENC_PREFER, profile,
+                           "way it came");
+    }
+    return NULL;
+}

@@ -1,0 +1,50 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef OVN_VNETENC_NOTES_H
+#define OVN_VNETENC_NOTES_H 1
+
+/* What the tools say about encryption
+ * ===================================
+ *
+ * `ovn-sbctl lflow-list' and ovn-trace show a comment beside each logical flow
+ * of encryption, from its description in the southbound database.  ovn-trace
+ * shows another one wherever a packet may enter a tunnel: what table 240 of
+ * ovn-controller would decide, and who demands it.  Where nothing is demanded
+ * there are no comments.
+ *
+ * Thread-safety
+ * =============
+ *
+ * Pure functions of their arguments. */
+
+#include "ovn-vnetenc-demand.h"
+
+struct ds;
+struct flow;
+struct sbrec_logical_flow;
+
+void ovn_vnetenc_put_lflow_note(const struct sbrec_logical_flow *,
+                                struct ds *);
+
+/* Returns the comment for a packet like 'flow' that leaves under a datapath
+ * with 'dp', for a port with 'port' (NULL: for a multicast group).  The caller
+ * must free it.  Returns NULL if there is none. */
+char *ovn_vnetenc_tunnel_note(const struct ovn_vnetenc_demand *dp,
+                              const struct ovn_vnetenc_demand *port,
+                              const struct flow *flow);
+
+#endif /* lib/ovn-vnetenc-notes.h */
