@@ -598,8 +598,8 @@ ovn_vnetenc_flows_for_port(const struct physical_ctx *ctx,
     ofpbuf_uninit(&ofpacts);
 }
 
-/* For a port that upstream reaches over a VLAN instead of a tunnel: keeps what
- * must be encrypted from it.  'match', which matches the port, is narrowed to
+/* For a port that upstream reaches over a VLAN instead of a tunnel: drops what
+ * must be encrypted there.  'match', which matches the port, is narrowed to
  * such packets, for a flow that takes them into a tunnel, and 'ofpacts' is
  * cleared.  Returns false, and does nothing, if there are none. */
 bool

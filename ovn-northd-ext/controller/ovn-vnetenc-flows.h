@@ -47,9 +47,10 @@
  * that carries "must", whatever its datapath demands:
  *
  *      45  110  an EVPN fabric: for local ports only
- *      46  110  a port that a localnet port, or a bridged redirect, leads to:
- *               drop; the same port has a row in table 44 that takes such
- *               packets into a tunnel
+ *      46  110  a port behind a localnet port, or a bridged redirect: drop;
+ *               the former has a row in table 44 that takes such packets into
+ *               a tunnel (a bridged redirect addresses them to a router, so
+ *               that they are of no use beyond a tunnel)
  *
  * Beyond a localnet port a packet is outside, as designed.
  *
