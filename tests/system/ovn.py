@@ -60,9 +60,11 @@ class Central:
             *tls_options(self.authority, "central")])
         self.nbctl("init")
         self.sbctl("init")
+        self.northd_ctl = self.dir / "northd.ctl"
         self.northd = run.spawn(
             tree.program("ovn-northd"), f"--ovnnb-db=unix:{self.dir}/nb.sock",
             f"--ovnsb-db=unix:{self.dir}/sb.sock",
+            f"--unixctl={self.northd_ctl}",
             f"--log-file={self.dir}/northd.log", "-vconsole:off",
             netns=self.netns, env=self.env, folder=self.dir)
         # Chassis are let in when the roles they are held to exist.

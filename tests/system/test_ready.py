@@ -1,0 +1,384 @@
+# Copyright (c) 2026 The vnetenc authors.
+# SPDX-License-Identifier: Apache-2.0
+"""ovn-vnetenc-ready against real databases.
+
+One northbound and one southbound database serve all tests of a kind; each
+test adds what is wrong, asks, and takes it away again.
+"""
+
+import json
+import subprocess
+
+import pytest
+
+import runspace
+from lab import TOP, Tree, Underlay
+from ovn import SB_PORT, Central
+
+READY = TOP / "utilities/ovn-vnetenc-ready"
+
+
+def fingerprint(digit):
+    return "sha256:" + digit * 64
+
+
+class Site:
+    """A central and chassis that exist in the southbound database only."""
+
+    def __init__(self, run, tree):
+        self.run = run
+        self.central = Central(Underlay(run), tree)
+        self.nb, self.sb = self.central.nbctl, self.central.sbctl
+        self.path = ":".join(str(tree.program(p).parent) for p in
+                             ("ovs-vsctl", "ovsdb-tool", "ovn-nbctl"))
+        self.nb("ls-add", "plain")
+        for number in (1, 2):
+            self.add_chassis(f"hv{number}", f"192.0.2.{number}",
+                             fingerprint(str(number)))
+        self.nb("--wait=sb", "sync")
+
+    def add_chassis(self, name, address, pin, datapath="netdev", **config):
+        self.sb("chassis-add", name, "geneve", address)
+        self.sb("set", "Chassis", name,
+                f'other_config:datapath-type="{datapath}"',
+                *(f"other_config:{k.replace('_', '-')}={v}"
+                  for k, v in config.items()))
+        if pin is not None:
+            self.set_encap(name, "options:vnetenc=1")
+        if pin:
+            self.set_encap(name, f'options:vnetenc-fp="{pin}"')
+
+    def set_encap(self, name, *settings):
+        row = self.sb("--bare", "--columns=_uuid", "find", "Encap",
+                      f"chassis_name={name}")
+        self.sb("set", "Encap", row, *settings)
+
+    def ask(self, *args, hv=None):
+        """(exit status, output)."""
+        env = {"PATH": f"{self.path}:/usr/sbin:/usr/bin:/sbin:/bin",
+               **(hv.env if hv else {"OVS_RUNDIR": "/nonexistent"})}
+        done = subprocess.run(
+            [*(self.run._enter(hv.netns) if hv else ()), READY,
+             f"--nb=unix:{self.central.dir}/nb.sock",
+             f"--sb=unix:{self.central.dir}/sb.sock", *args],
+            env=env, text=True, capture_output=True, timeout=60, check=False)
+        assert not done.stderr or done.returncode == 2, done.stderr
+        return done.returncode, done.stdout or done.stderr
+
+    def findings(self, *args, **kwargs):
+        """(exit status, findings by id)."""
+        status, text = self.ask("--json", *args, **kwargs)
+        answer = json.loads(text)
+        found = {}
+        for finding in answer["findings"]:
+            assert all(finding[k] for k in ("what", "where", "do"))
+            found.setdefault(finding["id"], []).append(finding)
+        failed = any(f["level"] == "FAIL" for f in answer["findings"])
+        assert status == int(failed) and answer["ready"] != failed
+        return status, found
+
+
+@pytest.fixture(scope="module", name="site")
+def fixture_site(pytestconfig):
+    run = runspace.Run()
+    yield Site(run, Tree(pytestconfig.getoption("builddir")))
+    run.close()
+
+
+def test_ready(site):
+    status, text = site.ask("plain")
+    assert status == 0, text
+    assert text.splitlines()[-1] == "READY: 0 FAIL, 0 WARN"
+    assert "plain (off)" in text
+    assert "underlay 1500, guests at most 1405" in text
+    status, text = site.ask("--json")
+    assert status == 0
+    answer = json.loads(text)
+    assert answer["ready"] is True and answer["findings"] == []
+    assert answer["asked"]["switches"] == {}
+    assert answer["asked"]["local"] is None
+
+
+def test_usage(site):
+    for args in (["nothing"], ["--all", "plain"], ["--bad"],
+                 ["--local", "--no-local"]):
+        status, text = site.ask(*args)
+        assert status == 2 and "usage" in text
+
+
+def test_unreachable(site):
+    for option, name in (("--nb", "nb-unreachable"),
+                         ("--sb", "sb-unreachable")):
+        status, found = site.findings(f"{option}=unix:/nonexistent",
+                                      "--timeout=1")
+        assert status == 1 and name in found
+    status, found = site.findings("--local")
+    assert status == 1 and "local-unreachable" in found
+
+
+# What is wrong with a switch: commands of ovn-nbctl, where "S" is the switch;
+# what must be found; a part of its text or remedy.
+SWITCHES = {
+    "localnet": ("lsp-add S ext -- lsp-set-type ext localnet",
+                 "switch-localnet", "ext"),
+    "l2gateway": ("lsp-add S ext -- lsp-set-type ext l2gateway",
+                  "switch-l2gateway", "ext"),
+    "vtep": ("lsp-add S ext -- lsp-set-type ext vtep", "switch-vtep", "ext"),
+    "evpn": ("set logical_switch S other_config:dynamic-routing-vni=9",
+             "switch-evpn", "EVPN"),
+    "gre mirror": (
+        "lsp-add S p -- mirror-add m1 gre 0 both 192.0.2.9"
+        " -- lsp-attach-mirror p m1", "switch-mirror", "192.0.2.9"),
+    "erspan mirror": (
+        "lsp-add S p -- mirror-add m1 erspan 0 both 192.0.2.9"
+        " -- lsp-attach-mirror p m1", "switch-mirror", "m1"),
+    "dhcp mtu": (
+        "lsp-add S p -- --id=@d create DHCP_Options cidr=10.9.0.0/24"
+        " options:mtu=1442 -- set logical_switch_port p dhcpv4_options=@d",
+        "mtu-dhcp", "options:mtu=1405"),
+    "gateway mtu": (
+        "lr-add r -- lrp-add r rp 0a:00:00:00:00:01 10.9.0.1/24"
+        " -- lsp-add S p -- lsp-set-type p router"
+        " -- lsp-set-options p router-port=rp -- lsp-set-addresses p router"
+        " -- set logical_router_port rp options:gateway_mtu=1500",
+        "mtu-gateway", "options:gateway_mtu=1405"),
+    "router advertisements": (
+        "lr-add r -- lrp-add r rp 0a:00:00:00:00:01 fd00:9::1/64"
+        " -- lsp-add S p -- lsp-set-type p router"
+        " -- lsp-set-options p router-port=rp -- lsp-set-addresses p router"
+        " -- set logical_router_port rp ipv6_ra_configs:mtu=1450",
+        "mtu-ra", "ipv6_ra_configs:mtu=1405"),
+    "plugged port": (
+        "lsp-add S p -- lsp-set-options p vif-plug-mtu-request=1500",
+        "mtu-port", "vif-plug-mtu-request=1405"),
+    "profile": (
+        "set logical_switch S other_config:encryption-profile=256",
+        "switch-profile", "256"),
+}
+
+
+@pytest.fixture(name="switch")
+def fixture_switch(site):
+    site.nb("ls-add", "S")
+    yield "S"
+    site.nb("ls-del", "S", "--", "--if-exists", "lr-del", "r", "--",
+            "destroy", "DHCP_Options", *site.nb(
+                "--bare", "--columns=_uuid", "list", "DHCP_Options").split(),
+            "--", "--all", "destroy", "Mirror")
+
+
+@pytest.mark.parametrize("case", SWITCHES)
+def test_switch(site, switch, case):
+    commands, name, text = SWITCHES[case]
+    site.nb(*commands.split())
+    status, found = site.findings(switch)
+    assert status == 1 and set(found) == {name}
+    (finding,) = found[name]
+    assert finding["level"] == "FAIL"
+    assert text in finding["what"] + finding["do"]
+    # Of a switch that nobody wants to encrypt it is no fault.
+    status, found = site.findings("plain")
+    assert status == 0
+    if name != "switch-profile":
+        assert found[name][0]["level"] == "WARN"
+        status, found = site.findings("--accept", name, switch)
+        assert status == 0 and found[name][0]["level"] == "WARN"
+    # One that must not be encrypted is not looked at.
+    site.nb("set", "logical_switch", switch, "encryption=off")
+    assert site.findings() == (0, {})
+    # One that demands encryption is in question without being named.
+    site.nb("--wait=sb", "set", "logical_switch", switch,
+            "encryption=require")
+    assert site.findings()[0] == 1
+
+
+WARNINGS = {
+    "allowed localnet": (
+        "lsp-add S ext -- lsp-set-type ext localnet -- set logical_switch S"
+        " other_config:encryption-allow-external=true", "switch-external"),
+    "dhcp without mtu": (
+        "lsp-add S p -- --id=@d create DHCP_Options cidr=10.9.0.0/24"
+        " -- set logical_switch_port p dhcpv4_options=@d", "mtu-dhcp-unset"),
+    "bridged redirect": (
+        "lr-add r -- lrp-add r rp 0a:00:00:00:00:01 10.9.0.1/24"
+        " -- lrp-set-options rp redirect-type=bridged"
+        " -- lsp-add S p -- lsp-set-type p router"
+        " -- lsp-set-options p router-port=rp", "router-bridged"),
+}
+
+
+@pytest.mark.parametrize("case", WARNINGS)
+def test_warning(site, switch, case):
+    commands, name = WARNINGS[case]
+    site.nb(*commands.split())
+    status, found = site.findings(switch)
+    assert status == 0 and set(found) == {name}
+    assert found[name][0]["level"] == "WARN"
+
+
+def test_transit_switch(site, switch):
+    """A switch between two routers that demands nothing."""
+    site.nb("ls-add", "join")
+    for number, net in ((1, 9), (2, 8)):
+        router = f"lr{number}"
+        site.nb("lr-add", router)
+        for at, (ls, address) in enumerate((
+                (switch if number == 1 else "plain", f"10.{net}.0.1/24"),
+                ("join", f"10.1.0.{number}/24"))):
+            port = f"{router}-{ls}"
+            site.nb("lrp-add", router, port,
+                    f"0a:00:00:00:0{at}:0{number}", address,
+                    "--", "lsp-add", ls, f"{ls}-{router}",
+                    "--", "lsp-set-type", f"{ls}-{router}", "router",
+                    "--", "lsp-set-addresses", f"{ls}-{router}", "router",
+                    "--", "lsp-set-options", f"{ls}-{router}",
+                    f"router-port={port}")
+    try:
+        status, found = site.findings(switch)
+        assert status == 0 and set(found) == {"transit-off"}
+        assert found["transit-off"][0]["where"] == "join"
+        site.nb("--wait=sb", "set", "logical_switch", "join",
+                "encryption=require")
+        assert site.findings(switch) == (0, {})
+    finally:
+        site.nb("lr-del", "lr1", "--", "lr-del", "lr2", "--", "ls-del",
+                "join", "--", "lsp-del", "plain-lr2")
+
+
+# What is wrong with a third chassis: its address, pin, data path; what must
+# be found.
+CHASSIS = {
+    "incapable": (dict(address="192.0.2.3", pin=None),
+                  "chassis-not-capable"),
+    "kernel": (dict(address="192.0.2.3", pin=None, datapath="system"),
+               "chassis-kernel-datapath"),
+    "unpinned": (dict(address="192.0.2.3", pin=""), "chassis-no-pin"),
+    "malformed": (dict(address="192.0.2.3", pin="sha256:12"),
+                  "chassis-bad-pin"),
+}
+
+
+@pytest.fixture(name="third")
+def fixture_third(site):
+    yield "hv3"
+    site.sb("--if-exists", "chassis-del", "hv3")
+
+
+@pytest.mark.parametrize("case", CHASSIS)
+def test_chassis(site, third, case):
+    arguments, name = CHASSIS[case]
+    site.add_chassis(third, **arguments)
+    status, found = site.findings("plain")
+    assert status == 1 and set(found) == {name}
+    assert found[name][0]["where"] == third
+    # The same in another zone matters to transit switches only.
+    site.sb("set", "Chassis", third, "other_config:is-remote=true")
+    status, found = site.findings("plain")
+    assert status == 0 and found[name][0]["level"] == "WARN"
+
+
+def test_chassis_without_geneve(site, third):
+    site.sb("chassis-add", third, "vxlan", "192.0.2.3")
+    status, found = site.findings()
+    assert status == 1 and set(found) == {"chassis-no-geneve"}
+
+
+def test_ports_in_question_are_counted(site, third, switch):
+    site.add_chassis(third, "192.0.2.3", None)
+    site.nb("--wait=sb", "lsp-add", switch, "p")
+    site.sb("lsp-bind", "p", third)
+    assert "1 ports in question" in \
+        site.findings(switch)[1]["chassis-not-capable"][0]["what"]
+    assert "in question" not in \
+        site.findings("plain")[1]["chassis-not-capable"][0]["what"]
+
+
+@pytest.mark.parametrize("addresses", [("192.0.2.2", "192.0.2.2"),
+                                       ("fd00::2", "FD00:0::2")])
+def test_address_claimed_twice(site, third, addresses):
+    """Also in two spellings, which the database takes for two addresses."""
+    site.add_chassis(third, addresses[1] if ":" in addresses[1]
+                     else "192.0.2.3", fingerprint("3"))
+    if ":" in addresses[0]:
+        site.sb("chassis-add", "hv4", "geneve", addresses[0])
+        names = {"hv3", "hv4"}
+    else:
+        # One row, listed by a chassis that it does not belong to.
+        row = site.sb("--bare", "--columns=_uuid", "find", "Encap",
+                      "chassis_name=hv2")
+        site.sb("add", "Chassis", third, "encaps", row)
+        names = {"hv2", "hv3"}
+    try:
+        status, found = site.findings()
+        assert status == 1
+        (finding,) = found["address-claimed-twice"]
+        assert all(name in finding["what"] for name in names)
+        assert ("chassis-foreign-encap" in found) == (names != {"hv3", "hv4"})
+    finally:
+        site.sb("--if-exists", "chassis-del", "hv4")
+        if ":" not in addresses[0]:
+            site.sb("remove", "Chassis", third, "encaps", row)
+
+
+def test_shared_fingerprint(site, third):
+    site.add_chassis(third, "192.0.2.3", fingerprint("2"))
+    status, found = site.findings()
+    assert status == 0 and "hv2 and hv3" in \
+        found["fingerprint-shared"][0]["what"]
+
+
+@pytest.mark.parametrize("target, name", [("ptcp:6643", "sb-tcp"),
+                                          ("pssl:6643", "sb-no-rbac")])
+def test_sb_access(site, target, name):
+    own = ["role=ovn-controller", f"pssl:{SB_PORT}:127.0.0.1"]
+    try:
+        site.sb("set-connection", target, *own)
+        status, found = site.findings()
+        assert status == 1 and name in found
+        assert {f["where"] for f in found[name]} == {target}
+        # Who may only read replaces nothing; without TLS that is not known.
+        site.sb("set-connection", "read-only", target, "read-write", *own)
+        status, found = site.findings()
+        assert (status == 1 and "sb-tcp" in found if name == "sb-tcp"
+                else (status, found) == (0, {}))
+        site.sb("del-connection")
+        status, found = site.findings()
+        assert status == 0 and set(found) == {"sb-access"}
+    finally:
+        site.sb("set-connection", *own)
+
+
+def test_default_and_northd(site):
+    """The cluster's default; an ovn-northd that does not answer."""
+    try:
+        site.nb("--wait=sb", "set", "NB_Global", ".",
+                "options:vnetenc-default=always")
+        status, found = site.findings()
+        assert status == 1 and set(found) == {"nb-default"}
+        site.nb("--wait=sb", "set", "NB_Global", ".",
+                "options:vnetenc-default=prefer")
+        status, text = site.ask()
+        assert status == 0 and "plain (prefer)" in text
+        site.run.cmd(site.central.tree.program("ovs-appctl"), "-t",
+                     site.central.northd_ctl, "pause")
+        site.nb("set", "logical_switch", "plain", "encryption=require")
+        status, found = site.findings()
+        assert status == 1 and set(found) == {"northd"}
+    finally:
+        site.run.cmd(site.central.tree.program("ovs-appctl"), "-t",
+                     site.central.northd_ctl, "resume")
+        site.nb("--wait=sb", "remove", "NB_Global", ".", "options",
+                "vnetenc-default", "--", "clear", "logical_switch", "plain",
+                "encryption")
+
+
+def test_mtu_follows_the_underlay(site):
+    def best(*args):
+        return json.loads(site.ask("--json", *args)[1])["asked"]["guest_mtu"]
+
+    assert best("--underlay-mtu=9000") == 8905
+    site.sb("chassis-add", "hv6", "geneve", "fd00::6")
+    try:
+        assert best() == 1385
+    finally:
+        site.sb("chassis-del", "hv6")

@@ -1,0 +1,446 @@
+# Copyright (c) 2026 The vnetenc authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at:
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What may be wrong.  Each check adds what it finds to a report."""
+
+import collections
+import re
+import time
+
+from vnetenc_ready.databases import (FALLBACKS, MODES, address_of, as_list,
+                                     as_one, is_clear_remote)
+
+RECORD = 37             # What a record adds to a tunnel packet, in octets.
+# Ethernet header of the guest's packet, Geneve with OVN's option, UDP, IP.
+TUNNEL = {4: 14 + 16 + 8 + 20, 6: 14 + 16 + 8 + 40}
+DEFAULT_GUEST_MTU = 1500
+FINGERPRINT = re.compile(r"sha256:[0-9a-fA-F]{64}$")
+
+
+# The northbound database.
+
+def check_north(north, report):
+    for connection in north.tables["Connection"]:
+        if is_clear_remote(connection["target"]):
+            report.warn(
+                "nb-tcp", "the northbound database is served without TLS: who"
+                " can reach it can switch encryption off",
+                connection["target"],
+                "serve it by pssl: (ovn-nbctl set-ssl, set-connection)")
+    default = north.options.get("vnetenc-default", "off")
+    if default not in MODES:
+        report.fail(
+            "nb-default", f'vnetenc-default is "{default}": off is used',
+            "NB_Global options", "set it to off, prefer or require")
+    if north.options.get("vxlan_mode") == "true":
+        report.fail(
+            "vxlan", "VXLAN mode: the demand is lost where a packet takes a"
+            " second tunnel", "NB_Global options:vxlan_mode",
+            "use Geneve between chassis")
+    for switch in north.chosen():
+        profile = switch.config.get("encryption-profile", "0")
+        if not profile.isdecimal() or int(profile) > 255:
+            report.fail(
+                "switch-profile", f'encryption-profile is "{profile}":'
+                " profile 0 is used", switch.name,
+                "ovn-nbctl set logical_switch NAME"
+                " other_config:encryption-profile=0..255")
+
+
+def check_ports(switch, north, report):
+    """Ports that an encrypted switch cuts off, or that leak."""
+    external = switch.ports_of_type("localnet", "l2gateway")
+    if external:
+        if switch.config.get("encryption-allow-external") == "true":
+            report.warn(
+                "switch-external", f"{', '.join(external)}: traffic through"
+                " it is in clear, by encryption-allow-external",
+                switch.name, "nothing, if that is meant")
+        else:
+            for kind in ("localnet", "l2gateway"):
+                ports = switch.ports_of_type(kind)
+                if ports:
+                    report.add(
+                        switch.level, f"switch-{kind}",
+                        f"{kind} port {', '.join(ports)} would carry nothing",
+                        switch.name, "move it to a switch of its own behind a"
+                        " router, or allow it to carry clear traffic:"
+                        f" ovn-nbctl set logical_switch {switch.name}"
+                        " other_config:encryption-allow-external=true")
+    vtep = switch.ports_of_type("vtep")
+    if vtep:
+        report.add(
+            switch.level, "switch-vtep", f"vtep port {', '.join(vtep)} would"
+            " carry nothing: VTEP gateways cannot encrypt", switch.name,
+            "connect the gateway to a switch of its own, behind a router")
+    if switch.config.get("dynamic-routing-vni"):
+        report.add(
+            switch.level, "switch-evpn", "EVPN would carry nothing: its"
+            " tunnels cannot be encrypted", switch.name,
+            "remove other_config:dynamic-routing-vni, or leave the switch"
+            " without encryption")
+    for port in switch.ports:
+        for uuid in as_list(port["mirror_rules"]):
+            mirror = north.mirrors.get(uuid)
+            if mirror and mirror["type"] in ("gre", "erspan"):
+                report.add(
+                    switch.level, "switch-mirror", f"mirror {mirror['name']}"
+                    f" of port {port['name']} sends copies in clear to"
+                    f" {mirror['sink']}", switch.name,
+                    f"ovn-nbctl lsp-detach-mirror {port['name']}"
+                    f" {mirror['name']}, or mirror to a local port")
+
+
+def check_routers(switch, north, report):
+    """What an encrypted switch asks of the routers beside it."""
+    if not switch.in_question:
+        return
+    for name, ports in north.routers_of(switch):
+        for port in ports:
+            if port["options"].get("redirect-type") == "bridged":
+                report.warn(
+                    "router-bridged", "redirect-type=bridged of"
+                    f" {port['name']} would be ignored: traffic to the"
+                    " gateway takes a tunnel", name,
+                    "nothing, if the underlay can carry it")
+        attached = {p["name"] for p in ports}
+        for other in north.switches:
+            routed = other.router_ports()
+            if (other is switch or other.mode != "off" or other.in_question
+                    or not attached & set(routed)
+                    or len(routed) < 2 and not other.is_transit()):
+                continue
+            report.warn(
+                "transit-off", f"{other.name} connects routers and demands"
+                f" nothing: what comes over it from another chassis to"
+                f" {switch.name} arrives in clear and would be dropped",
+                other.name,
+                f"ovn-nbctl set logical_switch {other.name}"
+                " encryption=require, here and in every other zone")
+
+
+# The southbound database.
+
+def check_sb_access(south, remotes, report):
+    """Whether pins in SB can be trusted.  `remotes` is a list of (target,
+    where it was found) beside the Connection table."""
+    connections = south.tables["Connection"]
+    for row in connections:
+        target = row["target"]
+        if not is_clear_remote(target) and as_one(row["read_only"]) is True:
+            continue
+        if not is_clear_remote(target) and not row["role"]:
+            report.fail(
+                "sb-no-rbac", "the southbound database is served without"
+                " role-based access: every chassis can replace the pins of"
+                " the others", target,
+                "ovn-sbctl set-connection role=ovn-controller"
+                f" {target}; what needs full access uses the Unix socket"
+                " or another address that chassis have no certificates for")
+    served = [(row["target"], row["target"]) for row in connections]
+    for target, where in served + remotes:
+        if is_clear_remote(target):
+            report.fail(
+                "sb-tcp", "the southbound database is reached without TLS:"
+                " who can reach it can replace every pin", where,
+                "use TLS: ovn-sbctl set-ssl, set-connection"
+                " role=ovn-controller pssl:6642, and"
+                " external_ids:ovn-remote=ssl:... on the chassis")
+    if not served and not remotes:
+        report.warn(
+            "sb-access", "it cannot be seen how chassis reach the southbound"
+            " database: it has no row in Connection", "SB Connection",
+            "make sure that it is TLS with role-based access")
+    if (any(row["role"] for row in connections)
+            and not south.tables["RBAC_Role"]):
+        report.fail(
+            "sb-no-role", "a connection names a role and there is none:"
+            " ovn-northd has not run", "SB RBAC_Role", "start ovn-northd")
+
+
+def pins_of(encaps):
+    """(set of fingerprints, text that is none)."""
+    texts = [t for e in encaps
+             for t in e["options"].get("vnetenc-fp", "").split(",") if t]
+    return ({t.lower() for t in texts if FINGERPRINT.match(t)},
+            [t for t in texts if not FINGERPRINT.match(t)])
+
+
+def check_capability(chassis, encaps, add, where):
+    """Whether others can encrypt to this chassis."""
+    if not encaps:
+        add("chassis-no-geneve", "has no Geneve encapsulation", where,
+            "on it: ovs-vsctl set Open_vSwitch ."
+            " external_ids:ovn-encap-type=geneve")
+        return
+    if chassis["other_config"].get("datapath-type", "") != "netdev":
+        add("chassis-kernel-datapath", "its br-int is on the kernel datapath,"
+            " which cannot encrypt", where,
+            "on it: ovs-vsctl set Open_vSwitch ."
+            " external_ids:ovn-bridge-datapath-type=netdev, and put the"
+            " tunnel address on a bridge with datapath_type=netdev that the"
+            " underlay's interface is a port of; guests' interfaces are"
+            " attached anew")
+        return
+    incapable = [e["ip"] for e in encaps if e["options"].get("vnetenc") != "1"]
+    if incapable:
+        add("chassis-not-capable", "does not announce that it can decrypt"
+            f" ({', '.join(incapable)})", where,
+            "bring Open vSwitch and ovn-controller of vnetenc to it; there,"
+            " ovs-appctl dpif/show-dp-features br-int says whether the"
+            " datapath can")
+        return
+    pins, bad = pins_of(encaps)
+    if bad:
+        add("chassis-bad-pin", f'published "{bad[0]}", which is no'
+            " fingerprint: nobody trusts it", where,
+            "restart its ovn-controller; ask who wrote that")
+    elif not pins or any("vnetenc-fp" not in e["options"] for e in encaps):
+        add("chassis-no-pin", "can decrypt and published no fingerprint",
+            where, "on it: ovs-vsctl get VNetEnc_Profile 0 fingerprint error")
+
+
+def check_chassis(south, switches, report):
+    transit = any(s.is_transit() for s in switches)
+    for chassis in south.chassis:
+        if as_list(chassis["vtep_logical_switches"]):
+            continue                    # A VTEP gateway, see switch-vtep.
+        remote = chassis["other_config"].get("is-remote") == "true"
+        # A chassis of another zone is met over transit switches only.
+        level = "WARN" if remote and not transit else "FAIL"
+        n_ports = south.ports_on(chassis, switches)
+        where = chassis["name"]
+
+        def add(name, what, *args, level=level, n_ports=n_ports):
+            if n_ports:
+                what += f"; {n_ports} ports in question are there"
+            report.add(level, name, what, *args)
+
+        encaps = south.encaps_of(chassis)
+        check_capability(chassis, [e for e in encaps if e["type"] == "geneve"],
+                         add, where)
+        for encap in encaps:
+            if encap["chassis_name"] != where:
+                report.fail(
+                    "chassis-foreign-encap", f"lists the encapsulation"
+                    f" {encap['ip']} of {encap['chassis_name']}", where,
+                    "ovn-sbctl chassis-del the one that is wrong; it comes"
+                    " back by itself")
+    check_answers(south, report)
+
+
+def check_answers(south, report):
+    current = (south.tables["SB_Global"] or [{"nb_cfg": 0}])[0]["nb_cfg"]
+    remote = {c["name"] for c in south.chassis
+              if c["other_config"].get("is-remote") == "true"}
+    for row in south.tables["Chassis_Private"]:
+        if row["nb_cfg"] < current and row["name"] not in remote:
+            report.warn(
+                "chassis-behind", f"has done what the databases said at"
+                f" {row['nb_cfg']}, they are at {current}", row["name"],
+                "see whether its ovn-controller runs; if the chassis is gone,"
+                f" ovn-sbctl chassis-del {row['name']}")
+
+
+def check_identities(south, report):
+    """Addresses and certificates belong to one chassis each."""
+    claims, owners = collections.defaultdict(set), collections.defaultdict(set)
+    for chassis in south.chassis:
+        encaps = south.encaps_of(chassis)
+        for encap in encaps:
+            claims[address_of(encap["ip"])] |= {chassis["name"],
+                                                encap["chassis_name"]}
+        for pin in pins_of(encaps)[0]:
+            owners[pin].add(chassis["name"])
+    for address, names in sorted(claims.items()):
+        if len(names) > 1:
+            report.fail(
+                "address-claimed-twice", f"{' and '.join(sorted(names))} both"
+                f" claim {address}: none of them is trusted with it", address,
+                "give each its own external_ids:ovn-encap-ip, or ovn-sbctl"
+                " chassis-del the one that is gone; if nobody configured"
+                " this, somebody tries to take the other's traffic")
+    for pin, names in sorted(owners.items()):
+        if len(names) > 1:
+            report.warn(
+                "fingerprint-shared", f"{' and '.join(sorted(names))} have one"
+                " certificate: to their peers they are one host", pin,
+                "on all but one: delete hypervisor.pem in"
+                " other_config:vnetenc-directory, restart ovs-vswitchd")
+
+
+def check_northd(north, south, report):
+    for switch in north.switches:
+        row = south.datapath_of(switch)
+        said = row["external_ids"].get("vnetenc", "off") if row else None
+        if switch.mode not in ("off", said):
+            report.fail(
+                "northd", f"encryption={switch.mode} has not reached the"
+                " southbound database", switch.name,
+                "ovn-nbctl --wait=sb sync; if that does not help, ovn-northd"
+                " is not that of vnetenc")
+
+
+# MTU.
+
+def best_mtu(report, south, underlay):
+    """The largest MTU that guests may have."""
+    version = 4
+    for encap in (south.encaps.values() if south else ()):
+        if encap["type"] == "geneve" and ":" in encap["ip"]:
+            version = 6
+    best = underlay - TUNNEL[version] - RECORD
+    report.asked["guest_mtu"] = best
+    return best
+
+
+def check_mtu(switch, north, best, report):
+    options = collections.defaultdict(list)
+    for port in switch.ports:
+        uuid = as_one(port["dhcpv4_options"])
+        if uuid in north.dhcp:
+            options[uuid].append(port["name"])
+        too_large(switch.level, port["options"].get("vif-plug-mtu-request"),
+                  best, "mtu-port", "vif-plug-mtu-request of the port",
+                  f"{switch.name} {port['name']}",
+                  f"ovn-nbctl set logical_switch_port {port['name']}"
+                  f" options:vif-plug-mtu-request={best}", report)
+    for uuid in options:
+        row = north.dhcp[uuid]
+        do = f"ovn-nbctl set DHCP_Options {uuid} options:mtu={best}"
+        where = f"{switch.name} {row['cidr']}"
+        mtu = row["options"].get("mtu")
+        if mtu is None and best < DEFAULT_GUEST_MTU:
+            report.warn(
+                "mtu-dhcp-unset", "the DHCP options give no MTU: guests use"
+                f" {DEFAULT_GUEST_MTU}, or what they were told otherwise, and"
+                f" {best} is the most", where, do)
+        too_large(switch.level, mtu, best, "mtu-dhcp",
+                  "mtu of the DHCP options", where, do, report)
+    for name, ports in north.routers_of(switch):
+        for port in ports:
+            too_large(switch.level, port["options"].get("gateway_mtu"), best,
+                      "mtu-gateway", f"gateway_mtu of {port['name']}", name,
+                      f"ovn-nbctl set logical_router_port {port['name']}"
+                      f" options:gateway_mtu={best}", report)
+            if port["name"] in switch.router_ports():
+                too_large(switch.level, port["ipv6_ra_configs"].get("mtu"),
+                          best, "mtu-ra",
+                          f"MTU in router advertisements of {port['name']}",
+                          name, "ovn-nbctl set logical_router_port"
+                          f" {port['name']} ipv6_ra_configs:mtu={best}",
+                          report)
+
+
+def too_large(level, text, best, name, what, where, do, report):
+    if text and str(text).isdecimal() and int(text) > best:
+        report.add(level, name, f"{what} is {text}: a sealed packet is"
+                   f" {RECORD} octets longer, {best} is the most", where, do)
+
+
+# The local Open vSwitch.
+
+def check_local(local, south, switches, best, report):
+    where = local.name or "this host"
+    if not any(d["capabilities"].get("vnetenc") == "true"
+               for d in local.tables["Datapath"]):
+        report.fail(
+            "local-not-capable", "its datapath cannot encrypt", where,
+            "use the userspace datapath (datapath_type=netdev) of the Open"
+            " vSwitch of vnetenc")
+    for row in local.tables["VNetEnc_Profile"]:
+        if as_one(row["error"]):
+            report.fail("local-profile", f"profile {row['id']}:"
+                        f" {as_one(row['error'])}", where,
+                        "correct the row of VNetEnc_Profile")
+    ids = {str(row["id"]) for row in local.tables["VNetEnc_Profile"]} | {"0"}
+    for switch in switches:
+        profile = switch.config.get("encryption-profile", "0")
+        if profile not in ids:
+            report.fail(
+                "local-no-profile", f"{switch.name} uses profile {profile},"
+                " which has no row", where,
+                f"ovs-vsctl create VNetEnc_Profile id={profile}")
+    for interface in local.tables["Interface"]:
+        if "iface-id" in interface["external_ids"]:
+            too_large("WARN", as_one(interface["mtu"]), best, "mtu-port",
+                      f"MTU of {interface['name']}"
+                      f" ({interface['external_ids']['iface-id']})", where,
+                      f"give the guest's interface an MTU of {best}", report)
+    check_local_peers(local, south, where, report)
+
+
+def check_local_peers(local, south, where, report):
+    rows = {address_of(r["remote_ip"]): r
+            for r in local.tables["VNetEnc_Peer"]}
+    for chassis in (south.chassis if south else ()):
+        for encap in south.encaps_of(chassis):
+            address = address_of(encap["ip"])
+            if (encap["type"] == "geneve" and chassis["name"] != local.name
+                    and encap["options"].get("vnetenc") == "1"
+                    and address not in rows):
+                report.fail(
+                    "local-no-peer", f"has no row for {chassis['name']} at"
+                    f" {address}", where, "see the log of its"
+                    " ovn-controller, and whether there is a tunnel")
+    ca = local.show and any("ca_cert" in p for p in local.show["profiles"])
+    for address, row in sorted(rows.items()):
+        peer = as_one(row["name"]) or address
+        if not as_list(row["fingerprints"]) and not ca:
+            report.fail("local-no-pin", f"has no pin for {peer}", where,
+                        "see chassis-no-pin, or set fingerprints of the row")
+        if as_one(row["last_error"]) and as_one(row["state"]) != "up":
+            report.fail("local-peer", f"{peer}: {row['last_error']}", where,
+                        "see `It does not work' in OPERATING.md")
+
+
+def check_counters(local, south, watch, report):
+    """What `require` would have dropped, and drops."""
+    arrivals, departures = local.arrivals(), local.departures()
+    span = "since the counters began"
+    if watch:
+        before = arrivals, departures
+        time.sleep(watch)
+        arrivals = local.arrivals() - before[0]
+        departures = local.departures() - before[1]
+        span = f"in {watch:g} s"
+    where = local.name or "this host"
+    counters = report.asked["counters"] = []
+    for key, packets in sorted(arrivals.items()):
+        row = south.keys.get(key) if south else None
+        ids = row["external_ids"] if row else {}
+        name = ids.get("name", f"datapath {key}")
+        mode = ids.get("vnetenc", "prefer")
+        counters.append({"switch": name, "mode": mode,
+                         "arrived_in_clear": packets})
+        if packets and mode == "prefer":
+            report.fail(
+                "would-drop-arrivals", f"{name}: require would have dropped"
+                f" {packets} packets {span}, which arrived in clear", where,
+                "find the sender: a chassis of this list that cannot encrypt,"
+                " or its `clear_' counters; then ask again with --watch 60")
+        elif packets:
+            report.warn(
+                "dropped-arrivals", f"{name}: {packets} packets arrived in"
+                f" clear and were dropped {span}", where,
+                "find the sender; a few are normal after a switch to require")
+    for name, packets in sorted(departures.items()):
+        counters.append({"left_in_clear": name, "packets": packets})
+        if not packets or name in FALLBACKS and name != "clear_no_peer":
+            continue                    # Those are counted by peer, too.
+        to = "hosts without a peer row" if name == "clear_no_peer" else name
+        report.fail(
+            "would-drop-departures", f"require would have dropped {packets}"
+            f" packets to {to} {span}, which left in clear", where,
+            "bring vnetenc to that host, or see last_error of the peer; then"
+            " ask again with --watch 60")

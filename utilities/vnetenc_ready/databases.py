@@ -1,0 +1,271 @@
+# Copyright (c) 2026 The vnetenc authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at:
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""What the databases and the local Open vSwitch say.
+
+Each source is read by one process, and so from one state of it.
+"""
+
+import collections
+import ipaddress
+import json
+import re
+import subprocess
+
+MODES = ("off", "prefer", "require")
+FALLBACKS = ("clear_no_peer", "clear_no_session", "clear_lost")
+
+NB_TABLES = {
+    "NB_Global": None,
+    "Connection": "target",
+    "Logical_Switch": "_uuid,name,ports,encryption,other_config",
+    "Logical_Switch_Port":
+        "_uuid,name,type,options,dhcpv4_options,mirror_rules",
+    "Logical_Router": "_uuid,name,ports",
+    "Logical_Router_Port": "_uuid,name,options,ipv6_ra_configs",
+    "DHCP_Options": "_uuid,cidr,options",
+    "Mirror": "_uuid,name,type,sink",
+}
+SB_TABLES = {
+    "SB_Global": None,
+    "Connection": "target,read_only,role",
+    "RBAC_Role": "name",
+    "Chassis": "_uuid,name,hostname,encaps,other_config,vtep_logical_switches",
+    "Chassis_Private": "name,nb_cfg",
+    "Encap": "_uuid,chassis_name,type,ip,options",
+    "Datapath_Binding": "_uuid,tunnel_key,external_ids",
+    "Port_Binding": "logical_port,type,datapath,chassis",
+}
+LOCAL_TABLES = {
+    "Open_vSwitch": "external_ids",
+    "Datapath": "capabilities",
+    "Bridge": "name,datapath_type,ports",
+    "Port": "_uuid,interfaces",
+    "Interface": "_uuid,name,mtu,external_ids",
+    "VNetEnc_Peer": "remote_ip,name,fingerprints,state,last_error,statistics",
+    "VNetEnc_Profile": "id,fingerprint,error",
+}
+
+
+class Unreachable(Exception):
+    """A database or a daemon did not answer."""
+
+
+def run(argv):
+    """What a command prints; Unreachable if it fails."""
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True,
+                              check=False)
+    except OSError as error:
+        raise Unreachable(f"{argv[0]}: {error.strerror}") from None
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["failed"]
+        raise Unreachable(lines[-1])
+    return done.stdout
+
+
+def decode(datum):
+    """A value of the database protocol as a value of Python; a set of one
+    element looks like that element."""
+    if not isinstance(datum, list):
+        return datum
+    kind, value = datum
+    if kind == "map":
+        return {key: decode(v) for key, v in value}
+    if kind == "set":
+        return [decode(v) for v in value]
+    return value
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+def as_one(value):
+    """The value of an optional column, "" if it has none."""
+    return (value[0] if value else "") if isinstance(value, list) else value
+
+
+def ask(program, options, tables):
+    """The rows of `tables`, each a dict, read by one process and so from one
+    state of the database."""
+    argv = [program, "--format=json", *options]
+    for table, columns in tables.items():
+        argv += ["--", *([f"--columns={columns}"] if columns else []),
+                 "list", table]
+    answers = run(argv).splitlines()
+    rows = {}
+    for table, line in zip(tables, answers):
+        answer = json.loads(line)
+        rows[table] = [dict(zip(answer["headings"], map(decode, values)))
+                       for values in answer["data"]]
+    return rows
+
+
+def address_of(text):
+    """An address in its one form; the text itself if it is none."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return text
+
+
+def is_clear_remote(target):
+    """True for a connection method without TLS that leaves the host."""
+    return target.split(":")[0] in ("tcp", "ptcp")
+
+
+class Switch:
+    """A logical switch, its ports, and whether it is in question."""
+
+    def __init__(self, row, ports, default):
+        self.uuid = row["_uuid"]
+        self.name = row["name"] or row["_uuid"]
+        self.config = row["other_config"]
+        self.own_mode = as_one(row.get("encryption", ""))
+        self.mode = self.own_mode or default
+        self.ports = [ports[u] for u in as_list(row["ports"]) if u in ports]
+        self.in_question = False
+
+    @property
+    def level(self):
+        return "FAIL" if self.in_question else "WARN"
+
+    def ports_of_type(self, *types):
+        return [p["name"] for p in self.ports if p["type"] in types]
+
+    def router_ports(self):
+        return [p["options"].get("router-port") for p in self.ports
+                if p["type"] == "router"]
+
+    def is_transit(self):
+        return "interconn-ts" in self.config
+
+
+class North:
+    """NB, with what refers to what."""
+
+    def __init__(self, tables):
+        self.tables = tables
+        self.options = (tables["NB_Global"] or [{"options": {}}])[0]["options"]
+        default = self.options.get("vnetenc-default", "off")
+        self.default = default if default in MODES else "off"
+        ports = {p["_uuid"]: p for p in tables["Logical_Switch_Port"]}
+        self.switches = sorted(
+            (Switch(row, ports, self.default)
+             for row in tables["Logical_Switch"]), key=lambda s: s.name)
+        self.dhcp = {d["_uuid"]: d for d in tables["DHCP_Options"]}
+        self.mirrors = {m["_uuid"]: m for m in tables["Mirror"]}
+        lrps = {p["_uuid"]: p for p in tables["Logical_Router_Port"]}
+        self.routers = {
+            row["name"]: [lrps[u] for u in as_list(row["ports"]) if u in lrps]
+            for row in tables["Logical_Router"]}
+
+    def choose(self, names, everything):
+        """Marks the switches in question; returns names that are none."""
+        for switch in self.switches:
+            switch.in_question = (everything or switch.name in names
+                                  or switch.uuid in names
+                                  or not names and switch.mode != "off")
+        known = {n for s in self.switches for n in (s.name, s.uuid)}
+        return sorted(set(names) - known)
+
+    def chosen(self):
+        return [s for s in self.switches if s.in_question]
+
+    def routers_of(self, switch):
+        """[(name, ports)] of the routers that the switch is attached to."""
+        attached = set(switch.router_ports())
+        return [(name, ports) for name, ports in self.routers.items()
+                if any(p["name"] in attached for p in ports)]
+
+
+class South:
+    """SB, with what refers to what."""
+
+    def __init__(self, tables):
+        self.tables = tables
+        self.encaps = {e["_uuid"]: e for e in tables["Encap"]}
+        self.chassis = sorted(tables["Chassis"], key=lambda c: c["name"])
+        self.keys = {d["tunnel_key"]: d for d in tables["Datapath_Binding"]}
+
+    def encaps_of(self, chassis):
+        return [self.encaps[u] for u in as_list(chassis["encaps"])
+                if u in self.encaps]
+
+    def datapath_of(self, switch):
+        for row in self.tables["Datapath_Binding"]:
+            if row["external_ids"].get("logical-switch") == switch.uuid:
+                return row
+        return None
+
+    def ports_on(self, chassis, switches):
+        """How many ports of `switches` are bound to the chassis."""
+        rows = [self.datapath_of(s) for s in switches]
+        datapaths = {row["_uuid"] for row in rows if row}
+        return sum(p["datapath"] in datapaths
+                   and as_one(p["chassis"]) == chassis["_uuid"]
+                   for p in self.tables["Port_Binding"])
+
+
+class Local:
+    """What this hypervisor knows."""
+
+    def __init__(self):
+        self.tables = ask("ovs-vsctl", ["--timeout=5"], LOCAL_TABLES)
+        root = (self.tables["Open_vSwitch"] or [{"external_ids": {}}])[0]
+        self.ids = root["external_ids"]
+        self.name = self.ids.get("system-id", "")
+        self.bridge = self.ids.get("ovn-bridge", "br-int")
+        self.addresses = [a for a in self.ids.get("ovn-encap-ip", "")
+                          .split(",") if a]
+        try:
+            self.show = json.loads(run(["ovs-appctl", "--timeout=5",
+                                        "--format", "json", "vnetenc/show"]))
+        except (Unreachable, ValueError):
+            self.show = None
+
+    def arrivals(self):
+        """Table 241: {tunnel key: packets that arrived in clear}."""
+        counts = collections.Counter()
+        for line in run(["ovs-ofctl", "--timeout=5", "-O", "OpenFlow15",
+                         "dump-flows", self.bridge,
+                         "table=241"]).splitlines():
+            key = re.search(r"metadata=(0x[0-9a-f]+)", line)
+            packets = re.search(r"n_packets=(\d+)", line)
+            if key and packets and "+vnetenc" not in line:
+                counts[int(key[1], 16)] += int(packets[1])
+        return counts
+
+    def departures(self):
+        """What left in clear under `prefer`: {(reason or peer): packets}."""
+        show = json.loads(run(["ovs-appctl", "--timeout=5", "--format",
+                               "json", "vnetenc/show"]))
+        counts = collections.Counter(
+            {name: show["drops"].get(name, 0) for name in FALLBACKS})
+        for peer in show["peers"]:
+            counts[peer["remote_ip"]] = peer["statistics"].get("tx_clear", 0)
+        return counts
+
+    def underlay_mtu(self):
+        """The MTU of the interface with the tunnel address, None if it
+        cannot be found."""
+        try:
+            links = json.loads(run(["ip", "-j", "addr"]))
+        except (Unreachable, ValueError):
+            return None
+        wanted = {address_of(a) for a in self.addresses}
+        mtus = [link["mtu"] for link in links
+                for info in link.get("addr_info", ())
+                if info.get("local") in wanted]
+        return min(mtus, default=None)
