@@ -1,23 +1,33 @@
 #!/usr/bin/python3
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The demonstration: one logical switch on two hypervisors, first in clear,
-then, after one command, encrypted.
+"""The demonstration: an OVN network of two logical switches and a router on
+three hypervisors, first in clear, then, after one command, encrypted; the
+third hypervisor is one that cannot encrypt.
+
+             hv1                   hv2                   hv3 (cannot encrypt)
+    sw0      vm1 10.9.0.1          vm2 10.9.0.2          vm5 10.9.0.5
+    lr0       |                     |                     |
+    sw1      vm3 10.9.1.3          vm4 10.9.1.4
 
 Every claim about the wire is judged from a capture of the underlay, by
 capture.py, which shares no code with what it judges, and by tshark."""
 
 import argparse
 import json
+import os
 import pathlib
 import signal
+import socket
 import sys
 import time
 import traceback
 
 import capture
+import packets
 import runspace
-from lab import DECODER, Hypervisor, Tree, Underlay, pings, tcp_transfer
+from lab import (DECODER, TOP, Hypervisor, Tree, Underlay, pings,
+                 tcp_transfer)
 from ovn import Central
 from runspace import Failed, Run
 
@@ -26,17 +36,18 @@ TRANSFER = MARKER * 20000
 TIME_LIMIT_S = 180
 BACK_WITHIN_S = 5.0
 COMMAND = ("set", "logical_switch", "sw0", "encryption=require")
+READY = TOP / "utilities/ovn-vnetenc-ready"
 
 
 class Demo:
-    """Two chassis, four VMs, a capture, and what was claimed so far."""
+    """Three chassis, five VMs, a capture, and what was claimed so far."""
 
     def __init__(self, tree, run):
         self.tree = tree
         self.run = run
         self.claims = []
         self.start = time.monotonic()
-        self.switched_at = None
+        self.required = []          # Periods in which sw0 required encryption.
 
     def say(self, text=""):
         for line in text.splitlines():
@@ -58,48 +69,68 @@ class Demo:
                  " TLS only, held to the role ovn-controller.")
         self.underlay = underlay = Underlay(self.run)
         self.central = Central(underlay, self.tree)
-        self.say("Starting two hypervisors: each a namespace with ovsdb-server"
-                 ", ovs-vswitchd\n(userspace datapath) and ovn-controller;"
-                 " between them the underlay.")
-        self.hvs = [Hypervisor(self.tree, underlay, n) for n in (1, 2)]
+        self.say("Starting three hypervisors: each a namespace with"
+                 " ovsdb-server, ovs-vswitchd\n(userspace datapath) and"
+                 " ovn-controller; between them the underlay.\n"
+                 "hv3 hides that it can encrypt, as a host that was not"
+                 " upgraded.")
+        self.hvs = [Hypervisor(self.tree, underlay, n) for n in (1, 2, 3)]
+        self.hvs[2].hide_capability()
         for hv in self.hvs:
             self.central.register(hv)
-        self.central.add_switch("sw0")
-        self.vms = [self.central.add_vm(self.hvs[i % 2], i + 1)
-                    for i in range(4)]
+        for switch in ("sw0", "sw1"):
+            self.central.add_switch(switch)
+        self.central.add_router("lr0", "sw0", "sw1")
+        self.vms = [self.central.add_vm(self.hvs[hv - 1], number, f"sw{net}",
+                                        net, routed=True)
+                    for number, hv, net in ((1, 1, 0), (2, 2, 0), (3, 1, 1),
+                                            (4, 2, 1), (5, 3, 0))]
         self.central.sync()
-        self.say("Logical switch sw0: vm1, vm3 on hv1; vm2, vm4 on hv2.")
+        self.say("Logical switch sw0: vm1 on hv1, vm2 on hv2, vm5 on hv3;"
+                 " sw1: vm3 on hv1, vm4 on hv2;\nbetween them the router"
+                 " lr0.")
         self.underlay_capture = underlay.capture()
+        self.pcap = self.underlay_capture.path
         self.say("tcpdump records every packet of the underlay from now on.")
 
     def speak_in_clear(self):
-        self.say("\nIn clear: ping and a TCP transfer from vm1 to vm2.")
-        vm1, vm2 = self.vms[:2]
-        vm1.reaches(vm2.ip)
-        ping, received, pairs = self.exchange()
-        self.pcap = self.underlay_capture.path
+        self.say("\nIn clear: ping and TCP transfers from vm1 to vm2 within"
+                 " sw0, and to vm4 across lr0.")
+        for vm in self.vms[1:]:
+            self.vms[0].reaches(vm.ip)
+        ping, received, pairs = self.exchange(self.vms)
         clear = capture.plaintext_tunnel(self.pcap)
         hits = capture.count(self.pcap, MARKER)
         self.claim(
-            "before: all VMs reach each other, the transfer arrives, and its"
-            " text is readable on the underlay",
-            not ping.lost and pairs == 12 and received == TRANSFER
+            "before: all five VMs reach each other, the transfers arrive, and"
+            " their text is readable on the underlay",
+            not ping.lost and pairs == 20 and received == TRANSFER * 2
             and hits > 0 and clear,
             lost_pings=ping.lost, pairs_reached=pairs,
             bytes_received=len(received), plaintext_tunnel_packets=len(clear),
             marker_hits=hits)
 
-    def exchange(self):
-        """The traffic that is shown before and after."""
-        vm1, vm2 = self.vms[:2]
+    def exchange(self, vms):
+        """The traffic that is shown before and after: pings, two transfers,
+        and how many pairs of `vms` reach each other."""
+        vm1, vm2, _, vm4, _ = self.vms
         ping = vm1.ping(vm2.ip, count=20, interval=0.02)
         started = [(a, a.ping_start(b.ip, 2, 0.2, wait=1))
-                   for a in self.vms for b in self.vms if a is not b]
+                   for a in vms for b in vms if a is not b]
         pairs = sum(pings(process).received > 0 for _, process in started)
-        return ping, tcp_transfer(vm1, vm2, TRANSFER), pairs
+        received = (tcp_transfer(vm1, vm2, TRANSFER)
+                    + tcp_transfer(vm1, vm4, TRANSFER))
+        return ping, received, pairs
+
+    def in_effect(self, *command):
+        """Gives a command to OVN and returns when it is in effect."""
+        self.central.nbctl("--wait=hv", *command)
+        for hv in self.hvs:
+            hv.revalidate()
+        return time.time()
 
     def one_command(self):
-        for hv in self.hvs:
+        for hv in self.hvs[:2]:
             hv.keylog()
         self.say("\nThe key log is on, for tshark; vm1 pings vm2 all the"
                  " time.  And now:\n\n"
@@ -108,49 +139,150 @@ class Demo:
         running = vm1.ping_start(vm2.ip, 1000, 0.02)
         time.sleep(0.3)
         commanded_at = time.time()
-        self.central.nbctl("--wait=hv", *COMMAND)
-        for hv in self.hvs:
-            hv.revalidate()
-        self.switched_at = time.time()
+        switched_at = self.in_effect(*COMMAND)
+        self.required.append([switched_at, float("inf")])
         vm1.reaches(vm2.ip)
         time.sleep(0.3)
         ping = pings(running, stop=True)
         sealed = capture.data_records(self.pcap, commanded_at)
-        between = [d for d in capture.plaintext_tunnel(self.pcap,
-                                                       commanded_at)
-                   if d.time < self.switched_at]
+        between = [d for d in self.in_clear(commanded_at)
+                   if d.time < switched_at]
         first = sealed[0].time - commanded_at if sealed else None
         self.claim(
             "one command encrypts the switch while it is in use",
             sealed and ping.received and ping.lost < 100,
-            seconds_until_in_effect=round(self.switched_at - commanded_at, 3),
+            seconds_until_in_effect=round(switched_at - commanded_at, 3),
             seconds_to_first_encrypted_packet=first and round(first, 3),
-            plaintext_tunnel_packets_while_it_took_effect=len(between),
+            plaintext_packets_while_it_took_effect=len(between),
             seconds_to_last_plaintext_packet=round(
                 max((d.time for d in between), default=commanded_at)
                 - commanded_at, 3),
             pings_sent=ping.sent, lost_pings=ping.lost)
 
     def speak_encrypted(self):
-        self.say("\nThe same ping, the same transfer.")
-        self.encrypted_from = time.time()
-        ping, received, pairs = self.exchange()
-        sealed = capture.data_records(self.pcap, self.encrypted_from)
+        self.say("\nThe same pings, the same transfers, among the VMs of hv1"
+                 " and hv2.")
+        since = time.time()
+        vm1, _, vm3, vm4, _ = self.vms
+        ping, received, pairs = self.exchange(self.vms[:4])
+        sealed = capture.data_records(self.pcap, since)
         ways = {(r.src, r.dst) for r in sealed}
+        clear = self.in_clear(since)
         self.claim(
-            "after: all VMs reach each other and the transfer arrives, in"
-            " DTLS records in both directions",
-            not ping.lost and pairs == 12 and received == TRANSFER
-            and len(ways) == 2,
+            "after: within the switch and across the router all of them reach"
+            " each other and the transfers arrive, in DTLS records in both"
+            " directions, nothing of sw0 in clear",
+            not ping.lost and pairs == 12 and received == TRANSFER * 2
+            and len(ways) == 2 and not clear,
             lost_pings=ping.lost, pairs_reached=pairs,
-            bytes_received=len(received), dtls_records=len(sealed))
+            bytes_received=len(received), dtls_records=len(sealed),
+            plaintext_packets_of_sw0=len(clear))
+        since = time.time()
+        ping = vm1.ping(vm4.ip, count=10, interval=0.02)
+        routed = capture.data_records(self.pcap, since)
+        self.claim("across the router: every ping from vm1 on sw0 to vm4 on"
+                   " sw1 and its answer is a DTLS record",
+                   not ping.lost and len(routed) >= 20
+                   and not self.in_clear(since),
+                   lost_pings=ping.lost, dtls_records=len(routed))
+        since = time.time()
+        ping = vm3.ping(vm4.ip, count=10, interval=0.02)
+        clear = capture.plaintext_tunnel(self.pcap, since)
+        self.claim("sw1, which did not ask, still speaks in clear with itself",
+                   not ping.lost and len(clear) >= 20, lost_pings=ping.lost,
+                   plaintext_tunnel_packets=len(clear))
+
+    def refuse_incapable(self):
+        self.say("\nvm1 and vm5 ping each other: hv3 cannot encrypt, sw0"
+                 " requires it.")
+        since = time.time()
+        vm1, vm5 = self.vms[0], self.vms[4]
+        lost = [ping.lost for ping in map(pings, [
+            vm1.ping_start(vm5.ip, 10, 0.05, wait=0.3),
+            vm5.ping_start(vm1.ip, 10, 0.05, wait=0.3)])]
+        clear = self.in_clear(since)
+        self.claim("require refuses the chassis that cannot encrypt: nothing"
+                   " arrives, nothing leaves",
+                   lost == [10, 10] and not clear,
+                   lost_pings_to_it=lost[0], lost_pings_from_it=lost[1],
+                   plaintext_packets_of_sw0=len(clear))
+
+    def fall_back(self):
+        self.say("\nFor the time of an upgrade there is `prefer':\n\n"
+                 "    ovn-nbctl set logical_switch sw0 encryption=prefer\n\n")
+        vm1, vm2, vm5 = self.vms[0], self.vms[1], self.vms[4]
+        hv1 = self.hvs[0]
+        drops = hv1.show_json()["drops"]
+        since = self.required[-1][1] = time.time()
+        self.in_effect("set", "logical_switch", "sw0", "encryption=prefer")
+        vm1.reaches(vm5.ip)
+        lost = [vm1.ping(vm.ip, count=10, interval=0.02).lost
+                for vm in (vm2, vm5)]
+        counted = (hv1.show_json()["drops"]["clear_no_peer"]
+                   - drops["clear_no_peer"])
+        clear = self.in_clear(since)
+        n_sent = sum(d.src == hv1.ip for d in clear)
+        among = [d for d in clear if {d.src, d.dst} == {h.ip for h in
+                                                        self.hvs[:2]}]
+        self.claim("prefer: hv3 is reached again, in clear, and each such"
+                   " packet is counted; hv1 and hv2 still encrypt",
+                   lost == [0, 0] and counted == n_sent > 0 and not among,
+                   lost_pings=sum(lost), packets_in_clear=len(clear),
+                   packets_in_clear_from_hv1=n_sent,
+                   counted_by_hv1_as_clear_no_peer=counted,
+                   packets_in_clear_between_hv1_and_hv2=len(among))
+        status, found = self.ready()
+        self.claim("the readiness report names hv3, and what require would"
+                   " have dropped",
+                   status == 1 and found.get("chassis-not-capable") == ["hv3"]
+                   and "would-drop-departures" in found
+                   and "would-drop-arrivals" in found,
+                   findings=", ".join(sorted(found)))
+
+    def ready(self):
+        """Asks ovn-vnetenc-ready on hv1; returns its exit status and
+        {finding: where}."""
+        path = ":".join(str(self.tree.program(p).parent) for p in
+                        ("ovs-vsctl", "ovsdb-tool", "ovn-nbctl"))
+        output = self.run.cmd(
+            "sh", "-c", '"$@"; echo "status $?"', "ready", READY, "--json",
+            f"--nb=unix:{self.central.dir}/nb.sock",
+            f"--sb=unix:{self.central.dir}/sb.sock", netns=self.hvs[0].netns,
+            env={**self.hvs[0].env, "PATH": f"{path}:{os.environ['PATH']}"})
+        answer, _, status = output.rpartition("status ")
+        found = {}
+        for finding in json.loads(answer)["findings"]:
+            if finding["level"] == "FAIL":
+                found.setdefault(finding["id"], []).append(finding["where"])
+                self.say(f"    {finding['id']}: {finding['where']}:"
+                         f" {finding['what']}")
+        return int(status), found
+
+    def require_again(self):
+        self.say("\nAnd back to require.")
+        self.required.append([self.in_effect(*COMMAND), float("inf")])
+        vm1, vm2, vm5 = self.vms[0], self.vms[1], self.vms[4]
+        lost = [vm1.ping(vm.ip, count=10, interval=0.05, wait=0.3).lost
+                for vm in (vm2, vm5)]
+        self.claim("require again: sessions are still up, so vm2 loses"
+                   " nothing, and vm5 is refused", lost == [0, 10],
+                   lost_pings_to_vm2=lost[0], lost_pings_to_vm5=lost[1])
+
+    def in_clear(self, since=0.0):
+        """The plaintext tunnel packets from `since` on that name a VM of
+        sw0."""
+        names = [text for vm in self.vms if vm.ip.startswith("10.9.0.")
+                 for text in (packets.mac(vm.mac),
+                              socket.inet_aton(vm.ip))]
+        return [d for d in capture.plaintext_tunnel(self.pcap, since)
+                if any(name in d.payload for name in names)]
 
     def decode(self):
         self.say("\ntshark reads the capture with the two hosts' key logs and"
                  " utilities/vnetenc.lua.")
         keys = self.run.dir / "keys.txt"
         keys.write_text("".join(hv.keylog_file.read_text()
-                                for hv in self.hvs))
+                                for hv in self.hvs[:2]))
         vm1, vm2 = self.vms[:2]
         text = MARKER.decode().split(".", maxsplit=1)[0]
         lines = self.run.cmd(
@@ -216,23 +348,30 @@ class Demo:
 
     def judge(self):
         self.say("\nThe capture, as a whole.")
+        self.required[-1][1] = time.time()
         pcap = self.underlay_capture.stop()
-        packets = list(capture.frames(pcap))
-        plain = capture.plaintext_tunnel(pcap, self.switched_at)
-        sealed = capture.data_records(pcap, self.switched_at)
-        self.claim("not one plaintext tunnel packet after the command",
-                   not plain and sealed,
-                   packets_captured=len(packets),
+        frames = list(capture.frames(pcap))
+        switched_at = self.required[0][0]
+
+        def required(when):
+            return any(since <= when < until for since, until in self.required)
+
+        plain = [d for d in self.in_clear() if required(d.time)]
+        sealed = capture.data_records(pcap, switched_at)
+        self.claim("while sw0 required encryption, not one packet of it was in"
+                   " clear", not plain and sealed,
+                   packets_captured=len(frames),
                    dtls_records=len(list(capture.records(pcap))),
                    dtls_data_records=len(sealed),
-                   plaintext_tunnel_packets_after_the_switch=len(plain))
-        before = capture.count(pcap, MARKER, until=self.switched_at)
-        after = capture.count(pcap, MARKER, since=self.switched_at)
-        macs = sum(capture.count(pcap, bytes.fromhex(
-            vm.mac.replace(":", "")), since=self.switched_at)
-            for vm in self.vms)
+                   plaintext_packets_of_sw0=len(plain))
+        before = capture.count(pcap, MARKER, until=switched_at)
+        after = capture.count(pcap, MARKER, since=switched_at)
+        macs = sum(frame.count(packets.mac(vm.mac)) for when, frame in frames
+                   if required(when) for vm in self.vms
+                   if vm.ip.startswith("10.9.0."))
         self.claim("the marker text is readable before and nowhere after,"
-                   " nor is the address of any VM",
+                   " nor is the address of any VM of sw0 while encryption was"
+                   " required",
                    before and not after and not macs,
                    marker_hits_before=before, marker_hits_after=after,
                    vm_address_hits_after=macs)
@@ -240,15 +379,23 @@ class Demo:
         self.claim("no nonce was used twice with one key",
                    not repeated, repeated_nonces=len(repeated))
 
+    def status(self):
+        self.say("\nThe final status: ovs-appctl vnetenc/show on hv1.\n")
+        self.say(self.hvs[0].show())
+
     def show(self):
         self.build_network()
         self.speak_in_clear()
         self.one_command()
         self.speak_encrypted()
+        self.refuse_incapable()
         self.decode()
         self.refuse_rogue()
         self.kill_and_restart()
+        self.fall_back()
+        self.require_again()
         self.judge()
+        self.status()
 
 
 def leave_running(demo, builddir):

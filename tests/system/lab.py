@@ -228,8 +228,9 @@ def tcp_transfer(src, dst, data, port=5001, timeout=10.0):
 class VM(Host):
     """A virtual machine: a namespace behind a port of br-int."""
 
-    def __init__(self, hv, number, mtu=1400, iface_id=None):
-        super().__init__(hv.run, f"vm{number}", TENANT % number)
+    def __init__(self, hv, number, mtu=1400, iface_id=None, ip=None,
+                 gateway=None):
+        super().__init__(hv.run, f"vm{number}", ip or TENANT % number)
         self.number = number
         self.hv = hv
         self.mac = TENANT_MAC % number
@@ -241,7 +242,8 @@ class VM(Host):
                f"link set dev {self.port} mtu {mtu} up")
         run.ip(self.netns,
                f"link set dev e0 address {self.mac} mtu {mtu} up",
-               f"addr add {self.ip}/24 dev e0")
+               f"addr add {self.ip}/24 dev e0",
+               *([f"route add default via {gateway}"] if gateway else []))
         no_offload(run, self.netns, "e0")
         no_offload(run, hv.netns, self.port)
         hv.vsctl("add-port", "br-int", self.port, *(
@@ -387,6 +389,18 @@ class Hypervisor:
         """A coverage counter's total; 0 if it has never been hit."""
         text = self.appctl("coverage/read-counter", counter, check=False)
         return int(text.strip() or 0)
+
+    def hide_capability(self):
+        """Makes this host one that cannot encrypt: Open vSwitch refuses what
+        it does not know, and its database says so."""
+        self.appctl("dpif/set-dp-features", "br-int", "vnetenc", "false")
+        if not self.vsctl("list", "Datapath"):
+            self.vsctl("--", "--id=@d", "create", "Datapath",
+                       "datapath_version=1", "--", "set",
+                       "Open_vSwitch", ".", "datapaths:netdev=@d")
+        self.vsctl("set", "Datapath", self.vsctl(
+            "--bare", "--columns=_uuid", "list", "Datapath"),
+            "capabilities:vnetenc=false")
 
     def expect(self, counter, total):
         """Waits until a coverage counter has reached `total`: threads hand

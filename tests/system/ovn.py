@@ -49,6 +49,7 @@ class Central:
     def __init__(self, underlay, tree):
         self.run = run = underlay.run
         self.tree = tree
+        self._lrps = []
         self.netns = underlay.netns
         self.dir = run.folder("central")
         self.env = {f"{p}_{d}DIR": str(self.dir) for p in ("OVS", "OVN")
@@ -124,9 +125,33 @@ class Central:
     def add_switch(self, name="sw0"):
         self.nbctl("ls-add", name)
 
-    def add_vm(self, hv, number, switch="sw0"):
-        """A VM on `hv`, on a port of the logical switch."""
-        vm = VM(hv, number, iface_id=f"vm{number}")
+    def add_router(self, name, *switches):
+        """A logical router with a port in each of the switches, number N of
+        them with the address 10.9.N.254."""
+        self.nbctl("lr-add", name)
+        for net, switch in enumerate(switches):
+            self.attach(name, switch, f"10.9.{net}.254/24")
+
+    def attach(self, router, switch, address):
+        """A port of the router in the switch."""
+        port = f"{router}-{switch}"
+        self._lrps.append(port)
+        self.nbctl("lrp-add", router, port,
+                   f"0a:7e:5c:fe:01:{len(self._lrps):02x}",
+                   address,
+                   "--", "lsp-add", switch, f"{switch}-{router}",
+                   "--", "lsp-set-type", f"{switch}-{router}", "router",
+                   "--", "lsp-set-addresses", f"{switch}-{router}", "router",
+                   "--", "lsp-set-options", f"{switch}-{router}",
+                   f"router-port={port}")
+        return port
+
+    def add_vm(self, hv, number, switch="sw0", net=0, routed=False):
+        """A VM on `hv`, on a port of the logical switch, whose network is
+        number `net`."""
+        vm = VM(hv, number, iface_id=f"vm{number}",
+                ip=f"10.9.{net}.{number}",
+                gateway=f"10.9.{net}.254" if routed else None)
         self.nbctl("lsp-add", switch, f"vm{number}", "--",
                    "lsp-set-addresses", f"vm{number}", f"{vm.mac} {vm.ip}")
         return vm
