@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import runspace                     # noqa: E402
+from cloud import Cloud             # noqa: E402
 from lab import Lab, Tree           # noqa: E402
 
 
@@ -71,3 +72,17 @@ def fixture_make_lab(run, tree):
     yield make
     for lab in labs:
         lab.check_alive()
+
+
+@pytest.fixture(name="make_cloud")
+def fixture_make_cloud(run, tree):
+    """Makes a Cloud; afterwards nothing may have leaked."""
+    clouds = []
+
+    def make(**kwargs):
+        clouds.append(Cloud(run, tree, **kwargs))
+        return clouds[-1]
+
+    yield make
+    for cloud in clouds:
+        cloud.close()

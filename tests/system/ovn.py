@@ -108,14 +108,16 @@ class Central:
         """Returns when every chassis has done what NB says."""
         self.nbctl("--wait=hv", "sync")
 
-    def register(self, hv):
+    def register(self, hv, **external_ids):
         """Makes `hv` a chassis: starts its ovn-controller."""
         hv.sb_tls = tls_options(self.authority, hv.name)
         hv.vsctl("set", "Open_vSwitch", ".", *(
             f'external_ids:{k}="{v}"' for k, v in (
                 ("ovn-remote", f"ssl:{MANAGEMENT % 254}:{SB_PORT}"),
                 ("ovn-encap-type", "geneve"), ("ovn-encap-ip", hv.ip),
-                ("ovn-bridge-datapath-type", "netdev"))))
+                ("ovn-bridge-datapath-type", "netdev"),
+                *((k.replace("_", "-"), v)
+                  for k, v in external_ids.items()))))
         hv.controller = self.run.spawn(
             self.tree.program("ovn-controller"), f"unix:{hv.dir}/db.sock",
             f"--pidfile={hv.dir}/ovn-controller.pid",

@@ -1,0 +1,255 @@
+# Copyright (c) 2026 The vnetenc authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of the table in Documentation/OPERATING.md, "What is encrypted",
+with real traffic: those with a gateway, a provider network, a VTEP or BFD.
+"""
+
+import re
+import socket
+import struct
+import time
+
+import pytest
+
+import capture
+import packets
+from cloud import PROVIDER
+from lab import Stranger
+from runspace import wait_until
+
+MARKER = b"of a gateway's row "
+VXLAN = 4789
+
+
+@pytest.fixture(name="gateway")
+def fixture_gateway(make_cloud):
+    """sw0 with vm1 on hv1; its router's way to the provider network is on
+    hv2."""
+    cloud = make_cloud()
+    cloud.add_provider(1, 2)
+    cloud.add_router(switches=("sw0",))
+    vm1 = cloud.add_vm(1, 1, routed=True)
+    cloud.add_public(2)
+    cloud.central.sync()
+    return cloud, vm1
+
+
+@pytest.mark.parametrize("mode", ["require", "prefer"])
+def test_row10_row11_to_and_from_outside(gateway, mode):
+    """Encrypted as far as the gateway, in clear behind it, both ways."""
+    cloud, vm1 = gateway
+    internet = cloud.internet
+    outside = cloud.underlay.capture(PROVIDER)
+    cloud.clear(vm1, internet)
+    cloud.set_mode(mode)
+    cloud.encrypted(vm1, internet)          # Row 10.
+    cloud.encrypted(internet, vm1)          # Row 11.
+    assert capture.count(outside.stop(), socket.inet_aton(vm1.ip))
+
+
+def test_row12_redirect_to_the_gateway(make_cloud):
+    """From a switch that demands nothing, by way of a gateway, to one that
+    requires encryption: so does the way to the gateway."""
+    cloud = make_cloud(n=3, switches=("sw0", "sw1"))
+    cloud.add_router()
+    cloud.central.nbctl("lrp-set-gateway-chassis", "lr0-sw0", "hv2")
+    vm1 = cloud.add_vm(3, 1, routed=True)
+    vm3 = cloud.add_vm(1, 3, "sw1", net=1, routed=True)
+    cloud.clear(vm3, vm1)
+    cloud.set_mode("require")
+    since = time.time()
+    cloud.encrypted(vm3, vm1)
+    ways = {(r.src, r.dst) for r in cloud.sealed(since)}
+    hv1, hv2, hv3 = (hv.ip for hv in cloud.hvs)
+    assert {(hv1, hv2), (hv2, hv3)} <= ways
+
+
+def test_row13_plain_first_hop(make_cloud):
+    """What comes to the gateway in clear does not enter the switch there,
+    though it enters it from a router and not from a tunnel."""
+    cloud = make_cloud(switches=("sw0", "sw1"))
+    cloud.add_router()
+    cloud.central.nbctl("lrp-set-gateway-chassis", "lr0-sw0", "hv2")
+    vm1 = cloud.add_vm(2, 1, routed=True)
+    vm3 = cloud.add_vm(1, 3, "sw1", net=1, routed=True)
+    vm3.reaches(vm1.ip)
+    cloud.freeze(1)
+    cloud.set_mode("require")
+    since = time.time()
+    hv2 = cloud.hvs[1]
+    before = cloud.flow_packets(hv2, 8, "priority=65535", "reg31=0x4/0xc")
+    cloud.refused(vm3, vm1)
+    assert cloud.in_clear(since, vm3)
+    wait_until(lambda: cloud.flow_packets(
+        hv2, 8, "priority=65535", "reg31=0x4/0xc") > before,
+        "the drop is counted")
+
+
+def test_row14_transit_switch(make_cloud):
+    """Two routers with a switch between them, the second one's port on a
+    gateway: refused while that switch demands nothing."""
+    cloud = make_cloud(switches=("sw0", "sw1", "join"))
+    central = cloud.central
+    central.add_router("lr0", "sw0")
+    central.nbctl("lr-add", "lr1")
+    central.attach("lr1", "sw1", "10.9.1.254/24")
+    central.attach("lr0", "join", "10.1.0.1/24")
+    central.attach("lr1", "join", "10.1.0.2/24")
+    central.nbctl("lr-route-add", "lr0", "10.9.1.0/24", "10.1.0.2", "--",
+                  "lr-route-add", "lr1", "10.9.0.0/24", "10.1.0.1", "--",
+                  "lrp-set-gateway-chassis", "lr0-join", "hv2")
+    vm1 = cloud.add_vm(2, 1, routed=True)
+    vm3 = cloud.add_vm(1, 3, "sw1", net=1, routed=True)
+    cloud.clear(vm3, vm1)
+    since = cloud.set_mode("require")
+    cloud.refused(vm3, vm1)
+    # The first tunnel knows of no demand; the contract is the drop behind it.
+    assert cloud.between(since, vm3, vm1)
+    cloud.excuse(since)
+    cloud.set_mode("require", "join")
+    cloud.encrypted(vm3, vm1)
+    cloud.encrypted(vm1, vm3)
+
+
+def test_row15_floating_address(gateway):
+    """Distributed NAT: the machine's own chassis is the way out, there is no
+    tunnel and nothing to encrypt."""
+    cloud, vm1 = gateway
+    floating = "192.0.2.50"
+    cloud.central.nbctl("lr-nat-add", "lr0", "dnat_and_snat", floating,
+                        vm1.ip, "vm1", "0a:7e:5c:ff:00:50")
+    cloud.set_mode("require")
+    outside = cloud.underlay.capture(PROVIDER)
+    cloud.internet.reaches(floating)
+    since = time.time()
+    for sender, target in ((cloud.internet, floating),
+                           (vm1, cloud.internet.ip)):
+        assert not sender.ping(target, 5, 0.02).lost
+    assert len(cloud.sealed(since)) < 5
+    assert not cloud.in_clear(since, vm1)
+    path = outside.stop()
+    assert capture.count(path, socket.inet_aton(floating), since) >= 20
+
+
+@pytest.mark.parametrize("kind", ["localnet", "l2gateway"])
+def test_row16_port_to_the_outside(make_cloud, kind):
+    """A port of the switch itself to the provider network: cut off, unless
+    that is allowed."""
+    cloud = make_cloud()
+    cloud.add_provider(1)
+    vm1 = cloud.add_vm(1, 1)
+    internet = cloud.internet
+    internet.ip = "10.9.0.200"
+    cloud.run.ip(internet.netns, f"addr add {internet.ip}/24 dev e0",
+                 "route del 10.9.0.0/16")
+    cloud.central.nbctl(
+        "lsp-add", "sw0", "ext", "--", "lsp-set-type", "ext", kind,
+        "--", "lsp-set-addresses", "ext", "unknown",
+        "--", "lsp-set-options", "ext", "network_name=physnet",
+        *(["l2gateway-chassis=hv1"] if kind == "l2gateway" else []))
+    vm1.reaches(internet.ip)
+    cloud.set_mode("require")
+    cloud.refused(vm1, internet)
+    cloud.refused(internet, vm1)
+    cloud.in_effect("set", "logical_switch", "sw0",
+                    "other_config:encryption-allow-external=true")
+    vm1.reaches(internet.ip)
+    cloud.in_effect("remove", "logical_switch", "sw0", "other_config",
+                    "encryption-allow-external")
+    cloud.refused(vm1, internet)
+
+
+class Vtep(Stranger):
+    """A VTEP gateway, as ovn-controller-vtep would register it: a host that
+    speaks VXLAN, with the switch's key as VNI."""
+
+    def __init__(self, cloud, number):
+        super().__init__(cloud.underlay, number)
+        self.sock = self.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind((self.ip, VXLAN))
+        self.sock.settimeout(0.3)
+        nbctl, sbctl = cloud.central.nbctl, cloud.central.sbctl
+        nbctl("--wait=sb", "lsp-add", "sw0", "gw",
+              "--", "lsp-set-type", "gw", "vtep",
+              "--", "lsp-set-options", "gw", "vtep-physical-switch=ps0",
+              "vtep-logical-switch=ls0",
+              "--", "lsp-set-addresses", "gw", "unknown")
+        sbctl("chassis-add", "ps0", "vxlan", self.ip)
+        sbctl("set", "Chassis", "ps0", "vtep_logical_switches=ls0")
+        sbctl("lsp-bind", "gw", "ps0")
+
+    def send(self, vni, frame, target):
+        header = struct.pack("!II", 0x08000000, vni << 8)
+        self.sock.sendto(header + frame, (target, VXLAN))
+
+    def frames(self):
+        found = []
+        try:
+            while True:
+                found.append(self.sock.recv(4096)[8:])
+        except TimeoutError:
+            return found
+
+
+def test_row17_vtep(make_cloud):
+    """A VTEP gateway cannot encrypt: nothing to it, nothing from it."""
+    cloud = make_cloud(ovn_encap_type="geneve,vxlan")
+    vm1, vm2 = (cloud.add_vm(n, n) for n in (1, 2))
+    vtep = Vtep(cloud, 101)
+    cloud.strangers.add(vtep.ip)        # What it sends itself is in clear.
+    cloud.central.sync()
+    station = "0a:7e:5c:aa:00:09"
+    frames = {
+        "in": packets.udp_frame(station, "10.9.0.9", vm1.mac, vm1.ip, MARKER),
+        "out": packets.udp_frame(vm1.mac, vm1.ip, "ff:ff:ff:ff:ff:ff",
+                                 "255.255.255.255", MARKER)}
+    receiver = vm1.receiver()
+    receiver.settimeout(0.3)
+    sender = vm1.packet_socket("e0")
+
+    def passes():
+        """(from the gateway, to the gateway)"""
+        vtep.frames()
+        vtep.send(cloud.tunnel_key("sw0"), frames["in"], cloud.hvs[0].ip)
+        sender.send(frames["out"])
+        try:
+            arrived = receiver.recv(100) == MARKER
+        except TimeoutError:
+            arrived = False
+        return arrived, any(MARKER in f for f in vtep.frames())
+
+    wait_until(lambda: passes() == (True, True), "the gateway works")
+    cloud.set_mode("prefer")
+    assert passes() == (True, True)
+    cloud.set_mode("require")
+    assert passes() == (False, False)
+    cloud.encrypted(vm1, vm2)
+
+
+def test_row22_bfd_between_chassis(make_cloud):
+    """BFD of the tunnels is in clear and goes on; when the gateway dies,
+    traffic takes the other one, encrypted all the time."""
+    cloud = make_cloud(n=3)
+    cloud.add_provider(2, 3)
+    cloud.add_router(switches=("sw0",))
+    vm1 = cloud.add_vm(1, 1, routed=True)
+    port = cloud.add_public(2)
+    cloud.central.nbctl("lrp-set-gateway-chassis", port, "hv2", "20", "--",
+                        "lrp-set-gateway-chassis", port, "hv3", "10")
+    cloud.set_mode("require")
+    hv1, hv2, hv3 = cloud.hvs
+
+    def states():
+        return re.findall(r"\bstate=(\w+)", hv1.vsctl(
+            "--bare", "--columns=bfd_status", "list", "Interface"))
+
+    wait_until(lambda: states().count("up") == 2, "BFD is up")
+    cloud.encrypted(vm1, cloud.internet)
+    beats = [d for d in capture.datagrams(cloud.pcap.path)
+             if d.dport == capture.GENEVE and capture.is_tunnel_bfd(d.payload)]
+    assert {hv1.ip, hv2.ip, hv3.ip} == {d.src for d in beats}
+    cloud.run.ip(cloud.underlay.netns, f"link set dev {hv2.uplink} down")
+    vm1.reaches(cloud.internet.ip, timeout=20)
+    since = time.time()
+    cloud.encrypted(vm1, cloud.internet)
+    assert (hv1.ip, hv3.ip) in {(r.src, r.dst) for r in cloud.sealed(since)}
