@@ -42,6 +42,7 @@ class Cloud:
             self.central.add_switch(switch)
         self.machines = {}              # Switch -> VMs.
         self.required = {}              # Switch -> [[since, until]].
+        self.keys = {}                  # Switch that did -> tunnel key.
         self.strangers = set()          # Outer addresses not held to it.
         self.frozen = set()             # Chassis without ovn-controller.
         self.excused = []               # Periods, see excuse().
@@ -95,10 +96,10 @@ class Cloud:
 
     # Changing.
 
-    def in_effect(self, *command):
+    def in_effect(self, *command, central=None):
         """Gives a command to OVN; returns the time at which every chassis
         that still has an ovn-controller has done it."""
-        central = self.central
+        central = central or self.central
         if not self.frozen:
             central.nbctl("--wait=hv", *(command or ("sync",)))
         else:
@@ -116,7 +117,7 @@ class Cloud:
         return int(self.central.sbctl("get", "Chassis_Private", hv.name,
                                       "nb_cfg"))
 
-    def set_mode(self, mode, *switches):
+    def set_mode(self, mode, *switches, central=None):
         """Sets the column of the switches, or clears it; returns the time at
         which that is in effect."""
         switches = switches or ("sw0",)
@@ -129,11 +130,12 @@ class Cloud:
                         ["clear", "logical_switch", switch, "encryption"])
             for period in self.required.get(switch, ()):
                 period[1] = min(period[1], time.time())
-        when = self.in_effect(*command)
+        when = self.in_effect(*command, central=central)
         if mode == "require":
             for switch in switches:
                 self.required.setdefault(switch, []).append(
                     [when, float("inf")])
+                self.keys[switch] = self.tunnel_key(switch, central)
         return when
 
     def freeze(self, number):
@@ -150,8 +152,8 @@ class Cloud:
 
     # Watching.
 
-    def tunnel_key(self, switch):
-        return int(self.central.sbctl(
+    def tunnel_key(self, switch, central=None):
+        return int((central or self.central).sbctl(
             "--bare", "--columns=tunnel_key", "find", "Datapath_Binding",
             f"external_ids:name={switch}"))
 
@@ -224,7 +226,6 @@ class Cloud:
 
     def leaks(self, path):
         """What could be read of switches that required encryption."""
-        keys = {switch: self.tunnel_key(switch) for switch in self.required}
         found = []
         for when, frame in capture.frames(path):
             parsed = capture.udp(frame)
@@ -236,7 +237,7 @@ class Cloud:
                     continue
                 vni = (int.from_bytes(parsed[4][4:7], "big")
                        if parsed and parsed[3] == capture.GENEVE else None)
-                if (vni == keys[switch]
+                if (vni == self.keys[switch]
                         or _names(frame, self.machines.get(switch, ()))):
                     found.append((switch, when, frame.hex()))
         return found

@@ -60,7 +60,8 @@ class Tree:
     def program(self, name):
         for folder in (self.ovs / "utilities", self.ovs / "ovsdb",
                        self.ovs / "vswitchd", self.ovn / "utilities",
-                       self.ovn / "northd", self.ovn / "controller"):
+                       self.ovn / "northd", self.ovn / "controller",
+                       self.ovn / "ic"):
             if (folder / name).exists():
                 return folder / name
         raise Failed(f"{name} was not built")

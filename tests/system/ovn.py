@@ -13,9 +13,9 @@ class Authority:
     """The certificate authority of the databases' TLS.  It has nothing to
     do with the tunnels."""
 
-    def __init__(self, run):
+    def __init__(self, run, name):
         self.run = run
-        self.dir = run.folder("pki")
+        self.dir = run.folder(f"pki-{name}")
         self.cert = self.dir / "ca.pem"
         self._key = self.dir / "ca-key.pem"
         run.cmd("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
@@ -46,15 +46,16 @@ def tls_options(authority, name):
 class Central:
     """NB and SB databases and ovn-northd."""
 
-    def __init__(self, underlay, tree):
+    def __init__(self, underlay, tree, name="central", sb_port=SB_PORT):
         self.run = run = underlay.run
         self.tree = tree
         self._lrps = []
         self.netns = underlay.netns
-        self.dir = run.folder("central")
+        self.dir = run.folder(name)
+        self.sb_remote = f"ssl:{MANAGEMENT % 254}:{sb_port}"
         self.env = {f"{p}_{d}DIR": str(self.dir) for p in ("OVS", "OVN")
                     for d in ("RUN", "LOG", "DB", "SYSCONF")}
-        self.authority = Authority(run)
+        self.authority = Authority(run, name)
         self._start_database("nb", [])
         self._start_database("sb", [
             "--remote=db:OVN_Southbound,SB_Global,connections",
@@ -71,7 +72,7 @@ class Central:
         # Chassis are let in when the roles they are held to exist.
         self.nbctl("--wait=sb", "sync")
         self.sbctl("set-connection", "role=ovn-controller",
-                   f"pssl:{SB_PORT}:{MANAGEMENT % 254}")
+                   f"pssl:{sb_port}:{MANAGEMENT % 254}")
 
     def _start_database(self, name, options):
         database = self.dir / f"{name}.db"
@@ -101,7 +102,7 @@ class Central:
         """Speaks to SB as the chassis `hv`, over TLS."""
         return self.run.cmd(
             self.tree.program("ovn-sbctl"), "--timeout=5",
-            f"--db=ssl:{MANAGEMENT % 254}:{SB_PORT}", *hv.sb_tls, *args,
+            f"--db={self.sb_remote}", *hv.sb_tls, *args,
             netns=self.netns, env=self.env).strip()
 
     def sync(self):
@@ -113,7 +114,7 @@ class Central:
         hv.sb_tls = tls_options(self.authority, hv.name)
         hv.vsctl("set", "Open_vSwitch", ".", *(
             f'external_ids:{k}="{v}"' for k, v in (
-                ("ovn-remote", f"ssl:{MANAGEMENT % 254}:{SB_PORT}"),
+                ("ovn-remote", self.sb_remote),
                 ("ovn-encap-type", "geneve"), ("ovn-encap-ip", hv.ip),
                 ("ovn-bridge-datapath-type", "netdev"),
                 *((k.replace("_", "-"), v)
@@ -157,3 +158,56 @@ class Central:
         self.nbctl("lsp-add", switch, f"vm{number}", "--",
                    "lsp-set-addresses", f"vm{number}", f"{vm.mac} {vm.ip}")
         return vm
+
+
+class Interconnection:
+    """The databases of OVN interconnection, and one ovn-ic for each zone."""
+
+    def __init__(self, *zones):
+        self.run = run = zones[0].run
+        self.tree = zones[0].tree
+        self.netns = zones[0].netns
+        self.dir = run.folder("ic")
+        self.env = {f"{p}_{d}DIR": str(self.dir) for p in ("OVS", "OVN")
+                    for d in ("RUN", "LOG", "DB", "SYSCONF")}
+        for name in ("ic-nb", "ic-sb"):
+            self._start_database(name)
+        for name in ("ic-nb", "ic-sb"):
+            self.ctl(name, "init")
+        for zone in zones:
+            self._start(zone)
+
+    def _start_database(self, name):
+        database = self.dir / f"{name}.db"
+        self.run.cmd(self.tree.program("ovsdb-tool"), "create", database,
+                     self.tree.ovn_src / f"ovn-{name}.ovsschema")
+        self.run.spawn(
+            self.tree.program("ovsdb-server"), database,
+            f"--remote=punix:{self.dir}/{name}.sock",
+            f"--unixctl={self.dir}/{name}.ctl",
+            f"--log-file={self.dir}/{name}.log", "-vconsole:off",
+            name=f"ovsdb-{name}", netns=self.netns, env=self.env,
+            folder=self.dir)
+        wait_until(lambda: serves(self.dir / f"{name}.sock"),
+                   f"{name} database")
+
+    def ctl(self, name, *args):
+        return self.run.cmd(
+            self.tree.program(f"ovn-{name}ctl"), "--timeout=10",
+            f"--db=unix:{self.dir}/{name}.sock", *args, env=self.env).strip()
+
+    def _start(self, zone):
+        """A zone advertises its networks and learns those of the others."""
+        name = zone.dir.name
+        zone.nbctl("set", "NB_Global", ".", f"name={name}",
+                   "options:ic-route-adv=true", "options:ic-route-learn=true")
+        self.run.spawn(
+            self.tree.program("ovn-ic"),
+            f"--ovnnb-db=unix:{zone.dir}/nb.sock",
+            f"--ovnsb-db=unix:{zone.dir}/sb.sock",
+            f"--ic-nb-db=unix:{self.dir}/ic-nb.sock",
+            f"--ic-sb-db=unix:{self.dir}/ic-sb.sock",
+            f"--unixctl={self.dir}/{name}.ctl",
+            f"--log-file={self.dir}/{name}.log", "-vconsole:off",
+            name=f"ovn-ic-{name}", netns=self.netns, env=zone.env,
+            folder=self.dir)
