@@ -382,3 +382,78 @@ def test_mtu_follows_the_underlay(site):
         assert best() == 1385
     finally:
         site.sb("chassis-del", "hv6")
+
+
+# On hypervisors.
+
+class Asked(Site):
+    """The same questions to a cloud that runs."""
+
+    def __init__(self, cloud):              # pylint: disable=W0231
+        self.run = cloud.run
+        self.central = cloud.central
+        self.nb, self.sb = self.central.nbctl, self.central.sbctl
+        self.path = ":".join(str(cloud.tree.program(p).parent) for p in
+                             ("ovs-vsctl", "ovsdb-tool", "ovn-nbctl"))
+
+
+def test_local_counters(make_cloud):
+    """What `require` would have dropped is counted, both ways, and no more
+    once it is not sent any more."""
+    cloud = make_cloud(n=3, incapable=[3])
+    vm1, vm2, vm3 = (cloud.add_vm(n, n) for n in (1, 2, 3))
+    cloud.set_mode("prefer")
+    cloud.encrypted(vm1, vm2)
+    site = Asked(cloud)
+    hv1, hv3 = cloud.hvs[0], cloud.hvs[2]
+    assert "chassis-not-capable" in site.findings(hv=hv1)[1]
+    cloud.clear(vm1, vm3)
+    status, found = site.findings(hv=hv1)
+    assert status == 1 and set(found) == {
+        "chassis-not-capable", "would-drop-arrivals", "would-drop-departures"}
+    text = found["would-drop-arrivals"][0]["what"]
+    assert "sw0" in text and found["would-drop-arrivals"][0]["where"] == "hv1"
+    status, text = site.ask("--json", hv=hv1)
+    asked = json.loads(text)["asked"]
+    assert asked["local"] == "hv1" and asked["switches"] == {"sw0": "prefer"}
+    assert asked["underlay_mtu"] == 1600 and asked["guest_mtu"] == 1505
+    (counter,) = (c for c in asked["counters"] if "switch" in c)
+    assert counter["switch"] == "sw0" and counter["arrived_in_clear"] >= 5
+    # When nothing of it happens, but for what machines say by themselves.
+    runspace.wait_until(lambda: set(site.findings(
+        "--watch=0.2", hv=hv1)[1]) == {"chassis-not-capable"},
+        "there are quiet times")
+    # That host says so itself.
+    assert "local-not-capable" in site.findings("--local", hv=hv3)[1]
+
+
+def test_local_peers(make_cloud):
+    """Rows of peers, their pins and handshakes; profiles; interfaces."""
+    cloud = make_cloud()
+    vm1, vm2 = (cloud.add_vm(n, n) for n in (1, 2))
+    cloud.set_mode("require")
+    cloud.encrypted(vm1, vm2)
+    site = Asked(cloud)
+    hv1, hv2 = cloud.hvs
+    assert site.findings(hv=hv1) == (0, {})
+    assert site.findings("--local", hv=hv1) == (0, {})
+    status, found = site.findings("--underlay-mtu=1494", hv=hv1)
+    assert status == 0 and set(found) == {"mtu-port"}
+    assert "1399" in found["mtu-port"][0]["what"]
+    cloud.in_effect("set", "logical_switch", "sw0",
+                    "other_config:encryption-profile=7")
+    assert "local-no-profile" in site.findings(hv=hv1)[1]
+    cloud.in_effect("remove", "logical_switch", "sw0", "other_config",
+                    "encryption-profile")
+    hv1.vsctl("--", "destroy", "VNetEnc_Peer", hv2.ip,
+              "--", "create", "VNetEnc_Peer", f'remote_ip="{hv2.ip}"',
+              "external_ids:source=local")
+    status, found = site.findings(hv=hv1)
+    assert status == 1 and "local-no-pin" in found
+    hv1.set_peer(hv2.ip, f'fingerprints="{fingerprint("5")}"')
+
+    def refused():
+        assert vm1.ping(vm2.ip, 2, 0.05, wait=0.1).lost
+        return "local-peer" in site.findings(hv=hv1)[1]
+
+    runspace.wait_until(refused, "the handshake's failure is reported")
