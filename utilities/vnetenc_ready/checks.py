@@ -95,8 +95,8 @@ def check_ports(switch, north, report):
             if mirror and mirror["type"] in ("gre", "erspan"):
                 report.add(
                     switch.level, "switch-mirror", f"mirror {mirror['name']}"
-                    f" of port {port['name']} sends copies in clear to"
-                    f" {mirror['sink']}", switch.name,
+                    f" of port {port['name']} would be ignored: it sends"
+                    f" copies in clear to {mirror['sink']}", switch.name,
                     f"ovn-nbctl lsp-detach-mirror {port['name']}"
                     f" {mirror['name']}, or mirror to a local port")
 
