@@ -110,14 +110,15 @@ class Central:
         self.nbctl("--wait=hv", "sync")
 
     def register(self, hv, **external_ids):
-        """Makes `hv` a chassis: starts its ovn-controller."""
+        """Makes `hv` a chassis: starts its ovn-controller.  Values may be
+        functions of `hv`."""
         hv.sb_tls = tls_options(self.authority, hv.name)
         hv.vsctl("set", "Open_vSwitch", ".", *(
             f'external_ids:{k}="{v}"' for k, v in (
                 ("ovn-remote", self.sb_remote),
                 ("ovn-encap-type", "geneve"), ("ovn-encap-ip", hv.ip),
                 ("ovn-bridge-datapath-type", "netdev"),
-                *((k.replace("_", "-"), v)
+                *((k.replace("_", "-"), v(hv) if callable(v) else v)
                   for k, v in external_ids.items()))))
         hv.controller = self.run.spawn(
             self.tree.program("ovn-controller"), f"unix:{hv.dir}/db.sock",

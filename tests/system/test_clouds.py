@@ -16,6 +16,7 @@ import capture
 import packets
 from lab import TENANT_MAC, VM, pings, tcp_transfer
 from runspace import wait_until
+from sslpeer import Mint
 
 MARKER = b"of a busy cloud "
 GROUP_MAC, GROUP = "01:00:5e:01:02:03", "239.1.2.3"
@@ -284,3 +285,54 @@ def test_large_transfers_in_both_directions(pair):
     assert tcp_transfer(vm1, vm2, text) == text
     assert tcp_transfer(vm2, vm1, text) == text
     assert not capture.count(cloud.pcap.path, MARKER, since)
+
+
+TUNNELS = {
+    "flow-based": {"ovn_enable_flow_based_tunnels": "true"},
+    "IPv6 underlay": {"ovn_encap_ip": lambda hv: hv.ip6},
+    "two addresses": {"ovn_encap_ip": lambda hv: f"{hv.ip},{hv.ip6}"},
+    "monitor all": {"ovn_monitor_all": "true"},
+}
+
+
+@pytest.mark.parametrize("kind", TUNNELS)
+def test_tunnels(make_cloud, kind):
+    """However chassis reach each other, the one command is all."""
+    cloud = make_cloud(n=3, incapable=[3], **TUNNELS[kind])
+    vm1, vm2, vm3 = (cloud.add_vm(n, n) for n in (1, 2, 3))
+    cloud.clear(vm1, vm3)
+    cloud.set_mode("require")
+    cloud.encrypted(vm1, vm2)
+    cloud.encrypted(vm2, vm1)
+    cloud.refused(vm1, vm3)
+    if kind == "IPv6 underlay":
+        assert all(":" in r.src for r in cloud.sealed(0))
+
+
+def test_certificates_of_a_ca(pair):
+    """Three settings on each host; then a host whose certificate is from
+    another CA is refused, though OVN vouches for it."""
+    cloud, vm1, vm2 = pair
+    hv1, hv2 = cloud.hvs
+    mint = Mint(cloud.run)
+    ca = mint.make_ca()
+
+    def give(hv, issuer):
+        own = mint.make(issuer, san=f"IP:{hv.ip}")
+        hv.vsctl("set", "VNetEnc_Profile", "0", f'certificate="{own.cert}"',
+                 f'private_key="{own.key}"', f'ca_cert="{ca.cert}"')
+        other = hv2 if hv is hv1 else hv1
+        wait_until(lambda: own.fingerprint in other.peer(
+            hv.ip, "fingerprints"), "it is pinned")
+        return own
+
+    cloud.set_mode("require")
+    own = [give(hv, ca) for hv in cloud.hvs]
+    cloud.encrypted(vm1, vm2)
+    assert own[1].fingerprint in hv1.peer(hv2.ip, "peer_fingerprint")
+    give(hv2, mint.make_ca())
+    wait_until(lambda: vm1.ping(vm2.ip, 2, 0.05, wait=0.1).lost == 2,
+               "it is refused")
+    cloud.refused(vm1, vm2)
+    wait_until(lambda: "issuer" in hv1.peer(hv2.ip, "last_error"),
+               "the reason is told")
