@@ -219,7 +219,7 @@ class Cloud:
         sock = b.packet_socket("e0")
         sock.settimeout(0.1)
         _drain(sock)
-        ping = a.ping(b.ip, count, 0.05, wait=0.3)
+        ping = a.ping(b.ip, count, 0.02, wait=0.3)
         assert ping.lost == count
         source = socket.inet_aton(a.ip)
         assert not [f for f in _drain(sock) if source in f[14:34]]
