@@ -436,7 +436,9 @@ def test_local_peers(make_cloud):
     site = Asked(cloud)
     hv1, hv2 = cloud.hvs
     assert site.findings(hv=hv1) == (0, {})
-    assert site.findings("--local", hv=hv1) == (0, {})
+    # As the host itself reaches the southbound database: over TLS.
+    assert site.findings("--local", f"--sb={site.central.sb_remote}",
+                         *hv1.sb_tls, hv=hv1) == (0, {})
     status, found = site.findings("--underlay-mtu=1494", hv=hv1)
     assert status == 0 and set(found) == {"mtu-port"}
     assert "1399" in found["mtu-port"][0]["what"]
