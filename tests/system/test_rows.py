@@ -195,8 +195,12 @@ def test_row09_one_to_many(make_cloud):
     sender = vm1.packet_socket("e0")
     for mode, third in (("off", True), ("require", False)):
         cloud.set_mode(mode)
+        # The underlay's addresses are found, sessions are up.
         if mode == "require":
             cloud.encrypted(vm1, vm2)
+        else:
+            cloud.clear(vm1, vm2)
+            cloud.clear(vm1, vm3)
         for mac, ip in cases:
             text = MARKER + f"{mode} {ip}".encode()
             sender.send(packets.udp_frame(vm1.mac, vm1.ip, mac, ip, text))
