@@ -198,7 +198,7 @@ mb_load(void)
     IMB_ARCH arch;
 
     if (!handle) {
-        VLOG_DBG("%s", dlerror());
+        VLOG_DBG("%s cannot be loaded", library);
         return ENOENT;
     }
     alloc = dlsym(handle, "alloc_mb_mgr");
