@@ -87,7 +87,7 @@ register_providers(void)
         int error = p->init();
 
         if (error) {
-            VLOG(error == ENOENT || error == EPERM ? VLL_INFO : VLL_WARN,
+            VLOG(error == ENOENT || error == EPERM ? VLL_DBG : VLL_WARN,
                  "provider %s is not usable: %s", p->name,
                  error == ENOENT ? "not installed" : ovs_strerror(error));
             continue;
@@ -192,8 +192,8 @@ vnetenc_aead_init(const char *choice)
     for (int i = 0; i < VNETENC_N_CIPHERS; i++) {
         chosen[i] = (wanted && wanted->supports(i) ? wanted
                      : find_fastest(i));
-        VLOG_INFO("%s: provider %s", ciphers[i].name,
-                  chosen[i] ? chosen[i]->name : "(none)");
+        VLOG_DBG("%s: provider %s", ciphers[i].name,
+                 chosen[i] ? chosen[i]->name : "(none)");
     }
 }
 
