@@ -4,9 +4,11 @@
 
 import os
 import pathlib
+import re
 import sys
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
@@ -46,6 +48,44 @@ def pytest_runtest_makereport(item):
     run = getattr(item, "funcargs", {}).get("run")
     if report.failed and run is not None and run.dir.exists():
         report.sections.append(("daemons", run.logs()))
+
+
+# What a broken claim about secrets says.  Seen once is once too often.
+_SECRECY = re.compile(r"plain|clear|repeated|nonce|readable|leak|silent|seal|"
+                      r"heard|told|count\(|forge|record", re.IGNORECASE)
+
+
+def _is_about_secrets(report):
+    return any(_SECRECY.search(line)
+               for line in report.longreprtext.splitlines()
+               if line.startswith((">", "E ")))
+
+
+def _stolen():
+    """Seconds for which this machine's processors were not there."""
+    fields = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    return int(fields[8]) / os.sysconf("SC_CLK_TCK")
+
+
+def pytest_runtest_protocol(item, nextitem):
+    """A test waits for limited times, and its machine may be busy or, being a
+    virtual one, gone for a while.  What fails is so run once more, and named,
+    unless it failed by a claim about secrets."""
+    hook = item.ihook
+    hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    stolen = _stolen()
+    reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    failed = [r for r in reports if r.failed]
+    if failed and not any(map(_is_about_secrets, failed)):
+        print(f"\nonce more: {item.nodeid}; while it ran, the processors were "
+              f"gone for {_stolen() - stolen:.1f} s\n"
+              + "\n".join(r.longreprtext for r in failed), flush=True)
+        item._initrequest()
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    for report in reports:
+        hook.pytest_runtest_logreport(report=report)
+    hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
 
 
 @pytest.fixture(scope="session", name="tree")
