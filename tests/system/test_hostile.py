@@ -255,11 +255,17 @@ def test_fragmented_datagrams(lab):
     client.wait_established()
     vm1 = lab.vms[0]
     receiver = vm1.receiver()
-    for size in (100, 2000):            # The second one in fragments.
+
+    def send(size):
         client.send(packets.geneve(7, packets.udp_frame(
             "0a:7e:5c:31:d9:c8", "10.9.0.200", vm1.mac, vm1.ip,
             b"x" * size)))
+
+    # One after the other: a client that is busy would put both into one
+    # record.
+    send(100)
     assert receiver.recv(3000) == b"x" * 100
+    send(2000)                          # In fragments.
     receiver.settimeout(0.5)
     with pytest.raises(TimeoutError):
         receiver.recv(3000)
