@@ -471,16 +471,16 @@ test_fixed_memory(void)
     /* Memory of the caller's that may move. */
     {
         uint64_t buf[1024 / 8];
-        struct dp_packet stub;
+        struct dp_packet on_stack;
 
-        dp_packet_use_stub(&stub, buf, sizeof buf);
-        dp_packet_reserve(&stub, 60);
-        dp_packet_put(&stub, unit_payload(old, &size), 500 - 8);
-        dp_packet_set_rss_hash(&stub, 1);
-        unit_push(&stub, false, false);
-        CHECK(vnetenc_seal_packet(&stub, &action));
-        CHECK(stub.source == DPBUF_MALLOC);
-        dp_packet_uninit(&stub);
+        dp_packet_use_stub(&on_stack, buf, sizeof buf);
+        dp_packet_reserve(&on_stack, 60);
+        dp_packet_put(&on_stack, unit_payload(old, &size), 500 - 8);
+        dp_packet_set_rss_hash(&on_stack, 1);
+        unit_push(&on_stack, false, false);
+        CHECK(vnetenc_seal_packet(&on_stack, &action));
+        CHECK(on_stack.source == DPBUF_MALLOC);
+        dp_packet_uninit(&on_stack);
     }
     dp_packet_delete(old);
     unit_sessions_destroy(&s);

@@ -13,7 +13,7 @@ import signal
 import struct
 import time
 
-from runspace import Failed, wait_until
+from runspace import Failed, Late, wait_until
 
 GENEVE = 6081
 DTLS = 6082
@@ -64,7 +64,7 @@ class Capture:
         missing = (quiet and not self._one_way and len(counts) == 3
                    and counts[1] - counts[0] > 3)
         if len(counts) != 3 or counts[2] or missing:
-            raise Failed(f"incomplete capture: {self._tcpdump.output()}")
+            raise Late(f"incomplete capture: {self._tcpdump.output()}")
         return self.path
 
 

@@ -4,7 +4,6 @@
 
 import os
 import pathlib
-import re
 import sys
 
 import pytest
@@ -41,24 +40,15 @@ def pytest_configure(config):
 
 
 @pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item):
+def pytest_runtest_makereport(item, call):
     """A failure's report ends with what the daemons logged."""
     outcome = yield
     report = outcome.get_result()
+    report.late = (call.excinfo is not None
+                   and isinstance(call.excinfo.value, runspace.Late))
     run = getattr(item, "funcargs", {}).get("run")
     if report.failed and run is not None and run.dir.exists():
         report.sections.append(("daemons", run.logs()))
-
-
-# What a broken claim about secrets says.  Seen once is once too often.
-_SECRECY = re.compile(r"plain|clear|repeated|nonce|readable|leak|silent|seal|"
-                      r"heard|told|count\(|forge|record", re.IGNORECASE)
-
-
-def _is_about_secrets(report):
-    return any(_SECRECY.search(line)
-               for line in report.longreprtext.splitlines()
-               if line.startswith((">", "E ")))
 
 
 def _stolen():
@@ -69,14 +59,15 @@ def _stolen():
 
 def pytest_runtest_protocol(item, nextitem):
     """A test waits for limited times, and its machine may be busy or, being a
-    virtual one, gone for a while.  What fails is so run once more, and named,
-    unless it failed by a claim about secrets."""
+    virtual one, gone for a while.  A test that was late is so run once more,
+    and named.  A claim that is not true, a daemon that ended, a packet that
+    was seen where it must not be fail for good."""
     hook = item.ihook
     hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     stolen = _stolen()
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
     failed = [r for r in reports if r.failed]
-    if failed and not any(map(_is_about_secrets, failed)):
+    if failed and all(r.late for r in failed):
         print(f"\nonce more: {item.nodeid}; while it ran, the processors were "
               f"gone for {_stolen() - stolen:.1f} s\n"
               + "\n".join(r.longreprtext for r in failed), flush=True)

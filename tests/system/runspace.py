@@ -40,6 +40,11 @@ class Failed(Exception):
     """A command of the run failed, or a condition did not come true."""
 
 
+class Late(Failed):
+    """Something did not happen in time, or could not be watched: on a machine
+    that is busy, or not there, this need not be the product's fault."""
+
+
 def _own_netns():
     return os.readlink("/proc/self/ns/net")
 
@@ -68,7 +73,7 @@ def wait_until(condition, what, timeout=15.0, interval=0.02):
         if value:
             return value
         if time.monotonic() > deadline:
-            raise Failed(f"not within {timeout:g} s: {what}")
+            raise Late(f"not within {timeout:g} s: {what}")
         time.sleep(interval)
 
 
@@ -257,8 +262,7 @@ class Run:
                                   env={**os.environ, **(env or {})},
                                   check=False)
         except subprocess.TimeoutExpired:
-            raise Failed(f"{' '.join(full)}: not within {timeout} s"
-                         ) from None
+            raise Late(f"{' '.join(full)}: not within {timeout} s") from None
         if check and done.returncode:
             raise Failed(f"{' '.join(full)}: status {done.returncode}\n"
                          f"{done.stdout}{done.stderr}")
