@@ -40,6 +40,7 @@ struct vnetenc_peer_config {
     uint8_t (*pins)[VNETENC_FINGERPRINT_BYTES];
     size_t n_pins;
     char *error;                /* A bad value, or NULL. */
+    bool refused;               /* What was in force before stays. */
 };
 
 /* A row of VNetEnc_Profile, or what stands for a missing one. */

@@ -45,6 +45,7 @@ distrust(struct vnetenc_peer_config *peer, char *error)
 {
     free(peer->error);
     peer->error = error;
+    peer->refused = false;
     free(peer->pins);
     peer->pins = xmemdup(no_pin, sizeof no_pin);
     peer->n_pins = 1;
@@ -67,6 +68,7 @@ read_pins(const struct ovsrec_vnetenc_peer *row,
             memcpy(peer->pins[i], no_pin, sizeof no_pin);
             free(peer->error);
             peer->error = xasprintf("fingerprints: %s", error);
+            peer->refused = true;
             free(error);
         }
     }
@@ -87,6 +89,9 @@ merge_peers(struct vnetenc_config *config)
 {
     size_t n = 0;
 
+    if (!config->n_peers) {
+        return;
+    }
     qsort(config->peers, config->n_peers, sizeof *config->peers,
           compare_peers);
     for (size_t i = 0; i < config->n_peers; i++) {

@@ -148,8 +148,9 @@ static bool
 configure_one(const struct vnetenc_peer_config *config)
 {
     struct vnetenc_remote *remote = vnetenc_remote_find(&config->remote);
+    bool is_new = !remote;
 
-    if (!remote) {
+    if (is_new) {
         remote = remote_create(&config->remote);
     }
     remote->configured = true;
@@ -158,7 +159,7 @@ configure_one(const struct vnetenc_peer_config *config)
         remote->config_error = nullable_xstrdup(config->error);
         seq_change(connectivity_seq_get());
     }
-    if (same_trust(&remote->trust, config)) {
+    if ((config->refused && !is_new) || same_trust(&remote->trust, config)) {
         return false;
     }
     free(remote->trust.name);

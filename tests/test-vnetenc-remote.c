@@ -196,6 +196,25 @@ test_change(void)
     CHECK(!remote->trust.n_pins && !remote->trust.pins);
     CHECK(!configure(2));
 
+    /* A row that is refused leaves what was in force. */
+    rows[0].pins = two;
+    rows[0].n_pins = 1;
+    CHECK(configure(2));
+    memset(two[1], 0, sizeof two[1]);
+    rows[0].pins = &two[1];
+    rows[0].name = CONST_CAST(char *, "hv3");
+    rows[0].refused = true;
+    CHECK(!configure(2));
+    CHECK(remote->trust.n_pins == 1 && !remote->trust.name);
+    CHECK(!memcmp(remote->trust.pins, two[0], sizeof two[0]));
+    rows[0].refused = false;
+    CHECK(configure(2));
+    CHECK(!memcmp(remote->trust.pins, two[1], sizeof two[1]));
+    rows[0].pins = NULL;
+    rows[0].n_pins = 0;
+    rows[0].name = NULL;
+    CHECK(configure(2));
+
     /* A name, another one, none. */
     rows[0].name = CONST_CAST(char *, "hv1");
     CHECK(configure(2));

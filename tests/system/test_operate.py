@@ -147,6 +147,28 @@ def test_bad_ciphers_are_refused(lab):
     assert_sealed(lab.pcap.stop(), lab)
 
 
+def test_bad_fingerprint_is_refused(lab):
+    """A bad value is named, and the good one stays in force; a record that
+    never had a good one accepts nobody."""
+    hv1, hv2 = lab.hvs
+    vm1, vm2 = lab.vms
+    hv1.set_peer(hv2.ip, 'fingerprints="sha256:12xy"')
+    wait_until(lambda: "sha256:12xy" in hv1.peer(hv2.ip, "last_error"),
+               "the error is shown")
+    hv1.appctl("vnetenc/rekey", hv2.ip)
+    assert not vm1.ping(vm2.ip, 20, 0.02).lost
+    since = time.time()
+    hv1.vsctl("destroy", "VNetEnc_Peer", hv2.ip)
+    hv1.add_peer(hv2.ip, "sha256:12xy")
+    wait_until(lambda: "sha256:12xy" in hv1.peer(hv2.ip, "last_error"),
+               "the error is shown")
+    assert not vm1.ping(vm2.ip, 20, 0.02, wait=0.5).received
+    hv1.set_peer(hv2.ip, f'fingerprints="{hv2.fingerprint()}"')
+    vm1.reaches(vm2.ip)
+    assert hv1.peer(hv2.ip, "last_error") in ("", "[]")
+    assert_sealed(lab.pcap.stop(), lab, since=since)
+
+
 @pytest.mark.parametrize("value", ["always", "REQUIRE", ""])
 def test_bad_port_option_is_refused(lab, value):
     """A port whose option becomes nonsense goes on as before, sealed."""
