@@ -211,12 +211,11 @@ class Cloud:
     def refused(self, a, b, count=5):
         """Nothing of `a` arrives at `b` or comes back."""
         sock = b.packet_socket("e0")
-        sock.settimeout(0.1)
-        _drain(sock)
+        drain(sock)
         ping = a.ping(b.ip, count, 0.02, wait=0.3)
         assert ping.lost == count
         source = socket.inet_aton(a.ip)
-        assert not [f for f in _drain(sock) if source in f[14:34]]
+        assert not [f for f in drain(sock) if source in f[14:34]]
 
     def leaks(self, path):
         """What could be read of switches that required encryption."""
@@ -274,8 +273,9 @@ def _names(frame, vms):
                for vm in vms)
 
 
-def _drain(sock):
+def drain(sock, pause=0.15):
     """The frames that arrive until a pause."""
+    sock.settimeout(pause)
     frames = []
     try:
         while True:

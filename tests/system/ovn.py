@@ -43,6 +43,21 @@ def tls_options(authority, name):
             f"--ca-cert={authority.cert}"]
 
 
+def _start_database(owner, name, options=()):
+    """Makes database `name` in the folder of `owner` and serves it."""
+    database = owner.dir / f"{name}.db"
+    owner.run.cmd(owner.tree.program("ovsdb-tool"), "create", database,
+                  owner.tree.ovn_src / f"ovn-{name}.ovsschema")
+    owner.run.spawn(
+        owner.tree.program("ovsdb-server"), database,
+        f"--remote=punix:{owner.dir}/{name}.sock", *options,
+        f"--unixctl={owner.dir}/{name}.ctl",
+        f"--log-file={owner.dir}/{name}.log", "-vconsole:off",
+        name=f"ovsdb-{name}", netns=owner.netns, env=owner.env,
+        folder=owner.dir)
+    wait_until(lambda: serves(owner.dir / f"{name}.sock"), f"{name} database")
+
+
 class Central:
     """NB and SB databases and ovn-northd."""
 
@@ -56,8 +71,8 @@ class Central:
         self.env = {f"{p}_{d}DIR": str(self.dir) for p in ("OVS", "OVN")
                     for d in ("RUN", "LOG", "DB", "SYSCONF")}
         self.authority = Authority(run, name)
-        self._start_database("nb", [])
-        self._start_database("sb", [
+        _start_database(self, "nb")
+        _start_database(self, "sb", [
             "--remote=db:OVN_Southbound,SB_Global,connections",
             *tls_options(self.authority, "central")])
         self.nbctl("init")
@@ -73,20 +88,6 @@ class Central:
         self.nbctl("--wait=sb", "sync")
         self.sbctl("set-connection", "role=ovn-controller",
                    f"pssl:{sb_port}:{MANAGEMENT % 254}")
-
-    def _start_database(self, name, options):
-        database = self.dir / f"{name}.db"
-        self.run.cmd(self.tree.program("ovsdb-tool"), "create", database,
-                     self.tree.ovn_src / f"ovn-{name}.ovsschema")
-        self.run.spawn(
-            self.tree.program("ovsdb-server"), database,
-            f"--remote=punix:{self.dir}/{name}.sock", *options,
-            f"--unixctl={self.dir}/{name}.ctl",
-            f"--log-file={self.dir}/{name}.log", "-vconsole:off",
-            name=f"ovsdb-{name}", netns=self.netns, env=self.env,
-            folder=self.dir)
-        wait_until(lambda: serves(self.dir / f"{name}.sock"),
-                   f"{name} database")
 
     def nbctl(self, *args, check=True):
         return self.run.cmd(self.tree.program("ovn-nbctl"), "--timeout=30",
@@ -172,25 +173,11 @@ class Interconnection:
         self.env = {f"{p}_{d}DIR": str(self.dir) for p in ("OVS", "OVN")
                     for d in ("RUN", "LOG", "DB", "SYSCONF")}
         for name in ("ic-nb", "ic-sb"):
-            self._start_database(name)
+            _start_database(self, name)
         for name in ("ic-nb", "ic-sb"):
             self.ctl(name, "init")
         for zone in zones:
             self._start(zone)
-
-    def _start_database(self, name):
-        database = self.dir / f"{name}.db"
-        self.run.cmd(self.tree.program("ovsdb-tool"), "create", database,
-                     self.tree.ovn_src / f"ovn-{name}.ovsschema")
-        self.run.spawn(
-            self.tree.program("ovsdb-server"), database,
-            f"--remote=punix:{self.dir}/{name}.sock",
-            f"--unixctl={self.dir}/{name}.ctl",
-            f"--log-file={self.dir}/{name}.log", "-vconsole:off",
-            name=f"ovsdb-{name}", netns=self.netns, env=self.env,
-            folder=self.dir)
-        wait_until(lambda: serves(self.dir / f"{name}.sock"),
-                   f"{name} database")
 
     def ctl(self, name, *args):
         return self.run.cmd(

@@ -14,6 +14,7 @@ import pytest
 
 import capture
 import packets
+from cloud import drain
 from lab import TENANT, TENANT_MAC, VM
 from runspace import wait_until
 
@@ -205,17 +206,6 @@ def test_row09_one_to_many(make_cloud):
             text = MARKER + f"{mode} {ip}".encode()
             sender.send(packets.udp_frame(vm1.mac, vm1.ip, mac, ip, text))
             assert [gets(sock, text) for sock in sockets] == [True, third]
-
-
-def drain(sock, pause=0.15):
-    """The frames that arrive until a pause."""
-    sock.settimeout(pause)
-    frames = []
-    try:
-        while True:
-            frames.append(sock.recv(2048))
-    except TimeoutError:
-        return frames
 
 
 def gets(sock, text, within=0.3):
