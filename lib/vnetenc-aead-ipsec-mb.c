@@ -62,19 +62,23 @@ struct mb_key {
 BUILD_ASSERT_DECL(CACHE_LINE_SIZE % 64 == 0);
 BUILD_ASSERT_DECL(offsetof(struct mb_key, gcm) == 0);
 
-/* What a call leaves behind: keystream, Poly1305 keys. */
-union mb_context {
-    struct gcm_context_data gcm;
-    struct chacha20_poly1305_context_data chacha;
+/* What a call leaves behind: keystream, Poly1305 keys, and the right tag of a
+ * record that may have been forged. */
+struct mb_context {
+    uint8_t tag[VNETENC_TAG_BYTES];
+    union {
+        struct gcm_context_data gcm;
+        struct chacha20_poly1305_context_data chacha;
+    };
 };
 
 /* One operation.  'tag' is computed in both directions. */
-typedef void mb_crypt_func(const struct mb_key *, union mb_context *,
+typedef void mb_crypt_func(const struct mb_key *, struct mb_context *,
                            const struct vnetenc_aead_op *, uint8_t *tag);
 
 #define DEFINE_GCM(NAME, FUNCTION)                                      \
     static void                                                         \
-    NAME(const struct mb_key *key, union mb_context *ctx,               \
+    NAME(const struct mb_key *key, struct mb_context *ctx,               \
          const struct vnetenc_aead_op *op, uint8_t *tag)                \
     {                                                                   \
         mgr->FUNCTION(&key->gcm, &ctx->gcm, op->text, op->text,         \
@@ -89,7 +93,7 @@ DEFINE_GCM(open_aes128, gcm128_dec)
 
 #define DEFINE_CHACHA(NAME, FUNCTION)                                   \
     static void                                                         \
-    NAME(const struct mb_key *key, union mb_context *ctx,               \
+    NAME(const struct mb_key *key, struct mb_context *ctx,               \
          const struct vnetenc_aead_op *op, uint8_t *tag)                \
     {                                                                   \
         mgr->chacha20_poly1305_init(key->chacha, &ctx->chacha,          \
@@ -116,18 +120,27 @@ static mb_crypt_func *const open_funcs[VNETENC_N_CIPHERS] = {
     [VNETENC_CHACHA20_POLY1305] = open_chacha,
 };
 
+/* Leaves nothing in 'ctx' of what operations with 'key' put there. */
+static void
+cleanse(const struct mb_key *key, struct mb_context *ctx)
+{
+    OPENSSL_cleanse(ctx, key->cipher == VNETENC_CHACHA20_POLY1305
+                         ? OFFSETOFEND(struct mb_context, chacha)
+                         : OFFSETOFEND(struct mb_context, gcm));
+}
+
 static void
 mb_seal(void *key_, struct vnetenc_aead_op *ops, size_t n)
 {
     const struct mb_key *key = key_;
     mb_crypt_func *seal = seal_funcs[key->cipher];
-    union mb_context ctx OVS_ALIGNED_VAR(CACHE_LINE_SIZE);
+    struct mb_context ctx OVS_ALIGNED_VAR(CACHE_LINE_SIZE);
 
     for (size_t i = 0; i < n; i++) {
         seal(key, &ctx, &ops[i], ops[i].tag);
         ops[i].result = VNETENC_AEAD_OK;
     }
-    OPENSSL_cleanse(&ctx, sizeof ctx);
+    cleanse(key, &ctx);
 }
 
 static void
@@ -135,17 +148,14 @@ mb_open(void *key_, struct vnetenc_aead_op *ops, size_t n)
 {
     const struct mb_key *key = key_;
     mb_crypt_func *open = open_funcs[key->cipher];
-    uint8_t tag[VNETENC_TAG_BYTES];
-    union mb_context ctx OVS_ALIGNED_VAR(CACHE_LINE_SIZE);
+    struct mb_context ctx OVS_ALIGNED_VAR(CACHE_LINE_SIZE);
 
     for (size_t i = 0; i < n; i++) {
-        open(key, &ctx, &ops[i], tag);
-        ops[i].result = (CRYPTO_memcmp(tag, ops[i].tag, sizeof tag)
+        open(key, &ctx, &ops[i], ctx.tag);
+        ops[i].result = (CRYPTO_memcmp(ctx.tag, ops[i].tag, sizeof ctx.tag)
                          ? VNETENC_AEAD_BAD : VNETENC_AEAD_OK);
     }
-    /* The right tag of a forged record is a secret, too. */
-    OPENSSL_cleanse(tag, sizeof tag);
-    OPENSSL_cleanse(&ctx, sizeof ctx);
+    cleanse(key, &ctx);
 }
 
 static int

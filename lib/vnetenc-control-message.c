@@ -23,12 +23,7 @@
 #include "vnetenc-record.h"
 
 enum { TYPE_OFS = 8, ECHO_OFS = 16 };
-
-static bool
-is_zero(const uint8_t *p, size_t n)
-{
-    return is_all_zeros(p, n);
-}
+BUILD_ASSERT_DECL(TYPE_OFS == sizeof(uint64_t));
 
 void
 vnetenc_control_build(enum vnetenc_control_type type, uint64_t echo,
@@ -43,7 +38,13 @@ vnetenc_control_build(enum vnetenc_control_type type, uint64_t echo,
 bool
 vnetenc_control_is(const uint8_t *plain, size_t size)
 {
-    return size >= TYPE_OFS && is_zero(plain, TYPE_OFS);
+    uint64_t first;
+
+    if (size < sizeof first) {
+        return false;
+    }
+    memcpy(&first, plain, sizeof first);
+    return !first;
 }
 
 bool
@@ -53,7 +54,8 @@ vnetenc_control_parse(const uint8_t *plain, size_t size,
     if (size < VNETENC_CONTROL_BYTES
         || !vnetenc_control_is(plain, size)
         || plain[TYPE_OFS] != type
-        || !is_zero(plain + TYPE_OFS + 1, ECHO_OFS - TYPE_OFS - 1)) {
+        || !is_all_zeros(plain + TYPE_OFS + 1,
+                         ECHO_OFS - TYPE_OFS - 1)) {
         return false;
     }
     *echo = ntohll(get_unaligned_be64(ALIGNED_CAST(const ovs_be64 *,

@@ -174,8 +174,7 @@ incoming_traffic(const struct incoming *in)
 {
     struct vnetenc_traffic traffic;
 
-    atomic_read_relaxed(&in->rx->n_records, &traffic.n_records);
-    atomic_read_relaxed(&in->rx->n_bytes, &traffic.n_bytes);
+    vnetenc_rx_traffic(in->rx, &traffic.n_records, &traffic.n_bytes);
     return traffic;
 }
 

@@ -30,6 +30,7 @@
 enum {
     VNETENC_RECORD_HEADER_BYTES = 13,
     VNETENC_EXPLICIT_NONCE_BYTES = 8,   /* AES-GCM only. */
+    VNETENC_GCM_SALT_BYTES = 4,         /* Its fixed IV. */
     VNETENC_NONCE_BYTES = 12,
     VNETENC_TAG_BYTES = 16,
     VNETENC_AAD_BYTES = 13,
@@ -84,6 +85,7 @@ enum {
     VNETENC_MAX_SOCKETS = 64,           /* Lane sockets per local address. */
     VNETENC_PORT_REUSE_MS = 60000,      /* Same peer, same lane port. */
     VNETENC_MAX_RX_SESSIONS = 64,       /* Per peer and profile. */
+    VNETENC_RX_COUNTS = 4,              /* Threads that count apart, plus 1. */
 };
 
 /* Handshake, section 2. */

@@ -32,7 +32,6 @@
 /* A received datagram and what is known of it so far. */
 struct datagram {
     struct vnetenc_outer outer;
-    struct vnetenc_path path;   /* Profile 0. */
     uint8_t *data;              /* UDP payload. */
     size_t size;
     struct vnetenc_record record;
@@ -59,10 +58,6 @@ parse_datagram(struct dp_packet *packet, struct datagram *d)
     }
     d->data = (uint8_t *) dp_packet_data(packet) + d->outer.payload_ofs;
     d->size = d->outer.payload_size;
-    memset(&d->path, 0, sizeof d->path);    /* Padding, too. */
-    d->path.local = d->outer.dst;
-    d->path.remote = d->outer.src;
-    d->path.dtls_port = d->outer.udp_dst;
     return (vnetenc_record_parse(d->data, d->size, &d->record)
             ? VNETENC_KEEP : VNETENC_DROP_rx_short);
 }
@@ -70,8 +65,23 @@ parse_datagram(struct dp_packet *packet, struct datagram *d)
 static struct vnetenc_rx *
 find_session(const struct datagram *d)
 {
-    return vnetenc_rx_find(&d->path.local, d->path.dtls_port,
-                           &d->path.remote, d->outer.udp_src);
+    return vnetenc_rx_find(&d->outer.dst, d->outer.udp_dst, &d->outer.src,
+                           d->outer.udp_src);
+}
+
+/* For the control thread.  Nothing is known of the profile. */
+static bool
+post_datagram(const struct datagram *d, enum vnetenc_inbox_queue queue,
+              enum vnetenc_event_type type, const void *data, size_t size)
+{
+    struct vnetenc_path path;
+
+    memset(&path, 0, sizeof path);      /* Padding, too. */
+    path.local = d->outer.dst;
+    path.remote = d->outer.src;
+    path.dtls_port = d->outer.udp_dst;
+    return vnetenc_inbox_post(queue, type, &path, d->outer.udp_src, 0, data,
+                              size);
 }
 
 /* True if 'd' begins with a record that concerns a handshake. */
@@ -100,7 +110,7 @@ admit_datagram(const struct datagram *d, enum vnetenc_inbox_queue *queue)
                 ? VNETENC_KEEP : VNETENC_DROP_rx_rate);
     }
 
-    peer = vnetenc_peer_find(&d->path.remote);
+    peer = vnetenc_peer_find(&d->outer.src);
     if (!peer) {
         return VNETENC_DROP_rx_unknown_source;
     }
@@ -119,8 +129,7 @@ pass_to_control(const struct datagram *d)
     if (drop) {
         return drop;
     }
-    return (vnetenc_inbox_post(queue, VNETENC_EV_DATAGRAM, &d->path,
-                               d->outer.udp_src, 0, d->data, d->size)
+    return (post_datagram(d, queue, VNETENC_EV_DATAGRAM, d->data, d->size)
             ? VNETENC_KEEP : VNETENC_DROP_rx_queue_full);
 }
 
@@ -129,11 +138,11 @@ pass_to_control(const struct datagram *d)
 static void
 report_unknown(const struct datagram *d)
 {
-    struct vnetenc_peer *peer = vnetenc_peer_find(&d->path.remote);
+    struct vnetenc_peer *peer = vnetenc_peer_find(&d->outer.src);
 
     if (peer && vnetenc_peer_may_report(peer, time_msec())) {
-        vnetenc_inbox_post(VNETENC_INBOX_STRANGERS, VNETENC_EV_UNKNOWN,
-                           &d->path, d->outer.udp_src, 0, NULL, 0);
+        post_datagram(d, VNETENC_INBOX_STRANGERS, VNETENC_EV_UNKNOWN, NULL,
+                      0);
     }
 }
 
@@ -180,8 +189,7 @@ authenticate(struct vnetenc_rx *rx, uint8_t *data,
     if (drop) {
         return drop;
     }
-    atomic_add_relaxed(&rx->n_records, 1, &orig);
-    atomic_add_relaxed(&rx->n_bytes, op.size, &orig);
+    vnetenc_rx_count(rx, op.size);
     opened->rx = rx;
     opened->plain = op.text;
     opened->size = op.size;

@@ -279,8 +279,10 @@ vnetenc_outer_grow(struct dp_packet *packet, const struct vnetenc_outer *outer,
 
     set_header(packet, outer, head + outer->payload_size + tail, udp_src,
                udp_dst);
-    dp_packet_put_uninit(packet, tail);
-    new = dp_packet_push_uninit(packet, head);
+    ovs_assert(has_room(packet, head, tail));
+    new = old - head;
+    dp_packet_set_data(packet, new);
+    dp_packet_set_size(packet, dp_packet_size(packet) + head + tail);
     memmove(new, old, outer->payload_ofs);
     set_offloads(packet, outer->ipv6);
     return new + outer->payload_ofs;

@@ -80,6 +80,9 @@ put_aad(uint8_t *aad, uint64_t seq_num_, uint8_t type, size_t size)
     put_u16(aad + 11, size);
 }
 
+BUILD_ASSERT_DECL(VNETENC_GCM_SALT_BYTES + VNETENC_EXPLICIT_NONCE_BYTES
+                  == VNETENC_NONCE_BYTES);
+
 /* AES-GCM: the fixed IV and behind it what is in the record.  ChaCha20, RFC
  * 7905 section 2: the sequence number, padded on the left to 12 octets, XORed
  * with the fixed IV. */
@@ -88,9 +91,10 @@ put_nonce(uint8_t *nonce, const struct vnetenc_cipher_info *cipher,
           const uint8_t *fixed_iv, const uint8_t *explicit, uint64_t seq_num_)
 {
     if (cipher->explicit_bytes) {
-        memcpy(nonce, fixed_iv, cipher->fixed_iv_bytes);
-        memcpy(nonce + cipher->fixed_iv_bytes, explicit,
-               cipher->explicit_bytes);
+        /* Sizes that the compiler knows. */
+        memcpy(nonce, fixed_iv, VNETENC_GCM_SALT_BYTES);
+        memcpy(nonce + VNETENC_GCM_SALT_BYTES, explicit,
+               VNETENC_EXPLICIT_NONCE_BYTES);
     } else {
         put_u64(nonce + VNETENC_NONCE_BYTES - 8, seq_num_);
         memset(nonce, 0, VNETENC_NONCE_BYTES - 8);

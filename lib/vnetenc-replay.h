@@ -27,7 +27,8 @@
  * Each slot holds the number of a block of 32 sequence numbers in its upper
  * half and the block's bits in its lower, so one compare-and-swap moves a
  * slot on and sets a bit: no sequence number is ever accepted twice, whatever
- * threads do.  'top' only makes the left edge exact.
+ * threads do.  'top' only makes the left edge exact, as long as one thread
+ * commits.
  *
  * Thread-safety: any thread, no locks. */
 

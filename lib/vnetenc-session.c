@@ -19,11 +19,24 @@
 #include <openssl/crypto.h>
 #include <string.h>
 #include "hash.h"
+#include "ovs-thread.h"
 #include "packets.h"
 #include "util.h"
 
 static struct cmap paths = CMAP_INITIALIZER;        /* struct vnetenc_lanes. */
 static struct cmap receivers = CMAP_INITIALIZER;    /* struct vnetenc_rx. */
+
+/* Counts changes of 'receivers', each after it was made: what a thread found
+ * there holds as long as this did not move.  Whoever quiesces sees it move
+ * before a session that was withdrawn is freed. */
+static atomic_uint64_t receivers_version = 1;
+
+/* What this thread found last: most packets of a batch are of one session. */
+struct found_rx {
+    struct vnetenc_rx *rx;
+    uint64_t version;
+};
+DEFINE_STATIC_PER_THREAD_DATA(struct found_rx, found_rx, { NULL, 0 });
 
 uint32_t
 vnetenc_path_hash(const struct vnetenc_path *path)
@@ -219,8 +232,11 @@ vnetenc_rx_create(const struct vnetenc_traffic_key *traffic,
     rx->key = key;
     rx->cipher = vnetenc_cipher_info(traffic->cipher);
     memcpy(rx->fixed_iv, traffic->fixed_iv, sizeof rx->fixed_iv);
-    atomic_init(&rx->n_records, 0);
-    atomic_init(&rx->n_bytes, 0);
+    for (size_t i = 0; i < VNETENC_RX_COUNTS; i++) {
+        atomic_init(&rx->counts[i].owner, 0);
+        atomic_init(&rx->counts[i].n_records, 0);
+        atomic_init(&rx->counts[i].n_bytes, 0);
+    }
     atomic_init(&rx->n_failed, 0);
     vnetenc_rate_init(&rx->replies);
     vnetenc_rate_init(&rx->handshake);
@@ -238,6 +254,14 @@ vnetenc_rx_destroy(struct vnetenc_rx *rx)
     }
 }
 
+static void
+receivers_changed(void)
+{
+    uint64_t orig;
+
+    atomic_add_explicit(&receivers_version, 1, &orig, memory_order_release);
+}
+
 void
 vnetenc_rx_publish(struct vnetenc_rx *rx)
 {
@@ -253,6 +277,7 @@ vnetenc_rx_publish(struct vnetenc_rx *rx)
         cmap_insert(&receivers, &rx->node, hash_of_rx(rx));
     }
     rx->published = true;
+    receivers_changed();
 }
 
 void
@@ -262,27 +287,105 @@ vnetenc_rx_retire(struct vnetenc_rx *rx)
         if (rx->published) {
             cmap_remove(&receivers, &rx->node, hash_of_rx(rx));
             rx->published = false;
+            receivers_changed();
         }
         ovsrcu_postpone(vnetenc_rx_destroy, rx);
     }
+}
+
+static bool
+rx_has(const struct vnetenc_rx *rx, const struct in6_addr *local,
+       ovs_be16 dtls_port, const struct in6_addr *remote, ovs_be16 lane_port)
+{
+    return (rx->lane_port == lane_port
+            && rx->path.dtls_port == dtls_port
+            && ipv6_addr_equals(&rx->path.remote, remote)
+            && ipv6_addr_equals(&rx->path.local, local));
 }
 
 struct vnetenc_rx *
 vnetenc_rx_find(const struct in6_addr *local, ovs_be16 dtls_port,
                 const struct in6_addr *remote, ovs_be16 lane_port)
 {
-    uint32_t hash = hash_rx(local, dtls_port, remote, lane_port);
+    struct found_rx *found = found_rx_get();
     struct vnetenc_rx *rx;
+    uint64_t version;
+    uint32_t hash;
 
+    atomic_read_explicit(&receivers_version, &version, memory_order_acquire);
+    if (found->version == version
+        && rx_has(found->rx, local, dtls_port, remote, lane_port)) {
+        return found->rx;
+    }
+
+    hash = hash_rx(local, dtls_port, remote, lane_port);
     CMAP_FOR_EACH_WITH_HASH (rx, node, hash, &receivers) {
-        if (rx->lane_port == lane_port
-            && rx->path.dtls_port == dtls_port
-            && ipv6_addr_equals(&rx->path.remote, remote)
-            && ipv6_addr_equals(&rx->path.local, local)) {
+        if (rx_has(rx, local, dtls_port, remote, lane_port)) {
+            found->rx = rx;
+            found->version = version;
             return rx;
         }
     }
     return NULL;
+}
+
+/* The part of the counters that is this thread's own, or NULL: the first
+ * threads to receive anything of a session each take one, which almost always
+ * is one thread, since a lane goes into one queue of a device. */
+static struct vnetenc_rx_count *
+own_count(struct vnetenc_rx *rx)
+{
+    unsigned int self = ovsthread_id_self() + 1;
+
+    for (size_t i = 0; i < VNETENC_RX_COUNTS - 1; i++) {
+        struct vnetenc_rx_count *count = &rx->counts[i];
+        unsigned int owner;
+
+        atomic_read_relaxed(&count->owner, &owner);
+        if (owner == self
+            || (!owner
+                && atomic_compare_exchange_strong_relaxed(&count->owner,
+                                                          &owner, self))) {
+            return count;
+        }
+    }
+    return NULL;
+}
+
+void
+vnetenc_rx_count(struct vnetenc_rx *rx, size_t n_bytes)
+{
+    struct vnetenc_rx_count *count = own_count(rx);
+    uint64_t old;
+
+    if (count) {
+        atomic_read_relaxed(&count->n_records, &old);
+        atomic_store_relaxed(&count->n_records, old + 1);
+        atomic_read_relaxed(&count->n_bytes, &old);
+        atomic_store_relaxed(&count->n_bytes, old + n_bytes);
+    } else {
+        /* The last one is everybody's. */
+        count = &rx->counts[VNETENC_RX_COUNTS - 1];
+        atomic_add_relaxed(&count->n_records, 1, &old);
+        atomic_add_relaxed(&count->n_bytes, n_bytes, &old);
+    }
+}
+
+void
+vnetenc_rx_traffic(const struct vnetenc_rx *rx_, uint64_t *n_records,
+                   uint64_t *n_bytes)
+{
+    struct vnetenc_rx *rx = CONST_CAST(struct vnetenc_rx *, rx_);
+
+    *n_records = *n_bytes = 0;
+    for (size_t i = 0; i < VNETENC_RX_COUNTS; i++) {
+        uint64_t value;
+
+        atomic_read_relaxed(&rx->counts[i].n_records, &value);
+        *n_records += value;
+        atomic_read_relaxed(&rx->counts[i].n_bytes, &value);
+        *n_bytes += value;
+    }
 }
 
 bool

@@ -90,6 +90,15 @@ struct vnetenc_tx {
     );
 };
 
+/* What one thread received, which alone writes to it. */
+struct vnetenc_rx_count {
+    PADDED_MEMBERS(CACHE_LINE_SIZE,
+        atomic_uint owner;          /* Thread, 0 for none. */
+        atomic_uint64_t n_records;  /* Authenticated, not replayed. */
+        atomic_uint64_t n_bytes;    /* Their plaintext octets. */
+    );
+};
+
 /* Receiver's half. */
 struct vnetenc_rx {
     struct cmap_node node;      /* In table of published sessions. */
@@ -101,9 +110,8 @@ struct vnetenc_rx {
     bool published;             /* Control thread. */
 
     /* Any thread. */
+    struct vnetenc_rx_count counts[VNETENC_RX_COUNTS];
     PADDED_MEMBERS(CACHE_LINE_SIZE,
-        atomic_uint64_t n_records;      /* Authenticated, not replayed. */
-        atomic_uint64_t n_bytes;        /* Their plaintext octets. */
         atomic_uint64_t n_failed;       /* Forgeries. */
         struct vnetenc_rate replies;    /* Probes to be answered. */
         struct vnetenc_rate handshake;  /* Datagrams for the control thread. */
@@ -173,6 +181,13 @@ struct vnetenc_rx *vnetenc_rx_find(const struct in6_addr *local,
                                    ovs_be16 dtls_port,
                                    const struct in6_addr *remote,
                                    ovs_be16 lane_port);
+
+/* Counts a record of 'n_bytes' plaintext octets that was authentic and new. */
+void vnetenc_rx_count(struct vnetenc_rx *, size_t n_bytes);
+
+/* The sums, of which no record is missing that was counted before. */
+void vnetenc_rx_traffic(const struct vnetenc_rx *, uint64_t *n_records,
+                        uint64_t *n_bytes);
 
 /* True if one more probe is within VNETENC_REPLIES_PER_SECOND. */
 bool vnetenc_rx_may_reply(struct vnetenc_rx *, long long int now);

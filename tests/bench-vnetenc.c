@@ -202,7 +202,11 @@ run_burst(size_t size, uint64_t *seal, uint64_t *open)
 
     dp_packet_batch_init(&batch);
     for (size_t i = 0; i < VNETENC_BURST; i++) {
-        dp_packet_batch_add(&batch, unit_pushed(size, false));
+        struct dp_packet *packet = unit_pushed(size, false);
+
+        /* As a network device's buffer has it. */
+        dp_packet_prealloc_tailroom(packet, VNETENC_TAG_BYTES);
+        dp_packet_batch_add(&batch, packet);
     }
     start = now_cycles();
     vnetenc_seal_batch(&batch, &action);

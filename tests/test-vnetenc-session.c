@@ -294,7 +294,9 @@ test_receivers(void)
     CHECK(!vnetenc_rx_find(&p.remote, p.dtls_port, &p.local, htons(1000)));
     CHECK(!vnetenc_rx_find(&p.local, htons(6089), &p.remote, htons(1000)));
 
-    /* In one step, and the replaced one may go in any order. */
+    /* In one step, also for a thread that remembers the replaced one, which
+     * may go in any order. */
+    CHECK(FIND(p, 1000) == a);
     vnetenc_rx_publish(a2);
     CHECK(FIND(p, 1000) == a2);
     CHECK(!a->published && a2->published);
@@ -312,6 +314,48 @@ test_receivers(void)
     vnetenc_rx_destroy(a);
     vnetenc_rx_destroy(NULL);
 #undef FIND
+}
+
+/* More threads than have counters of their own. */
+
+enum { N_COUNTERS = 2 * VNETENC_RX_COUNTS, N_COUNTED = 200000 };
+
+static struct vnetenc_rx *counting;
+
+static void *
+count_all(void *n_bytes_)
+{
+    unsigned int *n_bytes = n_bytes_;
+
+    for (unsigned int i = 0; i < N_COUNTED; i++) {
+        vnetenc_rx_count(counting, *n_bytes);
+    }
+    return NULL;
+}
+
+static void
+test_counts(void)
+{
+    struct vnetenc_path p = make_path("::1", "::2", 6082, 4);
+    pthread_t threads[N_COUNTERS];
+    unsigned int sizes[N_COUNTERS];
+    uint64_t n_records, n_bytes, sum = 0;
+
+    counting = vnetenc_rx_create(&traffic, &p, htons(1000));
+    vnetenc_rx_traffic(counting, &n_records, &n_bytes);
+    CHECK(n_records == 0 && n_bytes == 0);
+    for (unsigned int i = 0; i < N_COUNTERS; i++) {
+        sizes[i] = 1 << i;
+        sum += sizes[i];
+        threads[i] = ovs_thread_create("count", count_all, &sizes[i]);
+    }
+    for (unsigned int i = 0; i < N_COUNTERS; i++) {
+        xpthread_join(threads[i], NULL);
+    }
+    vnetenc_rx_traffic(counting, &n_records, &n_bytes);
+    CHECK(n_records == UINT64_C(1) * N_COUNTERS * N_COUNTED);
+    CHECK(n_bytes == sum * N_COUNTED);
+    vnetenc_rx_destroy(counting);
 }
 
 static void
@@ -360,6 +404,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_last_number();
     test_lanes();
     test_receivers();
+    test_counts();
     test_rates();
     ovsrcu_quiesce();
     return unit_end();
