@@ -220,7 +220,8 @@ mb_load(void)
     }
     init(mgr, &arch);
     if (!(mgr->features & IMB_FEATURE_AESNI)) {
-        /* It would emulate AES, slowly.  The manager stays; it is small. */
+        /* It would emulate AES, slowly.  What was made stays; it is small. */
+        mgr = NULL;
         return EOPNOTSUPP;
     }
     return 0;
