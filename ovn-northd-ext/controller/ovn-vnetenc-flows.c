@@ -18,6 +18,8 @@
 
 #include "ovn-vnetenc-flows.h"
 
+#include <ctype.h>
+
 #include "flow.h"
 #include "hash.h"
 #include "hmapx.h"
@@ -397,17 +399,41 @@ add_cut_off_flows(const struct demanding_dp *dp, struct ofpbuf *ofpacts,
              ofpacts, &vnetenc_uuid);
 }
 
-/* A packet that must be encrypted does not leave for an EVPN fabric, which
- * cannot be encrypted.  Table 45 holds nothing else. */
+/* What must be encrypted does not leave for an EVPN fabric, which cannot be
+ * encrypted.  Table 45 holds nothing else.  'dp' requires encryption; if it is
+ * NULL, the packet says so itself. */
 static void
-add_evpn_guard(struct ofpbuf *ofpacts,
+add_evpn_guard(const struct demanding_dp *dp, struct ofpbuf *ofpacts,
                struct ovn_desired_flow_table *flow_table)
 {
     struct match match = MATCH_CATCHALL_INITIALIZER;
 
-    match_bit(&match, OVN_VNETENC_MUST_BIT);
+    if (dp) {
+        match_set_metadata(&match, htonll(dp->key));
+    } else {
+        match_bit(&match, OVN_VNETENC_MUST_BIT);
+    }
     put_resubmit(OFTABLE_LOCAL_OUTPUT, ofpacts);
-    add_flow(flow_table, OFTABLE_REMOTE_VTEP_OUTPUT, NOT_IN_CLEAR, 0, &match,
+    add_flow(flow_table, OFTABLE_REMOTE_VTEP_OUTPUT, NOT_IN_CLEAR,
+             dp ? dp->cookie : 0, &match, ofpacts, &vnetenc_uuid);
+}
+
+/* What arrived in clear goes to the egress pipeline, which drops and counts
+ * it, past the flows by which network functions return packets: these would
+ * send it on through a tunnel, encrypted, as if it were the switch's own. */
+static void
+add_function_guard(const struct demanding_dp *dp, struct ofpbuf *ofpacts,
+                   struct ovn_desired_flow_table *flow_table)
+{
+    const uint32_t mask = ((1u << OVN_VNETENC_RX_BITS) - 1)
+                          << OVN_VNETENC_RX_OFS;
+    struct match match = MATCH_CATCHALL_INITIALIZER;
+
+    match_set_metadata(&match, htonll(dp->key));
+    match_set_reg_masked(&match, MFF_LOG_VNETENC - MFF_REG0,
+                         OVN_VNETENC_RX_CLEAR << OVN_VNETENC_RX_OFS, mask);
+    put_resubmit(OFTABLE_LOG_EGRESS_PIPELINE, ofpacts);
+    add_flow(flow_table, OFTABLE_LOCAL_OUTPUT, CUT_OFF, dp->cookie, &match,
              ofpacts, &vnetenc_uuid);
 }
 
@@ -427,17 +453,24 @@ add_flows(const struct hmap *local_datapaths, enum mf_field_id mff_ovn_geneve,
         if (!get_local_datapath(local_datapaths, dp->key)) {
             continue;
         }
+        bool require = dp->demand.mode == VNETENC_REQUIRE;
         if (supported) {
             add_tx_dp_flows(dp, mff_ovn_geneve, &ofpacts, flow_table);
             add_rx_flows(dp, mff_ovn_geneve, &ofpacts, flow_table);
-        } else if (dp->demand.mode == VNETENC_REQUIRE) {
+        } else if (require) {
             add_cut_off_flows(dp, &ofpacts, flow_table);
+        }
+        if (require) {
+            add_evpn_guard(dp, &ofpacts, flow_table);
+        }
+        if (require && supported) {
+            add_function_guard(dp, &ofpacts, flow_table);
         }
     }
     if (supported) {
         add_tx_fixed_flows(mff_ovn_geneve, &ofpacts, flow_table);
         add_rx_flows(NULL, mff_ovn_geneve, &ofpacts, flow_table);
-        add_evpn_guard(&ofpacts, flow_table);
+        add_evpn_guard(NULL, &ofpacts, flow_table);
     }
     ofpbuf_uninit(&ofpacts);
 }
@@ -644,14 +677,35 @@ ovn_vnetenc_overhead(void)
     return can_encrypt() ? RECORD_OVERHEAD : 0;
 }
 
+/* Returns true if 's', a match or actions, names one of our fields.  What is
+ * between quotation marks is the name of a port. */
+static bool
+names_field(const char *s)
+{
+    static const char prefix[] = "vnetenc.";
+    bool quoted = false;
+
+    for (const char *p = s; *p; p++) {
+        if (*p == '\\' && p[1]) {
+            p++;
+        } else if (*p == '"') {
+            quoted = !quoted;
+        } else if (!quoted && !strncmp(p, prefix, strlen(prefix))
+                   && (p == s || !(isalnum((unsigned char) p[-1])
+                                   || strchr("_.$@", p[-1])))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Returns true if 'lflow' uses the register and Open vSwitch does not support
  * what comes with it. */
 bool
 ovn_vnetenc_skips_lflow(const struct sbrec_logical_flow *lflow)
 {
     return (!ovs_feature_is_supported(OVS_VNETENC_SUPPORT)
-            && (strstr(lflow->match, "vnetenc.")
-                || strstr(lflow->actions, "vnetenc.")));
+            && (names_field(lflow->match) || names_field(lflow->actions)));
 }
 
 void
