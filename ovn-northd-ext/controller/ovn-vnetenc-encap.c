@@ -114,9 +114,11 @@ ovn_vnetenc_encap_run(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
             set_option(&options, OVN_VNETENC_ENCAP_FINGERPRINTS, fingerprint);
         }
         if (!smap_equal(&options, &encap->options)) {
-            VLOG_INFO("encap %s %s: vnetenc=%s, fingerprint %s", encap->type,
-                      encap->ip, supported ? "1" : "(none)",
-                      fingerprint ? fingerprint : "(none)");
+            static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
+
+            VLOG_INFO_RL(&rl, "encap %s %s: vnetenc=%s, fingerprint %s",
+                         encap->type, encap->ip, supported ? "1" : "(none)",
+                         fingerprint ? fingerprint : "(none)");
             sbrec_encap_set_options(encap, &options);
         }
         smap_destroy(&options);

@@ -43,6 +43,11 @@ COVERAGE_DEFINE(ovn_vnetenc_address_conflict);
 #define FINGERPRINT_PREFIX "sha256:"
 #define FINGERPRINT_HEX_DIGITS 64
 
+/* What the column VNetEnc_Peer:fingerprints can hold.  One more in a
+ * transaction would make it fail, with all else that ovn-controller has to
+ * tell Open vSwitch, as long as the other chassis likes. */
+#define MAX_FINGERPRINTS 8
+
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
 
 /* A row to be, in a shash by the canonical form of its address. */
@@ -93,9 +98,9 @@ fingerprint_is_valid(const char *s)
                == FINGERPRINT_HEX_DIGITS);
 }
 
-/* Fills 'fingerprints' from the options of 'encap'.  Returns false if one of
- * them is malformed: with a part of the pins, or without any, a certificate
- * could pass that the chassis never published. */
+/* Fills 'fingerprints' from the options of 'encap'.  Returns false if there is
+ * none, too many, or one is malformed: with a part of the pins, or without
+ * any, a certificate could pass that the chassis never published. */
 static bool
 parse_fingerprints(const struct sbrec_encap *encap, struct sset *fingerprints)
 {
@@ -103,17 +108,30 @@ parse_fingerprints(const struct sbrec_encap *encap, struct sset *fingerprints)
                                     OVN_VNETENC_ENCAP_FINGERPRINTS);
 
     sset_from_delimited_string(fingerprints, list ? list : "", ",");
+    if (sset_count(fingerprints) > MAX_FINGERPRINTS) {
+        VLOG_WARN_RL(&rl, "chassis %s, encap %s: options:%s: %"PRIuSIZE
+                     " fingerprints, at most %d are allowed",
+                     encap->chassis_name, encap->ip,
+                     OVN_VNETENC_ENCAP_FINGERPRINTS,
+                     sset_count(fingerprints), MAX_FINGERPRINTS);
+        goto error;
+    }
     SSET_FOR_EACH (s, fingerprints) {
         if (!fingerprint_is_valid(s)) {
-            VLOG_WARN_RL(&rl, "chassis %s, encap %s: options:%s: \"%s\" is "
-                         "not \"sha256:\" and 64 hexadecimal digits",
+            VLOG_WARN_RL(&rl, "chassis %s, encap %s: options:%s: \"%.80s\" "
+                         "is not \"sha256:\" and 64 hexadecimal digits",
                          encap->chassis_name, encap->ip,
                          OVN_VNETENC_ENCAP_FINGERPRINTS, s);
-            sset_destroy(fingerprints);
-            return false;
+            goto error;
         }
     }
-    return true;
+    if (!sset_is_empty(fingerprints)) {
+        return true;
+    }
+
+error:
+    sset_destroy(fingerprints);
+    return false;
 }
 
 /* Claims. */
@@ -255,26 +273,75 @@ collect_peers(const struct ovsrec_open_vswitch_table *ovs_table,
 static void
 peer_destroy(struct peer *peer)
 {
-    sset_destroy(&peer->fingerprints);
-    free(peer);
+    if (peer) {
+        sset_destroy(&peer->fingerprints);
+        free(peer);
+    }
 }
 
 /* Rows. */
 
+/* Returns true if Open vSwitch is configured for a chassis 'name', so that an
+ * ovn-controller of that name may run here. */
 static bool
-row_is_ours(const struct ovsrec_vnetenc_peer *row, const char *chassis_name)
+chassis_is_configured(const struct ovsrec_open_vswitch_table *ovs_table,
+                      const char *name)
 {
-    const char *owner = smap_get(&row->external_ids, "ovn");
+    const struct ovsrec_open_vswitch *cfg =
+        ovsrec_open_vswitch_table_first(ovs_table);
+    const struct smap_node *node;
 
-    return (owner && !strcmp(owner, chassis_name)
-            && !smap_get(&row->external_ids, "source"));
+    if (!cfg) {
+        return true;
+    }
+    SMAP_FOR_EACH (node, &cfg->external_ids) {
+        /* Settings of one chassis of several: "ovn-encap-ip-NAME". */
+        size_t len = strlen(node->key), name_len = strlen(name);
+
+        if ((!strcmp(node->key, "system-id") && !strcmp(node->value, name))
+            || (len > name_len && node->key[len - name_len - 1] == '-'
+                && !strcmp(node->key + len - name_len, name))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Returns the chassis that 'row' was made for, NULL if it is somebody else's
+ * row. */
+static const char *
+row_owner(const struct ovsrec_vnetenc_peer *row)
+{
+    return (smap_get(&row->external_ids, "source")
+            ? NULL : smap_get(&row->external_ids, "ovn"));
+}
+
+/* Returns true if 'row' is of this chassis, or of one that was renamed and so
+ * will never remove what it pinned. */
+static bool
+row_is_ours(const struct ovsrec_vnetenc_peer *row,
+            const struct ovsrec_open_vswitch_table *ovs_table,
+            const char *chassis_name)
+{
+    const char *owner = row_owner(row);
+
+    return (owner && (!strcmp(owner, chassis_name)
+                      || !chassis_is_configured(ovs_table, owner)));
 }
 
 /* Brings 'row' up to date.  Returns true if that changed it. */
 static bool
-set_row(const struct ovsrec_vnetenc_peer *row, const struct peer *peer)
+set_row(const struct ovsrec_vnetenc_peer *row, const struct peer *peer,
+        const char *chassis_name)
 {
     bool changed = false;
+
+    if (!nullable_string_is_equal(row_owner(row), chassis_name)) {
+        const struct smap ids = SMAP_CONST1(&ids, "ovn", chassis_name);
+
+        ovsrec_vnetenc_peer_set_external_ids(row, &ids);
+        changed = true;
+    }
 
     if (!row->name || strcmp(row->name, peer->name)) {
         ovsrec_vnetenc_peer_set_name(row, peer->name);
@@ -292,9 +359,9 @@ set_row(const struct ovsrec_vnetenc_peer *row, const struct peer *peer)
             char *is = sset_join(&peer->fingerprints, ", ", "");
 
             COVERAGE_INC(ovn_vnetenc_pin_replaced);
-            VLOG_WARN("pinned fingerprints of chassis %s at %s changed from "
-                      "%s to %s", peer->name, row->remote_ip, was,
-                      is[0] ? is : "(none)");
+            VLOG_WARN_RL(&rl, "pinned fingerprints of chassis %s at %s "
+                         "changed from %s to %s", peer->name, row->remote_ip,
+                         was, is);
             free(was);
             free(is);
         }
@@ -313,40 +380,64 @@ insert_row(struct ovsdb_idl_txn *ovs_txn, const char *address,
 {
     const struct ovsrec_vnetenc_peer *row =
         ovsrec_vnetenc_peer_insert(ovs_txn);
-    const struct smap ids = SMAP_CONST1(&ids, "ovn", chassis_name);
 
     ovsrec_vnetenc_peer_set_remote_ip(row, address);
-    ovsrec_vnetenc_peer_set_external_ids(row, &ids);
-    set_row(row, peer);
+    set_row(row, peer, chassis_name);
+}
+
+/* Takes the peer with the address of 'row' out of 'peers'.  Returns it, or NULL
+ * if there is none. */
+static struct peer *
+take_peer(struct shash *peers, const struct ovsrec_vnetenc_peer *row)
+{
+    char *address = canonical_address(row->remote_ip);
+    struct peer *peer = address ? shash_find_and_delete(peers, address) : NULL;
+
+    free(address);
+    return peer;
+}
+
+/* An address that has a row of the administrator's, in any spelling, is left
+ * to him. */
+static void
+drop_foreign(struct ovsdb_idl *ovs_idl,
+             const struct ovsrec_open_vswitch_table *ovs_table,
+             struct shash *peers, const char *chassis_name)
+{
+    const struct ovsrec_vnetenc_peer *row;
+
+    OVSREC_VNETENC_PEER_FOR_EACH (row, ovs_idl) {
+        if (!row_is_ours(row, ovs_table, chassis_name)) {
+            peer_destroy(take_peer(peers, row));
+        }
+    }
 }
 
 /* Makes our rows those of 'peers', which loses its members.  Returns true if
  * that changed anything. */
 static bool
 sync_rows(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
+          const struct ovsrec_open_vswitch_table *ovs_table,
           struct shash *peers, const char *chassis_name)
 {
     const struct ovsrec_vnetenc_peer *row;
     struct shash_node *node;
     bool changed = false;
 
+    drop_foreign(ovs_idl, ovs_table, peers, chassis_name);
     OVSREC_VNETENC_PEER_FOR_EACH_SAFE (row, ovs_idl) {
-        char *address = canonical_address(row->remote_ip);
-        struct peer *peer = (address
-                             ? shash_find_and_delete(peers, address) : NULL);
+        if (!row_is_ours(row, ovs_table, chassis_name)) {
+            continue;
+        }
 
-        if (row_is_ours(row, chassis_name)) {
-            if (peer) {
-                changed |= set_row(row, peer);
-            } else {
-                ovsrec_vnetenc_peer_delete(row);
-                changed = true;
-            }
-        }
+        struct peer *peer = take_peer(peers, row);
         if (peer) {
+            changed |= set_row(row, peer, chassis_name);
             peer_destroy(peer);
+        } else {
+            ovsrec_vnetenc_peer_delete(row);
+            changed = true;
         }
-        free(address);
     }
     SHASH_FOR_EACH_SAFE (node, peers) {
         insert_row(ovs_txn, node->name, node->data, chassis_name);
@@ -387,7 +478,8 @@ ovn_vnetenc_peers_run(struct ovsdb_idl *ovs_idl,
     if (ovs_feature_is_supported(OVS_VNETENC_SUPPORT)) {
         collect_peers(ovs_table, br_int, chassis_table, this_chassis, &peers);
     }
-    check_again = sync_rows(ovs_idl, ovs_txn, &peers, this_chassis->name);
+    check_again = sync_rows(ovs_idl, ovs_txn, ovs_table, &peers,
+                            this_chassis->name);
     shash_destroy(&peers);
 }
 
@@ -403,7 +495,7 @@ ovn_vnetenc_peers_cleanup(struct ovsdb_idl *ovs_idl,
         return true;
     }
     OVSREC_VNETENC_PEER_FOR_EACH_SAFE (row, ovs_idl) {
-        if (row_is_ours(row, chassis_name)) {
+        if (nullable_string_is_equal(row_owner(row), chassis_name)) {
             done = false;
             if (ovs_txn) {
                 ovsrec_vnetenc_peer_delete(row);

@@ -29,8 +29,10 @@
  * ==============
  *
  * Rows made here carry external_ids:ovn=CHASSIS; only those are changed and
- * deleted here.  A row for the same address made by anybody else, for
- * instance with external_ids:source=local, is left alone and wins.
+ * deleted here, and those of a CHASSIS for which Open vSwitch is not configured
+ * any more: what it pinned, nobody else would ever remove.  A row for the same
+ * address, in any spelling, made by anybody else, for instance with
+ * external_ids:source=local, is left alone and wins.
  *
  * What is believed
  * ================
@@ -39,8 +41,9 @@
  * that lists it.  Addresses are compared as addresses, not as text.  An
  * address that two chassis claim, in any row, gets no VNetEnc_Peer: a chassis
  * that claims the address of another one can so deny service to it, but never
- * impersonate it.  Fingerprints of which one is malformed are not believed
- * either.
+ * impersonate it.  Fingerprints of which one is malformed, or of which there
+ * are more than a row can hold, are not believed either.  Without fingerprints
+ * there is no row.
  *
  * Thread-safety
  * =============
