@@ -109,6 +109,25 @@ build_external_port_flows(const struct ovn_port *op,
                   WITH_DESC("vnetenc: to outside of the overlay"));
 }
 
+/* The router learns from ARP and ND before the switch has seen them, where
+ * they come from another availability zone.  'op' is the switch's port. */
+static void
+build_router_port_flow(const struct ovn_port *op, struct lflow_table *lflows,
+                       struct ds *match)
+{
+    const struct ovn_port *peer = op->peer;
+
+    if (!peer || !peer->nbrp || !peer->od) {
+        return;
+    }
+    ds_clear(match);
+    ds_put_format(match, "inport == %s && vnetenc.rx == 1", peer->json_key);
+    ovn_lflow_add(lflows, peer->od, &stages[STAGE_ROUTER_IN_ADMISSION],
+                  PRIORITY_RX_CLEAR, ds_cstr(match), debug_drop_action(),
+                  op->lflow_ref, WITH_HINT(&peer->nbrp->header_),
+                  WITH_DESC("vnetenc: arrived unencrypted"));
+}
+
 /* No WITH_IO_PORT: ovn-controller would skip the flow where the port is not
  * "related", and the demand would be forgotten there. */
 static void
@@ -143,6 +162,9 @@ ovn_vnetenc_build_lsp_flows(const struct ovn_port *op,
     }
     if (!strcmp(type, "router") || !strcmp(type, "switch")) {
         build_carry_flow(op, demand, lflows, match, actions);
+        if (demand.mode == VNETENC_REQUIRE) {
+            build_router_port_flow(op, lflows, match);
+        }
     } else if (demand.mode == VNETENC_REQUIRE
                && (!strcmp(type, "localnet") || !strcmp(type, "l2gateway"))) {
         build_external_port_flows(op, lflows, match);
