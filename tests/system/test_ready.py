@@ -255,6 +255,9 @@ CHASSIS = {
     "unpinned": (dict(address="192.0.2.3", pin=""), "chassis-no-pin"),
     "malformed": (dict(address="192.0.2.3", pin="sha256:12"),
                   "chassis-bad-pin"),
+    "too many": (dict(address="192.0.2.3",
+                      pin=",".join(f"sha256:{n:064x}" for n in range(9))),
+                 "chassis-bad-pin"),
 }
 
 
@@ -271,10 +274,37 @@ def test_chassis(site, third, case):
     status, found = site.findings("plain")
     assert status == 1 and set(found) == {name}
     assert found[name][0]["where"] == third
-    # The same in another zone matters to transit switches only.
+    # The same in another zone matters to transit switches only; its data path
+    # is not known here.
     site.sb("set", "Chassis", third, "other_config:is-remote=true")
     status, found = site.findings("plain")
+    if case == "kernel":
+        name = "chassis-not-capable"
     assert status == 0 and found[name][0]["level"] == "WARN"
+
+
+def test_chassis_of_another_zone(site, third):
+    """As ovn-ic makes it: without what is known of the zone's own."""
+    site.add_chassis(third, "192.0.2.3", fingerprint("3"))
+    site.sb("remove", "Chassis", third, "other_config", "datapath-type", "--",
+            "set", "Chassis", third, "other_config:is-remote=true")
+    assert site.findings("plain") == (0, {})
+
+
+def test_vtep_chassis(site, third):
+    site.sb("chassis-add", third, "vxlan", "192.0.2.3", "--", "set",
+            "Chassis", third, "other_config:is-vtep=true")
+    assert site.findings("plain") == (0, {})
+
+
+def test_text_of_others(site, third):
+    """What a chassis wrote does not look like a line of the report."""
+    site.add_chassis(third, "192.0.2.3",
+                     r"sha256:1\nREADY: 0 FAIL\u2028\u001b[2J")
+    status, text = site.ask("plain")
+    assert status == 1 and "\nREADY" not in text and "\x1b" not in text
+    assert "sha256:1\\u000aREADY" in text
+    assert text.splitlines()[-1].startswith("NOT READY")
 
 
 def test_chassis_without_geneve(site, third):
@@ -294,12 +324,13 @@ def test_ports_in_question_are_counted(site, third, switch):
 
 
 @pytest.mark.parametrize("addresses", [("192.0.2.2", "192.0.2.2"),
-                                       ("fd00::2", "FD00:0::2")])
+                                       ("fd00::2", "FD00:0::2"),
+                                       ("192.0.2.9", "::ffff:192.0.2.9")])
 def test_address_claimed_twice(site, third, addresses):
     """Also in two spellings, which the database takes for two addresses."""
     site.add_chassis(third, addresses[1] if ":" in addresses[1]
                      else "192.0.2.3", fingerprint("3"))
-    if ":" in addresses[0]:
+    if addresses[0] != addresses[1]:
         site.sb("chassis-add", "hv4", "geneve", addresses[0])
         names = {"hv3", "hv4"}
     else:
@@ -316,7 +347,7 @@ def test_address_claimed_twice(site, third, addresses):
         assert ("chassis-foreign-encap" in found) == (names != {"hv3", "hv4"})
     finally:
         site.sb("--if-exists", "chassis-del", "hv4")
-        if ":" not in addresses[0]:
+        if addresses[0] == addresses[1]:
             site.sb("remove", "Chassis", third, "encaps", row)
 
 

@@ -24,7 +24,8 @@ RECORD = 37             # What a record adds to a tunnel packet, in octets.
 # Ethernet header of the guest's packet, Geneve with OVN's option, UDP, IP.
 TUNNEL = {4: 14 + 16 + 8 + 20, 6: 14 + 16 + 8 + 40}
 DEFAULT_GUEST_MTU = 1500
-FINGERPRINT = re.compile(r"sha256:[0-9a-fA-F]{64}$")
+FINGERPRINT = re.compile(r"sha256:[0-9a-fA-F]{64}")
+MAX_FINGERPRINTS = 8                # More are not believed.
 
 
 # The northbound database.
@@ -172,18 +173,20 @@ def pins_of(encaps):
     """(set of fingerprints, text that is none)."""
     texts = [t for e in encaps
              for t in e["options"].get("vnetenc-fp", "").split(",") if t]
-    return ({t.lower() for t in texts if FINGERPRINT.match(t)},
-            [t for t in texts if not FINGERPRINT.match(t)])
+    return ({t.lower() for t in texts if FINGERPRINT.fullmatch(t)},
+            [t for t in texts if not FINGERPRINT.fullmatch(t)])
 
 
-def check_capability(chassis, encaps, add, where):
-    """Whether others can encrypt to this chassis."""
+def check_capability(chassis, encaps, add, where, remote):
+    """Whether others can encrypt to this chassis.  Of one of another zone
+    its datapath is not known."""
     if not encaps:
         add("chassis-no-geneve", "has no Geneve encapsulation", where,
             "on it: ovs-vsctl set Open_vSwitch ."
             " external_ids:ovn-encap-type=geneve")
         return
-    if chassis["other_config"].get("datapath-type", "") != "netdev":
+    if (not remote and chassis["other_config"].get("datapath-type", "")
+            != "netdev"):
         add("chassis-kernel-datapath", "its br-int is on the kernel datapath,"
             " which cannot encrypt", where,
             "on it: ovs-vsctl set Open_vSwitch ."
@@ -205,6 +208,10 @@ def check_capability(chassis, encaps, add, where):
         add("chassis-bad-pin", f'published "{bad[0]}", which is no'
             " fingerprint: nobody trusts it", where,
             "restart its ovn-controller; ask who wrote that")
+    elif len(pins) > MAX_FINGERPRINTS:
+        add("chassis-bad-pin", f"published {len(pins)} fingerprints, at most"
+            f" {MAX_FINGERPRINTS} are believed: nobody trusts it", where,
+            "restart its ovn-controller; ask who wrote that")
     elif not pins or any("vnetenc-fp" not in e["options"] for e in encaps):
         add("chassis-no-pin", "can decrypt and published no fingerprint",
             where, "on it: ovs-vsctl get VNetEnc_Profile 0 fingerprint error")
@@ -212,13 +219,15 @@ def check_capability(chassis, encaps, add, where):
 
 def check_chassis(south, switches, report):
     transit = any(s.is_transit() for s in switches)
+    n_bound = south.count_ports(switches)
     for chassis in south.chassis:
-        if as_list(chassis["vtep_logical_switches"]):
+        if (as_list(chassis["vtep_logical_switches"])
+                or chassis["other_config"].get("is-vtep") == "true"):
             continue                    # A VTEP gateway, see switch-vtep.
         remote = chassis["other_config"].get("is-remote") == "true"
         # A chassis of another zone is met over transit switches only.
         level = "WARN" if remote and not transit else "FAIL"
-        n_ports = south.ports_on(chassis, switches)
+        n_ports = n_bound[chassis["_uuid"]]
         where = chassis["name"]
 
         def add(name, what, *args, level=level, n_ports=n_ports):
@@ -228,7 +237,7 @@ def check_chassis(south, switches, report):
 
         encaps = south.encaps_of(chassis)
         check_capability(chassis, [e for e in encaps if e["type"] == "geneve"],
-                         add, where)
+                         add, where, remote)
         for encap in encaps:
             if encap["chassis_name"] != where:
                 report.fail(

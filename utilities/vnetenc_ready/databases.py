@@ -103,7 +103,8 @@ def ask(program, options, tables):
     for table, columns in tables.items():
         argv += ["--", *([f"--columns={columns}"] if columns else []),
                  "list", table]
-    answers = run(argv).splitlines()
+    # Strings may hold what Python takes for ends of lines, too.
+    answers = run(argv).split("\n")
     rows = {}
     for table, line in zip(tables, answers):
         answer = json.loads(line)
@@ -115,7 +116,8 @@ def ask(program, options, tables):
 def address_of(text):
     """An address in its one form; the text itself if it is none."""
     try:
-        return str(ipaddress.ip_address(text))
+        address = ipaddress.ip_address(text)
+        return str(getattr(address, "ipv4_mapped", None) or address)
     except ValueError:
         return text
 
@@ -198,24 +200,23 @@ class South:
         self.encaps = {e["_uuid"]: e for e in tables["Encap"]}
         self.chassis = sorted(tables["Chassis"], key=lambda c: c["name"])
         self.keys = {d["tunnel_key"]: d for d in tables["Datapath_Binding"]}
+        self.datapaths = {d["external_ids"].get("logical-switch"): d
+                          for d in tables["Datapath_Binding"]}
 
     def encaps_of(self, chassis):
         return [self.encaps[u] for u in as_list(chassis["encaps"])
                 if u in self.encaps]
 
     def datapath_of(self, switch):
-        for row in self.tables["Datapath_Binding"]:
-            if row["external_ids"].get("logical-switch") == switch.uuid:
-                return row
-        return None
+        return self.datapaths.get(switch.uuid)
 
-    def ports_on(self, chassis, switches):
-        """How many ports of `switches` are bound to the chassis."""
+    def count_ports(self, switches):
+        """How many ports of `switches` are bound to each chassis."""
         rows = [self.datapath_of(s) for s in switches]
         datapaths = {row["_uuid"] for row in rows if row}
-        return sum(p["datapath"] in datapaths
-                   and as_one(p["chassis"]) == chassis["_uuid"]
-                   for p in self.tables["Port_Binding"])
+        return collections.Counter(as_one(p["chassis"])
+                                   for p in self.tables["Port_Binding"]
+                                   if p["datapath"] in datapaths)
 
 
 class Local:
