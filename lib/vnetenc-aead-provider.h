@@ -49,16 +49,31 @@ struct vnetenc_aead_provider {
      * be freed when the device can no longer write into it. */
     void (*seal)(void *aux, struct vnetenc_aead_op *, size_t n);
     void (*open)(void *aux, struct vnetenc_aead_op *, size_t n);
+
+    /* NULL for all that compute with the CPU's own instructions.  Otherwise
+     * the provider may fail or have no room: false says that it no longer does
+     * anything for 'aux'.  Such a provider leaves VNETENC_AEAD_UNTRIED in
+     * operations that it never showed to its device: another provider does
+     * them.  One that it did show is lost if it does not succeed: what came of
+     * its text is not known, so its nonce counts as used. */
+    bool (*works)(const void *aux);
 };
 
 extern const struct vnetenc_aead_provider vnetenc_aead_openssl;
 extern const struct vnetenc_aead_provider vnetenc_aead_ipsec_mb;
+extern const struct vnetenc_aead_provider vnetenc_aead_cryptodev;
 
 /* Registers the providers that pass their known answers and decides which of
  * them is used for which cipher: the one named 'choice' (other_config:
  * vnetenc-aead), or, with "auto" or NULL, the fastest by a short measurement.
- * Call once, from the main thread, before any key is made. */
+ * A bad choice is logged and changes nothing; the first time it is "auto".
+ *
+ * Main thread only; before any key is made.  May be called again, for keys
+ * that are made from then on. */
 void vnetenc_aead_init(const char *choice);
+
+/* The same, if 'choice' has changed since or DPDK has been initialized. */
+void vnetenc_aead_update(const char *choice);
 
 /* vnetenc_aead_key_create() with a provider of the caller's choice, registered
  * or not. */

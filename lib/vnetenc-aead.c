@@ -20,11 +20,13 @@
 #include <limits.h>
 #include <string.h>
 #include <time.h>
+#include "dpdk.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/vlog.h"
+#include "ovs-atomic.h"
 #include "timeval.h"
 #include "util.h"
-#include "vnetenc-aead-provider.h"
+#include "vnetenc-aead-cryptodev.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_aead);
 
@@ -32,6 +34,7 @@ struct vnetenc_aead_key {
     const struct vnetenc_aead_provider *provider;
     enum vnetenc_cipher cipher;
     void *aux;
+    struct vnetenc_aead_key *substitute;    /* Does what is left undone. */
 };
 
 static const struct vnetenc_cipher_info ciphers[VNETENC_N_CIPHERS] = {
@@ -41,7 +44,8 @@ static const struct vnetenc_cipher_info ciphers[VNETENC_N_CIPHERS] = {
                                     32, 12, 0 },
 };
 
-/* All providers, and those that passed their known answers. */
+/* Those that compute with the CPU's own instructions, and which of them passed
+ * their known answers.  Main thread. */
 static const struct vnetenc_aead_provider *const candidates[] = {
     &vnetenc_aead_openssl,
     &vnetenc_aead_ipsec_mb,
@@ -49,8 +53,16 @@ static const struct vnetenc_aead_provider *const candidates[] = {
 static const struct vnetenc_aead_provider *providers[ARRAY_SIZE(candidates)];
 static size_t n_providers;
 
-/* Which of them is used, NULL if none can. */
-static const struct vnetenc_aead_provider *chosen[VNETENC_N_CIPHERS];
+/* Which is used for new keys, and which of the above does what it does not;
+ * NULL if none can. */
+typedef const struct vnetenc_aead_provider *provider_ptr;
+static ATOMIC(provider_ptr) chosen[VNETENC_N_CIPHERS];
+static ATOMIC(provider_ptr) substitutes[VNETENC_N_CIPHERS];
+
+/* What decided about the former.  Main thread. */
+static bool is_chosen;
+static char *last_choice;
+static bool last_dpdk;
 
 const struct vnetenc_cipher_info *
 vnetenc_cipher_info(enum vnetenc_cipher cipher)
@@ -74,7 +86,19 @@ vnetenc_cipher_from_string(const char *name, enum vnetenc_cipher *cipher)
 bool
 vnetenc_cipher_available(enum vnetenc_cipher cipher)
 {
-    return chosen[cipher] != NULL;
+    return vnetenc_aead_provider_name(cipher) != NULL;
+}
+
+const char *
+vnetenc_aead_provider_name(enum vnetenc_cipher cipher)
+{
+    const struct vnetenc_aead_provider *provider;
+
+    atomic_read_relaxed(&chosen[cipher], &provider);
+    if (provider && provider->works && provider->init()) {
+        atomic_read_relaxed(&substitutes[cipher], &provider);
+    }
+    return provider ? provider->name : NULL;
 }
 
 static void
@@ -125,6 +149,7 @@ measure(const struct vnetenc_aead_provider *provider,
     struct vnetenc_aead_op ops[N];
     struct vnetenc_aead_key *key;
     long long int best = LLONG_MAX;
+    bool done = true;
     uint8_t *text;
 
     if (vnetenc_aead_key_create_with(provider, cipher, bytes, &key)) {
@@ -149,53 +174,136 @@ measure(const struct vnetenc_aead_provider *provider,
         }
         best = MIN(best, (end.tv_sec - start.tv_sec) * 1000000000LL
                          + end.tv_nsec - start.tv_nsec);
+        for (size_t j = 0; j < N; j++) {
+            done &= ops[j].result == VNETENC_AEAD_OK;
+        }
     }
     free(text);
     vnetenc_aead_key_destroy(key);
-    return best;
+    return done ? best : LLONG_MAX;
+}
+
+/* The faster of 'a' and 'b', each of which may be NULL. */
+static const struct vnetenc_aead_provider *
+find_faster(const struct vnetenc_aead_provider *a,
+            const struct vnetenc_aead_provider *b, enum vnetenc_cipher cipher)
+{
+    if (!b || !b->supports(cipher)) {
+        return a;
+    } else if (!a) {
+        return b;
+    }
+    return measure(b, cipher) < measure(a, cipher) ? b : a;
 }
 
 static const struct vnetenc_aead_provider *
 find_fastest(enum vnetenc_cipher cipher)
 {
     const struct vnetenc_aead_provider *fastest = NULL;
-    long long int least = LLONG_MAX;
 
     for (size_t i = 0; i < n_providers; i++) {
-        long long int ns;
-
-        if (!providers[i]->supports(cipher)) {
-            continue;
-        }
-        ns = n_providers > 1 ? measure(providers[i], cipher) : 0;
-        if (ns < least) {
-            least = ns;
-            fastest = providers[i];
-        }
+        fastest = find_faster(fastest, providers[i], cipher);
     }
     return fastest;
 }
 
-/* The provider that 'choice' names, or NULL for the fastest. */
+/* The provider among 'providers' that 'choice' names, or NULL. */
 static const struct vnetenc_aead_provider *
-find_choice(const char *choice)
+find_provider(const char *choice)
+{
+    for (size_t i = 0; i < n_providers; i++) {
+        if (!strcmp(choice, providers[i]->name)) {
+            return providers[i];
+        }
+    }
+    return NULL;
+}
+
+/* True if 'choice' is "cryptodev" or "cryptodev:DEVARGS", and sets '*devargs',
+ * which is NULL for the former. */
+static bool
+names_device(const char *choice, const char **devargs)
+{
+    const char *name = vnetenc_aead_cryptodev.name;
+    size_t n = strlen(name);
+
+    if (strncmp(choice, name, n)) {
+        return false;
+    }
+    *devargs = choice[n] == ':' ? choice + n + 1 : NULL;
+    return !choice[n] || *devargs;
+}
+
+static void
+complain(const char *choice, const char *reason)
 {
     struct ds names = DS_EMPTY_INITIALIZER;
 
-    if (!choice || !strcmp(choice, "auto")) {
-        return NULL;
-    }
     for (size_t i = 0; i < n_providers; i++) {
-        if (!strcmp(choice, providers[i]->name)) {
-            ds_destroy(&names);
-            return providers[i];
-        }
         ds_put_format(&names, ", \"%s\"", providers[i]->name);
     }
-    VLOG_ERR("other_config:vnetenc-aead: \"%s\" is not usable here; usable: "
-             "\"auto\"%s; using \"auto\"", choice, ds_cstr(&names));
+    vnetenc_aead_cryptodev_list(&names);
+    VLOG_ERR("other_config:vnetenc-aead: \"%s\" is not usable here: %s; "
+             "usable: \"auto\"%s; using %s", choice, reason, ds_cstr(&names),
+             is_chosen ? "what was used before" : "\"auto\"");
     ds_destroy(&names);
-    return NULL;
+}
+
+/* Finds what 'choice' names.  Returns false if it is not usable, otherwise
+ * sets '*wanted', which is NULL for "auto". */
+static bool
+resolve(const char *choice, const struct vnetenc_aead_provider **wanted)
+{
+    bool automatic = !strcmp(choice, "auto");
+    const char *devargs = NULL;
+    char *error;
+
+    *wanted = automatic ? NULL : find_provider(choice);
+    if (*wanted) {
+        return true;
+    }
+    if (!automatic && !names_device(choice, &devargs)) {
+        complain(choice, "there is no such provider");
+        return false;
+    }
+    error = vnetenc_aead_cryptodev_set(devargs);
+    if (error) {
+        if (automatic) {
+            VLOG_DBG("provider cryptodev is not usable: %s", error);
+        } else {
+            complain(choice, error);
+        }
+        free(error);
+        return automatic;
+    }
+    *wanted = automatic ? NULL : &vnetenc_aead_cryptodev;
+    return true;
+}
+
+static void
+choose(const struct vnetenc_aead_provider *wanted)
+{
+    const struct vnetenc_aead_provider *device
+        = vnetenc_aead_cryptodev.init() ? NULL : &vnetenc_aead_cryptodev;
+    bool uses_device = false;
+
+    for (int i = 0; i < VNETENC_N_CIPHERS; i++) {
+        const struct vnetenc_aead_provider *fastest = find_fastest(i);
+        const struct vnetenc_aead_provider *best;
+
+        best = (!wanted ? find_faster(fastest, device, i)
+                : wanted->supports(i) ? wanted : fastest);
+        atomic_store_relaxed(&substitutes[i], fastest);
+        atomic_store_relaxed(&chosen[i], best);
+        uses_device |= best == &vnetenc_aead_cryptodev;
+        VLOG_DBG("%s: provider %s", ciphers[i].name,
+                 best ? best->name : "(none)");
+    }
+    vnetenc_aead_cryptodev_leave();
+    if (!uses_device) {
+        vnetenc_aead_cryptodev_clear();
+    }
+    is_chosen = true;
 }
 
 void
@@ -203,13 +311,25 @@ vnetenc_aead_init(const char *choice)
 {
     const struct vnetenc_aead_provider *wanted;
 
-    register_providers();
-    wanted = find_choice(choice);
-    for (int i = 0; i < VNETENC_N_CIPHERS; i++) {
-        chosen[i] = (wanted && wanted->supports(i) ? wanted
-                     : find_fastest(i));
-        VLOG_DBG("%s: provider %s", ciphers[i].name,
-                 chosen[i] ? chosen[i]->name : "(none)");
+    free(last_choice);
+    last_choice = nullable_xstrdup(choice);
+    last_dpdk = dpdk_available();
+    if (!is_chosen) {
+        register_providers();
+    }
+    if (resolve(choice ? choice : "auto", &wanted)) {
+        choose(wanted);
+    } else if (!is_chosen) {
+        choose(NULL);
+    }
+}
+
+void
+vnetenc_aead_update(const char *choice)
+{
+    if (!nullable_string_is_equal(choice, last_choice)
+        || last_dpdk != dpdk_available()) {
+        vnetenc_aead_init(choice);
     }
 }
 
@@ -217,12 +337,33 @@ int
 vnetenc_aead_key_create(enum vnetenc_cipher cipher, const uint8_t *bytes,
                         struct vnetenc_aead_key **keyp)
 {
-    const struct vnetenc_aead_provider *provider = chosen[cipher];
+    const struct vnetenc_aead_provider *provider, *substitute;
+    struct vnetenc_aead_key *spare;
+    int error;
 
     *keyp = NULL;
-    return (provider
-            ? vnetenc_aead_key_create_with(provider, cipher, bytes, keyp)
-            : EOPNOTSUPP);
+    atomic_read_relaxed(&chosen[cipher], &provider);
+    atomic_read_relaxed(&substitutes[cipher], &substitute);
+    if (!provider) {
+        return EOPNOTSUPP;
+    } else if (!provider->works) {
+        return vnetenc_aead_key_create_with(provider, cipher, bytes, keyp);
+    } else if (!substitute) {
+        /* Would leave packets undone. */
+        return EOPNOTSUPP;
+    }
+
+    error = vnetenc_aead_key_create_with(substitute, cipher, bytes, &spare);
+    if (error) {
+        return error;
+    }
+    if (vnetenc_aead_key_create_with(provider, cipher, bytes, keyp)) {
+        /* The device has failed, or no room for more keys. */
+        *keyp = spare;
+    } else {
+        (*keyp)->substitute = spare;
+    }
+    return 0;
 }
 
 int
@@ -244,6 +385,7 @@ vnetenc_aead_key_create_with(const struct vnetenc_aead_provider *provider,
     key->provider = provider;
     key->cipher = cipher;
     key->aux = aux;
+    key->substitute = NULL;
     *keyp = key;
     return 0;
 }
@@ -252,6 +394,7 @@ void
 vnetenc_aead_key_destroy(struct vnetenc_aead_key *key)
 {
     if (key) {
+        vnetenc_aead_key_destroy(key->substitute);
         key->provider->key_destroy(key->aux);
         free(key);
     }
@@ -266,7 +409,8 @@ vnetenc_aead_key_cipher(const struct vnetenc_aead_key *key)
 const char *
 vnetenc_aead_key_provider(const struct vnetenc_aead_key *key)
 {
-    return key->provider->name;
+    return (key->substitute && !key->provider->works(key->aux)
+            ? key->substitute : key)->provider->name;
 }
 
 /* What a provider forgets to report did not succeed. */
@@ -278,12 +422,36 @@ presume_failed(struct vnetenc_aead_op *ops, size_t n)
     }
 }
 
+/* Finds the next operations that nobody has begun, from '*start' on. */
+static bool
+find_untried(const struct vnetenc_aead_op *ops, size_t n, size_t *start,
+             size_t *end)
+{
+    size_t i = *start, j;
+
+    while (i < n && ops[i].result != VNETENC_AEAD_UNTRIED) {
+        i++;
+    }
+    for (j = i; j < n && ops[j].result == VNETENC_AEAD_UNTRIED; j++) {
+        continue;
+    }
+    *start = i;
+    *end = j;
+    return i < j;
+}
+
 void
 vnetenc_aead_seal(const struct vnetenc_aead_key *key,
                   struct vnetenc_aead_op *ops, size_t n)
 {
     presume_failed(ops, n);
     key->provider->seal(key->aux, ops, n);
+    if (key->substitute) {
+        for (size_t start = 0, end; find_untried(ops, n, &start, &end);
+             start = end) {
+            vnetenc_aead_seal(key->substitute, &ops[start], end - start);
+        }
+    }
 }
 
 void
@@ -292,4 +460,10 @@ vnetenc_aead_open(const struct vnetenc_aead_key *key,
 {
     presume_failed(ops, n);
     key->provider->open(key->aux, ops, n);
+    if (key->substitute) {
+        for (size_t start = 0, end; find_untried(ops, n, &start, &end);
+             start = end) {
+            vnetenc_aead_open(key->substitute, &ops[start], end - start);
+        }
+    }
 }

@@ -22,8 +22,8 @@
  *
  * A cipher is a row of a constant table.  A key is one direction of one
  * session's traffic under one cipher; whoever implements it (the provider,
- * see vnetenc-aead-provider.h) is chosen when the key is made and never
- * changes.
+ * see vnetenc-aead-provider.h) is chosen when the key is made.  It changes
+ * once at most: when a device fails, another provider takes over.
  *
  * Sealing and opening take any number of operations, in place, and return when
  * each of them has a result: a provider that hands them to a device enqueues
@@ -75,6 +75,8 @@ enum vnetenc_aead_result {
     VNETENC_AEAD_BAD,           /* Open: tag wrong.  Text is garbage. */
     VNETENC_AEAD_KEPT,          /* Device may still write into the packet: it
                                  * belongs to the provider now. */
+    VNETENC_AEAD_UNTRIED,       /* Nobody has begun.  Not seen by callers of
+                                 * vnetenc_aead_seal() and _open(). */
 };
 
 /* One record.  'text' is replaced by its ciphertext or plaintext; 'tag' is
@@ -98,6 +100,9 @@ int vnetenc_aead_key_create(enum vnetenc_cipher, const uint8_t *key,
 void vnetenc_aead_key_destroy(struct vnetenc_aead_key *);
 enum vnetenc_cipher vnetenc_aead_key_cipher(const struct vnetenc_aead_key *);
 const char *vnetenc_aead_key_provider(const struct vnetenc_aead_key *);
+
+/* Who would compute a key of the cipher that is made now, NULL if nobody. */
+const char *vnetenc_aead_provider_name(enum vnetenc_cipher);
 
 void vnetenc_aead_seal(const struct vnetenc_aead_key *,
                        struct vnetenc_aead_op *, size_t n_ops);

@@ -134,4 +134,7 @@ enum {
 /* Batches.  A batch is unbounded; it is worked off in bursts of this size. */
 enum { VNETENC_BURST = 32 };
 
+/* A crypto device has this long for a burst.  Meanwhile the thread waits. */
+enum { VNETENC_DEVICE_MS = 50 };
+
 #endif /* vnetenc-limits.h */

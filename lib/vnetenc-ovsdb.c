@@ -218,6 +218,7 @@ vnetenc_ovsdb_run(struct ovsdb_idl *idl, const struct ovsrec_open_vswitch *cfg)
         return;
     }
     seqno = ovsdb_idl_get_seqno(idl);
+    vnetenc_update(&cfg->other_config);
     vnetenc_control_configure(read_config(idl, cfg));
 }
 

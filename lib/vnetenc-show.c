@@ -23,9 +23,11 @@
 #include "timeval.h"
 #include "unixctl.h"
 #include "util.h"
+#include "vnetenc-aead.h"
 #include "vnetenc-config.h"
 #include "vnetenc-control.h"
 #include "vnetenc-cred.h"
+#include "vnetenc-cryptodev.h"
 #include "vnetenc-drops.h"
 #include "vnetenc-inbox.h"
 #include "vnetenc-keylog.h"
@@ -214,6 +216,50 @@ describe_ports(void)
     return object;
 }
 
+/* Who computes which cipher in sessions that begin now. */
+static struct json *
+describe_providers(void)
+{
+    struct json *object = json_object_create();
+
+    for (int i = 0; i < VNETENC_N_CIPHERS; i++) {
+        put_string(object, vnetenc_cipher_info(i)->name,
+                   vnetenc_aead_provider_name(i));
+    }
+    return object;
+}
+
+static void
+describe_device(const struct vnetenc_cryptodev_status *status, void *array)
+{
+    struct json *object = json_object_create();
+
+    put_string(object, "device", status->name);
+    put_string(object, "driver", status->driver);
+    put_string(object, "state", status->error ? "failed" : "up");
+    put_string(object, "error", status->error);
+    if (!status->synchronous) {
+        put_number(object, "queue_pairs", status->n_queues);
+        put_number(object, "queue_pairs_used", status->n_queues_taken);
+        put_number(object, "in_flight", status->n_inside);
+        put_number(object, "timeouts", status->n_lost);
+        put_number(object, "records", status->n_done);
+        put_number(object, "errors", status->n_errors);
+    }
+    put_number(object, "keys", status->n_sessions / 2);
+    put_number(object, "elsewhere", status->n_elsewhere);
+    json_array_add(array, object);
+}
+
+static struct json *
+describe_devices(void)
+{
+    struct json *array = json_array_create_empty();
+
+    vnetenc_cryptodev_for_each(describe_device, array);
+    return array;
+}
+
 static struct json *
 describe(void)
 {
@@ -225,6 +271,8 @@ describe(void)
         put_string(object, "record_sealing", "not validated");
     }
     put_string(object, "keylog", vnetenc_keylog_file());
+    json_object_put(object, "providers", describe_providers());
+    json_object_put(object, "devices", describe_devices());
     json_object_put(object, "profiles", describe_profiles());
     json_object_put(object, "peers", describe_peers());
     json_object_put(object, "drops", describe_drops());
@@ -271,6 +319,19 @@ static const struct json *
 member(const struct json *object, const char *name)
 {
     return shash_find_data(json_object(object), name);
+}
+
+static void
+print_devices(struct ds *s, const struct json *devices)
+{
+    for (size_t i = 0; i < json_array_size(devices); i++) {
+        const struct json *d = json_array_at(devices, i);
+
+        PRINT_MEMBERS(s, "  ", d, "device", "driver", "state", "error");
+        PRINT_MEMBERS(s, "    ", d, "queue_pairs", "queue_pairs_used",
+                      "in_flight", "timeouts", "records", "errors", "keys",
+                      "elsewhere");
+    }
 }
 
 static void
@@ -349,6 +410,9 @@ print(const struct json *all)
     } else {
         ds_put_cstr(&s, "key log: off\n");
     }
+    PRINT_MEMBERS(&s, "providers: ", member(all, "providers"), "aes256-gcm",
+                  "aes128-gcm", "chacha20-poly1305");
+    print_devices(&s, member(all, "devices"));
     print_profiles(&s, member(all, "profiles"));
     print_peers(&s, member(all, "peers"));
     print_drops(&s);

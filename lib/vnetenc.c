@@ -111,6 +111,12 @@ vnetenc_init(const struct smap *other_config)
 }
 
 void
+vnetenc_update(const struct smap *other_config)
+{
+    vnetenc_aead_update(smap_get(other_config, "vnetenc-aead"));
+}
+
+void
 vnetenc_exit(void)
 {
     /* Datapath threads may still be at work: what they use goes when they

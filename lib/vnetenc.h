@@ -41,9 +41,10 @@
  *
  * vnetenc_seal_*() and vnetenc_open() may be called by any number of threads
  * at once; they take no lock, and they must be called from a thread that
- * quiesces (see ovs-rcu.h).  vnetenc_init(), vnetenc_exit() belong to the
- * main thread.  Everything else is a pure function of its arguments and of
- * the DTLS ports, which never change once vnetenc_init() was called. */
+ * quiesces (see ovs-rcu.h).  vnetenc_init(), vnetenc_update(), vnetenc_exit()
+ * belong to the main thread.  Everything else is a pure function of its
+ * arguments and of the DTLS ports, which never change once vnetenc_init() was
+ * called. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -76,6 +77,7 @@ enum vnetenc_mode {
 
 /* Life. */
 void vnetenc_init(const struct smap *other_config);
+void vnetenc_update(const struct smap *other_config);
 void vnetenc_exit(void);
 
 /* Modes as text. */

@@ -2,6 +2,8 @@
 
 lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc-aead-answers.c \
+	lib/vnetenc-aead-cryptodev.c \
+	lib/vnetenc-aead-cryptodev.h \
 	lib/vnetenc-aead-ipsec-mb.c \
 	lib/vnetenc-aead-openssl.c \
 	lib/vnetenc-aead-provider.h \
@@ -17,6 +19,14 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc-cookie.h \
 	lib/vnetenc-cred.c \
 	lib/vnetenc-cred.h \
+	lib/vnetenc-cryptodev-cpu.c \
+	lib/vnetenc-cryptodev-cpu.h \
+	lib/vnetenc-cryptodev-find.c \
+	lib/vnetenc-cryptodev-find.h \
+	lib/vnetenc-cryptodev-queue.c \
+	lib/vnetenc-cryptodev-queue.h \
+	lib/vnetenc-cryptodev.c \
+	lib/vnetenc-cryptodev.h \
 	lib/vnetenc-dgram-bio.c \
 	lib/vnetenc-dgram-bio.h \
 	lib/vnetenc-drops.c \

@@ -12,6 +12,30 @@ noinst_PROGRAMS += tests/test-vnetenc-aead
 tests_test_vnetenc_aead_SOURCES = tests/test-vnetenc-aead.c tests/vnetenc-unit.h
 tests_test_vnetenc_aead_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
+noinst_PROGRAMS += tests/test-vnetenc-cryptodev
+tests_test_vnetenc_cryptodev_SOURCES = tests/test-vnetenc-cryptodev.c tests/vnetenc-unit.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
+tests_test_vnetenc_cryptodev_LDFLAGS = $(AM_LDFLAGS) $(DPDK_vswitchd_LDFLAGS)
+tests_test_vnetenc_cryptodev_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+# The same, with sanitizers in what it tests: built with DPDK only, see
+# utilities/vnetenc-build.
+EXTRA_PROGRAMS += tests/test-vnetenc-cryptodev-asan
+tests_test_vnetenc_cryptodev_asan_SOURCES = \
+	$(tests_test_vnetenc_cryptodev_SOURCES) \
+	lib/vnetenc-aead-answers.c \
+	lib/vnetenc-aead-cryptodev.c \
+	lib/vnetenc-aead-ipsec-mb.c \
+	lib/vnetenc-aead-openssl.c \
+	lib/vnetenc-aead.c \
+	lib/vnetenc-cryptodev-cpu.c \
+	lib/vnetenc-cryptodev-find.c \
+	lib/vnetenc-cryptodev-queue.c \
+	lib/vnetenc-cryptodev.c \
+	lib/vnetenc-seal.c
+tests_test_vnetenc_cryptodev_asan_CFLAGS = $(AM_CFLAGS) $(SANITIZE_CFLAGS)
+tests_test_vnetenc_cryptodev_asan_LDFLAGS = $(tests_test_vnetenc_cryptodev_LDFLAGS)
+tests_test_vnetenc_cryptodev_asan_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
 noinst_PROGRAMS += tests/test-vnetenc-inbox
 tests_test_vnetenc_inbox_SOURCES = tests/test-vnetenc-inbox.c tests/vnetenc-unit.h
 tests_test_vnetenc_inbox_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
