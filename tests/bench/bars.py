@@ -1,0 +1,182 @@
+# Copyright (c) 2026 The vnetenc authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What the raw rows of a report say about the bars that are set."""
+
+import collections
+import statistics
+
+import micro
+
+GENEVE_HEADER = 8
+SLACK, CYCLES = 1.15, 100
+median = statistics.median
+
+
+def spread(values):
+    """Median, least and greatest."""
+    values = list(values)
+    return {"median": round(median(values), 4), "min": round(min(values), 4),
+            "max": round(max(values), 4), "n": len(values)}
+
+
+# Datapath.
+
+def by_case(rows):
+    """For each (size, flows, peers), the quadruples of figures that belong
+    together: of one round of one setup."""
+    found = collections.defaultdict(dict)
+    for row in rows:
+        case = row["size"], row["flows"], row["peers"]
+        found[case].setdefault((row["setup"], row["round"]), {})[
+            row["way"], row["how"]] = row["cycles"]
+    return {case: [q for q in rounds.values() if len(q) == 4]
+            for case, rounds in found.items()}
+
+
+DERIVED = {
+    "push_plain": lambda q: q["push", "plain"],
+    "push_encrypted": lambda q: q["push", "encrypted"],
+    "push_added": lambda q: q["push", "encrypted"] - q["push", "plain"],
+    "pop_plain": lambda q: q["loop", "plain"] - q["push", "plain"],
+    "pop_encrypted": lambda q: q["loop", "encrypted"] - q["push", "encrypted"],
+    "pop_added": lambda q: (q["loop", "encrypted"] - q["push", "encrypted"]
+                            - q["loop", "plain"] + q["push", "plain"]),
+}
+
+
+def datapath(raw):
+    """One entry for each case: figures, and how they compare."""
+    entries = []
+    for (size, flows, peers), rounds in by_case(
+            raw.get("datapath", [])).items():
+        if not rounds:
+            continue
+        entry = {"size": size, "flows": flows, "peers": peers}
+        for name, derive in DERIVED.items():
+            entry[name] = spread(map(derive, rounds))
+        if raw.get("micro"):
+            for way, name in (("push", "seal"), ("pop", "open")):
+                aead = micro.raw(raw["micro"], name, size + GENEVE_HEADER)
+                limit = SLACK * aead + CYCLES
+                entry[f"{way}_aead"] = round(aead)
+                entry[f"{way}_limit"] = round(limit)
+                entry[f"{way}_ok"] = entry[f"{way}_added"]["median"] <= limit
+        entries.append(entry)
+    return entries
+
+
+def bar1(raw):
+    entries = datapath(raw)
+    ok = bool(entries) and all(entry.get("push_ok") and entry.get("pop_ok")
+                               for entry in entries)
+    return ok, {"cases": entries}
+
+
+def bar2(raw):
+    gateway = {(row["way"], row["size"]): row["cycles"]
+               for row in raw.get("secgw", [])}
+    direct = collections.defaultdict(list)
+    for row in raw.get("direct", []):
+        direct[row["size"]].append(row["cycles"])
+    figures = []
+    for entry in datapath(raw):
+        size = entry["size"]
+        if entry["flows"] > 1 or ("out", size) not in gateway:
+            continue
+        factor = 1.1 if size < 512 else 1.0
+        pairs = [("push", "out", entry["push_encrypted"]["median"])]
+        if direct[size]:
+            pairs.append(("pop", "in", median(direct[size])
+                          + entry["pop_added"]["median"]))
+        for way, other, cycles in pairs:
+            figures.append({
+                "size": size, "way": way, "vnetenc": round(cycles),
+                "ipsec_secgw": round(gateway[other, size]),
+                "ratio": round(cycles / gateway[other, size], 3),
+                "allowed": factor,
+                "ok": cycles <= factor * gateway[other, size]})
+    return len(figures) >= 4 and all(f["ok"] for f in figures), {
+        "comparisons": figures}
+
+
+def bar3(raw):
+    found = collections.defaultdict(dict)
+    for row in raw.get("threads", []):
+        key = row["pairs"], row["way"], row["how"]
+        found[key].setdefault(row["round"], {})[row["threads"]] = row["mpps"]
+    figures = []
+    for (pairs, way, how), rounds in found.items():
+        complete = [r for r in rounds.values() if len(r) == 2]
+        if not complete:
+            continue
+        ratio = spread(r[2] / r[1] for r in complete)
+        figures.append({"pairs": pairs, "way": way, "how": how,
+                        "one_mpps": round(median(r[1] for r in complete), 3),
+                        "two_mpps": round(median(r[2] for r in complete), 3),
+                        "ratio": ratio,
+                        "ok": how == "plain" or ratio["median"] >= 1.8})
+    judged = [f for f in figures if f["how"] == "encrypted"]
+    return len(judged) >= 4 and all(f["ok"] for f in judged), {
+        "scaling": figures}
+
+
+# System.
+
+def system(raw):
+    """For each target, its figures over all rounds."""
+    found = collections.defaultdict(list)
+    for row in raw.get("system", []):
+        found[row["target"]].append(row)
+    return {target: {key: spread(row[key] for row in rows)
+                     for key in ("mbps", "daemon_s_per_gb", "cpu_s_per_gb")}
+            for target, rows in found.items()}
+
+
+def _ratios(raw, a, b, key):
+    """a / b in each round in which both were measured."""
+    rounds = collections.defaultdict(dict)
+    for row in raw.get("system", []):
+        rounds[row["round"]][row["target"]] = row[key]
+    return [r[a] / r[b] for r in rounds.values() if a in r and b in r]
+
+
+def bar4(raw):
+    figures, ok = {"targets": system(raw), "ratios": []}, True
+    names = list(figures["targets"])
+    others = [name for name in names if not name.startswith("Geneve")]
+    for tso in ("TSO off", "TSO on"):
+        encrypted = f"Geneve, {tso}, encrypted"
+        for other, least in ([(f"Geneve, {tso}, plain", 0.9)]
+                             + [(name, 1.0) for name in others]):
+            ratios = _ratios(raw, encrypted, other, "mbps")
+            if not ratios:
+                ok = False
+                continue
+            cost = _ratios(raw, encrypted, other, "daemon_s_per_gb")
+            reached = median(ratios) >= least
+            ok = ok and reached
+            figures["ratios"].append({
+                "of": encrypted, "to": other, "tcp": spread(ratios),
+                "cpu": spread(cost), "least": least, "ok": reached})
+    return ok and len(others) >= 7, figures
+
+
+def bar5(raw):
+    found = collections.defaultdict(dict)
+    for row in raw.get("instructions", []):
+        found[row["scenario"]][row["tree"]] = row["instructions"]
+    figures = [{"scenario": scenario, "pristine": round(f["pristine"], 1),
+                "patched": round(f["patched"], 1),
+                "ratio": round(f["patched"] / f["pristine"], 5),
+                "ok": f["patched"] <= 1.01 * f["pristine"]}
+               for scenario, f in found.items() if len(f) == 2]
+    return len(figures) == 3 and all(f["ok"] for f in figures), {
+        "instructions": figures}
+
+
+def evaluate(raw):
+    bars = []
+    for number, judge in enumerate((bar1, bar2, bar3, bar4, bar5), 1):
+        ok, figures = judge(raw)
+        bars.append({"bar": str(number), "ok": bool(ok), "figures": figures})
+    return bars

@@ -1,0 +1,462 @@
+# Copyright (c) 2026 The vnetenc authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The packet path of one ovs-vswitchd with DPDK, without hardware: cycles for
+one packet that is delivered.
+
+               br-int                          br-phys
+    src  --> [ vnetenc, gnv ] --tnl_push--> [ LOCAL ] --> null      push
+    sink <-- [ gnv ] <------tnl_pop-------- [ LOCAL ] <-> ring      loop
+
+`src' is a capture file that is sent for ever, in bursts of 32.  In `push' the
+tunnel packets end in a port that forgets them; in `loop' they go through a
+ring back into the same thread and are taken out of the tunnel, so that every
+record is a new one: what is sent again would be dropped as a replay.  Both
+ends of the tunnel belong to one ovs-vswitchd, and all that is changed between
+two windows is a flow: plain or encrypted, push or loop.  So what a packet
+costs to open is found as
+
+    (loop encrypted - push encrypted) - (loop plain - push plain)
+
+above the cost of plain decapsulation, in one process, with the same memory.
+Sessions have given keys (vnetenc/test-add-session)."""
+
+import collections
+import contextlib
+import hashlib
+import ipaddress
+import json
+import pathlib
+import re
+import socket
+import statistics
+import time
+
+import frames
+from runspace import Failed, serves, wait_until
+
+LOCAL = "172.31.0.1"
+MAC = "02:00:00:00:01:01"
+DTLS_PORT = 6082
+FIRST_LANE_PORT = 50000
+MTU = {False: 1600, True: 9200}
+MEMORY_MB = 3072
+PLAIN, ENCRYPTED = "plain", "encrypted"
+PUSH, LOOP, POP = "push", "loop", "pop"
+MAX_LOSS, IN_FLIGHT = 0.001, 256
+SETTLE_S, MAX_SETTLE_S = 0.15, 10.0
+
+
+def remote(n):
+    """The tunnel address of peer `n`."""
+    return str(ipaddress.ip_address("172.31.64.0") + 256 * (n // 250) + 1
+               + n % 250)
+
+
+def session_key(n, lane):
+    """Cipher, key and fixed IV of a session, as vnetenc/test-add-session
+    takes them."""
+    octets = hashlib.sha512(f"bench {n} {lane}".encode()).hexdigest()
+    return "aes256-gcm", octets[:64], octets[64:72]
+
+
+class Datapath:
+    """ovsdb-server, ovs-vswitchd, two bridges and the ports of the figure."""
+
+    def __init__(self, run, tree, name, jumbo=False, max_threads=1):
+        self.run = run
+        self.tree = tree
+        self.dir = run.folder(name)
+        self.netns = run.add_netns(name)
+        self.env = {f"OVS_{d}DIR": str(self.dir)
+                    for d in ("RUN", "LOG", "DB", "SYSCONF")}
+        self.mtu = MTU[jumbo]
+        self.max_threads = max_threads
+        self.cores = (1,)
+        self._control = None
+        self._start()
+        self._bridges()
+        self.peers = 0
+
+    def _start(self):
+        self.run.cmd(self.tree.program("ovsdb-tool"), "create",
+                     self.dir / "conf.db",
+                     self.tree.ovs_src / "vswitchd/vswitch.ovsschema")
+        self.ovsdb = self.run.spawn(
+            self.tree.program("ovsdb-server"), self.dir / "conf.db",
+            f"--remote=punix:{self.dir}/db.sock",
+            f"--pidfile={self.dir}/ovsdb-server.pid",
+            f"--log-file={self.dir}/ovsdb.log", "-vconsole:off",
+            env=self.env, folder=self.dir, netns=self.netns)
+        wait_until(lambda: serves(self.dir / "db.sock"), "ovsdb-server is up")
+        self.vsctl("--no-wait", "init", "--", "set", "Open_vSwitch", ".",
+                   "other_config:dpdk-init=true",
+                   "other_config:dpdk-extra=\"--no-huge --legacy-mem"
+                   f" --no-pci --no-telemetry -m {MEMORY_MB}\"",
+                   "other_config:dpdk-lcore-mask=0x1",
+                   "other_config:per-port-memory=true",
+                   "other_config:max-idle=600000",
+                   self._core_mask())
+        self.vswitchd = self.run.spawn(
+            self.tree.bench_vswitchd, f"unix:{self.dir}/db.sock",
+            f"--pidfile={self.dir}/ovs-vswitchd.pid",
+            f"--log-file={self.dir}/vs.log", "-vconsole:off",
+            "--enable-dummy", "--disable-system",
+            env=self.env, folder=self.dir, netns=self.netns)
+
+    def _bridges(self):
+        self.vsctl(
+            "add-br", "br-phys", "--", "set", "Bridge", "br-phys",
+            "datapath_type=netdev", f"other-config:hwaddr={MAC}",
+            "--", "add-br", "br-int", "--", "set", "Bridge", "br-int",
+            "datapath_type=netdev", "fail_mode=secure",
+            "--", "add-port", "br-int", "gnv", "--", "set", "Interface",
+            "gnv", "type=geneve", "options:remote_ip=flow",
+            "options:local_ip=flow", "options:key=7", "ofport_request=10",
+            *self._dpdk("br-int", "sink", 2, "net_null1,no-rx=1"),
+            *self._dpdk("br-phys", "null", 2, "net_null2,no-rx=1"),
+            # Each thread sends on a queue of its own, and gets back what it
+            # sent: the main thread has 0, then they are numbered as they come.
+            *self._dpdk("br-phys", "ring", 3, "net_ring0",
+                        f"options:n_rxq={1 + self.max_threads}",
+                        self._spread(1)))
+        self.run.ip(self.netns, f"addr replace {LOCAL}/24 dev br-phys",
+                    "link set dev br-phys mtu 9000 up")
+        self.ofctl("del-flows", "br-phys")
+
+    def _dpdk(self, bridge, port, number, devargs, *settings):
+        return ("--", "add-port", bridge, port, "--", "set", "Interface",
+                port, "type=dpdk", f"options:dpdk-devargs=\"{devargs}\"",
+                f"mtu_request={self.mtu}", f"ofport_request={number}",
+                *settings)
+
+    def _core_mask(self):
+        mask = sum(1 << core for core in self.cores)
+        return f"other_config:pmd-cpu-mask={mask:#x}"
+
+    def _spread(self, first):
+        """The setting that gives each core a queue of a port."""
+        pairs = ",".join(f"{first + i}:{core}"
+                         for i, core in enumerate(self.cores))
+        return f"other_config:pmd-rxq-affinity=\"{pairs}\""
+
+    # Commands.
+
+    def vsctl(self, *args):
+        return self.run.cmd(self.tree.program("ovs-vsctl"), "--timeout=25",
+                            f"--db=unix:{self.dir}/db.sock", *args,
+                            env=self.env, timeout=30).strip()
+
+    def ofctl(self, *args, **kwargs):
+        return self.run.cmd(self.tree.program("ovs-ofctl"), "--timeout=10",
+                            *args, env=self.env, **kwargs)
+
+    def appctl(self, method, *args):
+        """What ovs-appctl does, without a process for each command."""
+        if self._control is None:
+            self._control = socket.socket(socket.AF_UNIX)
+            self._control.settimeout(20)
+            self._control.connect(
+                str(self.dir / f"ovs-vswitchd.{self.vswitchd.pid}.ctl"))
+        self._control.sendall(json.dumps(
+            {"id": 0, "method": method,
+             "params": [str(arg) for arg in args]}).encode())
+        text = b""
+        while True:
+            chunk = self._control.recv(1 << 20)
+            if not chunk:
+                raise Failed(f"ovs-vswitchd ended: {self.vswitchd.output()}")
+            text += chunk
+            try:
+                reply = json.loads(text)
+            except ValueError:
+                continue
+            if reply["error"]:
+                raise Failed(f"{method}: {reply['error']}")
+            return reply["result"] or ""
+
+    # What is sent.
+
+    def set_source(self, size, flows, peers=1):
+        """From now on, `src' sends frames of `size'."""
+        path = self.dir / f"{size}-{flows}-{peers}.pcap"
+        if not path.exists():
+            frames.write(path, size, flows, peers)
+        self._add_source("br-int", path)
+
+    def set_tunnel_source(self, size):
+        """From now on, `src' sends, to br-phys, frames of `size' inside
+        plain Geneve, of one flow."""
+        path = self.dir / f"{size}-tunnel.pcap"
+        geneve = bytes.fromhex("0000655800000700") + frames.udp_frame(
+            size, frames.destination(0), 1000)
+        frames.write_frames(path, [frames.udp_packet(
+            bytes.fromhex(MAC.replace(":", "") * 2), frames.ip(remote(0)),
+            frames.ip(LOCAL), 50000, 6081, geneve)])
+        self._add_source("br-phys", path)
+
+    def _add_source(self, bridge, path):
+        self.vsctl("--if-exists", "del-port", "src")
+        reads = ",".join([f"rx_pcap={path}"] * len(self.cores))
+        self.vsctl(*self._dpdk(bridge, "src", 1,
+                               f"net_pcap0,{reads},infinite_rx=1",
+                               f"options:n_rxq={len(self.cores)}",
+                               self._spread(0))[1:])
+
+    def set_peers(self, n, lanes=1):
+        """Addresses, neighbours and sessions of `n` peers: of more, if there
+        are more already."""
+        new = [remote(i) for i in range(self.peers, n)]
+        if not new:
+            return
+        self.run.ip(self.netns, *(f"addr add {ip}/32 dev br-phys"
+                                  for ip in new))
+        self.wait_for_route(new[-1])
+        for i, ip in enumerate(new, self.peers):
+            self.appctl("ovs/route/add", f"{ip}/32", "br-phys")
+            self.appctl("tnl/neigh/set", "br-phys", ip, MAC)
+            self.appctl("vnetenc/test-add-peer", ip)
+            for lane in range(lanes):
+                port = FIRST_LANE_PORT + lane
+                for way, ends in (("out", (LOCAL, ip)), ("in", (ip, LOCAL))):
+                    self.appctl("vnetenc/test-add-session", way, *ends,
+                                DTLS_PORT, 0, port, *session_key(i, lane))
+        self.peers = n
+
+    def wait_for_route(self, ip):
+        wait_until(lambda: f"{ip}/32" in self.appctl("ovs/route/show"),
+                   f"ovs-vswitchd knows {ip}")
+
+    def set_cores(self, cores):
+        """Changes the threads.  A port that reads a file cannot be made
+        anew for other threads, so there is none until the next source."""
+        self.vsctl("--if-exists", "del-port", "src")
+        self.cores = cores
+        self.vsctl("set", "Open_vSwitch", ".", self._core_mask(),
+                   "--", "set", "Interface", "ring", self._spread(1))
+        wait_until(lambda: len(pmd_threads(self.appctl(
+            "dpif-netdev/pmd-perf-show", "-nh"))) == len(cores),
+            "there are as many threads as asked for")
+
+    def close(self):
+        """Makes room for the next one."""
+        with contextlib.suppress(OSError):
+            self._control.close()
+        self.vswitchd.stop(timeout=20)
+        self.ovsdb.stop()
+
+    # What is done with it.
+
+    def set_state(self, way, how, peers=1):
+        """`way' is PUSH, LOOP or, with PLAIN and a tunnel source, POP; `how'
+        is PLAIN or ENCRYPTED."""
+        seal = "vnetenc(mode=require)," if how == ENCRYPTED else ""
+        arrival = "+vnetenc" if how == ENCRYPTED else "-vnetenc"
+        flows = [f"in_port=10,tun_flags={arrival},actions=output:2"]
+        for n in range(peers):
+            dst = ".".join(map(str, frames.destination(n)))
+            match = f"in_port=1,ip,nw_dst={dst}" if peers > 1 else "in_port=1"
+            flows.append(f"{match},actions=set_field:{LOCAL}->tun_src,"
+                         f"set_field:{remote(n)}->tun_dst,{seal}output:10")
+        port = {PUSH: 2, LOOP: 3, POP: 2}[way]
+        self.ofctl("--bundle", "replace-flows", "br-phys", "-", stdin=(
+            "in_port=1,actions=LOCAL\nin_port=3,actions=LOCAL\n"
+            f"in_port=LOCAL,actions=output:{port}\n"))
+        self.ofctl("--bundle", "replace-flows", "br-int", "-",
+                   stdin="\n".join(flows))
+        self.appctl("revalidator/wait")
+
+    def settle(self):
+        """Waits until every packet finds its flow."""
+        def settled():
+            self.appctl("dpif-netdev/pmd-stats-clear")
+            time.sleep(SETTLE_S)
+            text = self.appctl("dpif-netdev/pmd-perf-show", "-nh")
+            threads = pmd_threads(text)
+            return (sum(t.rx for t in threads) > 0
+                    and not any(t.upcalls for t in threads))
+        wait_until(settled, "every packet finds its flow", MAX_SETTLE_S)
+
+    def drops(self):
+        """Packets that vnetenc dropped since the start."""
+        text = self.appctl("vnetenc/show").partition("drops:")[2]
+        return sum(int(n) for n in re.findall(r"^  [a-z_]+ +(\d+)", text,
+                                              re.M))
+
+    def window(self, seconds, way):
+        """Measures for `seconds`; returns cycles for one delivered packet,
+        delivered packets per second, over all threads, and the part of the
+        time in which something else had the threads' processors.
+
+        The threads never wait, so what they used is the time they ran."""
+        end_of = {PUSH: "null", LOOP: "sink", POP: "sink"}[way]
+        dropped, arrived = self.drops(), self._sent(end_of)
+        self.appctl("dpif-netdev/pmd-stats-clear")
+        before, start = self._running(), time.monotonic()
+        time.sleep(seconds)
+        after, end = self._running(), time.monotonic()
+        threads = pmd_threads(self.appctl("dpif-netdev/pmd-perf-show", "-nh"))
+        arrived = self._sent(end_of) - arrived
+        rx = sum(t.rx for t in threads)
+        tx = sum(t.tx for t in threads)
+        if rx - tx > MAX_LOSS * rx + IN_FLIGHT or self.drops() != dropped \
+                or not tx:
+            raise Failed(f"of {rx:.0f} packets, {tx:.0f} were sent, and"
+                         f" {self.drops() - dropped} dropped by vnetenc")
+        if way == LOOP:
+            threads = [t._replace(tx=t.tx / 2) for t in threads]
+        if arrived < sum(t.tx for t in threads) - IN_FLIGHT:
+            raise Failed(f"{arrived} packets arrived at {end_of}, of {tx:.0f}"
+                         " sent")
+        ran = {core: (after[core] - before[core]) / (end - start)
+               for core in after}
+        return {"cycles": sum(t.cycles * ran[t.core] for t in threads)
+                / sum(t.tx for t in threads),
+                "mpps": sum(t.tx / t.seconds / ran[t.core]
+                            for t in threads) / 1e6,
+                "away": 1 - min(ran[t.core] for t in threads)}
+
+    def _sent(self, port):
+        """Packets that `port' was given to send, and sent."""
+        text = self.appctl("dpctl/show", "-s", "netdev@ovs-netdev")
+        part = text.partition(f": {port} ")[2]
+        return int(re.search(r"TX packets:(\d+)", part)[1])
+
+    def _running(self):
+        """For each core, the seconds that its thread has run."""
+        seconds = {}
+        for task in pathlib.Path(f"/proc/{self.vswitchd.pid}/task").iterdir():
+            match = re.match(r"pmd-c(\d+)", (task / "comm").read_text())
+            if match:
+                text = (task / "schedstat").read_text()
+                seconds[int(match[1])] = int(text.split()[0]) / 1e9
+        return seconds
+
+
+PmdThread = collections.namedtuple(
+    "PmdThread", "core cycles rx tx upcalls seconds")
+
+
+def pmd_threads(text):
+    """What pmd-perf-show says of each PMD thread."""
+    threads = []
+    seconds = re.search(r"Measurement duration: ([\d.]+) s", text)
+    for part in re.split(r"^(?=pmd thread|main thread)", text, flags=re.M):
+        core = re.match(r"pmd thread numa_id \d+ core_id (\d+)", part)
+        if not core:
+            continue
+
+        def figure(name):
+            match = re.search(name + r": +(\d+)", part)
+            return float(match[1]) if match else 0.0
+
+        threads.append(PmdThread(int(core[1]), figure("Used TSC cycles"),
+                                 figure("Rx packets"), figure("Tx packets"),
+                                 figure("- Upcalls"), float(seconds[1])))
+    return threads
+
+
+# What is measured.
+
+Case = collections.namedtuple("Case", "size flows peers")
+
+
+def cases(sizes, peers):
+    return [Case(size, flows, n) for size in sizes
+            for flows, n in ((1, 1), (1000, 1), (1000, peers))]
+
+
+def states(number):
+    """The four states, in an order that turns round."""
+    order = [(way, how) for way in (PUSH, LOOP) for how in (PLAIN, ENCRYPTED)]
+    return order if number % 2 == 0 else order[::-1]
+
+
+def measure_direct(dp, size, rounds, seconds):
+    """Plain packets that come out of a file, out of the tunnel, and leave:
+    what a gateway does, too."""
+    dp.set_tunnel_source(size)
+    dp.set_state(POP, PLAIN)
+    dp.settle()
+    return [{"size": size, "round": number, **dp.window(seconds, POP)}
+            for number in range(rounds)]
+
+
+def measure_case(dp, case, rounds, seconds):
+    dp.set_source(case.size, case.flows, case.peers)
+    rows = []
+    for number in range(rounds):
+        for way, how in states(number):
+            dp.set_state(way, how, case.peers)
+            dp.settle()
+            rows.append({**case._asdict(), "round": number, "way": way,
+                         "how": how, **dp.window(seconds, way)})
+    return rows
+
+
+def measure(run, tree, raw, sizes, peers, setups, rounds, seconds, say):
+    """Adds to `raw' rows of cycles for one packet on one PMD thread, and those
+    for packets that are only taken out of a plain tunnel; returns what
+    failed."""
+    rows, direct, failures = [], [], {}
+    raw["datapath"], raw["direct"] = rows, direct
+    for setup in range(setups):
+        for jumbo in (False, True):
+            some = [case for case in cases(sizes, peers)
+                    if (case.size > 1500) == jumbo]
+            if not some:
+                continue
+            dp = Datapath(run, tree, f"dp{setup}{'j' if jumbo else ''}", jumbo)
+            dp.set_peers(max(case.peers for case in some))
+            for case in some:
+                try:
+                    new = measure_case(dp, case, rounds, seconds)
+                except Failed as failure:
+                    failures[f"{case}"] = str(failure)[-500:]
+                    continue
+                rows += [{"setup": setup, **row} for row in new]
+                say(f"setup {setup + 1}: {case.size:5} B, {case.flows} flows,"
+                    f" {case.peers} peers: " + ", ".join(
+                        f"{way} {how} {median(new, way, how):.0f}"
+                        for way, how in states(0)))
+                if case.flows == 1 and not jumbo:
+                    direct += [{"setup": setup, **row} for row in
+                               measure_direct(dp, case.size, rounds, seconds)]
+            dp.close()
+    return failures
+
+
+def median(rows, way, how):
+    return statistics.median(row["cycles"] for row in rows
+                             if (row["way"], row["how"]) == (way, how))
+
+
+def measure_threads(run, tree, raw, peers, lanes, rounds, seconds, say):
+    """Adds to `raw' rows of packets per second on one and on two PMD threads,
+    between one pair of hosts, with lanes, and many; returns what failed."""
+    rows, failures = [], {}
+    raw["threads"] = rows
+    for title, n, n_lanes in (("one pair", 1, lanes),
+                              ("many pairs", peers, 1)):
+        dp = Datapath(run, tree, f"dp-{n}", max_threads=2)
+        dp.set_peers(n, n_lanes)
+        for number in range(rounds):
+            for way, how in ((PUSH, PLAIN), (PUSH, ENCRYPTED),
+                             (LOOP, ENCRYPTED)):
+                dp.set_state(way, how, n)
+                for threads in (1, 2):
+                    dp.set_cores((1, 0)[:threads])
+                    dp.set_source(1400, 1000, n)
+                    dp.settle()
+                    try:
+                        row = dp.window(seconds, way)
+                    except Failed as failure:
+                        failures[f"{title}, {way} {how}, {threads} threads"] \
+                            = str(failure)[-500:]
+                        continue
+                    rows.append({"pairs": title, "lanes": n_lanes,
+                                 "round": number, "way": way, "how": how,
+                                 "threads": threads, **row})
+                    say(f"{title}, {way} {how}, {threads} threads:"
+                        f" {row['mpps']:.2f} Mpps")
+        dp.close()
+    return failures

@@ -1,0 +1,198 @@
+# Copyright (c) 2026 The vnetenc authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Instructions for one packet where nothing is encrypted: patched against
+pristine Open vSwitch, counted by callgrind.
+
+Both are built alike and run the same dummy datapath: forwarding between two
+ports, encapsulation, decapsulation.  Packets come one by one, as dummy ports
+give them, so what a batch costs counts in full for a packet.  Counted is what
+happens from the arrival of a packet to its departure, on flows that are in the
+exact match cache."""
+
+import re
+import subprocess
+
+import frames
+from runspace import Failed, serves, wait_until
+
+SCENARIOS = ("forward", "push", "pop")
+WARM, PACKETS, PER_COMMAND = 20, 400, 50
+SIZE = 128
+# Where counting begins: what a command calls that nothing else calls.
+BEGIN_FUNCTION = "coverage_unixctl_read_counter"
+BEGIN_COMMAND = ("coverage/read-counter", "poll_zero_timeout")
+RECEIVE = "dp_netdev_process_rxq_port"
+WORK = ("dp_netdev_input__", "dp_netdev_pmd_flush_output_packets",
+        "dp_netdev_pmd_flush_output_on_port")
+LOCAL, REMOTE = "1.1.2.88", "1.1.2.92"
+LOCAL_MAC, REMOTE_MAC = "aa:55:aa:55:00:00", "f8:bc:12:44:34:b2"
+
+
+def inner_frame():
+    return frames.udp_frame(SIZE, frames.destination(0), 1000)
+
+
+def tunnel_frame():
+    """A Geneve packet from REMOTE to LOCAL."""
+    geneve = bytes.fromhex("0000655800007b00") + inner_frame()
+    return frames.udp_packet(
+        bytes.fromhex(LOCAL_MAC.replace(":", "")
+                      + REMOTE_MAC.replace(":", "")),
+        bytes(map(int, REMOTE.split("."))), bytes(map(int, LOCAL.split("."))),
+        50000, 6081, geneve)
+
+
+class Switch:
+    """ovs-vswitchd under callgrind, with dummy ports."""
+
+    def __init__(self, run, tree, name, vswitchd, schema):
+        self.run = run
+        self.tree = tree
+        self.dir = run.folder(name)
+        self.env = {f"OVS_{d}DIR": str(self.dir)
+                    for d in ("RUN", "LOG", "DB", "SYSCONF")}
+        run.cmd(tree.program("ovsdb-tool"), "create", self.dir / "conf.db",
+                schema)
+        run.spawn(tree.program("ovsdb-server"), self.dir / "conf.db",
+                  f"--remote=punix:{self.dir}/db.sock", "-vconsole:off",
+                  env=self.env, folder=self.dir)
+        wait_until(lambda: serves(self.dir / "db.sock"), "ovsdb-server is up")
+        self.vsctl("--no-wait", "init", "--", "set", "Open_vSwitch", ".",
+                   "other_config:emc-insert-inv-prob=1",
+                   "other_config:max-idle=600000",
+                   "other_config:n-handler-threads=1",
+                   "other_config:n-revalidator-threads=1")
+        self.counts = self.dir / "callgrind.out"
+        self.vswitchd = run.spawn(
+            "valgrind", "--tool=callgrind", "--instr-atstart=yes",
+            f"--callgrind-out-file={self.counts}",
+            f"--zero-before={BEGIN_FUNCTION}",
+            vswitchd, f"unix:{self.dir}/db.sock", "--enable-dummy",
+            "--disable-system", f"--unixctl={self.dir}/ctl", "-vconsole:off",
+            env=self.env, folder=self.dir)
+        wait_until(self._serves, "ovs-vswitchd is up", timeout=60)
+        self._bridges()
+
+    def _serves(self):
+        if not self.vswitchd.alive():
+            raise Failed(self.vswitchd.output())
+        return serves(self.dir / "ctl")
+
+    def _bridges(self):
+        self.vsctl(
+            "add-br", "br0", "--", "set", "Bridge", "br0",
+            "datapath_type=dummy", f"other-config:hwaddr=\"{LOCAL_MAC}\"",
+            "--", "add-br", "br-int", "--", "set", "Bridge", "br-int",
+            "datapath_type=dummy", "fail-mode=secure",
+            *(arg for bridge, port, number in (
+                ("br0", "p1", 1), ("br-int", "p3", 3), ("br-int", "p5", 5))
+              for arg in ("--", "add-port", bridge, port, "--", "set",
+                          "Interface", port, "type=dummy",
+                          f"ofport_request={number}")),
+            "--", "add-port", "br-int", "t1", "--", "set", "Interface", "t1",
+            "type=geneve", f"options:remote_ip={REMOTE}", "options:key=123",
+            "ofport_request=10")
+        self.appctl("netdev-dummy/ip4addr", "br0", f"{LOCAL}/24")
+        self.appctl("tnl/neigh/set", "br0", REMOTE, REMOTE_MAC)
+        self.ofctl("del-flows", "br0")
+        self.ofctl("add-flow", "br0", "in_port=1,actions=LOCAL")
+        self.ofctl("add-flow", "br0", "in_port=LOCAL,actions=output:1")
+
+    def vsctl(self, *args):
+        self.run.cmd(self.tree.program("ovs-vsctl"), "--timeout=60",
+                     f"--db=unix:{self.dir}/db.sock", *args, env=self.env,
+                     timeout=70)
+
+    def ofctl(self, *args):
+        self.run.cmd(self.tree.program("ovs-ofctl"), "--timeout=60", *args,
+                     env=self.env, timeout=70)
+
+    def appctl(self, *args):
+        return self.run.cmd(self.tree.program("ovs-appctl"), "--timeout=60",
+                            "-t", self.dir / "ctl", *args, env=self.env,
+                            timeout=70)
+
+    def _send(self, source, sink, frame, n):
+        """Lets `n' packets arrive at `source' and leave by `sink'."""
+        before = self._sent(sink)
+        for done in range(0, n, PER_COMMAND):
+            some = min(n - done, PER_COMMAND)
+            self.appctl("netdev-dummy/receive", source, *[frame.hex()] * some)
+            wait_until(lambda: self._sent(sink) - before >= done + some,
+                       f"packets leave by {sink}", timeout=60)
+
+    def _sent(self, port):
+        """Packets that `port' was given to send."""
+        text = self.appctl("dpctl/show", "-s", "dummy@ovs-dummy")
+        part = text.partition(f": {port} ")[2]
+        return int(re.search(r"TX packets:(\d+)", part)[1])
+
+    def count(self, scenario):
+        """Sends packets and ends; returns the instructions for one."""
+        source, frame, sink = {
+            "forward": ("p3", inner_frame(), "p5"),
+            "push": ("p3", inner_frame(), "p1"),
+            "pop": ("p1", tunnel_frame(), "p5")}[scenario]
+        out = 10 if scenario == "push" else 5
+        self.ofctl("add-flow", "br-int", f"in_port=3,actions=output:{out}")
+        self.ofctl("add-flow", "br-int", "in_port=10,actions=output:5")
+        self._send(source, sink, frame, WARM)
+        self.appctl("revalidator/wait")
+        self.appctl(*BEGIN_COMMAND)
+        self._send(source, sink, frame, PACKETS)
+        self.appctl("exit")
+        self.vswitchd.popen.wait(60)
+        return edges(self.counts.read_text())
+
+
+def edges(text):
+    """Instructions for one packet, from callgrind's file: the inclusive cost
+    of what RECEIVE calls to work on packets."""
+    names = {}
+
+    def name_of(spec):
+        number, _, name = spec.partition(" ")
+        if name:
+            names[number] = name
+        return names[number].partition("'")[0].partition(".")[0]
+
+    function = callee = None
+    total, calls = 0, {}
+    lines = iter(text.splitlines())
+    for line in lines:
+        if line.startswith("fn="):
+            function = name_of(line[3:])
+        elif line.startswith("cfn="):
+            callee = name_of(line[4:])
+        elif line.startswith("calls="):
+            cost = int(next(lines).split()[1])
+            if function == RECEIVE and callee in WORK:
+                total += cost
+                calls[callee] = (calls.get(callee, 0)
+                                 + int(line[6:].split()[0]))
+    n = calls.get(WORK[0], 0)
+    if n != PACKETS:
+        raise Failed(f"callgrind saw {calls}, not {PACKETS} packets")
+    return total / n
+
+
+def measure(run, tree):
+    """Rows of instructions for one packet."""
+    switches = {}
+    rows = []
+    for scenario in SCENARIOS:
+        for kind, vswitchd, source in (
+                ("patched", tree.program("ovs-vswitchd"), tree.ovs_src),
+                ("pristine", tree.pristine_vswitchd, tree.ovs_pristine)):
+            switches[scenario, kind] = Switch(
+                run, tree, f"{scenario}-{kind}", vswitchd,
+                source / "vswitchd/vswitch.ovsschema")
+    for (scenario, kind), switch in switches.items():
+        rows.append({"scenario": scenario, "tree": kind,
+                     "instructions": switch.count(scenario)})
+    return rows
+
+
+def callgrind_version():
+    return subprocess.run(["valgrind", "--version"], capture_output=True,
+                          text=True, check=False).stdout.strip()

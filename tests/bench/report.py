@@ -1,0 +1,224 @@
+# Copyright (c) 2026 The vnetenc authors.
+# SPDX-License-Identifier: Apache-2.0
+"""A report as JSON, as Markdown and as a plot."""
+
+import json
+import pathlib
+
+import bars
+import plot
+
+TITLES = {
+    "1": "Encrypted push and pop cost at most 1.15 x raw AEAD + 100 cycles"
+         " more than plain ones",
+    "2": "Encrypted push and pop cost at most as much as DPDK's ipsec-secgw"
+         " (1.1 x at 64 octets)",
+    "3": "Two PMD threads do at least 1.8 x as much as one",
+    "4": "Encrypted TCP reaches 0.9 x plain Geneve, and more than other"
+         " encrypted tunnels",
+    "5": "Nothing encrypted: within 1 % of pristine Open vSwitch in"
+         " instructions",
+}
+
+
+def write(report, path):
+    """Writes `report' to `path', and .md and .svg beside it."""
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=1) + "\n")
+    publish(report, path.with_suffix(".md"))
+
+
+def publish(report, path):
+    """Writes the Markdown to `path', and the plot beside it."""
+    picture = path.with_suffix(".svg")
+    path.write_text(markdown(report, picture.name))
+    picture.write_text(plot.svg(panels(report["raw"])))
+
+
+def _table(head, rows):
+    lines = ["| " + " | ".join(head) + " |",
+             "|" + "|".join("---" if n == 0 else "---:"
+                            for n in range(len(head))) + "|"]
+    lines += ["| " + " | ".join(map(str, row)) + " |" for row in rows]
+    return lines + [""]
+
+
+def _range(figure, digits=0):
+    """Median (least to greatest)."""
+    return (f"{figure['median']:.{digits}f} ({figure['min']:.{digits}f} to"
+            f" {figure['max']:.{digits}f})")
+
+
+def _yes(ok):
+    return "yes" if ok else "**no**"
+
+
+def markdown(report, picture):
+    raw, facts = report["raw"], report["machine"]
+    judged = {bar["bar"]: bar for bar in report["bars"]}
+    out = ["# Performance", "",
+           "Made by `./quickstart bench`; nothing here is written by hand."
+           "  What is measured, and how, is in the headers of the files in"
+           " `tests/bench/`.  Figures are medians, with least and greatest in"
+           " parentheses.  Cycles are those of the time stamp counter, and"
+           " count only while the measured thread had the processor.", "",
+           f"![Cycles for one packet, TCP throughput and cost]({picture})",
+           ""]
+    out += _table(("Bar", "Reached"), [
+        (f"{n}. {TITLES[n]}", _yes(bar["ok"]))
+        for n, bar in judged.items()])
+    out += ["## Machine", ""]
+    out += _table(("What", "Which"), [
+        ("Date", report["date"]),
+        ("Version", facts["version"]),
+        ("CPU", f"{facts['cores']} x {facts['cpu']}, {facts['mhz']} MHz"),
+        ("CPU features", ", ".join(facts["features"])),
+        ("Memory", f"{facts['memory_gb']} GB, no huge pages"),
+        ("Kernel", facts["kernel"]),
+        *facts["packages"].items(),
+        *((f"Compiler flags, {what}", f"`{flags}`")
+          for what, flags in facts["compiled"].items()),
+        *((name.replace("_", " "), value)
+          for name, value in report["conditions"].items())])
+    for part in (_datapath, _gateway, _threads, _ciphers, _system,
+                 _instructions):
+        out += part(raw, judged)
+    if report["not_measured"]:
+        out += ["## Not measured", ""]
+        out += _table(("What", "Why"), [
+            (what, " ".join(str(why).split())[:300].replace("|", "/"))
+            for what, why in report["not_measured"].items()])
+    return "\n".join(out)
+
+
+def _datapath(_raw, judged):
+    cases = judged["1"]["figures"]["cases"]
+    if not cases:
+        return []
+    return ["## Cycles for one packet, one PMD thread", "",
+            "ovs-vswitchd with DPDK's virtual devices.  *Push* receives,"
+            " looks up, encapsulates, and sends; *pop* is what a tunnel packet"
+            " costs from its arrival on, found by sending what was pushed"
+            " through a ring.  Sizes are those of inner frames.  *Limit* is"
+            " bar 1's for the difference between encrypted and plain."
+            ""] + [""] + _table(
+        ("Octets, flows, peers", "push plain", "push encrypted",
+         "difference", "limit", "pop plain", "pop encrypted", "difference",
+         "limit"),
+        [(f"{c['size']}, {c['flows']}, {c['peers']}",
+          _range(c["push_plain"]), _range(c["push_encrypted"]),
+          _mark(c, "push"), c.get("push_limit", "?"), _range(c["pop_plain"]),
+          _range(c["pop_encrypted"]), _mark(c, "pop"),
+          c.get("pop_limit", "?")) for c in cases])
+
+
+def _mark(case, way):
+    text = f"{case[way + '_added']['median']:.0f}"
+    return text if case.get(way + "_ok", True) else f"**{text}**"
+
+
+def _gateway(_raw, judged):
+    figures = judged["2"]["figures"]["comparisons"]
+    if not figures:
+        return []
+    return ["## Against DPDK's ipsec-secgw", "",
+            "Cycles for one packet of one flow: AES-256-GCM in ESP, which"
+            " neither switches nor encapsulates Geneve.  Pop here begins with"
+            " a packet out of a file, as it does there.", ""] + _table(
+        ("", "vnetenc", "ipsec-secgw", "ratio", "allowed", "reached"),
+        [(f"{f['size']} octets, {f['way']}", f["vnetenc"], f["ipsec_secgw"],
+          f["ratio"], f["allowed"], _yes(f["ok"])) for f in figures])
+
+
+def _threads(_raw, judged):
+    figures = judged["3"]["figures"]["scaling"]
+    if not figures:
+        return []
+    return ["## Two PMD threads", "",
+            "1400 octets, 1000 flows; millions of packets per second.", ""
+            ] + _table(
+        ("", "one thread", "two threads", "ratio"),
+        [(f"{f['pairs']}, {f['way']} {f['how']}", f["one_mpps"],
+          f["two_mpps"], _range(f["ratio"], 2)) for f in figures])
+
+
+def _ciphers(raw, _judged):
+    rows = raw.get("micro", [])
+    if not rows:
+        return []
+    sizes = sorted({row["octets"] for row in rows})
+    found = {}
+    for row in rows:
+        found.setdefault((row["what"], row["provider"], row["cipher"]), {})[
+            row["octets"]] = f"{row['seal']:.0f} / {row['open']:.0f}"
+    names = {"aead": "cipher alone", "packet": "cipher and our code"}
+    return ["## Ciphers", "", "Cycles to seal / to open, in bursts of 32;"
+            " the provider `null` does nothing.", ""] + _table(
+        ("What", *(f"{size} octets" for size in sizes)),
+        [(f"{names.get(what, what)}: {provider}, {cipher}",
+          *(figures.get(size, "") for size in sizes))
+         for (what, provider, cipher), figures in found.items()])
+
+
+def _system(_raw, judged):
+    figures = judged["4"]["figures"]
+    if not figures["targets"]:
+        return []
+    out = ["## TCP through two hypervisors", "",
+           "Network namespaces, no DPDK, MTU 1400 inside; everything in turn"
+           " in each round.  The other tunnels end in the hypervisor itself"
+           " and switch nothing; all are Debian's packages.", ""] + _table(
+        ("Tunnel", "Mbit/s", "CPU s/GB, daemons", "CPU s/GB, machine"),
+        [(name, _range(f["mbps"]), _range(f["daemon_s_per_gb"], 1),
+          _range(f["cpu_s_per_gb"], 1))
+         for name, f in figures["targets"].items()])
+    return out + _table(
+        ("Ratio in the same round", "TCP", "CPU of daemons", "at least",
+         "reached"),
+        [(f"{f['of']} / {f['to']}", _range(f["tcp"], 2), _range(f["cpu"], 2),
+          f["least"], _yes(f["ok"])) for f in figures["ratios"]])
+
+
+def _instructions(_raw, judged):
+    figures = judged["5"]["figures"]["instructions"]
+    if not figures:
+        return []
+    return ["## Nothing encrypted", "",
+            "Instructions for one packet, alone in its batch, by callgrind.",
+            ""] + _table(
+        ("", "pristine", "patched", "ratio"),
+        [(f["scenario"], f["pristine"], f["patched"], f["ratio"])
+         for f in figures])
+
+
+# The plot.
+
+def panels(raw):
+    found = []
+    entries = [e for e in bars.datapath(raw) if e["flows"] == 1]
+    for way in ("push", "pop"):
+        if not entries:
+            break
+        series = [(f"{how}", [e[f"{way}_{how}"]["median"] for e in entries],
+                   [(e[f"{way}_{how}"]["min"], e[f"{way}_{how}"]["max"])
+                    for e in entries]) for how in ("plain", "encrypted")]
+        series.append(("plain + what bar 1 allows",
+                       [e[f"{way}_plain"]["median"] + e.get(f"{way}_limit", 0)
+                        for e in entries], [None] * len(entries)))
+        found.append(plot.Panel(
+            f"Geneve {way}, one PMD thread, 1 flow", "cycles per packet",
+            [f"{e['size']} octets" for e in entries], series))
+    targets = bars.system(raw)
+    for key, title, unit in (
+            ("mbps", "TCP through two hypervisors", "Mbit/s"),
+            ("daemon_s_per_gb", "CPU time of the daemons",
+             "seconds per gigabyte")):
+        if targets:
+            found.append(plot.Panel(
+                title, unit,
+                [name.replace(", ", "\n") for name in targets],
+                [(unit, [f[key]["median"] for f in targets.values()],
+                  [(f[key]["min"], f[key]["max"])
+                   for f in targets.values()])]))
+    return found
