@@ -45,10 +45,12 @@ import system                   # noqa: E402
 
 PARTS = ("micro", "instructions", "datapath", "threads", "secgw", "system")
 FULL = {"sizes": (64, 256, 512, 1400, 8900), "peers": 500, "micro": 5,
+        "instructions": 5,
         "setups": 2, "rounds": 3, "window": 0.5, "lanes": 4,
         "thread_peers": 100, "thread_rounds": 5, "secgw_sizes": (64, 1400),
         "secgw_s": 6, "tcp_rounds": 5, "tcp_s": 5}
-QUICK = {**FULL, "sizes": (64, 1400), "peers": 20, "micro": 1, "setups": 1,
+QUICK = {**FULL, "sizes": (64, 1400), "peers": 20, "micro": 1,
+         "instructions": 1, "setups": 1,
          "rounds": 1, "window": 0.2, "thread_peers": 10, "thread_rounds": 1,
          "secgw_s": 2, "tcp_rounds": 1, "tcp_s": 1}
 
@@ -96,7 +98,8 @@ class Bench:
         self.raw["micro"] = micro.measure(run, self.tree, self.settings.micro)
 
     def instructions(self, run):
-        self.raw["instructions"] = instructions.measure(run, self.tree)
+        instructions.measure(run, self.tree, self.raw,
+                             self.settings.instructions, self.say)
 
     def datapath(self, run):
         s = self.settings

@@ -7,10 +7,10 @@ Both are built alike and run the same dummy datapath: forwarding between two
 ports, encapsulation, decapsulation.  Packets come one by one, as dummy ports
 give them, so what a batch costs counts in full for a packet.  Counted is what
 happens from the arrival of a packet to its departure, on flows that are in the
-exact match cache."""
+exact match cache.  Where hash tables and the heap put things differs from run
+to run by half a per cent, hence several runs of each."""
 
 import re
-import subprocess
 
 import frames
 from runspace import Failed, serves, wait_until
@@ -18,9 +18,10 @@ from runspace import Failed, serves, wait_until
 SCENARIOS = ("forward", "push", "pop")
 WARM, PACKETS, PER_COMMAND = 20, 400, 50
 SIZE = 128
-# Where counting begins: what a command calls that nothing else calls.
-BEGIN_FUNCTION = "coverage_unixctl_read_counter"
-BEGIN_COMMAND = ("coverage/read-counter", "poll_zero_timeout")
+# Where callgrind writes a file and begins anew: what a command calls that
+# nothing else calls.
+DUMP_FUNCTION = "coverage_unixctl_read_counter"
+DUMP_COMMAND = ("coverage/read-counter", "poll_zero_timeout")
 RECEIVE = "dp_netdev_process_rxq_port"
 WORK = ("dp_netdev_input__", "dp_netdev_pmd_flush_output_packets",
         "dp_netdev_pmd_flush_output_on_port")
@@ -62,11 +63,11 @@ class Switch:
                    "other_config:max-idle=600000",
                    "other_config:n-handler-threads=1",
                    "other_config:n-revalidator-threads=1")
-        self.counts = self.dir / "callgrind.out"
+        self.counts, self.dumps = self.dir / "callgrind.out", 0
         self.vswitchd = run.spawn(
             "valgrind", "--tool=callgrind", "--instr-atstart=yes",
             f"--callgrind-out-file={self.counts}",
-            f"--zero-before={BEGIN_FUNCTION}",
+            f"--dump-before={DUMP_FUNCTION}",
             vswitchd, f"unix:{self.dir}/db.sock", "--enable-dummy",
             "--disable-system", f"--unixctl={self.dir}/ctl", "-vconsole:off",
             env=self.env, folder=self.dir)
@@ -128,7 +129,7 @@ class Switch:
         return int(re.search(r"TX packets:(\d+)", part)[1])
 
     def count(self, scenario):
-        """Sends packets and ends; returns the instructions for one."""
+        """Sends packets; returns the instructions for one."""
         source, frame, sink = {
             "forward": ("p3", inner_frame(), "p5"),
             "push": ("p3", inner_frame(), "p1"),
@@ -138,11 +139,19 @@ class Switch:
         self.ofctl("add-flow", "br-int", "in_port=10,actions=output:5")
         self._send(source, sink, frame, WARM)
         self.appctl("revalidator/wait")
-        self.appctl(*BEGIN_COMMAND)
+        self._dump()
         self._send(source, sink, frame, PACKETS)
+        return edges(self._dump())
+
+    def _dump(self):
+        """What callgrind has counted since the last time."""
+        self.appctl(*DUMP_COMMAND)
+        self.dumps += 1
+        return self.counts.with_suffix(f".out.{self.dumps}").read_text()
+
+    def stop(self):
         self.appctl("exit")
         self.vswitchd.popen.wait(60)
-        return edges(self.counts.read_text())
 
 
 def edges(text):
@@ -176,23 +185,18 @@ def edges(text):
     return total / n
 
 
-def measure(run, tree):
-    """Rows of instructions for one packet."""
-    switches = {}
-    rows = []
-    for scenario in SCENARIOS:
-        for kind, vswitchd, source in (
-                ("patched", tree.program("ovs-vswitchd"), tree.ovs_src),
-                ("pristine", tree.pristine_vswitchd, tree.ovs_pristine)):
-            switches[scenario, kind] = Switch(
-                run, tree, f"{scenario}-{kind}", vswitchd,
-                source / "vswitchd/vswitch.ovsschema")
-    for (scenario, kind), switch in switches.items():
-        rows.append({"scenario": scenario, "tree": kind,
-                     "instructions": switch.count(scenario)})
-    return rows
-
-
-def callgrind_version():
-    return subprocess.run(["valgrind", "--version"], capture_output=True,
-                          text=True, check=False).stdout.strip()
+def measure(run, tree, raw, repeats, say):
+    """Adds to `raw' rows of instructions for one packet."""
+    rows = raw["instructions"] = []
+    trees = (("patched", tree.program("ovs-vswitchd"), tree.ovs_src),
+             ("pristine", tree.pristine_vswitchd, tree.ovs_pristine))
+    for number in range(repeats):
+        for kind, vswitchd, source in trees:
+            switch = Switch(run, tree, f"{kind}-{number}", vswitchd,
+                            source / "vswitchd/vswitch.ovsschema")
+            for scenario in SCENARIOS:
+                rows.append({"scenario": scenario, "tree": kind,
+                             "repeat": number,
+                             "instructions": switch.count(scenario)})
+                say(f"{kind}, {scenario}: {rows[-1]['instructions']:.1f}")
+            switch.stop()

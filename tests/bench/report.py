@@ -188,7 +188,8 @@ def _instructions(_raw, judged):
             "Instructions for one packet, alone in its batch, by callgrind.",
             ""] + _table(
         ("", "pristine", "patched", "ratio"),
-        [(f["scenario"], f["pristine"], f["patched"], f["ratio"])
+        [(f["scenario"], _range(f["pristine"]), _range(f["patched"]),
+          f["ratio"])
          for f in figures])
 
 
