@@ -9,6 +9,7 @@ import micro
 
 GENEVE_HEADER = 8
 SLACK, CYCLES = 1.15, 100
+MAX_STEAL = 0.02
 median = statistics.median
 
 
@@ -122,10 +123,16 @@ def bar3(raw):
 
 # System.
 
+def _system_rows(raw):
+    """Those during which the machine was ours; if none were, all of them."""
+    rows = raw.get("system", [])
+    return [row for row in rows if row["steal"] <= MAX_STEAL] or rows
+
+
 def system(raw):
     """For each target, its figures over all rounds."""
     found = collections.defaultdict(list)
-    for row in raw.get("system", []):
+    for row in _system_rows(raw):
         found[row["target"]].append(row)
     return {target: {key: spread(row[key] for row in rows)
                      for key in ("mbps", "daemon_s_per_gb", "cpu_s_per_gb")}
@@ -135,7 +142,7 @@ def system(raw):
 def _ratios(raw, a, b, key):
     """a / b in each round in which both were measured."""
     rounds = collections.defaultdict(dict)
-    for row in raw.get("system", []):
+    for row in _system_rows(raw):
         rounds[row["round"]][row["target"]] = row[key]
     return [r[a] / r[b] for r in rounds.values() if a in r and b in r]
 

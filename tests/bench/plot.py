@@ -6,17 +6,18 @@ import math
 from xml.sax.saxutils import escape
 
 COLOURS = ("#8c9aa8", "#1f6f8b", "#c8553d", "#e0a458", "#5b7553")
-WIDTH, PANEL, TOP, LEFT, BOTTOM = 900, 300, 54, 76, 62
+WIDTH, PANEL, TOP, LEFT, BOTTOM = 900, 320, 54, 76, 76
 
 
 class Panel:
     """A chart: groups of bars, one bar for each series.
 
     `series' is a list of (name, values, spans): a value for each group or
-    None, and (least, greatest) or None for each of them."""
+    None, and (least, greatest) or None for each of them.  `unit' is what the
+    bars are measured in, `what' the groups are."""
 
-    def __init__(self, title, unit, groups, series):
-        self.title, self.unit = title, unit
+    def __init__(self, title, unit, what, groups, series):
+        self.title, self.unit, self.what = title, unit, what
         self.groups, self.series = groups, series
 
     def draw(self, y):
@@ -28,7 +29,9 @@ class Panel:
         base, height = y + PANEL - BOTTOM, PANEL - BOTTOM - TOP
         out = [_text(LEFT, y + 18, self.title, size=15, weight="bold"),
                _text(18, base - height / 2, self.unit, anchor="middle",
-                     turn=True)]
+                     turn=True),
+               _text((LEFT + WIDTH) / 2, y + PANEL - 6, self.what,
+                     anchor="middle")]
 
         def at(value):
             return base - height * value / top

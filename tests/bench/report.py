@@ -209,7 +209,8 @@ def panels(raw):
                         for e in entries], [None] * len(entries)))
         found.append(plot.Panel(
             f"Geneve {way}, one PMD thread, 1 flow", "cycles per packet",
-            [f"{e['size']} octets" for e in entries], series))
+            "octets of the inner frame", [str(e["size"]) for e in entries],
+            series))
     targets = bars.system(raw)
     for key, title, unit in (
             ("mbps", "TCP through two hypervisors", "Mbit/s"),
@@ -217,7 +218,7 @@ def panels(raw):
              "seconds per gigabyte")):
         if targets:
             found.append(plot.Panel(
-                title, unit,
+                title, unit, "tunnel",
                 [name.replace(", ", "\n") for name in targets],
                 [(unit, [f[key]["median"] for f in targets.values()],
                   [(f[key]["min"], f[key]["max"])
