@@ -10,6 +10,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import urllib.parse
 
 from runspace import Failed
 
@@ -48,14 +49,18 @@ def unpack(names, folder):
         return root
     shutil.rmtree(folder, ignore_errors=True)
     archives.mkdir(parents=True)
-    root.mkdir()
+    (root / "usr").mkdir(parents=True)
     try:
         _download(names, archives)
     except (Failed, subprocess.TimeoutExpired):
         _apt("apt-get", "-q", "update")     # The lists may be old.
         _download(names, archives)
+    found = []
     for archive in sorted(archives.glob("*.deb")):
         _apt("dpkg", "-x", str(archive), str(root))
+        found.append(" ".join(archive.stem.split("_")[:2]))
+    (folder / "versions").write_text(
+        urllib.parse.unquote("\n".join(found)) + "\n")
     # Debian 12's base has them in /usr only.
     for name in ("bin", "sbin", "lib"):
         if (root / name).is_dir() and not (root / name).is_symlink():
@@ -126,9 +131,10 @@ def source(package, folder):
     return tree
 
 
-def version(name):
-    """The version of a package that apt-get would take."""
-    for line in _apt("apt-cache", "policy", name).splitlines():
-        if line.strip().startswith("Candidate:"):
-            return line.split()[1]
-    return "?"
+def versions(names, folder):
+    """The versions of packages that `unpack' put there, or that were there
+    before."""
+    note = pathlib.Path(folder) / "versions"
+    found = dict(line.split() for line in note.read_text().splitlines())
+    return {name: found.get(name) or _apt(
+        "dpkg-query", "-W", "-f=${Version}", name) for name in names}

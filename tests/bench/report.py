@@ -36,6 +36,15 @@ def publish(report, path):
     picture.write_text(plot.svg(panels(report["raw"])))
 
 
+def _warning(conditions, cores):
+    if conditions["load_before"] <= cores / 2 \
+            and conditions["stolen_percent"] <= 100 * bars.MAX_STEAL:
+        return []
+    return ["**Not to be relied on:** the machine had other things to do (load"
+            f" {conditions['load_before']}, {conditions['stolen_percent']} %"
+            " stolen).", ""]
+
+
 def _table(head, rows):
     lines = ["| " + " | ".join(head) + " |",
              "|" + "|".join("---" if n == 0 else "---:"
@@ -54,6 +63,12 @@ def _yes(ok):
     return "yes" if ok else "**no**"
 
 
+def reached(bar):
+    return ("reached" if bar["ok"]
+            else "not reached" if any(bar["figures"].values())
+            else "not measured")
+
+
 def markdown(report, picture):
     raw, facts = report["raw"], report["machine"]
     judged = {bar["bar"]: bar for bar in report["bars"]}
@@ -64,9 +79,9 @@ def markdown(report, picture):
            " parentheses.  Cycles are those of the time stamp counter, and"
            " count only while the measured thread had the processor.", "",
            f"![Cycles for one packet, TCP throughput and cost]({picture})",
-           ""]
-    out += _table(("Bar", "Reached"), [
-        (f"{n}. {TITLES[n]}", _yes(bar["ok"]))
+           "", *_warning(report["conditions"], facts["cores"])]
+    out += _table(("Bar", "Result"), [
+        (f"{n}. {TITLES[n]}", reached(bar))
         for n, bar in judged.items()])
     out += ["## Machine", ""]
     out += _table(("What", "Which"), [
@@ -161,7 +176,7 @@ def _ciphers(raw, _judged):
          for (what, provider, cipher), figures in found.items()])
 
 
-def _system(_raw, judged):
+def _system(raw, judged):
     figures = judged["4"]["figures"]
     if not figures["targets"]:
         return []
@@ -169,8 +184,10 @@ def _system(_raw, judged):
            "Network namespaces, no DPDK, MTU 1400 inside; everything in turn"
            " in each round.  The other tunnels end in the hypervisor itself"
            " and switch nothing; all are Debian's packages.", ""] + _table(
-        ("Tunnel", "Mbit/s", "CPU s/GB, daemons", "CPU s/GB, machine"),
-        [(name, _range(f["mbps"]), _range(f["daemon_s_per_gb"], 1),
+        ("Tunnel", "Version, cipher", "Mbit/s", "CPU s/GB, daemons",
+         "CPU s/GB, machine"),
+        [(name, raw.get("tunnels", {}).get(name, ""), _range(f["mbps"]),
+          _range(f["daemon_s_per_gb"], 1),
           _range(f["cpu_s_per_gb"], 1))
          for name, f in figures["targets"].items()])
     return out + _table(

@@ -217,6 +217,10 @@ def measure(run, tree, raw, root, rounds, seconds, say):
                for target in _geneve(run, box, title, prefix)]
     others, failures = peers.start_all(run, root) if root else ([], {})
     targets += [_tunnel(run, peer) for peer in others]
+    found = packages.versions([peer.package for peer in others],
+                              root.parent) if others else {}
+    raw["tunnels"] = {peer.name: f"{found[peer.package]}, {peer.cipher}"
+                      for peer in others}
     for number, target in orders(targets, rounds):
         try:
             row = {"round": number, "target": target.name,
