@@ -684,15 +684,16 @@ names_field(const char *s)
 {
     static const char prefix[] = "vnetenc.";
     bool quoted = false;
+    char before = ' ';
 
-    for (const char *p = s; *p; p++) {
-        if (*p == '\\' && p[1]) {
-            p++;
-        } else if (*p == '"') {
+    for (; *s; before = *s++) {
+        if (*s == '\\' && s[1]) {
+            s++;
+        } else if (*s == '"') {
             quoted = !quoted;
-        } else if (!quoted && !strncmp(p, prefix, strlen(prefix))
-                   && (p == s || !(isalnum((unsigned char) p[-1])
-                                   || strchr("_.$@", p[-1])))) {
+        } else if (!quoted && !strncmp(s, prefix, strlen(prefix))
+                   && !isalnum((unsigned char) before)
+                   && !strchr("_.$@", before)) {
             return true;
         }
     }

@@ -385,8 +385,8 @@ insert_row(struct ovsdb_idl_txn *ovs_txn, const char *address,
     set_row(row, peer, chassis_name);
 }
 
-/* Takes the peer with the address of 'row' out of 'peers'.  Returns it, or NULL
- * if there is none. */
+/* Takes the peer with the address of 'row' out of 'peers'.  Returns it, or
+ * NULL if there is none. */
 static struct peer *
 take_peer(struct shash *peers, const struct ovsrec_vnetenc_peer *row)
 {

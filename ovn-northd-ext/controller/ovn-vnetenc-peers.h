@@ -29,10 +29,10 @@
  * ==============
  *
  * Rows made here carry external_ids:ovn=CHASSIS; only those are changed and
- * deleted here, and those of a CHASSIS for which Open vSwitch is not configured
- * any more: what it pinned, nobody else would ever remove.  A row for the same
- * address, in any spelling, made by anybody else, for instance with
- * external_ids:source=local, is left alone and wins.
+ * deleted here, and those of a CHASSIS for which Open vSwitch is not
+ * configured any more: what it pinned, nobody else would ever remove.  A row
+ * for the same address, in any spelling, made by anybody else, for instance
+ * with external_ids:source=local, is left alone and wins.
  *
  * What is believed
  * ================
