@@ -39,6 +39,8 @@ struct vnetenc_peer_config {
     char *name;                 /* NULL if there is none. */
     uint8_t (*pins)[VNETENC_FINGERPRINT_BYTES];
     size_t n_pins;
+    unsigned int mtu;           /* Of the underlay.  0: find out. */
+    bool no_split;              /* Drop what is too long for it. */
     char *error;                /* A bad value, or NULL. */
     bool refused;               /* What was in force before stays. */
 };

@@ -191,6 +191,19 @@ take_datagram(struct vnetenc_socket *sock, struct vnetenc_lease *lease,
 
 /* The thread. */
 
+/* Halves of packets do not wait for ever, see vnetenc-join.h. */
+static long long int
+sweep(long long int now)
+{
+    static long long int next = LLONG_MIN;
+
+    if (now >= next) {
+        next = now + VNETENC_JOIN_SWEEP_MS;
+        vnetenc_rx_sweep(now);
+    }
+    return vnetenc_join_n_bytes() ? next : now + REFRESH_MS;
+}
+
 /* Does what there is to do.  Returns when to do so again, at the latest. */
 static long long int
 run(long long int now)
@@ -206,6 +219,8 @@ run(long long int now)
     next = vnetenc_outgoing_run(now);
     wake = MIN(wake, next);
     next = vnetenc_incoming_run(now);
+    wake = MIN(wake, next);
+    next = sweep(now);
     wake = MIN(wake, next);
     next = vnetenc_keylog_run(now);
     return MIN(wake, next);

@@ -43,6 +43,8 @@
     VNETENC_DROP(tx_slow_tso, "TSO packet on the slow path")                \
     VNETENC_DROP(tx_no_room, "slow path packet cannot grow")                \
     VNETENC_DROP(tx_checksum, "inner checksum could not be completed")      \
+    VNETENC_DROP(tx_mtu, "too long for the underlay, not split")            \
+    VNETENC_DROP(tx_slow_mtu, "too long for the underlay, on the slow path") \
     VNETENC_DROP(tx_aead, "cipher failed")                                  \
     /* Opening, before the sender is known. */                              \
     VNETENC_DROP(rx_short, "datagram shorter than a record")                \
@@ -66,6 +68,12 @@
     VNETENC_DROP(rx_vni, "VNI belongs to another profile")                  \
     VNETENC_DROP(rx_control_unknown, "control message of unknown type")     \
     VNETENC_DROP(rx_reply_rate, "probe over the session's reply rate")      \
+    VNETENC_DROP(rx_half_bad, "half of a packet, malformed")                \
+    VNETENC_DROP(rx_half_other, "halves that do not belong together")       \
+    VNETENC_DROP(rx_half_late, "half whose other half did not come")        \
+    VNETENC_DROP(rx_half_full, "half pushed out by newer ones")             \
+    VNETENC_DROP(rx_half_memory, "half, while too many octets wait")        \
+    VNETENC_DROP(rx_half_room, "packet cannot grow by its other half")      \
     /* Control thread. */                                                   \
     VNETENC_DROP(ctl_hello_fragment, "fragmented ClientHello")              \
     VNETENC_DROP(ctl_half_open, "too many half-open handshakes")            \

@@ -125,6 +125,18 @@ enum {
     VNETENC_INBOX_SLOTS = 1024,         /* Power of 2. */
 };
 
+/* Packets in two halves, section 8. */
+enum {
+    VNETENC_JOIN_SLOTS = 64,            /* Waiting halves of a session. */
+    VNETENC_JOIN_BYTES = 16 << 20,      /* Those of all sessions. */
+    VNETENC_JOIN_MS = 100,
+    VNETENC_JOIN_SWEEP_MS = 100,        /* While halves wait. */
+    VNETENC_MIN_MTU = 576,
+    VNETENC_MTU_LOOK_MS = 1000,
+    VNETENC_MTU_PROBE_MS = 500,
+    VNETENC_MTU_RAISE_MS = 600000,      /* RFC 8899 section 5.1.1. */
+};
+
 /* Modes, section 5. */
 enum {
     VNETENC_PREFER_FIRST_MS = 1000,

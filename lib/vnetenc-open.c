@@ -21,6 +21,7 @@
 #include "packets.h"
 #include "timeval.h"
 #include "vnetenc-control-message.h"
+#include "vnetenc-half.h"
 #include "vnetenc-inbox.h"
 #include "vnetenc-outer.h"
 #include "vnetenc-peer.h"
@@ -271,6 +272,10 @@ take_record(struct dp_packet *packet, const struct datagram *d, bool *deliver)
     if (!drop && *deliver) {
         vnetenc_outer_shrink(packet, &d->outer, opened.plain - d->data,
                              opened.size);
+        if (rx->geneve && vnetenc_half_is(opened.plain, opened.size)) {
+            drop = vnetenc_join(&rx->join, packet, d->outer.payload_ofs,
+                                d->record.seq, time_msec(), deliver);
+        }
     }
     return drop;
 }

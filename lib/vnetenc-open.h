@@ -30,6 +30,7 @@
  *     commit:  the sequence number, once
  *     judge:   control message, VNI
  *     deliver: the plaintext takes the record's place
+ *     join:    a half waits for the other, or completes it
  *
  * vnetenc_open_record() opens for the control thread: alerts, probes and
  * their replies.

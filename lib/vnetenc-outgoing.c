@@ -31,6 +31,7 @@
 #include "vnetenc-drops.h"
 #include "vnetenc-handshake.h"
 #include "vnetenc-initiator.h"
+#include "vnetenc-mtu.h"
 #include "vnetenc-profile.h"
 #include "vnetenc-remote.h"
 #include "vnetenc-socket.h"
@@ -76,6 +77,7 @@ struct path {
     struct vnetenc_remote *remote;
     unsigned int n_lanes;
     struct lane lane[VNETENC_MAX_LANES];
+    struct vnetenc_mtu mtu;
     long long int wanted_at;
 };
 
@@ -208,6 +210,23 @@ lane_close(struct path *path, unsigned int i, const char *why,
     session_list_destroy(&path->lane[i].closing, now);
 }
 
+/* Tells the packet path how long packets may be. */
+static void
+path_follow_mtu(struct path *path, long long int now)
+{
+    const struct vnetenc_path *key = &path->lanes->path;
+    unsigned int mtu;
+
+    if (now >= path->mtu.look_at) {
+        path->mtu.look_at = now + VNETENC_MTU_LOOK_MS;
+        mtu = vnetenc_mtu_of_route(&key->local, &key->remote);
+        vnetenc_mtu_set_device(&path->mtu, mtu, now);
+    }
+    mtu = path->remote->mtu ? path->remote->mtu : vnetenc_mtu_get(&path->mtu);
+    atomic_store_relaxed(&path->lanes->mtu, mtu);
+    atomic_store_relaxed(&path->lanes->split, !path->remote->no_split);
+}
+
 static struct path *
 path_create(const struct vnetenc_path *key, struct vnetenc_remote *remote,
             long long int now)
@@ -223,6 +242,8 @@ path_create(const struct vnetenc_path *key, struct vnetenc_remote *remote,
     }
     path_allow_clear(path, VNETENC_DROP_clear_no_session,
                      now + VNETENC_PREFER_FIRST_MS);
+    vnetenc_mtu_init(&path->mtu, now);
+    path_follow_mtu(path, now);
     hmap_insert(&paths, &path->node, vnetenc_path_hash(key));
     return path;
 }
@@ -230,10 +251,12 @@ path_create(const struct vnetenc_path *key, struct vnetenc_remote *remote,
 static void
 path_add_up(const struct path *path)
 {
-    uint64_t n_dropped, n_clear;
+    uint64_t n_dropped, n_clear, n_split;
 
     atomic_read_relaxed(&path->lanes->n_dropped, &n_dropped);
     atomic_read_relaxed(&path->lanes->n_clear, &n_clear);
+    atomic_read_relaxed(&path->lanes->n_split, &n_split);
+    path->remote->n_split += n_split;
     path->remote->n_dropped += n_dropped;
     path->remote->n_clear += n_clear;
 }
@@ -531,6 +554,7 @@ vnetenc_outgoing_run(long long int now)
             continue;
         }
         path_resize(path, now);
+        path_follow_mtu(path, now);
         for (unsigned int i = 0; i < path->n_lanes; i++) {
             long long int next = run_lane(path, i, now);
 
@@ -690,6 +714,8 @@ vnetenc_outgoing_for_each(
                 atomic_read_relaxed(&path->lanes->n_dropped,
                                     &status.n_dropped);
                 atomic_read_relaxed(&path->lanes->n_clear, &status.n_clear);
+                atomic_read_relaxed(&path->lanes->n_split, &status.n_split);
+                atomic_read_relaxed(&path->lanes->mtu, &status.mtu);
             }
             cb(&status, aux);
         }

@@ -74,6 +74,35 @@ read_pins(const struct ovsrec_vnetenc_peer *row,
     }
 }
 
+static void
+set_error(struct vnetenc_peer_config *peer, char *error)
+{
+    free(peer->error);
+    peer->error = error;
+}
+
+static void
+read_split(const struct ovsrec_vnetenc_peer *row,
+           struct vnetenc_peer_config *peer)
+{
+    const char *mtu = smap_get(&row->other_config, "mtu");
+    const char *split = smap_get_def(&row->other_config, "split", "true");
+
+    if (mtu && (mtu[strspn(mtu, "0123456789")]
+                || !str_to_uint(mtu, 10, &peer->mtu)
+                || peer->mtu < VNETENC_MIN_MTU || peer->mtu > UINT16_MAX)) {
+        peer->mtu = 0;
+        set_error(peer, xasprintf("other_config:mtu: \"%s\" is not an integer "
+                                  "from %d to %d", mtu, VNETENC_MIN_MTU,
+                                  UINT16_MAX));
+    }
+    peer->no_split = !strcmp(split, "false");
+    if (!peer->no_split && strcmp(split, "true")) {
+        set_error(peer, xasprintf("other_config:split: \"%s\" is neither "
+                                  "\"true\" nor \"false\"", split));
+    }
+}
+
 static int
 compare_peers(const void *a_, const void *b_)
 {
@@ -130,6 +159,7 @@ read_peers(const struct ovsdb_idl *idl, struct vnetenc_config *config)
         memset(peer, 0, sizeof *peer);
         peer->remote = remote;
         peer->name = nullable_xstrdup(row->name);
+        read_split(row, peer);
         read_pins(row, peer);
     }
     merge_peers(config);

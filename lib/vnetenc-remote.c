@@ -154,6 +154,8 @@ configure_one(const struct vnetenc_peer_config *config)
         remote = remote_create(&config->remote);
     }
     remote->configured = true;
+    remote->mtu = config->mtu;
+    remote->no_split = config->no_split;
     if (!nullable_string_is_equal(remote->config_error, config->error)) {
         free(remote->config_error);
         remote->config_error = nullable_xstrdup(config->error);

@@ -52,6 +52,8 @@ struct vnetenc_remote {
     struct vnetenc_trust trust;
     struct vnetenc_peer *peer;  /* Published. */
     char *config_error;         /* A bad value in the row, or NULL. */
+    unsigned int mtu;           /* Of the underlay.  0: find out. */
+    bool no_split;              /* Drop what is too long for it. */
 
     /* Why the newest handshake failed, by who initiated it.  NULL: it did
      * not. */
@@ -71,6 +73,7 @@ struct vnetenc_remote {
     struct vnetenc_traffic ended[VNETENC_N_DIRECTIONS]; /* Sessions gone. */
     uint64_t n_dropped;         /* Paths gone: packets without a session. */
     uint64_t n_clear;           /* Likewise: that left in clear. */
+    uint64_t n_split;           /* Likewise: that were split. */
 
     bool configured;            /* Temporary. */
 

@@ -24,6 +24,7 @@
 #include "util.h"
 #include "vnetenc-inbox.h"
 #include "vnetenc-peer.h"
+#include "vnetenc-split.h"
 #include "vnetenc.h"
 
 BUILD_ASSERT_DECL(sizeof(struct ovs_action_vnetenc) == 4);
@@ -124,6 +125,7 @@ vnetenc_route_find(const struct vnetenc_outer *outer,
         return judge_peer(&route->path, require);
     }
     if (collect_sessions(route->lanes, route)) {
+        vnetenc_split_init(route, outer->ipv6);
         return VNETENC_KEEP;
     }
 

@@ -39,6 +39,7 @@ struct vnetenc_route {
     struct vnetenc_lanes *lanes;                /* NULL if there are none. */
     unsigned int n_lanes;
     struct vnetenc_tx *tx[VNETENC_MAX_LANES];   /* All nonnull. */
+    size_t max_size;            /* Of a pushed packet that is not split. */
 };
 
 /* VNETENC_KEEP if the packets are to be sealed; a fallback, see

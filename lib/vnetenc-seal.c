@@ -24,6 +24,7 @@
 #include "vnetenc-outer.h"
 #include "vnetenc-record.h"
 #include "vnetenc-route.h"
+#include "vnetenc-split.h"
 #include "vnetenc.h"
 
 /* vnetenc.h promises it to translation, where it only serves statistics. */
@@ -228,6 +229,8 @@ vnetenc_seal_batch(struct dp_packet_batch *batch,
     struct vnetenc_route route;
     enum vnetenc_drop verdict;
     struct burst b;
+    size_t size;
+    bool split;
 
     if (!n || action->mode == VNETENC_OFF) {
         return;
@@ -239,14 +242,20 @@ vnetenc_seal_batch(struct dp_packet_batch *batch,
         return;
     }
 
+    vnetenc_split_shorten_segments(batch, &route);
     segment_batch(batch);
+    split = vnetenc_split_batch(batch, &route);
     n = dp_packet_batch_size(batch);
     b.route = &route;
     b.udp_dst = action->tp_dst;
     b.owned = true;
     dp_packet_batch_refill_init(batch);
-    for (size_t i = 0; i < n; i += VNETENC_BURST) {
-        seal_from_batch(&b, batch, i, MIN(n - i, VNETENC_BURST));
+    for (size_t i = 0; i < n; i += size) {
+        size = MIN(n - i, VNETENC_BURST);
+        if (split) {
+            size = vnetenc_split_burst(batch, i, size);
+        }
+        seal_from_batch(&b, batch, i, size);
     }
 }
 
@@ -270,6 +279,10 @@ vnetenc_seal_packet(struct dp_packet *packet,
     /* The caller has one packet and can take no segments. */
     if (dp_packet_get_tso_segsz(packet)) {
         count_drop(&route, VNETENC_DROP_tx_slow_tso);
+        return false;
+    }
+    if (dp_packet_size(packet) > route.max_size) {
+        count_drop(&route, VNETENC_DROP_tx_slow_mtu);
         return false;
     }
     b.route = &route;

@@ -26,6 +26,7 @@
  *     route:   which session, or whether to drop or leave in clear; decided
  *              for all packets before the first octet of any changes
  *     segment: what the network device would have segmented
+ *     split:   what would be too long for the underlay
  *     prepare: inner checksums, room
  *     build:   record header and outer headers, with a number of its own
  *     seal:    the cipher, in bursts

@@ -22,6 +22,7 @@
 #include "ovs-thread.h"
 #include "packets.h"
 #include "util.h"
+#include "vnetenc.h"
 
 static struct cmap paths = CMAP_INITIALIZER;        /* struct vnetenc_lanes. */
 static struct cmap receivers = CMAP_INITIALIZER;    /* struct vnetenc_rx. */
@@ -146,9 +147,12 @@ vnetenc_lanes_create(const struct vnetenc_path *path, unsigned int n_lanes)
     atomic_init(&lanes->n_lanes, n_lanes);
     atomic_init(&lanes->clear_at, LLONG_MAX);
     atomic_init(&lanes->clear_reason, VNETENC_DROP_clear_no_session);
+    atomic_init(&lanes->mtu, 0);
+    atomic_init(&lanes->split, true);
     vnetenc_rate_init(&lanes->want);
     atomic_init(&lanes->n_dropped, 0);
     atomic_init(&lanes->n_clear, 0);
+    atomic_init(&lanes->n_split, 0);
     cmap_insert(&paths, &lanes->node, vnetenc_path_hash(path));
     return lanes;
 }
@@ -229,6 +233,7 @@ vnetenc_rx_create(const struct vnetenc_traffic_key *traffic,
     rx = xzalloc_cacheline(sizeof *rx);
     rx->path = *path;
     rx->lane_port = lane_port;
+    rx->geneve = !vnetenc_is_vxlan_port(path->dtls_port);
     rx->key = key;
     rx->cipher = vnetenc_cipher_info(traffic->cipher);
     memcpy(rx->fixed_iv, traffic->fixed_iv, sizeof rx->fixed_iv);
@@ -241,6 +246,7 @@ vnetenc_rx_create(const struct vnetenc_traffic_key *traffic,
     vnetenc_rate_init(&rx->replies);
     vnetenc_rate_init(&rx->handshake);
     vnetenc_replay_init(&rx->window);
+    vnetenc_join_init(&rx->join);
     return rx;
 }
 
@@ -250,6 +256,7 @@ vnetenc_rx_destroy(struct vnetenc_rx *rx)
     if (rx) {
         vnetenc_aead_key_destroy(rx->key);
         OPENSSL_cleanse(rx->fixed_iv, sizeof rx->fixed_iv);
+        vnetenc_join_destroy(&rx->join);
         free_cacheline(rx);
     }
 }
@@ -385,6 +392,16 @@ vnetenc_rx_traffic(const struct vnetenc_rx *rx_, uint64_t *n_records,
         *n_records += value;
         atomic_read_relaxed(&rx->counts[i].n_bytes, &value);
         *n_bytes += value;
+    }
+}
+
+void
+vnetenc_rx_sweep(long long int now)
+{
+    struct vnetenc_rx *rx;
+
+    CMAP_FOR_EACH (rx, node, &receivers) {
+        vnetenc_join_sweep(&rx->join, now);
     }
 }
 

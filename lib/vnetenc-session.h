@@ -47,6 +47,7 @@
 #include "ovs-atomic.h"
 #include "ovs-rcu.h"
 #include "vnetenc-aead.h"
+#include "vnetenc-join.h"
 #include "vnetenc-limits.h"
 #include "vnetenc-rate.h"
 #include "vnetenc-replay.h"
@@ -107,6 +108,7 @@ struct vnetenc_rx {
     struct vnetenc_aead_key *key;
     const struct vnetenc_cipher_info *cipher;
     uint8_t fixed_iv[VNETENC_MAX_FIXED_IV_BYTES];
+    bool geneve;                /* Carries Geneve, so maybe halves. */
     bool published;             /* Control thread. */
 
     /* Any thread. */
@@ -117,6 +119,7 @@ struct vnetenc_rx {
         struct vnetenc_rate handshake;  /* Datagrams for the control thread. */
     );
     struct vnetenc_replay window;
+    struct vnetenc_join join;
 };
 
 /* Lanes of a path, from the sender's side. */
@@ -134,11 +137,15 @@ struct vnetenc_lanes {
     atomic_llong clear_at;
     atomic_uint clear_reason;
 
+    atomic_uint mtu;            /* Of the underlay, IP.  0: not known. */
+    atomic_bool split;          /* What is longer is split, else dropped. */
+
     struct vnetenc_rate want;   /* Any thread: WANT events. */
 
     /* Any thread: packets dropped and left in clear since creation. */
     atomic_uint64_t n_dropped;
     atomic_uint64_t n_clear;
+    atomic_uint64_t n_split;    /* Likewise: sealed as two records. */
 };
 
 /* Creation.  Keys are copied; the caller wipes its own.  Return NULL if the
@@ -188,6 +195,9 @@ void vnetenc_rx_count(struct vnetenc_rx *, size_t n_bytes);
 /* The sums, of which no record is missing that was counted before. */
 void vnetenc_rx_traffic(const struct vnetenc_rx *, uint64_t *n_records,
                         uint64_t *n_bytes);
+
+/* Frees halves that have waited too long, in all published sessions. */
+void vnetenc_rx_sweep(long long int now);
 
 /* True if one more probe is within VNETENC_REPLIES_PER_SECOND. */
 bool vnetenc_rx_may_reply(struct vnetenc_rx *, long long int now);

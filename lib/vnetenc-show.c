@@ -123,6 +123,9 @@ describe_session(const struct vnetenc_session_status *session)
     if (out) {
         put_number(object, "lane", session->lane);
     }
+    if (session->mtu) {
+        put_number(object, "mtu", session->mtu);
+    }
     put_string(object, "state", session->state);
     if (session->lane_port) {
         put_number(object, "lane_port", ntohs(session->lane_port));
@@ -358,7 +361,7 @@ print_sessions(struct ds *s, const struct json *sessions)
         const struct json *session = json_array_at(sessions, i);
 
         PRINT_MEMBERS(s, "    ", session, "direction", "state", "profile",
-                      "lane", "local_ip", "dtls_port", "lane_port");
+                      "lane", "local_ip", "dtls_port", "lane_port", "mtu");
         PRINT_MEMBERS(s, "      ", session, "cipher", "provider", "age_ms",
                       "records", "bytes", "failed");
         PRINT_MEMBERS(s, "      ", session, "peer_fingerprint");

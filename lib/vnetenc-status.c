@@ -101,6 +101,7 @@ init_peers(struct vnetenc_status *status)
         c[VNETENC_PEER_tx_bytes] = remote->ended[VNETENC_OUT].n_bytes;
         c[VNETENC_PEER_tx_dropped] = remote->n_dropped;
         c[VNETENC_PEER_tx_clear] = remote->n_clear;
+        c[VNETENC_PEER_tx_split] = remote->n_split;
         c[VNETENC_PEER_rx_records] = remote->ended[VNETENC_IN].n_records;
         c[VNETENC_PEER_rx_bytes] = remote->ended[VNETENC_IN].n_bytes;
     }
@@ -135,6 +136,7 @@ add_up(struct vnetenc_peer_status *peer,
     c[VNETENC_PEER_tx_bytes] += session->traffic.n_bytes;
     c[VNETENC_PEER_tx_dropped] += session->n_dropped;
     c[VNETENC_PEER_tx_clear] += session->n_clear;
+    c[VNETENC_PEER_tx_split] += session->n_split;
     if (state_rank(session->state) > state_rank(peer->state)) {
         peer->state = session->state;
     }

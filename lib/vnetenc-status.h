@@ -50,6 +50,8 @@ struct vnetenc_session_status {
     uint64_t n_dropped;         /* Outgoing only, lane 0: packets of the path
                                  * that found no session. */
     uint64_t n_clear;           /* Likewise: that left in clear. */
+    uint64_t n_split;           /* Likewise: sealed as two records. */
+    unsigned int mtu;           /* Likewise: of the underlay. */
 };
 
 /* Counters of a peer, over all its sessions since it was configured. */
@@ -63,6 +65,7 @@ struct vnetenc_session_status {
     VNETENC_PEER_COUNTER(tx_bytes)                                          \
     VNETENC_PEER_COUNTER(tx_dropped)                                        \
     VNETENC_PEER_COUNTER(tx_clear)                                          \
+    VNETENC_PEER_COUNTER(tx_split)      /* Packets sealed in two halves. */ \
     VNETENC_PEER_COUNTER(rx_records)                                        \
     VNETENC_PEER_COUNTER(rx_bytes)                                          \
     VNETENC_PEER_COUNTER(rx_failed)     /* Forgeries, live sessions. */

@@ -245,6 +245,39 @@ test_add_path(struct unixctl_conn *conn, int argc OVS_UNUSED,
     reply(conn, error, NULL);
 }
 
+/* MTU, "split" or "drop". */
+static void
+test_set_mtu(struct unixctl_conn *conn, int argc OVS_UNUSED,
+             const char *argv[], void *aux OVS_UNUSED)
+{
+    struct vnetenc_lanes *lanes;
+    const char **arg = argv + 1;
+    struct vnetenc_path path;
+    const char *error = NULL;
+    unsigned int mtu;
+    bool split;
+
+    if (!take_path(&arg, &path) || !take_uint(&arg, UINT16_MAX, &mtu)) {
+        reply(conn, NULL, *arg);
+        return;
+    }
+    split = !strcmp(*arg, "split");
+    if (!split && strcmp(*arg, "drop")) {
+        reply(conn, NULL, *arg);
+        return;
+    }
+    ovs_mutex_lock(&vnetenc_control_mutex);
+    lanes = vnetenc_lanes_find(&path);
+    if (lanes) {
+        atomic_store_relaxed(&lanes->mtu, mtu);
+        atomic_store_relaxed(&lanes->split, split);
+    } else {
+        error = "there is no such path";
+    }
+    ovs_mutex_unlock(&vnetenc_control_mutex);
+    reply(conn, error, NULL);
+}
+
 /* Sessions. */
 
 struct session_args {
@@ -474,6 +507,9 @@ vnetenc_test_keys_init(void)
                              "lane_port cipher key iv "
                              "[max_records [max_octets]]", 9, 11,
                              test_add_session, NULL);
+    unixctl_command_register("vnetenc/test-set-mtu",
+                             "local remote dtls_port profile mtu split|drop",
+                             6, 6, test_set_mtu, NULL);
     unixctl_command_register("vnetenc/test-set-vni", "[vni:profile]...",
                              0, INT_MAX, test_set_vni, NULL);
     unixctl_command_register("vnetenc/test-reset", "", 0, 0,

@@ -148,6 +148,15 @@ vnetenc_is_port(ovs_be16 udp_dst)
     return false;
 }
 
+/* True if 'udp_dst' is the DTLS port of VXLAN, or will be by default. */
+bool
+vnetenc_is_vxlan_port(ovs_be16 udp_dst)
+{
+    const struct tunnel *t = &tunnels[ARRAY_SIZE(tunnels) - 1];
+
+    return udp_dst == htons(t->dtls_port ? t->dtls_port : t->default_port);
+}
+
 /* Modes. */
 
 static const char *const mode_names[] = {

@@ -33,6 +33,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc-drops.h \
 	lib/vnetenc-file.c \
 	lib/vnetenc-file.h \
+	lib/vnetenc-half.c \
+	lib/vnetenc-half.h \
 	lib/vnetenc-handshake.c \
 	lib/vnetenc-handshake.h \
 	lib/vnetenc-hello.c \
@@ -43,6 +45,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc-incoming.h \
 	lib/vnetenc-initiator.c \
 	lib/vnetenc-initiator.h \
+	lib/vnetenc-join.c \
+	lib/vnetenc-join.h \
 	lib/vnetenc-keylog.c \
 	lib/vnetenc-keylog.h \
 	lib/vnetenc-keys.c \
@@ -52,6 +56,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc-limits.h \
 	lib/vnetenc-listener.c \
 	lib/vnetenc-listener.h \
+	lib/vnetenc-mtu.c \
+	lib/vnetenc-mtu.h \
 	lib/vnetenc-odp.c \
 	lib/vnetenc-odp.h \
 	lib/vnetenc-ofpact.inc \
@@ -89,6 +95,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc-show.h \
 	lib/vnetenc-socket.c \
 	lib/vnetenc-socket.h \
+	lib/vnetenc-split.c \
+	lib/vnetenc-split.h \
 	lib/vnetenc-ssl.c \
 	lib/vnetenc-ssl.h \
 	lib/vnetenc-status.c \

@@ -1,0 +1,370 @@
+# Copyright (c) 2026 The vnetenc authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Guests keep their MTU: what is too long for the underlay once it is sealed
+travels in two halves, and nothing is ever an IP fragment outside."""
+
+import socket
+import threading
+import time
+
+import pytest
+
+import capture
+from claims import assert_sealed
+from lab import tcp_transfer
+from relay import Faults
+from runspace import wait_until
+
+MARKER = b"as long as it ever was "
+IP_MTU_DISCOVER, IP_PMTUDISC_PROBE, IP_PMTUDISC_DONT = 10, 3, 0
+ETHERNET = 14
+BACK = 126                  # UDP payload of the back half of 1450 octets.
+
+
+def set_guest_mtu(lab, mtu):
+    for vm in lab.vms:
+        vm.run.ip(vm.hv.netns, f"link set dev {vm.port} mtu {mtu}")
+        vm.run.ip(vm.netns, f"link set dev e0 mtu {mtu}")
+
+
+def make(make_lab, mtu=1500, guest_mtu=1500, ipv6=False, encryption="require"):
+    lab = make_lab(mtu=mtu)
+    set_guest_mtu(lab, guest_mtu)
+    lab.pin(ipv6)
+    lab.connect(ipv6, encryption=encryption)
+    return lab
+
+
+@pytest.fixture(name="lab")
+def fixture_lab(make_lab):
+    return make(make_lab)
+
+
+def udp_sender(vm, fragment=False):
+    sock = vm.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER,
+                    IP_PMTUDISC_DONT if fragment else IP_PMTUDISC_PROBE)
+    return sock
+
+
+def content(number, size):
+    """What nothing but datagram `number` of `size` octets holds."""
+    head = b"%d " % number
+    return (head + bytes((number * 7 + i * 13 + i // 256) & 255
+                         for i in range(size)))[:size]
+
+
+def assert_arrive(vm1, vm2, sizes, fragment=False):
+    """A datagram of each size arrives, unchanged."""
+    sender, receiver = udp_sender(vm1, fragment), vm2.receiver()
+    for number, size in enumerate(sizes):
+        data = content(number, size)
+        for _ in range(3):              # A busy machine loses some itself.
+            sender.sendto(data, (vm2.ip, 7777))
+            try:
+                got = receiver.recv(65536)
+                break
+            except TimeoutError:
+                got = None
+        assert got == data, f"datagram of {size} octets"
+
+
+def assert_fits(path, mtu):
+    """No frame is longer than the underlay allows, none is an IP
+    fragment."""
+    n_full = 0
+    for _, frame in capture.frames(path):
+        assert len(frame) <= ETHERNET + mtu
+        n_full += len(frame) == ETHERNET + mtu
+        if frame[12:14] == b"\x08\0":
+            assert not int.from_bytes(frame[20:22], "big") & 0x3fff
+        elif frame[12:14] == b"\x86\xdd":
+            assert frame[20] != 44
+    return n_full
+
+
+def mtu_shown(hv):
+    """The MTU that `hv` goes by for its first session towards a peer."""
+    for peer in hv.show_json()["peers"]:
+        for session in peer["sessions"]:
+            if session["direction"] == "out":
+                return session.get("mtu")
+    return None
+
+
+def n_split(hv):
+    return sum(p["statistics"]["tx_split"] for p in hv.show_json()["peers"])
+
+
+@pytest.mark.parametrize("ipv6", [False, True], ids=["ipv4", "ipv6"])
+def test_every_size(make_lab, ipv6):
+    lab = make(make_lab, ipv6=ipv6)
+    vm1, vm2 = lab.vms
+    vm1.reaches(vm2.ip)
+    pcap = lab.underlay.capture()
+    assert_arrive(vm1, vm2, range(1272, 1473))
+    for size in (1300, 1371, 1372, 1373, 1400, 1413, 1414, 1450, 1471, 1472):
+        text = vm1.cmd("ping", "-n", "-c", "2", "-i", "0.05", "-W", "2", "-M",
+                       "do", "-s", str(size), vm2.ip)
+        assert " 0 received" not in text
+    path = pcap.stop()
+    assert assert_fits(path, 1500) > 50
+    assert_sealed(path, lab)
+    assert n_split(lab.hvs[0]) > 50
+
+
+def test_fragments_of_guests(lab):
+    """A datagram of 9000 octets, which the guest sends in fragments of its
+    own."""
+    vm1, vm2 = lab.vms
+    vm1.reaches(vm2.ip)
+    assert_arrive(vm1, vm2, [1472, 9000, 20000, 1473], fragment=True)
+
+
+def test_jumbo(make_lab):
+    lab = make(make_lab, mtu=9000, guest_mtu=8950)
+    vm1, vm2 = lab.vms
+    vm1.reaches(vm2.ip)
+    pcap = lab.underlay.capture()
+    assert_arrive(vm1, vm2, range(8860, 8923))
+    data = MARKER * 100000
+    assert tcp_transfer(vm1, vm2, data, timeout=20) == data
+    path = pcap.stop()
+    assert assert_fits(path, 9000) > 10
+    assert_sealed(path, lab, MARKER)
+
+
+@pytest.mark.parametrize("other_config", [(), ("userspace-tso-enable=true",)],
+                         ids=["plain", "tso"])
+def test_bulk(make_lab, other_config):
+    """Segments that a guest made are split, those that Open vSwitch makes
+    need not be."""
+    lab = make_lab(mtu=1500, other_config=other_config)
+    set_guest_mtu(lab, 1442)
+    if other_config:
+        for vm in lab.vms:
+            vm.cmd("ethtool", "-K", "e0", "tx", "on", "tso", "on")
+    lab.pin()
+    lab.connect(encryption="require")
+    vm1, vm2 = lab.vms
+    vm1.reaches(vm2.ip)
+    pcap = lab.underlay.capture()
+    data = MARKER * 100000
+    assert tcp_transfer(vm1, vm2, data, timeout=20) == data
+    assert tcp_transfer(vm2, vm1, data, timeout=20) == data
+    path = pcap.stop(quiet=False)
+    assert assert_fits(path, 1500)
+    assert_sealed(path, lab, MARKER)
+    split = n_split(lab.hvs[0])
+    assert split > 500 if not other_config else split < 500
+
+
+def test_switched_on_under_load(make_lab):
+    """A connection that filled the underlay in clear goes on when encryption
+    is switched on."""
+    lab = make(make_lab, guest_mtu=1442, encryption="off")
+    vm1, vm2 = lab.vms
+    vm1.reaches(vm2.ip)
+    arrivals, stop = [], threading.Event()
+    listener = vm2.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.bind((vm2.ip, 5001))
+    listener.listen()
+
+    def receive():
+        connection, _ = listener.accept()
+        with connection:
+            while chunk := connection.recv(65536):
+                arrivals.append((time.monotonic(), len(chunk)))
+
+    def send():
+        with vm1.socket(socket.AF_INET, socket.SOCK_STREAM) as sender:
+            sender.connect((vm2.ip, 5001))
+            while not stop.is_set():
+                sender.sendall(MARKER * 400)
+
+    threads = [threading.Thread(target=f, daemon=True)
+               for f in (receive, send)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(arrivals) > 100, "the connection is busy")
+    for hv, tunnel in zip(lab.hvs, ("gnv2", "gnv1")):   # Sessions first.
+        hv.vsctl("set", "Interface", tunnel, "options:encryption=prefer")
+    wait_until(lambda: all("state up" in hv.show() for hv in lab.hvs),
+               "sessions are up")
+    for hv, tunnel in zip(lab.hvs, ("gnv2", "gnv1")):
+        hv.vsctl("set", "Interface", tunnel, "options:encryption=require")
+    time.sleep(0.3)
+    switched = time.monotonic()
+    wait_until(lambda: arrivals[-1][0] > switched + 1, "it goes on", 10)
+    assert n_split(lab.hvs[0]) > 100
+    stop.set()
+    threads[1].join(5)
+    assert not threads[1].is_alive()
+    gaps = [b[0] - a[0] for a, b in zip(arrivals, arrivals[1:])]
+    print(f"longest gap {max(gaps) * 1000:.0f} ms")
+    assert max(gaps) < 3
+    listener.close()
+
+
+def test_interface_is_followed(make_lab):
+    """The MTU of the underlay's interface, as it changes."""
+    lab = make(make_lab, mtu=1600)
+    hv1, (vm1, vm2) = lab.hvs[0], lab.vms
+    vm1.reaches(vm2.ip)
+    # The guests' ports bound that of br-int, not that of br-phys.
+    wait_until(lambda: mtu_shown(hv1) == 1600, "the MTU is known", 5)
+    assert_arrive(vm1, vm2, range(1440, 1460))
+    assert not n_split(hv1)
+    hv1.run.ip(hv1.netns, "link set dev u mtu 1500")
+    wait_until(lambda: mtu_shown(hv1) == 1500, "the MTU is followed", 10)
+    pcap = lab.underlay.capture(direction="in", interface=hv1.uplink)
+    assert_arrive(vm1, vm2, range(1440, 1460))
+    assert_fits(pcap.stop(), 1500)
+    assert n_split(hv1) >= 20
+
+
+def test_set_by_hand(lab):
+    hv1, hv2 = lab.hvs
+    vm1, vm2 = lab.vms
+    vm1.reaches(vm2.ip)
+    hv1.set_peer(hv2.ip, "other_config:mtu=1280")
+    wait_until(lambda: mtu_shown(hv1) == 1280, "the setting counts", 5)
+    pcap = lab.underlay.capture(direction="in", interface=hv1.uplink)
+    assert_arrive(vm1, vm2, range(1150, 1473, 7))
+    assert_fits(pcap.stop(), 1280)
+
+    hv1.set_peer(hv2.ip, "other_config:mtu=42")
+    wait_until(lambda: "other_config:mtu" in hv1.peer(hv2.ip, "last_error"),
+               "a bad value is reported", 5)
+    wait_until(lambda: mtu_shown(hv1) == 1500, "it does not count", 5)
+    hv1.vsctl("clear", "VNetEnc_Peer", hv2.ip, "other_config")
+    wait_until(lambda: "other_config" not in hv1.peer(hv2.ip, "last_error"),
+               "nothing is wrong any more", 5)
+
+
+def received(receiver):
+    """All datagrams that arrive until no more do."""
+    got = []
+    receiver.settimeout(0.5)
+    try:
+        while True:
+            got.append(receiver.recv(65536))
+    except TimeoutError:
+        return got
+
+
+def send_numbered(vm1, vm2, count, size=1450):
+    """Sends datagrams that are split; returns what arrived."""
+    sender, receiver = udp_sender(vm1), vm2.receiver()
+    for number in range(count):
+        sender.sendto(content(number, size), (vm2.ip, 7777))
+        time.sleep(0.001)
+    return received(receiver)
+
+
+def faulty(lab, seed=1, **faults):
+    relay = lab.underlay.relay(lab.hvs[1], seed)
+    relay.out.faults = relay.back.faults = Faults(**faults)
+    return relay
+
+
+def assert_unchanged(got, size=1450):
+    for data in got:
+        assert data == content(int(data.split(b" ")[0]), size)
+    assert len(set(got)) == len(got)
+
+
+def test_reordering(lab):
+    """Halves overtake each other, and whole packets."""
+    vm1, vm2 = lab.vms
+    vm1.reaches(vm2.ip)
+    faulty(lab, reorder=0.3)
+    got = send_numbered(vm1, vm2, 300)
+    assert_unchanged(got)
+    assert len(got) >= 280
+
+
+def test_duplicates(lab):
+    vm1, vm2 = lab.vms
+    vm1.reaches(vm2.ip)
+    faulty(lab, duplicate=1.0)
+    got = send_numbered(vm1, vm2, 100)
+    assert_unchanged(got)
+    assert len(got) >= 95
+    lab.hvs[1].expect("vnetenc_rx_replay", 180)
+
+
+@pytest.mark.parametrize("back", [True, False], ids=["back", "front"])
+def test_one_half_is_lost(lab, back):
+    """Without one half nothing arrives, nothing else suffers, and what was
+    waiting does not wait for ever."""
+    vm1, vm2 = lab.vms
+    hv2 = lab.hvs[1]
+    vm1.reaches(vm2.ip)
+
+    def half(frame):
+        parsed = capture.udp(frame)
+        return (parsed is not None and parsed[3] == capture.DTLS
+                and parsed[4][:1] == b"\x17"
+                and (len(parsed[4]) == BACK if back
+                     else len(frame) == ETHERNET + 1500))
+
+    relay = faulty(lab, drop=half)
+    assert not send_numbered(vm1, vm2, 50)
+    assert relay.back.counts.dropped + relay.out.counts.dropped >= 45
+    assert not vm1.ping(vm2.ip, 20, 0.02).lost
+    hv2.expect("vnetenc_rx_half_late", 45)
+    relay.out.faults = relay.back.faults = Faults()
+    got = send_numbered(vm1, vm2, 50)
+    assert_unchanged(got)
+    assert len(got) >= 45
+
+
+def test_transfer_over_everything(lab):
+    vm1, vm2 = lab.vms
+    vm1.reaches(vm2.ip)
+    faulty(lab, 7, loss=0.02, duplicate=0.05, reorder=0.1)
+    data = MARKER * 5000
+    assert tcp_transfer(vm1, vm2, data, timeout=30) == data
+
+
+def test_interleaved_flows(make_lab):
+    """Several flows in several lanes, over a cable that reorders."""
+    lab = make_lab(mtu=1500)
+    set_guest_mtu(lab, 1500)
+    for hv in lab.hvs:
+        hv.add_profile(lanes=4)
+    lab.exchange_pins()
+    lab.connect(encryption="require")
+    vm1, vm2 = lab.vms
+    vm1.reaches(vm2.ip)
+    faulty(lab, reorder=0.2)
+    receiver = vm2.receiver()
+    senders = [udp_sender(vm1) for _ in range(8)]
+    for number in range(400):
+        senders[number % 8].sendto(content(number, 1450), (vm2.ip, 7777))
+        time.sleep(0.001)
+    got = received(receiver)
+    assert_unchanged(got)
+    assert len(got) >= 380
+
+
+def test_replayed_halves(lab):
+    """Who records halves and sends them again, in any order, achieves
+    nothing."""
+    vm1, vm2 = lab.vms
+    hv1, hv2 = lab.hvs
+    vm1.reaches(vm2.ip)
+    pcap = lab.underlay.capture(interface=hv1.uplink, direction="in")
+    assert len(send_numbered(vm1, vm2, 20)) >= 18
+    frames = [f for _, f in capture.frames(pcap.stop())
+              if capture.udp(f) and capture.udp(f)[3] == capture.DTLS]
+    assert len(frames) >= 36
+    receiver = vm2.receiver()
+    sock = hv1.uplink_socket()
+    before = hv2.coverage("vnetenc_rx_replay")
+    for frame in frames + frames[::-1] + frames[::2]:
+        sock.send(frame)
+    assert not received(receiver)
+    hv2.expect("vnetenc_rx_replay", before + 2 * len(frames))
+    assert not vm1.ping(vm2.ip, 10, 0.02).lost
