@@ -33,6 +33,7 @@
 #include "vnetenc-limits.h"
 #include "vnetenc-outgoing.h"
 #include "vnetenc-peer.h"
+#include "vnetenc-pmtu.h"
 #include "vnetenc-profile.h"
 #include "vnetenc-record.h"
 #include "vnetenc-remote.h"
@@ -129,6 +130,9 @@ take_event(struct vnetenc_event *event, long long int now)
         break;
     case VNETENC_EV_UNKNOWN:
         vnetenc_incoming_unknown(&event->path, event->remote_port);
+        break;
+    case VNETENC_EV_TOO_LONG:
+        vnetenc_pmtu_answer(event->data, event->size);
         break;
     }
 }

@@ -19,11 +19,13 @@
 #include <string.h>
 #include "openvswitch/ofpbuf.h"
 #include "openvswitch/vlog.h"
+#include "packets.h"
 #include "util.h"
 #include "vnetenc-control-message.h"
 #include "vnetenc-drops.h"
 #include "vnetenc-handshake.h"
 #include "vnetenc-keys.h"
+#include "vnetenc-mtu.h"
 #include "vnetenc-open.h"
 #include "vnetenc-profile.h"
 #include "vnetenc-record.h"
@@ -233,9 +235,38 @@ vnetenc_initiator_send_probe(struct vnetenc_initiator *session,
                        now);
 }
 
+/* Sends a probe that makes an IP packet of 'ip_size' octets, whose reply goes
+ * to 'session->mtu'. */
+void
+vnetenc_initiator_send_long_probe(struct vnetenc_initiator *session,
+                                  size_t ip_size, uint64_t echo)
+{
+    size_t headers = (UDP_HEADER_LEN
+                      + (IN6_IS_ADDR_V4MAPPED(&session->path->remote)
+                         ? IP_HEADER_LEN : IPV6_HEADER_LEN));
+    size_t added = headers + vnetenc_record_overhead(session->tx->cipher);
+    uint8_t *plain, *record;
+    size_t size, n;
+
+    if (ip_size < added + VNETENC_CONTROL_BYTES) {
+        return;
+    }
+    size = ip_size - added;
+    plain = xzalloc(size);
+    record = xmalloc(ip_size);
+    vnetenc_control_build(VNETENC_CONTROL_PROBE, echo, plain);
+    n = vnetenc_seal_record(session->tx, VNETENC_RECORD_DATA, plain, size,
+                            record, ip_size);
+    if (n) {
+        session_send(session, record, n);
+    }
+    free(plain);
+    free(record);
+}
+
 static void
 session_input_data(struct vnetenc_initiator *session, uint8_t *data,
-                   size_t size)
+                   size_t size, long long int now)
 {
     size_t plain_size;
     uint8_t *plain;
@@ -247,6 +278,9 @@ session_input_data(struct vnetenc_initiator *session, uint8_t *data,
     } else if (vnetenc_control_parse(plain, plain_size,
                                      VNETENC_CONTROL_REPLY, &echo)) {
         vnetenc_probe_reply(&session->probe, echo);
+        if (session->mtu) {
+            vnetenc_mtu_reply(session->mtu, echo, now);
+        }
     } else if (!vnetenc_control_is(plain, plain_size)) {
         vnetenc_count(VNETENC_DROP_ctl_app_data, 1);
     }
@@ -279,7 +313,7 @@ vnetenc_initiator_input(struct vnetenc_initiator *session, uint8_t *data,
                         size_t size, long long int now)
 {
     if (data[0] == VNETENC_RECORD_DATA) {
-        session_input_data(session, data, size);
+        session_input_data(session, data, size, now);
     } else if (data[0] == VNETENC_RECORD_ALERT) {
         session_input_alert(session, data, size, now);
     } else {

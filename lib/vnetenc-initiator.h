@@ -39,6 +39,7 @@
 #include "vnetenc-session.h"
 
 struct vnetenc_chain;
+struct vnetenc_mtu;
 struct vnetenc_session_status;
 
 struct vnetenc_initiator {
@@ -60,6 +61,7 @@ struct vnetenc_initiator {
     char *suite;
     struct vnetenc_lifetime life;
     struct vnetenc_probe probe;
+    struct vnetenc_mtu *mtu;    /* The owner's, or NULL: wants replies. */
     long long int close_at;     /* The owner's. */
 };
 
@@ -83,6 +85,8 @@ void vnetenc_initiator_input(struct vnetenc_initiator *, uint8_t *data,
                              size_t size, long long int now);
 void vnetenc_initiator_send_probe(struct vnetenc_initiator *,
                                   long long int now);
+void vnetenc_initiator_send_long_probe(struct vnetenc_initiator *,
+                                       size_t ip_size, uint64_t echo);
 void vnetenc_initiator_send_close_notify(struct vnetenc_initiator *);
 uint64_t vnetenc_initiator_next_seq(const struct vnetenc_initiator *);
 

@@ -132,9 +132,12 @@ enum {
     VNETENC_JOIN_MS = 100,
     VNETENC_JOIN_SWEEP_MS = 100,        /* While halves wait. */
     VNETENC_MIN_MTU = 576,
+    VNETENC_PMTU_BURST = 20,            /* ICMP messages for a path. */
+    VNETENC_PMTU_PER_SECOND = 100,
     VNETENC_MTU_LOOK_MS = 1000,
     VNETENC_MTU_PROBE_MS = 500,
-    VNETENC_MTU_RAISE_MS = 600000,      /* RFC 8899 section 5.1.1. */
+    VNETENC_MTU_AGAIN_MS = 60000,
+    VNETENC_MTU_SILENT_MS = 600000,     /* No probe was ever answered. */
 };
 
 /* Modes, section 5. */

@@ -55,6 +55,8 @@ void
 vnetenc_mtu_set_device(struct vnetenc_mtu *mtu, unsigned int device,
                        long long int now)
 {
+    /* A probe is one record. */
+    device = MIN(device, VNETENC_MAX_PLAINTEXT_BYTES);
     if (device != mtu->device) {
         mtu->device = device;
         restart(mtu, now);
@@ -97,7 +99,7 @@ vnetenc_mtu_run(struct vnetenc_mtu *mtu, bool alive, long long int now)
         if (!mtu->size) {
             /* None of them: the peer does not answer such probes. */
             mtu->size = mtu->device;
-            mtu->next = now + VNETENC_MTU_RAISE_MS;
+            mtu->next = now + VNETENC_MTU_SILENT_MS;
             return 0;
         }
     }
@@ -111,11 +113,12 @@ void
 vnetenc_mtu_reply(struct vnetenc_mtu *mtu, uint64_t echo, long long int now)
 {
     if (mtu->tries && echo == mtu->echo) {
-        /* What was too long may have become possible until then. */
+        /* Until then what was too long may have become possible, and what
+         * was possible too long. */
         mtu->proved = mtu->size;
         mtu->size = mtu->device;
         mtu->tries = 0;
-        mtu->next = now + VNETENC_MTU_RAISE_MS;
+        mtu->next = now + VNETENC_MTU_AGAIN_MS;
     }
 }
 

@@ -27,7 +27,7 @@
  * Probes of that length, sealed control messages with padding, find out
  * whether it is true (RFC 8899 section 5): while only they stay unanswered,
  * shorter lengths out of a short list are tried until one is answered.  After
- * VNETENC_MTU_RAISE_MS, or when the interface's MTU changes, all begins anew.
+ * VNETENC_MTU_AGAIN_MS, or when the interface's MTU changes, all begins anew.
  *
  * Thread-safety: under vnetenc_control_mutex. */
 

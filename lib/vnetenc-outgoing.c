@@ -227,6 +227,28 @@ path_follow_mtu(struct path *path, long long int now)
     atomic_store_relaxed(&path->lanes->split, !path->remote->no_split);
 }
 
+/* Looks whether packets of the length that is believed get through.  A short
+ * probe goes with each long one: where that is lost, too, silence tells
+ * nothing of lengths. */
+static void
+path_probe_mtu(struct path *path, long long int now)
+{
+    struct vnetenc_initiator *session = path->lane[0].up;
+    unsigned int size;
+
+    if (!session || path->remote->mtu) {
+        return;
+    }
+    size = vnetenc_mtu_run(&path->mtu, !session->probe.tries, now);
+    if (size) {
+        session->mtu = &path->mtu;
+        vnetenc_initiator_send_long_probe(session, size, path->mtu.echo);
+        if (!session->probe.tries) {
+            vnetenc_initiator_send_probe(session, now);
+        }
+    }
+}
+
 static struct path *
 path_create(const struct vnetenc_path *key, struct vnetenc_remote *remote,
             long long int now)
@@ -346,6 +368,7 @@ lane_publish(struct path *path, struct vnetenc_initiator *session,
     }
     session_list_destroy(&lane->attempts, now);
     if (old) {
+        old->mtu = NULL;
         old->close_at = now + VNETENC_CLOSE_DELAY_MS;
         ovs_list_push_back(&lane->closing, &old->node);
         remote->n_rekeys++;
@@ -555,6 +578,7 @@ vnetenc_outgoing_run(long long int now)
         }
         path_resize(path, now);
         path_follow_mtu(path, now);
+        path_probe_mtu(path, now);
         for (unsigned int i = 0; i < path->n_lanes; i++) {
             long long int next = run_lane(path, i, now);
 

@@ -32,6 +32,7 @@
 #include "vnetenc-outer.h"
 #include "vnetenc-session.h"
 
+struct flow;
 struct ovs_action_vnetenc;
 
 struct vnetenc_route {
@@ -40,6 +41,7 @@ struct vnetenc_route {
     unsigned int n_lanes;
     struct vnetenc_tx *tx[VNETENC_MAX_LANES];   /* All nonnull. */
     size_t max_size;            /* Of a pushed packet that is not split. */
+    const struct flow *flow;    /* Its, before the tunnel, or NULL. */
 };
 
 /* VNETENC_KEEP if the packets are to be sealed; a fallback, see

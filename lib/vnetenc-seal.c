@@ -225,6 +225,16 @@ void
 vnetenc_seal_batch(struct dp_packet_batch *batch,
                    const struct ovs_action_vnetenc *action)
 {
+    vnetenc_seal_batch_of_flow(batch, action, NULL);
+}
+
+/* 'flow' is that of the packets before they were pushed: whom to tell that
+ * one is too long. */
+void
+vnetenc_seal_batch_of_flow(struct dp_packet_batch *batch,
+                           const struct ovs_action_vnetenc *action,
+                           const struct flow *flow)
+{
     size_t n = dp_packet_batch_size(batch);
     struct vnetenc_route route;
     enum vnetenc_drop verdict;
@@ -242,6 +252,7 @@ vnetenc_seal_batch(struct dp_packet_batch *batch,
         return;
     }
 
+    route.flow = flow;
     vnetenc_split_shorten_segments(batch, &route);
     segment_batch(batch);
     split = vnetenc_split_batch(batch, &route);
@@ -251,10 +262,8 @@ vnetenc_seal_batch(struct dp_packet_batch *batch,
     b.owned = true;
     dp_packet_batch_refill_init(batch);
     for (size_t i = 0; i < n; i += size) {
-        size = MIN(n - i, VNETENC_BURST);
-        if (split) {
-            size = vnetenc_split_burst(batch, i, size);
-        }
+        size = (split ? vnetenc_split_burst(&batch->packets[i], n - i)
+                : MIN(n - i, VNETENC_BURST));
         seal_from_batch(&b, batch, i, size);
     }
 }

@@ -17,6 +17,7 @@
 #include <config.h>
 #include "vnetenc-socket.h"
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -77,6 +78,21 @@ address_to_sockaddr(const struct in6_addr *address, ovs_be16 port,
     }
 }
 
+/* What is too long is lost, as in the datapath, and no ICMP message that
+ * anybody can forge says what is: RFC 8899 section 3. */
+static void
+set_dont_fragment(int fd, int family)
+{
+    int value = IP_PMTUDISC_PROBE;
+
+    if (family == AF_INET) {
+        setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &value, sizeof value);
+    } else {
+        value = IPV6_PMTUDISC_PROBE;
+        setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &value, sizeof value);
+    }
+}
+
 /* Returns a socket bound to 'local' and 'port', or a negative errno value. */
 static int
 open_bound(const struct in6_addr *local, ovs_be16 port)
@@ -89,6 +105,7 @@ open_bound(const struct in6_addr *local, ovs_be16 port)
     if (fd < 0) {
         return -errno;
     }
+    set_dont_fragment(fd, ss.ss_family);
     error = set_nonblocking(fd);
     if (!error && bind(fd, (struct sockaddr *) &ss, size) < 0) {
         error = errno;

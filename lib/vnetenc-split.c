@@ -25,6 +25,7 @@
 #include "vnetenc-half.h"
 #include "vnetenc-limits.h"
 #include "vnetenc-outer.h"
+#include "vnetenc-pmtu.h"
 #include "vnetenc-record.h"
 #include "vnetenc-route.h"
 
@@ -154,6 +155,32 @@ plan_cut(const struct vnetenc_route *route, struct dp_packet *packet,
             ? VNETENC_KEEP : VNETENC_DROP_tx_checksum);
 }
 
+/* Tells who sent 'packet' how long it may be. */
+static void
+report(const struct vnetenc_route *route, struct dp_packet *packet)
+{
+    size_t head, max, mark = 0;
+    struct vnetenc_outer outer;
+    const uint8_t *tunnel;
+
+    if (!vnetenc_outer_parse_pushed(packet, &outer)) {
+        return;
+    }
+    tunnel = (uint8_t *) dp_packet_data(packet) + outer.payload_ofs;
+    head = VNETENC_GENEVE_BYTES;        /* VXLAN: just as many. */
+    if (dp_packet_tunnel_geneve(packet)) {
+        head = vnetenc_geneve_size(tunnel);
+        mark = may_split(route) ? VNETENC_MARK_BYTES : 0;
+    }
+    if (head < outer.payload_size
+        && outer.payload_ofs + head + mark < route->max_size) {
+        max = route->max_size - (outer.payload_ofs + head + mark);
+        vnetenc_pmtu_report(route->lanes, route->flow, tunnel + head,
+                            outer.payload_size - head,
+                            mark ? 2 * max : max);
+    }
+}
+
 /* A half has nothing inside that anybody should look at, and a UDP length of
  * its own.  The other lengths are set when it is sealed. */
 static void
@@ -222,6 +249,9 @@ split_packet(struct dp_packet_batch *out, const struct vnetenc_route *route,
 
     drop = plan_cut(route, packet, &cut);
     if (drop) {
+        if (drop == VNETENC_DROP_tx_mtu) {
+            report(route, packet);
+        }
         vnetenc_count(drop, 1);
         atomic_add_relaxed(&route->lanes->n_dropped, 1, &orig);
         dp_packet_delete(packet);
@@ -280,9 +310,9 @@ is_back(const struct dp_packet *packet)
 }
 
 size_t
-vnetenc_split_burst(const struct dp_packet_batch *batch, size_t start,
-                    size_t n)
+vnetenc_split_burst(struct dp_packet *const packets[], size_t n)
 {
-    return (n > 1 && start + n < dp_packet_batch_size(batch)
-            && is_back(batch->packets[start + n - 1]) ? n - 1 : n);
+    size_t burst = MIN(n, VNETENC_BURST);
+
+    return burst < n && is_back(packets[burst - 1]) ? burst - 1 : burst;
 }

@@ -48,9 +48,8 @@ void vnetenc_split_shorten_segments(struct dp_packet_batch *batch,
 bool vnetenc_split_batch(struct dp_packet_batch *batch,
                          const struct vnetenc_route *);
 
-/* How many of the 'n' packets of 'batch' from 'start' on may be numbered
- * together: all, or one less so that halves stay together. */
-size_t vnetenc_split_burst(const struct dp_packet_batch *batch, size_t start,
-                           size_t n);
+/* How many of the next 'n' packets to number together: VNETENC_BURST at most,
+ * or one less so that halves stay together. */
+size_t vnetenc_split_burst(struct dp_packet *const packets[], size_t n);
 
 #endif /* vnetenc-split.h */

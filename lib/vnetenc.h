@@ -58,6 +58,7 @@ extern "C" {
 struct dp_packet;
 struct dp_packet_batch;
 struct ds;
+struct flow;
 struct flow_tnl;
 struct ovs_action_vnetenc;
 struct smap;
@@ -97,6 +98,9 @@ void vnetenc_merge(struct flow_tnl *, uint8_t port_mode, uint8_t port_profile);
 /* Datapath. */
 void vnetenc_seal_batch(struct dp_packet_batch *,
                         const struct ovs_action_vnetenc *);
+void vnetenc_seal_batch_of_flow(struct dp_packet_batch *,
+                                const struct ovs_action_vnetenc *,
+                                const struct flow *);
 bool vnetenc_seal_packet(struct dp_packet *, const struct ovs_action_vnetenc *)
     OVS_WARN_UNUSED_RESULT;
 struct udp_header *vnetenc_open(struct dp_packet *, struct udp_header *)

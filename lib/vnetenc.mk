@@ -71,6 +71,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc-ovsdb.h \
 	lib/vnetenc-peer.c \
 	lib/vnetenc-peer.h \
+	lib/vnetenc-pmtu.c \
+	lib/vnetenc-pmtu.h \
 	lib/vnetenc-port.c \
 	lib/vnetenc-port.h \
 	lib/vnetenc-profile.c \

@@ -34,6 +34,8 @@
 #include "vnetenc-aead-provider.h"
 #include "vnetenc-half.h"
 #include "vnetenc-inbox.h"
+#include "vnetenc-outer.h"
+#include "vnetenc-route.h"
 #include "vnetenc-unit-packets.h"
 #include "vnetenc-unit-race.h"
 #include "vnetenc-unit.h"
@@ -587,6 +589,37 @@ test_batch(unsigned int n_lanes)
     unit_sessions_destroy(&s);
 }
 
+/* Where the bursts of a batch end. */
+static void
+test_burst(void)
+{
+    struct ovs_action_vnetenc action = unit_action(VNETENC_REQUIRE);
+    struct dp_packet_batch batch;
+    struct vnetenc_route route;
+    struct vnetenc_outer outer;
+    struct unit_sessions s;
+
+    unit_sessions_create(&s, VNETENC_AES256_GCM, false, 1);
+    set_mtu(&s, MTU);
+    dp_packet_batch_init(&batch);
+    for (unsigned int i = 0; i < 100; i++) {
+        dp_packet_batch_add(&batch, unit_pushed(i == 50 ? 100 : 1500, false));
+    }
+    CHECK(vnetenc_outer_parse_pushed(batch.packets[0], &outer));
+    CHECK(!vnetenc_route_find(&outer, &action, 100, &route));
+    CHECK(vnetenc_split_batch(&batch, &route));
+    CHECK(!vnetenc_split_batch(&batch, &route));
+    CHECK(dp_packet_batch_size(&batch) == 199);
+    CHECK(vnetenc_split_burst(batch.packets, 199) == 32);
+    CHECK(vnetenc_split_burst(batch.packets + 96, 103) == 31);
+    CHECK(vnetenc_split_burst(batch.packets + 97, 102) == 32);
+    CHECK(vnetenc_split_burst(batch.packets + 167, 32) == 32);
+    CHECK(vnetenc_split_burst(batch.packets + 198, 1) == 1);
+    CHECK(vnetenc_split_burst(batch.packets, 2) == 2);
+    batch_free(&batch);
+    unit_sessions_destroy(&s);
+}
+
 static struct unit_race race;
 
 static void *
@@ -816,6 +849,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_room();
     test_batch(1);
     test_batch(4);
+    test_burst();
     test_threads();
     test_replay();
     test_forgery();

@@ -68,6 +68,10 @@ noinst_PROGRAMS += tests/test-vnetenc-join
 tests_test_vnetenc_join_SOURCES = tests/test-vnetenc-join.c tests/vnetenc-unit.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h tests/vnetenc-unit-race.h
 tests_test_vnetenc_join_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
+noinst_PROGRAMS += tests/test-vnetenc-mtu
+tests_test_vnetenc_mtu_SOURCES = tests/test-vnetenc-mtu.c tests/vnetenc-unit.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
+tests_test_vnetenc_mtu_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
 noinst_PROGRAMS += tests/test-vnetenc-api
 tests_test_vnetenc_api_SOURCES = tests/test-vnetenc-api.c tests/vnetenc-unit.h
 tests_test_vnetenc_api_LDADD = lib/libopenvswitch.la $(SSL_LIBS)

@@ -134,22 +134,22 @@ SWITCHES = {
         " -- lsp-attach-mirror p m1", "switch-mirror", "m1"),
     "dhcp mtu": (
         "lsp-add S p -- --id=@d create DHCP_Options cidr=10.9.0.0/24"
-        " options:mtu=1442 -- set logical_switch_port p dhcpv4_options=@d",
+        " options:mtu=9000 -- set logical_switch_port p dhcpv4_options=@d",
         "mtu-dhcp", "options:mtu=1405"),
     "gateway mtu": (
         "lr-add r -- lrp-add r rp 0a:00:00:00:00:01 10.9.0.1/24"
         " -- lsp-add S p -- lsp-set-type p router"
         " -- lsp-set-options p router-port=rp -- lsp-set-addresses p router"
-        " -- set logical_router_port rp options:gateway_mtu=1500",
+        " -- set logical_router_port rp options:gateway_mtu=9000",
         "mtu-gateway", "options:gateway_mtu=1405"),
     "router advertisements": (
         "lr-add r -- lrp-add r rp 0a:00:00:00:00:01 fd00:9::1/64"
         " -- lsp-add S p -- lsp-set-type p router"
         " -- lsp-set-options p router-port=rp -- lsp-set-addresses p router"
-        " -- set logical_router_port rp ipv6_ra_configs:mtu=1450",
+        " -- set logical_router_port rp ipv6_ra_configs:mtu=9000",
         "mtu-ra", "ipv6_ra_configs:mtu=1405"),
     "plugged port": (
-        "lsp-add S p -- lsp-set-options p vif-plug-mtu-request=1500",
+        "lsp-add S p -- lsp-set-options p vif-plug-mtu-request=9000",
         "mtu-port", "vif-plug-mtu-request=1405"),
     "profile": (
         "set logical_switch S other_config:encryption-profile=256",
@@ -199,6 +199,13 @@ WARNINGS = {
     "dhcp without mtu": (
         "lsp-add S p -- --id=@d create DHCP_Options cidr=10.9.0.0/24"
         " -- set logical_switch_port p dhcpv4_options=@d", "mtu-dhcp-unset"),
+    "dhcp mtu": (
+        "lsp-add S p -- --id=@d create DHCP_Options cidr=10.9.0.0/24"
+        " options:mtu=1442 -- set logical_switch_port p dhcpv4_options=@d",
+        "mtu-dhcp"),
+    "plugged port": (
+        "lsp-add S p -- lsp-set-options p vif-plug-mtu-request=2808",
+        "mtu-port"),
     "bridged redirect": (
         "lr-add r -- lrp-add r rp 0a:00:00:00:00:01 10.9.0.1/24"
         " -- lrp-set-options rp redirect-type=bridged"

@@ -21,6 +21,8 @@ from vnetenc_ready.databases import (FALLBACKS, MODES, address_of, as_list,
                                      as_one, is_clear_remote)
 
 RECORD = 37             # What a record adds to a tunnel packet, in octets.
+ETHERNET = 14
+HALF = 8                        # The option of PROTOCOL.md section 8.
 # Ethernet header of the guest's packet, Geneve with OVN's option, UDP, IP.
 TUNNEL = {4: 14 + 16 + 8 + 20, 6: 14 + 16 + 8 + 40}
 DEFAULT_GUEST_MTU = 1500
@@ -303,7 +305,7 @@ def check_northd(north, south, report):
 # MTU.
 
 def best_mtu(report, south, underlay):
-    """The largest MTU that guests may have."""
+    """The largest MTU of guests whose packets need not be split."""
     version = 4
     for encap in (south.encaps.values() if south else ()):
         if encap["type"] == "geneve" and ":" in encap["ip"]:
@@ -333,7 +335,7 @@ def check_mtu(switch, north, best, report):
             report.warn(
                 "mtu-dhcp-unset", "the DHCP options give no MTU: guests use"
                 f" {DEFAULT_GUEST_MTU}, or what they were told otherwise, and"
-                f" {best} is the most", where, do)
+                f" {best} is best", where, do)
         too_large(switch.level, mtu, best, "mtu-dhcp",
                   "mtu of the DHCP options", where, do, report)
     for name, ports in north.routers_of(switch):
@@ -352,9 +354,17 @@ def check_mtu(switch, north, best, report):
 
 
 def too_large(level, text, best, name, what, where, do, report):
-    if text and str(text).isdecimal() and int(text) > best:
+    if not text or not str(text).isdecimal() or int(text) <= best:
+        return
+    # Two records, each of a frame less an option that says which half it is.
+    most = 2 * (best + ETHERNET - HALF) - ETHERNET
+    if int(text) > most:
         report.add(level, name, f"{what} is {text}: a sealed packet is"
-                   f" {RECORD} octets longer, {best} is the most", where, do)
+                   f" {RECORD} octets longer, two records take {most}, and"
+                   f" {best} is best", where, do)
+    else:
+        report.warn(name, f"{what} is {text}: every packet of that size will"
+                    f" be sent as two records; {best} is best", where, do)
 
 
 # The local Open vSwitch.
