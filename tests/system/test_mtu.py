@@ -10,7 +10,7 @@ import time
 import pytest
 
 import capture
-from claims import assert_sealed
+from claims import assert_sealed, tshark
 from lab import tcp_transfer
 from relay import Faults
 from runspace import wait_until
@@ -294,6 +294,27 @@ def test_narrow_underlay(lab):
     assert_fits(pcap.stop(), 1400)
     relay.out.faults = relay.back.faults = Faults()
     wait_until(lambda: mtu_shown(hv1) == 1500, "it is wide again", 90, 0.5)
+
+
+def test_tshark_decodes(make_lab):
+    """tshark with both key logs sees two Geneve packets, one of which holds
+    data."""
+    lab = make_lab(mtu=1500)
+    set_guest_mtu(lab, 1500)
+    for hv in lab.hvs:
+        hv.keylog()
+    lab.pin()
+    pcap = lab.underlay.capture()
+    lab.connect(encryption="require")
+    vm1, vm2 = lab.vms
+    vm1.reaches(vm2.ip)
+    assert_arrive(vm1, vm2, [1450])
+    path = pcap.stop()
+    keys = lab.run.dir / "keys.txt"
+    keys.write_text("".join(hv.keylog_file.read_text() for hv in lab.hvs))
+    kinds = tshark(lab.run, path, keys, "geneve.option.class == 0xffe7",
+                   "geneve.proto_type")
+    assert kinds == ["0x88b5", "0x6558"]
 
 
 def received(receiver):
