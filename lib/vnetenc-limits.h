@@ -134,6 +134,7 @@ enum {
     VNETENC_MIN_MTU = 576,
     VNETENC_PMTU_BURST = 20,            /* ICMP messages for a path. */
     VNETENC_PMTU_PER_SECOND = 100,
+    VNETENC_PMTU_ALL_PER_SECOND = 1000, /* For all paths together. */
     VNETENC_MTU_LOOK_MS = 1000,
     VNETENC_MTU_PROBE_MS = 500,
     VNETENC_MTU_AGAIN_MS = 60000,

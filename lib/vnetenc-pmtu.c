@@ -47,6 +47,21 @@ enum {
 
 /* Packet path. */
 
+/* Many paths together must not keep the control thread from its work.  All
+ * zeros is a full bucket. */
+static struct vnetenc_rate all_paths;
+
+static bool
+may_report(struct vnetenc_lanes *lanes, long long int now)
+{
+    return (vnetenc_rate_take(&lanes->too_long, now,
+                              1000000 / VNETENC_PMTU_PER_SECOND,
+                              VNETENC_PMTU_BURST)
+            && vnetenc_rate_take(&all_paths, now,
+                                 1000000 / VNETENC_PMTU_ALL_PER_SECOND,
+                                 VNETENC_PMTU_ALL_PER_SECOND / 10));
+}
+
 void
 vnetenc_pmtu_report(struct vnetenc_lanes *lanes, const struct flow *flow,
                     const void *frame, size_t size, size_t max_frame)
@@ -56,9 +71,7 @@ vnetenc_pmtu_report(struct vnetenc_lanes *lanes, const struct flow *flow,
 
     /* What came out of a tunnel was sent by no guest of this host. */
     if (!flow || flow_tnl_dst_is_set(&flow->tunnel)
-        || !vnetenc_rate_take(&lanes->too_long, time_msec(),
-                              1000000 / VNETENC_PMTU_PER_SECOND,
-                              VNETENC_PMTU_BURST)) {
+        || !may_report(lanes, time_msec())) {
         return;
     }
 

@@ -296,6 +296,24 @@ def test_narrow_underlay(lab):
     wait_until(lambda: mtu_shown(hv1) == 1500, "it is wide again", 90, 0.5)
 
 
+def test_ovn(make_cloud):
+    """OVN's own option, and rows that belong to ovn-controller."""
+    cloud = make_cloud()
+    vms = [cloud.add_vm(n, n) for n in (1, 2)]
+    cloud.set_mode("require")
+    for vm, hv, other in zip(vms, cloud.hvs, cloud.hvs[::-1]):
+        vm.run.ip(hv.netns, f"link set dev {vm.port} mtu 1442")
+        vm.run.ip(vm.netns, "link set dev e0 mtu 1442")
+        hv.set_peer(other.ip, "other_config:mtu=1500")
+    cloud.in_effect()
+    vms[0].reaches(vms[1].ip)
+    wait_until(lambda: mtu_shown(cloud.hvs[0]) == 1500, "the row counts", 5)
+    assert_arrive(*vms, range(1370, 1415))
+    assert n_split(cloud.hvs[0]) >= 37
+    data = MARKER * 20000
+    assert tcp_transfer(*vms, data, timeout=20) == data
+
+
 def test_tshark_decodes(make_lab):
     """tshark with both key logs sees two Geneve packets, one of which holds
     data."""
