@@ -187,7 +187,7 @@ seal_from_batch(struct burst *b, struct dp_packet_batch *batch, size_t start,
 /* Segment. */
 
 static void
-segment_batch(struct dp_packet_batch *batch)
+segment_batch(struct dp_packet_batch *batch, const struct vnetenc_route *route)
 {
     odp_port_t in_port = batch->packets[0]->md.in_port.odp_port;
     struct dp_packet *packet;
@@ -200,6 +200,7 @@ segment_batch(struct dp_packet_batch *batch)
         return;
     }
 
+    vnetenc_split_shorten_segments(batch, route);
     dp_packet_gso_batch(batch);
     DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
         pkt_metadata_init(&packet->md, in_port);
@@ -253,8 +254,7 @@ vnetenc_seal_batch_of_flow(struct dp_packet_batch *batch,
     }
 
     route.flow = flow;
-    vnetenc_split_shorten_segments(batch, &route);
-    segment_batch(batch);
+    segment_batch(batch, &route);
     split = vnetenc_split_batch(batch, &route);
     n = dp_packet_batch_size(batch);
     b.route = &route;
