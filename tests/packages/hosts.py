@@ -1,0 +1,211 @@
+# Copyright (c) 2026 The vnetenc authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Hosts with packages, for the tests of packages.
+
+A host is a Debian tree - a writable layer over one that is made once - with a
+network namespace of its own, in which the packages are installed, upgraded
+and removed with apt and dpkg as an administrator does it.  There is no init
+system: Open vSwitch is started by its init script, which the packages run,
+and OVN by the commands of its units.
+
+All of it is in one mount, network and process namespace, so nothing is left
+when the program ends.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+UNDERLAY = "172.31.0.%d"
+MANAGEMENT = "10.99.0.%d"
+TENANT = "10.9.0.%d"
+# What the packages need, stock and ours, so that nothing is fetched later.
+NEEDED = """ca-certificates dpdk ifupdown iproute2 iputils-ping kmod libbpf1
+    libcap-ng0 libipsec-mb1 libjs-sphinxdoc libnuma1 libudev1 libunbound8
+    libxdp1 logrotate lsb-base lsb-release netbase openssl procps python3
+    python3-netaddr python3-netifaces python3-pyparsing
+    python3-sortedcontainers strongswan tcpdump
+    uuid-runtime""".split()
+STOCK = """openvswitch-common openvswitch-doc openvswitch-ipsec openvswitch-pki
+    openvswitch-source openvswitch-switch openvswitch-switch-dpdk
+    openvswitch-test openvswitch-testcontroller openvswitch-vtep
+    python3-openvswitch ovn-central ovn-common ovn-controller-vtep ovn-doc
+    ovn-docker ovn-host ovn-ic ovn-ic-db""".split()
+
+
+class Broken(Exception):
+    """A step that everything after it needs did not work."""
+
+
+def run(*command, check=True, timeout=300, text=None):
+    done = subprocess.run(command, input=text, text=True, timeout=timeout,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if check and done.returncode:
+        raise Broken("%s: %s" % (" ".join(command), done.stdout[-3000:]))
+    return done
+
+
+def prepare(work, mirror):
+    """Make the tree and fetch the stock packages, unless they are there."""
+    base, stock = work / "base", work / "stock"
+    if not (work / "base.done").exists():
+        shutil.rmtree(base, ignore_errors=True)
+        work.mkdir(parents=True, exist_ok=True)
+        run("debootstrap", "--variant=minbase",
+            "--include=" + ",".join(NEEDED), "bookworm", str(base), mirror,
+            timeout=1800)
+        (base / "usr/sbin/policy-rc.d").unlink(missing_ok=True)
+        (work / "base.done").touch()
+    if not (work / "stock.done").exists():
+        shutil.rmtree(stock, ignore_errors=True)
+        stock.mkdir()
+        subprocess.run(["apt-get", "-q", "download"] + STOCK, cwd=stock,
+                       check=True)
+        (work / "stock.done").touch()
+
+
+def isolate():
+    """Go on in namespaces of one's own."""
+    if os.environ.get("VNETENC_ISOLATED") == str(os.getppid()):
+        return
+    # The child compares: an inherited variable alone is not believed.
+    script = ('mount -t tmpfs -o mode=755 tmpfs /run && mkdir /run/netns '
+              '&& ip link set lo up && VNETENC_ISOLATED=$$ "$@"')
+    os.execvp("unshare", [
+        "unshare", "--net", "--mount", "--pid", "--uts", "--fork",
+        "--kill-child", "--mount-proc", "/bin/sh", "-c", script, "isolated",
+        sys.executable, *sys.argv])
+
+
+class Host:
+    """One machine.  Ours and stock packages are in /debs."""
+
+    def __init__(self, work, name, debs):
+        self.name = name
+        self.root = work / "run" / name
+        layer = work / "run" / (name + ".layer")
+        for d in (self.root, layer / "upper", layer / "work"):
+            d.mkdir(parents=True)
+        run("mount", "-t", "overlay", "overlay", "-o",
+            "lowerdir=%s,upperdir=%s,workdir=%s"
+            % (work / "base", layer / "upper", layer / "work"),
+            str(self.root))
+        for what in ("dev", "sys"):
+            run("mount", "--rbind", "/" + what, str(self.root / what))
+        run("mount", "-t", "proc", "proc", str(self.root / "proc"))
+        for kind, folder in (("stock", work / "stock"), ("ours", debs)):
+            to = self.root / "debs" / kind
+            to.mkdir(parents=True)
+            run("mount", "--bind", str(folder), str(to))
+        # Debian's kernel has the module openvswitch, which the init script
+        # loads although the userspace datapath does not need it.
+        modprobe = self.root / "sbin/modprobe"
+        modprobe.unlink()
+        modprobe.symlink_to("/bin/true")
+        # Without an init system services are started only if a policy says so.
+        policy = self.root / "usr/sbin/policy-rc.d"
+        policy.write_text("#!/bin/sh\nexit 104\n")
+        policy.chmod(0o755)
+        run("ip", "netns", "add", name)
+        self("ip", "link", "set", "lo", "up")
+
+    def __call__(self, *command, check=True, timeout=300):
+        done = self.do(*command, check=check, timeout=timeout)
+        return done.stdout.strip()
+
+    def do(self, *command, check=True, timeout=300):
+        return run(*self.prefix(), *command, check=check, timeout=timeout)
+
+    def sh(self, script, check=True):
+        return self("/bin/sh", "-c", script, check=check)
+
+    def prefix(self):
+        return ["nsenter", "--net=/run/netns/" + self.name,
+                "chroot", str(self.root), "env", "-i", "HOME=/root",
+                "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8",
+                "DEBIAN_FRONTEND=noninteractive"]
+
+    # --- Packages ---
+
+    def debs(self, kind, names):
+        """The files of the packages NAMES of KIND "stock" or "ours"."""
+        out = []
+        for n in names:
+            files = sorted((self.root / "debs" / kind).glob(n + "_*.deb"))
+            if len(files) != 1:
+                raise Broken("%d packages %s among %s" % (len(files), n, kind))
+            out.append("/debs/%s/%s" % (kind, files[0].name))
+        return out
+
+    def install(self, kind, names, *options):
+        return self("apt-get", "-q", "-y", "--no-install-recommends",
+                    "-o", "Dpkg::Options::=--force-confdef", *options,
+                    "install", *self.debs(kind, names), timeout=600)
+
+    def versions(self):
+        out = self("dpkg-query", "-W", "-f",
+                   "${Package} ${Version} ${db:Status-Status}\n")
+        found = (line.split() for line in out.splitlines())
+        return {f[0]: f[1] for f in found
+                if len(f) == 3 and f[2] == "installed"
+                and re.match("openvswitch-|ovn-|python3-openvswitch|vnetenc",
+                             f[0])}
+
+    def files(self):
+        """Every file there is, but for those of the kernel and of apt."""
+        out = self.sh("find / -xdev \\( -path /proc -o -path /sys -o "
+                      "-path /dev -o -path /debs -o -path /var/lib/dpkg -o "
+                      "-path /var/cache -o -path /var/lib/apt -o "
+                      "-path /var/log/apt -o -path /tmp -o "
+                      "-name __pycache__ \\) -prune -o ! -type d -print")
+        return set(out.splitlines())
+
+    def pid(self, daemon, directory="openvswitch"):
+        f = self.root / "run" / directory / (daemon + ".pid")
+        try:
+            pid = int(f.read_text())
+            os.kill(pid, 0)
+            return pid
+        except (OSError, ValueError):
+            return None
+
+
+class Ping:
+    """Ping in the background: what was lost, and for how long."""
+
+    def __init__(self, netns, target, interval=0.05):
+        self.interval = interval
+        self.process = subprocess.Popen(
+            ["nsenter", "--net=/run/netns/" + netns, "ping", "-n", "-D",
+             "-i", str(interval), target],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.begin = time.time()
+
+    def stop(self):
+        """(packets sent, lost, longest silence in seconds)"""
+        end = time.time()
+        self.process.send_signal(2)
+        out = self.process.communicate(timeout=10)[0]
+        times = [float(x) for x in re.findall(
+            r"^\[([0-9.]+)\] \d+ bytes from", out, re.M)]
+        found = re.search(r"(\d+) packets transmitted, (\d+) received", out)
+        sent, got = map(int, found.groups()) if found else (0, 0)
+        marks = [self.begin] + times + [end]
+        gap = max(b - a for a, b in zip(marks, marks[1:]))
+        return sent, sent - got, gap
+
+
+def wait_until(what, condition, timeout=60):
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.2)
+    raise Broken("not within %d s: %s" % (timeout, what))
+
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
