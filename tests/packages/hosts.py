@@ -25,7 +25,7 @@ MANAGEMENT = "10.99.0.%d"
 TENANT = "10.9.0.%d"
 # What the packages need, stock and ours, so that nothing is fetched later.
 NEEDED = """ca-certificates dpdk ifupdown iproute2 iputils-ping kmod libbpf1
-    libcap-ng0 libipsec-mb1 libjs-sphinxdoc libnuma1 libudev1 libunbound8
+    libcap-ng0 librte-ethdev23 librte-vhost23 libipsec-mb1 libjs-sphinxdoc libnuma1 libudev1 libunbound8
     libxdp1 logrotate lsb-base lsb-release netbase openssl procps python3
     python3-netaddr python3-netifaces python3-pyparsing
     python3-sortedcontainers strongswan tcpdump
