@@ -165,6 +165,15 @@ def bar4(raw):
             figures["ratios"].append({
                 "of": encrypted, "to": other, "tcp": spread(ratios),
                 "cpu": spread(cost), "least": least, "ok": reached})
+        # A goal, and none of this bar.
+        split = _ratios(raw, f"{encrypted}, split", encrypted, "mbps")
+        if split:
+            cost = _ratios(raw, f"{encrypted}, split", encrypted,
+                           "daemon_s_per_gb")
+            figures["ratios"].append({
+                "of": f"{encrypted}, split", "to": encrypted,
+                "tcp": spread(split), "cpu": spread(cost), "least": 0.75,
+                "ok": median(split) >= 0.75})
     return ok and len(others) >= 7, figures
 
 

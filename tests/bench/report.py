@@ -182,7 +182,9 @@ def _system(raw, judged):
         return []
     out = ["## TCP through two hypervisors", "",
            "Network namespaces, no DPDK, MTU 1400 inside; everything in turn"
-           " in each round.  The other tunnels end in the hypervisor itself"
+           " in each round.  Where packets are split, guests have an MTU of"
+           " 1450, with which they fill the underlay's 1500 before they are"
+           " encrypted.  The other tunnels end in the hypervisor itself"
            " and switch nothing; all are Debian's packages.", ""] + _table(
         ("Tunnel", "Version, cipher", "Mbit/s", "CPU s/GB, daemons",
          "CPU s/GB, machine"),
