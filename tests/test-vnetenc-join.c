@@ -15,7 +15,9 @@
  */
 
 /* Joining: orders, lengths, memory, every bound, what an authenticated peer
- * could send, threads. */
+ * could send, threads.
+ *
+ * Keywords: mtu. */
 
 #include <config.h>
 #undef NDEBUG

@@ -15,7 +15,9 @@
  */
 
 /* Splitting, and what the receiver makes of it: every length around the
- * bounds, headers, inner frames of all kinds, batches, threads. */
+ * bounds, headers, inner frames of all kinds, batches, threads.
+ *
+ * Keywords: mtu. */
 
 #include <config.h>
 #undef NDEBUG
