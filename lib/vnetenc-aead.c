@@ -19,6 +19,9 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
 #include <time.h>
 #include "dpdk.h"
 #include "openvswitch/dynamic-string.h"
@@ -81,6 +84,36 @@ vnetenc_cipher_from_string(const char *name, enum vnetenc_cipher *cipher)
         }
     }
     return false;
+}
+
+void
+vnetenc_cipher_default_order(bool cpu_has_aes,
+                             enum vnetenc_cipher order[VNETENC_N_CIPHERS])
+{
+    size_t n = 0;
+
+    if (!cpu_has_aes) {
+        order[n++] = VNETENC_CHACHA20_POLY1305;
+    }
+    order[n++] = VNETENC_AES256_GCM;
+    order[n++] = VNETENC_AES128_GCM;
+    if (cpu_has_aes) {
+        order[n++] = VNETENC_CHACHA20_POLY1305;
+    }
+    ovs_assert(n == VNETENC_N_CIPHERS);
+}
+
+/* Of a CPU that is not known here the usual is assumed. */
+bool
+vnetenc_cpu_has_aes(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    return __builtin_cpu_supports("aes");
+#elif defined(__aarch64__) && defined(HWCAP_AES)
+    return getauxval(AT_HWCAP) & HWCAP_AES;
+#else
+    return true;
+#endif
 }
 
 bool

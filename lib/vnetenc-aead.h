@@ -66,6 +66,13 @@ struct vnetenc_cipher_info {
 const struct vnetenc_cipher_info *vnetenc_cipher_info(enum vnetenc_cipher);
 bool vnetenc_cipher_from_string(const char *, enum vnetenc_cipher *);
 
+/* All ciphers, the one to be preferred first.  Without AES instructions, see
+ * vnetenc_cpu_has_aes(), AES is slow, and its tables tell the key to those who
+ * can measure times on the same CPU. */
+void vnetenc_cipher_default_order(bool cpu_has_aes,
+                                  enum vnetenc_cipher[VNETENC_N_CIPHERS]);
+bool vnetenc_cpu_has_aes(void);
+
 /* True if some provider passed its known answers for the cipher. */
 bool vnetenc_cipher_available(enum vnetenc_cipher);
 

@@ -237,9 +237,12 @@ parse_ciphers(const char *ciphers, struct vnetenc_cred *cred)
     char *copy, *next, *name;
 
     if (!ciphers) {
+        enum vnetenc_cipher order[VNETENC_N_CIPHERS];
+
+        vnetenc_cipher_default_order(vnetenc_cpu_has_aes(), order);
         for (int i = 0; i < VNETENC_N_CIPHERS; i++) {
-            if (is_usable(i)) {
-                cred->ciphers[cred->n_ciphers++] = i;
+            if (is_usable(order[i])) {
+                cred->ciphers[cred->n_ciphers++] = order[i];
             }
         }
         return NULL;

@@ -444,6 +444,22 @@ test_choice(void)
     }
 }
 
+/* What is preferred depends on the CPU; whichever it is, all are there. */
+static void
+test_order(void)
+{
+    enum vnetenc_cipher order[VNETENC_N_CIPHERS];
+
+    vnetenc_cipher_default_order(true, order);
+    CHECK(order[0] == VNETENC_AES256_GCM
+          && order[1] == VNETENC_AES128_GCM
+          && order[2] == VNETENC_CHACHA20_POLY1305);
+    vnetenc_cipher_default_order(false, order);
+    CHECK(order[0] == VNETENC_CHACHA20_POLY1305
+          && order[1] == VNETENC_AES256_GCM
+          && order[2] == VNETENC_AES128_GCM);
+}
+
 int
 main(int argc OVS_UNUSED, char *argv[])
 {
@@ -467,6 +483,7 @@ main(int argc OVS_UNUSED, char *argv[])
         printf("provider ipsec-mb: not tested, not usable here\n");
     }
     test_choice();
+    test_order();
     test_gate();
     test_silent_provider();
     return unit_end();
