@@ -57,7 +57,7 @@ vnetenc_mtu_set_device(struct vnetenc_mtu *mtu, unsigned int device,
 {
     /* A probe is one record. */
     device = MIN(device, VNETENC_MAX_PLAINTEXT_BYTES);
-    if (device != mtu->device) {
+    if (device && device != mtu->device) {
         mtu->device = device;
         restart(mtu, now);
     }

@@ -50,7 +50,8 @@ struct vnetenc_mtu {
 
 void vnetenc_mtu_init(struct vnetenc_mtu *, long long int now);
 
-/* Takes up that the interface has an MTU of 'device'. */
+/* Takes up that the interface has an MTU of 'device'.  0 says nothing: there
+ * is no route at the moment. */
 void vnetenc_mtu_set_device(struct vnetenc_mtu *, unsigned int device,
                             long long int now);
 

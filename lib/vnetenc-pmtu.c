@@ -69,16 +69,25 @@ vnetenc_pmtu_report(struct vnetenc_lanes *lanes, const struct flow *flow,
     uint8_t data[sizeof(struct vnetenc_pmtu_note) + VNETENC_PMTU_HEAD_BYTES];
     struct vnetenc_pmtu_note note;
 
-    /* What came out of a tunnel was sent by no guest of this host. */
+    /* What came out of a tunnel was sent by no guest of this host.  To a guest
+     * behind a translation of addresses the message would show what that
+     * hides, and mean nothing. */
     if (!flow || flow_tnl_dst_is_set(&flow->tunnel)
+        || flow->ct_state & (CS_SRC_NAT | CS_DST_NAT)
         || !may_report(lanes, time_msec())) {
         return;
     }
 
     memset(&note, 0, sizeof note);
     note.in_port = odp_to_u32(flow->in_port.odp_port);
+    /* 'flow' may be that of another packet of the megaflow, with another
+     * source.  Where the packet was not routed, it says itself. */
     note.src = flow->dl_src;
     note.dst = flow->dl_dst;
+    if (size >= 2 * ETH_ADDR_LEN && !memcmp(frame, &note.dst, ETH_ADDR_LEN)) {
+        memcpy(&note.src, (const uint8_t *) frame + ETH_ADDR_LEN,
+               ETH_ADDR_LEN);
+    }
     for (size_t i = 0; i < VNETENC_PMTU_MAX_TAGS; i++) {
         if (flow->vlans[i].tci & htons(VLAN_CFI)) {
             note.tags[i][0] = flow->vlans[i].tpid;
@@ -189,6 +198,15 @@ build_4(const struct vnetenc_pmtu_note *note, const uint8_t *l3, size_t size,
 }
 
 /* True if the IPv6 packet at 'ip6' may be answered. */
+/* Extension headers that could hide an ICMPv6 error, or a later fragment. */
+static bool
+hides_payload(uint8_t next)
+{
+    return (next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING
+            || next == IPPROTO_FRAGMENT || next == IPPROTO_DSTOPTS
+            || next == IPPROTO_MH);
+}
+
 static bool
 may_answer_6(const struct ovs_16aligned_ip6_hdr *ip6, size_t size)
 {
@@ -202,6 +220,7 @@ may_answer_6(const struct ovs_16aligned_ip6_hdr *ip6, size_t size)
     memcpy(&dst, &ip6->ip6_dst, sizeof dst);
     return (ipv6_addr_is_set(&src)
             && !ipv6_addr_is_multicast(&src) && !ipv6_addr_is_multicast(&dst)
+            && !hides_payload(ip6->ip6_nxt)
             && !(ip6->ip6_nxt == IPPROTO_ICMPV6
                  && ((const uint8_t *) ip6)[IPV6_HEADER_LEN] < 128));
 }
@@ -255,7 +274,8 @@ vnetenc_pmtu_build(const struct vnetenc_pmtu_note *note, const uint8_t *frame,
     uint64_t l3[VNETENC_PMTU_HEAD_BYTES / 8];
     size_t ofs = 2 * ETH_ADDR_LEN;
 
-    if (eth_addr_is_multicast(note->src)) {
+    /* RFC 1122 section 3.2.2: nothing about what went to a group. */
+    if (eth_addr_is_multicast(note->src) || eth_addr_is_multicast(note->dst)) {
         return NULL;
     }
     for (int i = 0; i <= VNETENC_PMTU_MAX_TAGS && size >= ofs + 2; i++) {

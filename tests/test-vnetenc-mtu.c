@@ -91,6 +91,13 @@ test_search(void)
     CHECK(vnetenc_mtu_get(&mtu) == 1280);
     vnetenc_mtu_set_device(&mtu, 1400, now);
     CHECK(vnetenc_mtu_get(&mtu) == 1400);
+
+    /* A moment without a route forgets nothing. */
+    CHECK(search(&mtu, 1300, true, &now, AGAIN / 2) < 30);
+    CHECK(vnetenc_mtu_get(&mtu) == 1280);
+    vnetenc_mtu_set_device(&mtu, 0, now);
+    vnetenc_mtu_set_device(&mtu, 1400, now);
+    CHECK(vnetenc_mtu_get(&mtu) == 1280);
 }
 
 /* Silence means nothing while short probes are not answered either, and when
@@ -286,6 +293,12 @@ test_no_message(void)
         CHECK(is_silent(packet, 100));
     }
 
+    /* A frame to a group, from a machine to a machine by its addresses. */
+    packet = unit_frame(IPPROTO_UDP, 100, false);
+    ((struct eth_header *) dp_packet_eth(packet))->eth_dst
+        = eth_addr_broadcast;
+    CHECK(is_silent(packet, 100));
+
     /* A later fragment. */
     packet = unit_frame(IPPROTO_UDP, 100, false);
     ip = dp_packet_l3(packet);
@@ -319,6 +332,8 @@ test_no_message(void)
         n_answers += !is_silent(packet, 100);
     }
     CHECK(n_answers == 8);
+    CHECK(is_silent(frame_6(IPPROTO_HOPOPTS, 100), 100));
+    CHECK(is_silent(frame_6(IPPROTO_FRAGMENT, 100), 100));
     packet = frame_6(IPPROTO_UDP, 100);
     memset((uint8_t *) dp_packet_l3(packet) + 8, 0, 16);
     CHECK(is_silent(packet, 100));
