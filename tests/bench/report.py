@@ -29,10 +29,11 @@ def write(report, path):
     publish(report, path.with_suffix(".md"))
 
 
-def publish(report, path):
-    """Writes the Markdown to `path', and the plot beside it."""
+def publish(report, path, notes=""):
+    """Writes the Markdown to `path', with `notes' at its end, and the plot
+    beside it."""
     picture = path.with_suffix(".svg")
-    path.write_text(markdown(report, picture.name))
+    path.write_text(markdown(report, picture.name) + notes)
     picture.write_text(plot.svg(panels(report["raw"])))
 
 
@@ -73,7 +74,8 @@ def markdown(report, picture):
     raw, facts = report["raw"], report["machine"]
     judged = {bar["bar"]: bar for bar in report["bars"]}
     out = ["# Performance", "",
-           "Made by `./quickstart bench`; nothing here is written by hand."
+           "Made by `./quickstart bench`; only the last section, if there is"
+           " one, is written by hand."
            "  What is measured, and how, is in the headers of the files in"
            " `tests/bench/`.  Figures are medians, with least and greatest in"
            " parentheses.  Cycles are those of the time stamp counter, and"
