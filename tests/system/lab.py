@@ -23,6 +23,7 @@ is not tunnel traffic.
 
 import dataclasses
 import json
+import math
 import pathlib
 import re
 import signal
@@ -42,6 +43,7 @@ TENANT_MAC = "0a:7e:5c:31:d9:%02x"      # Found nowhere by chance.
 GENEVE = 6081
 DTLS = 6082
 ETH_P_ALL = 3
+STOPPED_S = 0.2         # Sent so late, a ping may miss its answer.
 SO_RCVBUFFORCE = 33
 TOP = pathlib.Path(__file__).resolve().parents[2]
 DECODER = TOP / "utilities/vnetenc.lua"
@@ -131,14 +133,17 @@ def packet_socket(netns, interface):
 
 @dataclasses.dataclass
 class Pings:
-    """What a ping told."""
+    """What a ping told.  `on_the_way` are the last ones of a ping that was
+    stopped, to which an answer cannot be expected."""
     sent: int
     received: int
     text: str
+    on_the_way: int = 0
 
     @property
     def lost(self):
-        return self.sent - self.received
+        seen = {int(n) for n in re.findall(r" icmp_seq=(\d+) ttl", self.text)}
+        return len(set(range(1, self.sent + 1 - self.on_the_way)) - seen)
 
     def replies(self):
         """The times at which replies arrived."""
@@ -182,14 +187,18 @@ class Host:
 def pings(process, stop=False):
     """Waits for a ping that was started, or stops it, and reads its
     result."""
+    on_the_way = 0
     if stop:
         process.popen.send_signal(signal.SIGINT)
+        argv = process.popen.args
+        interval = float(argv[argv.index("-i") + 1])
+        on_the_way = math.ceil(STOPPED_S / interval)
     process.popen.wait(60)
     text = process.output()
     match = re.search(r"(\d+) packets transmitted, (\d+) received", text)
     if not match:
         raise Failed(f"ping said: {text}")
-    return Pings(int(match[1]), int(match[2]), text)
+    return Pings(int(match[1]), int(match[2]), text, on_the_way)
 
 
 def tcp_transfer(src, dst, data, port=5001, timeout=10.0):

@@ -45,14 +45,12 @@ def test_live(pair, record_property):
         cloud.set_mode(mode)
         time.sleep(0.3)
         ping = pings(running, stop=True)
-        # One may be under way when ping is stopped.
         losses[f"{step} {mode}"] = ping.lost
         if not step:
             first = min(t for t in ping.replies() if t > started + 0.05)
             record_property("first_require_s", round(first - started, 3))
-            assert first - started < 1.5
-    assert losses.pop("0 require") < 150
-    assert all(lost <= 1 for lost in losses.values()), losses
+            losses.pop("0 require")
+    assert not any(losses.values()), losses
 
 
 def test_migration(make_cloud):

@@ -211,7 +211,7 @@ def test_certificate_replaced(make_lab):
                == new.fingerprint, "the peer has seen it")
     time.sleep(0.5)
     ping = pings(running, stop=True)
-    assert ping.lost <= 1
+    assert not ping.lost
     assert_sealed(pcap.stop(), lab)
 
 

@@ -55,8 +55,8 @@ def test_blocked_handshake(make_lab):
     ping = vm1.ping(vm2.ip, 60, 0.05, wait=0.2)
     clear = capture.plaintext_tunnel(pcap.stop())
     assert ping.received >= 10
-    # Nothing before; how soon after depends on the machine's load, too.
-    assert 0.9 <= clear[0].time - started <= 2.5
+    # Nothing before; how soon after depends on the machine's load.
+    assert clear[0].time - started >= 0.9
     hv1.expect("vnetenc_tx_prefer_wait", 10)
     hv1.expect("vnetenc_clear_no_session", 10)
 
