@@ -80,12 +80,27 @@ ovn_vnetenc_build_ls_flows(const struct ovn_datapath *od,
                   WITH_DESC("vnetenc: arrived unencrypted"));
 }
 
+/* Returns true if ports to the outside may carry packets of 'nbs' in clear. */
+static bool
+external_is_allowed(const struct nbrec_logical_switch *nbs)
+{
+    const char *s = smap_get(&nbs->other_config, OVN_VNETENC_NB_EXTERNAL);
+
+    if (s && strcasecmp(s, "true") && strcasecmp(s, "false")) {
+        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 10);
+
+        VLOG_WARN_RL(&rl, "logical switch %s: other_config:%s=%s: must be "
+                     "true or false; false is used",
+                     nbs->name, OVN_VNETENC_NB_EXTERNAL, s);
+    }
+    return s && !strcasecmp(s, "true");
+}
+
 static void
 build_external_port_flows(const struct ovn_port *op,
                           struct lflow_table *lflows, struct ds *match)
 {
-    if (smap_get_bool(&op->od->nbs->other_config, OVN_VNETENC_NB_EXTERNAL,
-                      false)) {
+    if (external_is_allowed(op->od->nbs)) {
         return;
     }
 
