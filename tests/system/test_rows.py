@@ -16,11 +16,33 @@ import capture
 import packets
 from cloud import drain
 from lab import TENANT, TENANT_MAC, VM
-from runspace import wait_until
+from runspace import Failed, wait_until
 
 MARKER = b"of a row of the table "
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 GROUP_MAC, GROUP = "01:00:5e:01:02:03", "239.1.2.3"
+
+
+def test_what_judges_the_rows(make_cloud):
+    """A switch that is only said to require encryption: each of the two
+    signs of a leak is seen by itself, and fails the test."""
+    cloud = make_cloud()
+    vm1, vm2 = (cloud.add_vm(n, n) for n in (1, 2))
+    cloud.central.sync()
+    since = time.time()
+    key = cloud.tunnel_key("sw0")
+    cloud.required["sw0"] = [[since, float("inf")]]
+    cloud.keys["sw0"] = key
+    cloud.clear(vm1, vm2)
+    with pytest.raises(Failed, match="leaks"):
+        cloud.close()
+    machines, cloud.machines = cloud.machines, {}
+    assert cloud.leaks(cloud.pcap.path)
+    cloud.keys["sw0"] = key + 1
+    assert not cloud.leaks(cloud.pcap.path)
+    cloud.machines = machines
+    assert cloud.leaks(cloud.pcap.path)
+    cloud.excuse(since)
 
 
 def test_row01_same_chassis(make_cloud):
