@@ -33,8 +33,9 @@ def fixture_pair(make_cloud):
 
 
 def test_live(pair, record_property):
-    """On, to another mode and off again while traffic runs: with sessions up
-    no packet is lost, and a fresh `require` costs one handshake."""
+    """On, to another mode and off again while traffic runs: no packet is lost,
+    except when a chassis drops what is in clear some milliseconds before
+    another stops to send so, and while there is no session yet."""
     cloud, vm1, vm2 = pair
     losses = {}
     for step, mode in enumerate(("require", "prefer", "require", "off",
@@ -50,7 +51,8 @@ def test_live(pair, record_property):
         if not step:
             silence = _silence(ping.replies())
             record_property("first_require_silence_s", round(silence, 3))
-            losses.pop("0 require")
+    for step in ("0 require", "4 require"):             # From `off'.
+        record_property(f"lost at {step}", losses.pop(step))
     assert not any(losses.values()), losses
 
 
