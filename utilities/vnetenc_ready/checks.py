@@ -64,7 +64,8 @@ def check_ports(switch, north, report):
     """Ports that an encrypted switch cuts off, or that leak."""
     external = switch.ports_of_type("localnet", "l2gateway")
     if external:
-        if switch.config.get("encryption-allow-external") == "true":
+        allowed = switch.config.get("encryption-allow-external", "")
+        if allowed.lower() == "true":
             report.warn(
                 "switch-external", f"{', '.join(external)}: traffic through"
                 " it is in clear, by encryption-allow-external",
