@@ -48,6 +48,7 @@ enum {
      * good cookie costs a tenth of a millisecond. */
     KNOWN_BURST = 256,
     STRANGER_BURST = 32,
+    GUEST_BURST = 32,
 };
 
 struct ovs_mutex vnetenc_control_mutex = OVS_MUTEX_INITIALIZER;
@@ -148,6 +149,10 @@ take_events(long long int now)
     }
     for (int i = 0; i < STRANGER_BURST
          && vnetenc_inbox_take(VNETENC_INBOX_STRANGERS, &event); i++) {
+        take_event(&event, now);
+    }
+    for (int i = 0; i < GUEST_BURST
+         && vnetenc_inbox_take(VNETENC_INBOX_GUESTS, &event); i++) {
         take_event(&event, now);
     }
 }

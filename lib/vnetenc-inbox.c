@@ -23,6 +23,7 @@
 #include "util.h"
 
 BUILD_ASSERT_DECL(IS_POW2(VNETENC_INBOX_SLOTS));
+BUILD_ASSERT_DECL(IS_POW2(VNETENC_INBOX_GUEST_SLOTS));
 
 /* A slot's 'turn' says whose it is.  Of the slot that the 'n'th event goes
  * to: 'n', the poster's; 'n' + 1, the taker's; then 'n' + SLOTS, that of the
@@ -34,6 +35,7 @@ struct slot {
 
 struct ring {
     struct slot *slots;
+    size_t n_slots;             /* Power of 2. */
 
     PADDED_MEMBERS(CACHE_LINE_SIZE,
         atomic_uint64_t n_posted;   /* Slots claimed, any thread. */
@@ -55,7 +57,7 @@ static atomic_bool asleep = false;
 static struct slot *
 slot_of(const struct ring *ring, uint64_t n)
 {
-    return &ring->slots[n & (VNETENC_INBOX_SLOTS - 1)];
+    return &ring->slots[n & (ring->n_slots - 1)];
 }
 
 /* Claims a slot of 'ring' and stores its number in '*n'.  Returns NULL if the
@@ -99,8 +101,10 @@ vnetenc_inbox_init(void)
     for (size_t i = 0; i < VNETENC_N_INBOXES; i++) {
         struct ring *ring = &rings[i];
 
-        ring->slots = xcalloc(VNETENC_INBOX_SLOTS, sizeof *ring->slots);
-        for (size_t j = 0; j < VNETENC_INBOX_SLOTS; j++) {
+        ring->n_slots = (i == VNETENC_INBOX_GUESTS ? VNETENC_INBOX_GUEST_SLOTS
+                         : VNETENC_INBOX_SLOTS);
+        ring->slots = xcalloc(ring->n_slots, sizeof *ring->slots);
+        for (size_t j = 0; j < ring->n_slots; j++) {
             atomic_init(&ring->slots[j].turn, j);
         }
         atomic_init(&ring->n_posted, 0);
@@ -168,7 +172,7 @@ vnetenc_inbox_take(enum vnetenc_inbox_queue queue, struct vnetenc_event *event)
 
     memcpy(event, &slot->event, (offsetof(struct vnetenc_event, data)
                                  + slot->event.size));
-    atomic_store_explicit(&slot->turn, ring->n_taken + VNETENC_INBOX_SLOTS,
+    atomic_store_explicit(&slot->turn, ring->n_taken + ring->n_slots,
                           memory_order_release);
     ring->n_taken++;
     return true;

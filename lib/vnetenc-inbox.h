@@ -20,9 +20,10 @@
 /* From the packet path to the control thread
  * ==========================================
  *
- * Two bounded rings of preallocated slots: one for what comes from known
+ * Three bounded rings of preallocated slots: one for what comes from known
  * sessions and from our own senders, one for strangers, so that a flood of
- * hellos cannot starve the living.  A full ring drops what is new.
+ * hellos cannot starve the living, and a small one for what guests cause and
+ * no session depends on.  A full ring drops what is new.
  *
  * Thread-safety
  * =============
@@ -53,6 +54,7 @@ struct vnetenc_event {
 enum vnetenc_inbox_queue {
     VNETENC_INBOX_KNOWN,
     VNETENC_INBOX_STRANGERS,
+    VNETENC_INBOX_GUESTS,
     VNETENC_N_INBOXES
 };
 

@@ -123,6 +123,7 @@ enum {
     VNETENC_WANT_INTERVAL_MS = 10,      /* WANT events of a peer. */
     VNETENC_WANT_AGAIN_MS = 1000,       /* Those of a path that has lanes. */
     VNETENC_INBOX_SLOTS = 1024,         /* Power of 2. */
+    VNETENC_INBOX_GUEST_SLOTS = 256,    /* Power of 2. */
 };
 
 /* Packets in two halves, section 8. */
@@ -132,9 +133,10 @@ enum {
     VNETENC_JOIN_MS = 100,
     VNETENC_JOIN_SWEEP_MS = 100,        /* While halves wait. */
     VNETENC_MIN_MTU = 576,
-    VNETENC_PMTU_BURST = 20,            /* ICMP messages for a path. */
+    VNETENC_PMTU_BURST = 20,            /* ICMP messages to a port. */
     VNETENC_PMTU_PER_SECOND = 100,
-    VNETENC_PMTU_ALL_PER_SECOND = 1000, /* For all paths together. */
+    VNETENC_PMTU_ALL_PER_SECOND = 1000, /* To all ports together. */
+    VNETENC_PMTU_PORTS = 256,           /* Told apart. */
     VNETENC_MTU_LOOK_MS = 1000,
     VNETENC_MTU_PROBE_MS = 500,
     VNETENC_MTU_AGAIN_MS = 60000,

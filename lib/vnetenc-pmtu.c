@@ -34,6 +34,7 @@
 #include "unaligned.h"
 #include "util.h"
 #include "vnetenc-inbox.h"
+#include "vnetenc-rate.h"
 #include "vnetenc-session.h"
 
 COVERAGE_DEFINE(vnetenc_pmtu_sent);
@@ -47,23 +48,28 @@ enum {
 
 /* Packet path. */
 
-/* Many paths together must not keep the control thread from its work.  All
- * zeros is a full bucket. */
-static struct vnetenc_rate all_paths;
+/* No guest may use up what the others need, so each port has a bucket; ports
+ * share one only where there are more than VNETENC_PMTU_PORTS, and no guest
+ * chooses its number.  All of them together must not keep the control thread
+ * from its work.  All zeros is a full bucket. */
+static struct vnetenc_rate of_port[VNETENC_PMTU_PORTS];
+static struct vnetenc_rate of_all;
 
 static bool
-may_report(struct vnetenc_lanes *lanes, long long int now)
+may_report(odp_port_t in_port, long long int now)
 {
-    return (vnetenc_rate_take(&lanes->too_long, now,
+    size_t i = odp_to_u32(in_port) % VNETENC_PMTU_PORTS;
+
+    return (vnetenc_rate_take(&of_port[i], now,
                               1000000 / VNETENC_PMTU_PER_SECOND,
                               VNETENC_PMTU_BURST)
-            && vnetenc_rate_take(&all_paths, now,
+            && vnetenc_rate_take(&of_all, now,
                                  1000000 / VNETENC_PMTU_ALL_PER_SECOND,
                                  VNETENC_PMTU_ALL_PER_SECOND / 10));
 }
 
 void
-vnetenc_pmtu_report(struct vnetenc_lanes *lanes, const struct flow *flow,
+vnetenc_pmtu_report(const struct vnetenc_path *path, const struct flow *flow,
                     const void *frame, size_t size, size_t max_frame)
 {
     uint8_t data[sizeof(struct vnetenc_pmtu_note) + VNETENC_PMTU_HEAD_BYTES];
@@ -74,7 +80,7 @@ vnetenc_pmtu_report(struct vnetenc_lanes *lanes, const struct flow *flow,
      * hides, and mean nothing. */
     if (!flow || flow_tnl_dst_is_set(&flow->tunnel)
         || flow->ct_state & (CS_SRC_NAT | CS_DST_NAT)
-        || !may_report(lanes, time_msec())) {
+        || !may_report(flow->in_port.odp_port, time_msec())) {
         return;
     }
 
@@ -98,8 +104,8 @@ vnetenc_pmtu_report(struct vnetenc_lanes *lanes, const struct flow *flow,
     size = MIN(size, VNETENC_PMTU_HEAD_BYTES);
     memcpy(data, &note, sizeof note);
     memcpy(data + sizeof note, frame, size);
-    vnetenc_inbox_post(VNETENC_INBOX_KNOWN, VNETENC_EV_TOO_LONG, &lanes->path,
-                       0, 0, data, sizeof note + size);
+    vnetenc_inbox_post(VNETENC_INBOX_GUESTS, VNETENC_EV_TOO_LONG, path, 0, 0,
+                       data, sizeof note + size);
 }
 
 /* The message. */

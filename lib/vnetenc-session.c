@@ -150,7 +150,6 @@ vnetenc_lanes_create(const struct vnetenc_path *path, unsigned int n_lanes)
     atomic_init(&lanes->mtu, 0);
     atomic_init(&lanes->split, true);
     vnetenc_rate_init(&lanes->want);
-    vnetenc_rate_init(&lanes->too_long);
     atomic_init(&lanes->n_dropped, 0);
     atomic_init(&lanes->n_clear, 0);
     atomic_init(&lanes->n_split, 0);

@@ -141,7 +141,6 @@ struct vnetenc_lanes {
     atomic_bool split;          /* What is longer is split, else dropped. */
 
     struct vnetenc_rate want;   /* Any thread: WANT events. */
-    struct vnetenc_rate too_long;   /* Likewise: TOO_LONG events. */
 
     /* Any thread: packets dropped and left in clear since creation. */
     atomic_uint64_t n_dropped;

@@ -175,7 +175,7 @@ report(const struct vnetenc_route *route, struct dp_packet *packet)
     if (head < outer.payload_size
         && outer.payload_ofs + head + mark < route->max_size) {
         max = route->max_size - (outer.payload_ofs + head + mark);
-        vnetenc_pmtu_report(route->lanes, route->flow, tunnel + head,
+        vnetenc_pmtu_report(&route->path, route->flow, tunnel + head,
                             outer.payload_size - head,
                             mark ? 2 * max : max);
     }

@@ -86,7 +86,7 @@ test_event(void)
     CHECK(!vnetenc_inbox_take(VNETENC_INBOX_STRANGERS, &event));
 }
 
-/* A full ring refuses what is new and keeps what is old; the other ring does
+/* A full ring refuses what is new and keeps what is old; the other rings do
  * not notice. */
 static void
 test_full(void)
@@ -100,6 +100,15 @@ test_full(void)
         CHECK(!post_number(VNETENC_INBOX_STRANGERS, 9999));
         CHECK(post_number(VNETENC_INBOX_KNOWN, 1));
         CHECK(take_number(VNETENC_INBOX_KNOWN) == 1);
+        for (unsigned int i = 0; i < VNETENC_INBOX_GUEST_SLOTS; i++) {
+            n_wrong += !post_number(VNETENC_INBOX_GUESTS, i);
+        }
+        CHECK(!post_number(VNETENC_INBOX_GUESTS, 9999));
+        CHECK(post_number(VNETENC_INBOX_KNOWN, 2));
+        CHECK(take_number(VNETENC_INBOX_KNOWN) == 2);
+        for (unsigned int i = 0; i < VNETENC_INBOX_GUEST_SLOTS; i++) {
+            n_wrong += take_number(VNETENC_INBOX_GUESTS) != i;
+        }
 
         CHECK(take_number(VNETENC_INBOX_STRANGERS) == 0);
         CHECK(post_number(VNETENC_INBOX_STRANGERS, VNETENC_INBOX_SLOTS));

@@ -29,7 +29,9 @@
 #include "flow.h"
 #include "ovs-rcu.h"
 #include "packets.h"
+#include "timeval.h"
 #include "util.h"
+#include "vnetenc-inbox.h"
 #include "vnetenc-limits.h"
 #include "vnetenc-pmtu.h"
 #include "vnetenc-unit-packets.h"
@@ -342,6 +344,58 @@ test_no_message(void)
     CHECK(is_silent(packet, 100));
 }
 
+/* Rates. */
+
+/* Reports packets of 'in_port' until that is refused.  Returns how many were
+ * admitted. */
+static unsigned int
+report_many(uint32_t in_port)
+{
+    struct dp_packet *packet = unit_frame(IPPROTO_UDP, 1472, false);
+    const struct eth_header *eth = dp_packet_eth(packet);
+    struct vnetenc_path path = unit_path(false, false);
+    static struct vnetenc_event event;
+    unsigned int n = 0;
+    struct flow flow;
+
+    memset(&flow, 0, sizeof flow);
+    flow.in_port.odp_port = u32_to_odp(in_port);
+    flow.dl_src = eth->eth_src;
+    flow.dl_dst = eth->eth_dst;
+    for (unsigned int i = 0; i < 2 * VNETENC_PMTU_BURST; i++) {
+        vnetenc_pmtu_report(&path, &flow, dp_packet_data(packet),
+                            dp_packet_size(packet), 1414);
+        if (vnetenc_inbox_take(VNETENC_INBOX_GUESTS, &event)) {
+            n += event.type == VNETENC_EV_TOO_LONG;
+        }
+    }
+    dp_packet_delete(packet);
+    return n;
+}
+
+/* A guest that is told very often takes nothing from another, and all of them
+ * together nothing from handshakes. */
+static void
+test_rates(void)
+{
+    static struct vnetenc_event event;
+    unsigned int n = 0;
+
+    CHECK(report_many(1) == VNETENC_PMTU_BURST);
+    CHECK(report_many(1) == 0);
+    CHECK(report_many(2) == VNETENC_PMTU_BURST);
+    CHECK(report_many(1 + VNETENC_PMTU_PORTS) == 0);
+    for (uint32_t port = 3; port < 100; port++) {
+        n += report_many(port);
+    }
+    CHECK(n == VNETENC_PMTU_ALL_PER_SECOND / 10 - 2 * VNETENC_PMTU_BURST);
+    CHECK(!vnetenc_inbox_take(VNETENC_INBOX_KNOWN, &event));
+    CHECK(!vnetenc_inbox_take(VNETENC_INBOX_STRANGERS, &event));
+
+    timeval_warp(1000);
+    CHECK(report_many(1) == VNETENC_PMTU_BURST);
+}
+
 int
 main(int argc OVS_UNUSED, char *argv[])
 {
@@ -354,5 +408,11 @@ main(int argc OVS_UNUSED, char *argv[])
     check_6(1293, 1280);
     check_6(600, 1280);
     test_no_message();
+
+    vnetenc_inbox_init();
+    time_msec();
+    timeval_stop();
+    test_rates();
+    vnetenc_inbox_destroy();
     return unit_end();
 }
