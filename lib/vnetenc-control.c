@@ -27,6 +27,8 @@
 #include "util.h"
 #include "vnetenc-config.h"
 #include "vnetenc-drops.h"
+#include "vnetenc-execute.h"
+#include "vnetenc-hold.h"
 #include "vnetenc-inbox.h"
 #include "vnetenc-incoming.h"
 #include "vnetenc-keylog.h"
@@ -48,7 +50,7 @@ enum {
      * good cookie costs a tenth of a millisecond. */
     KNOWN_BURST = 256,
     STRANGER_BURST = 32,
-    GUEST_BURST = 32,
+    GUEST_BURST = 64,
 };
 
 struct ovs_mutex vnetenc_control_mutex = OVS_MUTEX_INITIALIZER;
@@ -134,6 +136,12 @@ take_event(struct vnetenc_event *event, long long int now)
         break;
     case VNETENC_EV_TOO_LONG:
         vnetenc_pmtu_answer(event->data, event->size);
+        break;
+    case VNETENC_EV_HELD:
+        /* Without a remote there will be no session. */
+        vnetenc_hold_take(event->echo,
+                          (vnetenc_remote_find(&event->path.remote)
+                           ? now + VNETENC_HOLD_MS : now));
         break;
     }
 }
@@ -227,6 +235,8 @@ run(long long int now)
     /* MIN() is a macro and would run them twice. */
     next = vnetenc_outgoing_run(now);
     wake = MIN(wake, next);
+    next = vnetenc_hold_run(vnetenc_execute, now);
+    wake = MIN(wake, next);
     next = vnetenc_incoming_run(now);
     wake = MIN(wake, next);
     next = sweep(now);
@@ -305,6 +315,7 @@ vnetenc_control_stop(void)
     ovsrcu_synchronize();
     ovs_mutex_lock(&vnetenc_control_mutex);
     vnetenc_keylog_off();
+    vnetenc_hold_end();
     vnetenc_outgoing_end(NULL, time_msec());
     vnetenc_incoming_end(NULL);
     vnetenc_remotes_destroy();

@@ -40,13 +40,14 @@ enum vnetenc_event_type {
     VNETENC_EV_PROBE,           /* Authenticated probe: 'echo'. */
     VNETENC_EV_UNKNOWN,         /* Application data of no known session. */
     VNETENC_EV_TOO_LONG,        /* A guest's packet, see vnetenc-pmtu.h. */
+    VNETENC_EV_HELD,            /* One that waits, see vnetenc-hold.h. */
 };
 
 struct vnetenc_event {
     enum vnetenc_event_type type;
     struct vnetenc_path path;   /* 'profile' only for WANT and PROBE. */
-    ovs_be16 remote_port;       /* Not for WANT and TOO_LONG. */
-    uint64_t echo;              /* PROBE only. */
+    ovs_be16 remote_port;       /* Not for WANT, TOO_LONG, HELD. */
+    uint64_t echo;              /* PROBE and HELD only. */
     uint16_t size;              /* DATAGRAM and TOO_LONG. */
     uint8_t data[VNETENC_MAX_DATAGRAM_BYTES];
 };

@@ -126,6 +126,14 @@ enum {
     VNETENC_INBOX_GUEST_SLOTS = 256,    /* Power of 2. */
 };
 
+/* Packets that wait for the first session of a path, section 5. */
+enum {
+    VNETENC_HOLD_MS = 500,
+    VNETENC_HOLD_BURST = 128,           /* For a peer. */
+    VNETENC_HOLD_PER_SECOND = 64,
+    VNETENC_HOLD_BYTES = 4 << 20,       /* For all. */
+};
+
 /* Packets in two halves, section 8. */
 enum {
     VNETENC_JOIN_SLOTS = 64,            /* Waiting halves of a session. */

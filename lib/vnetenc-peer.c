@@ -38,6 +38,7 @@ vnetenc_peer_add(const struct in6_addr *remote)
 
     peer->remote = *remote;
     vnetenc_rate_init(&peer->want);
+    vnetenc_rate_init(&peer->hold);
     vnetenc_rate_init(&peer->report);
     vnetenc_rate_init(&peer->handshake);
     cmap_insert(&peers, &peer->node, hash_remote(remote));
@@ -77,6 +78,14 @@ vnetenc_peer_may_want(struct vnetenc_peer *peer, long long int now)
 {
     return vnetenc_rate_take(&peer->want, now,
                              1000 * VNETENC_WANT_INTERVAL_MS, 1);
+}
+
+bool
+vnetenc_peer_may_hold(struct vnetenc_peer *peer, long long int now)
+{
+    return vnetenc_rate_take(&peer->hold, now,
+                             1000000 / VNETENC_HOLD_PER_SECOND,
+                             VNETENC_HOLD_BURST);
 }
 
 bool

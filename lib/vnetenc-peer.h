@@ -40,6 +40,7 @@ struct vnetenc_peer {
 
     /* Any thread. */
     struct vnetenc_rate want;       /* WANT events. */
+    struct vnetenc_rate hold;       /* HELD events. */
     struct vnetenc_rate report;     /* UNKNOWN events. */
     struct vnetenc_rate handshake;  /* Handshake datagrams. */
 };
@@ -53,6 +54,9 @@ bool vnetenc_peer_admit(struct vnetenc_peer *, long long int now);
 
 /* True if a WANT may be posted now: one in VNETENC_WANT_INTERVAL_MS. */
 bool vnetenc_peer_may_want(struct vnetenc_peer *, long long int now);
+
+/* True if a packet may wait for a session. */
+bool vnetenc_peer_may_hold(struct vnetenc_peer *, long long int now);
 
 /* True if a record of no known session may be reported now: one in
  * VNETENC_HINT_INTERVAL_MS.  Apart from vnetenc_peer_admit(), so that a peer

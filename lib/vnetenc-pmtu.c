@@ -22,17 +22,16 @@
 #include "coverage.h"
 #include "csum.h"
 #include "dp-packet.h"
-#include "dpif.h"
 #include "flow.h"
 #include "netlink.h"
 #include "odp-netlink.h"
 #include "odp-util.h"
 #include "openvswitch/ofpbuf.h"
 #include "packets.h"
-#include "sset.h"
 #include "timeval.h"
 #include "unaligned.h"
 #include "util.h"
+#include "vnetenc-execute.h"
 #include "vnetenc-inbox.h"
 #include "vnetenc-rate.h"
 #include "vnetenc-session.h"
@@ -307,55 +306,18 @@ vnetenc_pmtu_build(const struct vnetenc_pmtu_note *note, const uint8_t *frame,
 
 /* Sending. */
 
-/* There is one datapath of each type, and of those that can encrypt one type
- * in use.  It is not kept open, so that it can go with its last bridge. */
-static struct dpif *
-open_dpif(void)
-{
-    static const char *const types[] = { "netdev", "dummy" };
-    struct dpif *dpif = NULL;
-
-    for (size_t i = 0; !dpif && i < ARRAY_SIZE(types); i++) {
-        struct sset names = SSET_INITIALIZER(&names);
-        const char *name;
-
-        dp_enumerate_names(types[i], &names);
-        SSET_FOR_EACH (name, &names) {
-            if (!dpif && dpif_open(name, types[i], &dpif)) {
-                dpif = NULL;
-            }
-        }
-        sset_destroy(&names);
-    }
-    return dpif;
-}
-
 static void
 send_out(struct dp_packet *packet, uint32_t port)
 {
-    struct dpif *dpif = open_dpif();
-    struct dpif_execute execute;
     struct ofpbuf actions;
-    struct flow flow;
 
-    if (!dpif) {
-        return;
-    }
     ofpbuf_init(&actions, 64);
     nl_msg_put_odp_port(&actions, OVS_ACTION_ATTR_OUTPUT, u32_to_odp(port));
     packet->md.in_port.odp_port = ODPP_NONE;
-    flow_extract(packet, &flow);
-
-    memset(&execute, 0, sizeof execute);
-    execute.actions = actions.data;
-    execute.actions_len = actions.size;
-    execute.flow = &flow;
-    execute.packet = packet;
-    if (!dpif_execute(dpif, &execute)) {
+    if (vnetenc_execute(packet, actions.data, actions.size)) {
         COVERAGE_INC(vnetenc_pmtu_sent);
     }
     ofpbuf_uninit(&actions);
-    dpif_close(dpif);
 }
 
 void

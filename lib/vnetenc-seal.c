@@ -21,6 +21,7 @@
 #include "dp-packet-gso.h"
 #include "odp-netlink.h"
 #include "util.h"
+#include "vnetenc-hold.h"
 #include "vnetenc-outer.h"
 #include "vnetenc-record.h"
 #include "vnetenc-route.h"
@@ -226,15 +227,17 @@ void
 vnetenc_seal_batch(struct dp_packet_batch *batch,
                    const struct ovs_action_vnetenc *action)
 {
-    vnetenc_seal_batch_of_flow(batch, action, NULL);
+    vnetenc_seal_batch_of_flow(batch, action, NULL, NULL, 0);
 }
 
 /* 'flow' is that of the packets before they were pushed: whom to tell that
- * one is too long. */
+ * one is too long.  'actions' is the list that 'action' is in: what is to be
+ * done with packets that have to wait for a session. */
 void
 vnetenc_seal_batch_of_flow(struct dp_packet_batch *batch,
                            const struct ovs_action_vnetenc *action,
-                           const struct flow *flow)
+                           const struct flow *flow,
+                           const struct nlattr *actions, size_t actions_len)
 {
     size_t n = dp_packet_batch_size(batch);
     struct vnetenc_route route;
@@ -248,7 +251,13 @@ vnetenc_seal_batch_of_flow(struct dp_packet_batch *batch,
     }
     verdict = find_route(batch->packets[0], action, n, &route);
     if (verdict) {
-        vnetenc_count(verdict, n);
+        size = 0;
+        if (verdict == VNETENC_DROP_tx_no_session
+            || verdict == VNETENC_DROP_tx_prefer_wait) {
+            size = vnetenc_hold_batch(batch, &route, action, verdict, actions,
+                                      actions_len);
+        }
+        vnetenc_count(verdict, n - size);
         dp_packet_delete_batch(batch, !vnetenc_is_fallback(verdict));
         return;
     }

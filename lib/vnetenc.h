@@ -60,6 +60,7 @@ struct dp_packet_batch;
 struct ds;
 struct flow;
 struct flow_tnl;
+struct nlattr;
 struct ovs_action_vnetenc;
 struct smap;
 struct udp_header;
@@ -100,7 +101,9 @@ void vnetenc_seal_batch(struct dp_packet_batch *,
                         const struct ovs_action_vnetenc *);
 void vnetenc_seal_batch_of_flow(struct dp_packet_batch *,
                                 const struct ovs_action_vnetenc *,
-                                const struct flow *);
+                                const struct flow *,
+                                const struct nlattr *actions,
+                                size_t actions_len);
 bool vnetenc_seal_packet(struct dp_packet *, const struct ovs_action_vnetenc *)
     OVS_WARN_UNUSED_RESULT;
 struct udp_header *vnetenc_open(struct dp_packet *, struct udp_header *)

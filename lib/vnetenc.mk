@@ -31,6 +31,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc-dgram-bio.h \
 	lib/vnetenc-drops.c \
 	lib/vnetenc-drops.h \
+	lib/vnetenc-execute.c \
+	lib/vnetenc-execute.h \
 	lib/vnetenc-file.c \
 	lib/vnetenc-file.h \
 	lib/vnetenc-half.c \
@@ -39,6 +41,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc-handshake.h \
 	lib/vnetenc-hello.c \
 	lib/vnetenc-hello.h \
+	lib/vnetenc-hold.c \
+	lib/vnetenc-hold.h \
 	lib/vnetenc-inbox.c \
 	lib/vnetenc-inbox.h \
 	lib/vnetenc-incoming.c \

@@ -36,6 +36,10 @@ tests_test_vnetenc_cryptodev_asan_CFLAGS = $(AM_CFLAGS) $(SANITIZE_CFLAGS)
 tests_test_vnetenc_cryptodev_asan_LDFLAGS = $(tests_test_vnetenc_cryptodev_LDFLAGS)
 tests_test_vnetenc_cryptodev_asan_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
+noinst_PROGRAMS += tests/test-vnetenc-hold
+tests_test_vnetenc_hold_SOURCES = tests/test-vnetenc-hold.c tests/vnetenc-unit.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
+tests_test_vnetenc_hold_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
 noinst_PROGRAMS += tests/test-vnetenc-inbox
 tests_test_vnetenc_inbox_SOURCES = tests/test-vnetenc-inbox.c tests/vnetenc-unit.h
 tests_test_vnetenc_inbox_LDADD = lib/libopenvswitch.la $(SSL_LIBS)

@@ -34,6 +34,41 @@ def test_port_option(make_lab, ipv6):
     assert {r.src for r in sealed} == ends
 
 
+def test_first_packets_wait(make_lab):
+    """What is sent before there is a session arrives when there is one, in its
+    order.  A machine may be so busy that it does not come in time, or another
+    packet of the guest's made it come before: each profile is another try."""
+    lab = make_lab()
+    lab.pin()
+    lab.connect()
+    vm1, vm2 = lab.vms
+    vm1.reaches(vm2.ip)
+    sender, receiver = vm1.socket(socket.AF_INET, socket.SOCK_DGRAM), \
+        vm2.receiver()
+    pcap = lab.underlay.capture()
+    for profile in (1, 2, 3, 4):
+        for hv, tunnel in zip(lab.hvs, ("gnv2", "gnv1")):
+            hv.add_profile(profile)
+            hv.vsctl("set", "Interface", tunnel, "options:encryption=require",
+                     f"options:encryption_profile={profile}")
+            hv.revalidate()
+        sent = [b"%d %d " % (profile, i) + MARKER for i in range(50)]
+        for data in sent:
+            sender.sendto(data, (vm2.ip, 7777))
+        got = []
+        try:
+            while sent[-1] not in got:
+                got.append(receiver.recv(100))
+        except TimeoutError:
+            pass
+        time.sleep(1.2)                 # Threads hand in what they counted.
+        if got == sent and lab.hvs[0].coverage("vnetenc_tx_held") >= 10:
+            break
+    assert got == sent
+    assert lab.hvs[0].coverage("vnetenc_tx_held") >= 10
+    assert not capture.count(pcap.stop(), MARKER)
+
+
 def test_ipv6_has_udp_checksum(make_lab):
     """IPv6 underlay: the outer UDP checksum is there and is right."""
     lab = make_lab()

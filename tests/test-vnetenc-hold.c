@@ -1,0 +1,311 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* Packets that wait for the first session. */
+
+#include <config.h>
+#undef NDEBUG
+#include "vnetenc-hold.h"
+
+#include <stdlib.h>
+
+#include "dp-packet.h"
+#include "netlink.h"
+#include "odp-netlink.h"
+#include "openvswitch/ofpbuf.h"
+#include "ovs-rcu.h"
+#include "packets.h"
+#include "timeval.h"
+#include "util.h"
+#include "vnetenc-aead-provider.h"
+#include "vnetenc-inbox.h"
+#include "vnetenc-limits.h"
+#include "vnetenc-peer.h"
+#include "vnetenc-unit-packets.h"
+#include "vnetenc-unit.h"
+
+static struct ofpbuf actions;
+
+/* What was sent. */
+static unsigned int n_sent, n_plain, n_wrong_actions;
+static uint16_t sizes[1024];
+
+static bool
+note_sent(struct dp_packet *packet, const struct nlattr *rest, size_t rest_len)
+{
+    const struct udp_header *udp = dp_packet_l4(packet);
+    const struct nlattr *output = rest;
+
+    n_plain += udp->udp_dst != htons(VNETENC_GENEVE_PORT);
+    n_wrong_actions += (rest_len != NLA_ALIGN(output->nla_len)
+                        || nl_attr_type(output) != OVS_ACTION_ATTR_OUTPUT
+                        || nl_attr_get_u32(output) != 7);
+    sizes[n_sent++ % ARRAY_SIZE(sizes)] = ntohs(udp->udp_len);
+    return true;
+}
+
+static long long int
+run(long long int after)
+{
+    n_sent = n_plain = n_wrong_actions = 0;
+    return vnetenc_hold_run(note_sent, time_msec() + after);
+}
+
+/* What the control thread does with its queue. */
+static unsigned int
+take_all(void)
+{
+    static struct vnetenc_event event;
+    unsigned int n = 0;
+
+    while (vnetenc_inbox_take(VNETENC_INBOX_GUESTS, &event)) {
+        ovs_assert(event.type == VNETENC_EV_HELD);
+        vnetenc_hold_take(event.echo, time_msec() + VNETENC_HOLD_MS);
+        n++;
+    }
+    while (vnetenc_inbox_take(VNETENC_INBOX_KNOWN, &event)) {
+        ovs_assert(event.type == VNETENC_EV_WANT);
+    }
+    return n;
+}
+
+/* Begins a list of actions: the action vnetenc in as many lists of 'type' as
+ * 'depth' says, and, if 'more', an output behind it.  Returns its argument. */
+static const struct ovs_action_vnetenc *
+make_actions(enum vnetenc_mode mode, unsigned int depth, uint16_t type,
+             bool more)
+{
+    struct ovs_action_vnetenc action = unit_action(mode);
+    size_t ofs[4], at;
+
+    ofpbuf_clear(&actions);
+    nl_msg_put_u32(&actions, OVS_ACTION_ATTR_OUTPUT, 3);
+    for (unsigned int i = 0; i < depth; i++) {
+        nl_msg_put_u32(&actions, OVS_ACTION_ATTR_OUTPUT, 4);
+        ofs[i] = nl_msg_start_nested(&actions, type);
+    }
+    at = actions.size;
+    nl_msg_put_unspec(&actions, OVS_ACTION_ATTR_VNETENC, &action,
+                      sizeof action);
+    if (more) {
+        nl_msg_put_u32(&actions, OVS_ACTION_ATTR_OUTPUT, 7);
+    }
+    for (unsigned int i = depth; i > 0; i--) {
+        nl_msg_end_nested(&actions, ofs[i - 1]);
+        nl_msg_put_u32(&actions, OVS_ACTION_ATTR_OUTPUT, 5);
+    }
+    return nl_attr_get(ofpbuf_at_assert(&actions, at, NLA_HDRLEN));
+}
+
+/* Seals 'n' packets of 'size' octets of payload, 'size' + 1 and so on, for
+ * which there is no session.  Returns how many of them wait. */
+static unsigned int
+seal(const struct ovs_action_vnetenc *action, unsigned int n, size_t size,
+     bool trunc)
+{
+    struct dp_packet_batch batch;
+
+    dp_packet_batch_init(&batch);
+    for (unsigned int i = 0; i < n; i++) {
+        dp_packet_batch_add(&batch, unit_pushed(size + i, false));
+    }
+    batch.trunc = trunc;
+    vnetenc_seal_batch_of_flow(&batch, action, NULL, actions.data,
+                               actions.size);
+    ovs_assert(dp_packet_batch_is_empty(&batch));
+    dp_packet_batch_destroy(&batch);
+    return take_all();
+}
+
+static void
+test_who_waits(void)
+{
+    struct vnetenc_path path = unit_path(false, false);
+    const struct ovs_action_vnetenc *action;
+    struct vnetenc_peer *peer;
+
+    /* Nobody who could ever get a session. */
+    unit_drops_begin();
+    action = make_actions(VNETENC_REQUIRE, 0, 0, true);
+    CHECK(seal(action, 3, 100, false) == 0);
+    CHECK(unit_drops_are(VNETENC_DROP_tx_no_peer, 3));
+
+    peer = vnetenc_peer_add(&path.remote);
+    unit_drops_begin();
+    action = make_actions(VNETENC_REQUIRE, 0, 0, true);
+    CHECK(seal(action, 3, 100, false) == 3);
+    action = make_actions(VNETENC_REQUIRE, 1, OVS_ACTION_ATTR_CLONE, true);
+    CHECK(seal(action, 2, 100, false) == 2);
+    action = make_actions(VNETENC_REQUIRE, 3, OVS_ACTION_ATTR_CLONE, true);
+    CHECK(seal(action, 1, 100, false) == 1);
+    CHECK(unit_no_drops());
+
+    /* Nothing would come next, or it is not known what. */
+    action = make_actions(VNETENC_REQUIRE, 0, 0, false);
+    CHECK(seal(action, 1, 100, false) == 0);
+    action = make_actions(VNETENC_REQUIRE, 2, OVS_ACTION_ATTR_CLONE, false);
+    CHECK(seal(action, 1, 100, false) == 0);
+    action = make_actions(VNETENC_REQUIRE, 1, OVS_ACTION_ATTR_SAMPLE, true);
+    CHECK(seal(action, 1, 100, false) == 0);
+    ofpbuf_clear(&actions);
+    CHECK(seal(action, 1, 100, false) == 0);
+    action = make_actions(VNETENC_REQUIRE, 0, 0, true);
+    CHECK(seal(action, 1, 100, true) == 0);
+    CHECK(unit_drops_are(VNETENC_DROP_tx_no_session, 5));
+
+    /* Until their time is over. */
+    unit_drops_begin();
+    CHECK(run(0) == time_msec() + VNETENC_HOLD_MS);
+    CHECK(run(VNETENC_HOLD_MS - 1) == time_msec() + VNETENC_HOLD_MS);
+    CHECK(unit_no_drops());
+    CHECK(run(VNETENC_HOLD_MS) == LLONG_MAX);
+    CHECK(unit_drops_are(VNETENC_DROP_tx_no_session, 6));
+    CHECK(n_sent == 0);
+
+    /* Under `prefer` they wait, too, and are not sent in clear. */
+    unit_drops_begin();
+    action = make_actions(VNETENC_PREFER, 1, OVS_ACTION_ATTR_CLONE, true);
+    CHECK(seal(action, 2, 100, false) == 2);
+    CHECK(run(VNETENC_HOLD_MS) == LLONG_MAX);
+    CHECK(unit_drops_are(VNETENC_DROP_tx_prefer_wait, 2));
+    CHECK(n_sent == 0);
+    vnetenc_peer_remove(peer);
+}
+
+static void
+test_bounds(void)
+{
+    struct vnetenc_path path = unit_path(false, false);
+    struct vnetenc_peer *peer = vnetenc_peer_add(&path.remote);
+    const struct ovs_action_vnetenc *action;
+    unsigned int n = 0, n_admitted;
+
+    /* In number, for each peer. */
+    unit_drops_begin();
+    action = make_actions(VNETENC_REQUIRE, 0, 0, true);
+    for (unsigned int i = 0; i < 20; i++) {
+        n += seal(action, 10, 100, false);
+    }
+    CHECK(n == VNETENC_HOLD_BURST);
+    CHECK(unit_drops_are(VNETENC_DROP_tx_no_session,
+                         200 - VNETENC_HOLD_BURST));
+    timeval_warp(500);
+    CHECK(seal(action, 100, 100, false) == VNETENC_HOLD_PER_SECOND / 2);
+    run(VNETENC_HOLD_MS);
+    vnetenc_peer_remove(peer);
+
+    /* In octets, for all: they are free again once the packets are gone. */
+    for (int round = 0; round < 2; round++) {
+        n = 0;
+        for (unsigned int i = 0; i < 5; i++) {
+            peer = vnetenc_peer_add(&path.remote);
+            for (unsigned int j = 0; j < 4; j++) {
+                n += seal(action, 25, 16000, false);
+            }
+            vnetenc_peer_remove(peer);
+        }
+        n_admitted = VNETENC_HOLD_BYTES / 16000;
+        CHECK(n > n_admitted * 9 / 10 && n <= n_admitted);
+        CHECK(run(VNETENC_HOLD_MS) == LLONG_MAX);
+    }
+
+    /* The queue may be full. */
+    unit_drops_begin();
+    peer = vnetenc_peer_add(&path.remote);
+    while (vnetenc_inbox_post(VNETENC_INBOX_GUESTS, VNETENC_EV_TOO_LONG, &path,
+                              0, 0, NULL, 0)) {
+        continue;
+    }
+    action = make_actions(VNETENC_REQUIRE, 0, 0, true);
+    {
+        struct dp_packet_batch batch;
+
+        dp_packet_batch_init_packet(&batch, unit_pushed(100, false));
+        vnetenc_seal_batch_of_flow(&batch, action, NULL, actions.data,
+                                   actions.size);
+        dp_packet_batch_destroy(&batch);
+    }
+    CHECK(unit_drops_are(VNETENC_DROP_tx_no_session, 1));
+    vnetenc_hold_end();
+    vnetenc_peer_remove(peer);
+}
+
+/* A session comes: what waited is sealed, in its order. */
+static void
+test_release(void)
+{
+    struct vnetenc_path path = unit_path(false, false);
+    struct vnetenc_peer *peer = vnetenc_peer_add(&path.remote);
+    const struct ovs_action_vnetenc *action;
+    struct unit_sessions s;
+    unsigned int n_wrong = 0;
+    uint64_t n;
+
+    action = make_actions(VNETENC_REQUIRE, 1, OVS_ACTION_ATTR_CLONE, true);
+    unit_drops_begin();
+    CHECK(seal(action, 30, 500, false) == 30);
+    run(0);
+    CHECK(n_sent == 0);
+
+    unit_sessions_create(&s, VNETENC_AES256_GCM, false, 1);
+    CHECK(run(0) == LLONG_MAX);
+    CHECK(n_sent == 30 && !n_plain && !n_wrong_actions);
+    for (size_t i = 0; i < 30; i++) {
+        n_wrong += sizes[i] != UDP_HEADER_LEN + 500 + i + VNETENC_OVERHEAD;
+    }
+    CHECK(n_wrong == 0);
+    CHECK(unit_no_drops());
+    unit_sessions_destroy(&s);
+
+    /* The path is there before its session: nothing counts twice. */
+    s.lanes = vnetenc_lanes_create(&path, 1);
+    CHECK(seal(action, 3, 500, false) == 3);
+    atomic_read_relaxed(&s.lanes->n_dropped, &n);
+    CHECK(n == 0);
+    run(VNETENC_HOLD_MS);
+    atomic_read_relaxed(&s.lanes->n_dropped, &n);
+    CHECK(n == 3);
+    CHECK(unit_drops_are(VNETENC_DROP_tx_no_session, 3));
+    vnetenc_lanes_retire(s.lanes);
+
+    /* The end, with some in the queue and some out of it. */
+    unit_drops_begin();
+    CHECK(seal(action, 3, 500, false) == 3);
+    vnetenc_hold_end();
+    CHECK(unit_drops_are(VNETENC_DROP_tx_no_session, 3));
+    CHECK(run(0) == LLONG_MAX);
+    vnetenc_peer_remove(peer);
+}
+
+int
+main(int argc OVS_UNUSED, char *argv[])
+{
+    set_program_name(argv[0]);
+    vnetenc_aead_init("openssl");
+    vnetenc_inbox_init();
+    vnetenc_peers_set_loaded();
+    time_msec();
+    timeval_stop();
+    ofpbuf_init(&actions, 256);
+    test_who_waits();
+    timeval_warp(10000);
+    test_bounds();
+    test_release();
+    ofpbuf_uninit(&actions);
+    vnetenc_inbox_destroy();
+    ovsrcu_exit();
+    return unit_end();
+}
