@@ -18,6 +18,7 @@
 #include "vnetenc-join.h"
 #include <string.h>
 #include "dp-packet.h"
+#include "netdev-dpdk.h"
 #include "util.h"
 #include "vnetenc-half.h"
 
@@ -189,6 +190,35 @@ meet(struct vnetenc_join *join, const uint8_t *plain, size_t size,
 
 /* Making whole. */
 
+/* Gives 'packet' other memory, with that much room.  Returns false if there is
+ * none, or its memory cannot be replaced. */
+static bool
+resize(struct dp_packet *packet, size_t headroom, size_t tailroom)
+{
+    if (packet->source == DPBUF_MALLOC || packet->source == DPBUF_STUB) {
+        dp_packet_resize(packet, headroom, tailroom);
+        return true;
+    }
+#ifdef DPDK_NETDEV
+    if (packet->source == DPBUF_DPDK) {
+        /* As dp_packet_resize() does, which would end the process where DPDK
+         * has no memory left. */
+        size_t size = headroom + dp_packet_size(packet) + tailroom;
+        uint32_t n = netdev_dpdk_extbuf_size(size);
+        uint8_t *buf = n <= UINT16_MAX ? netdev_dpdk_extbuf_allocate(n) : NULL;
+
+        if (!buf) {
+            return false;
+        }
+        memcpy(buf + headroom, dp_packet_data(packet), dp_packet_size(packet));
+        netdev_dpdk_extbuf_replace(packet, buf, n);
+        dp_packet_set_data(packet, buf + headroom);
+        return true;
+    }
+#endif
+    return false;
+}
+
 /* Makes 'packet' have 'head' octets of room in front and 'tail' behind, moving
  * its octets where there is room on the other side.  Returns false if its
  * memory is too small and cannot grow. */
@@ -204,13 +234,8 @@ make_gap(struct dp_packet *packet, size_t head, size_t tail)
         dp_packet_shift(packet, headroom < head ? (int) (head - headroom)
                                                 : -(int) (tail - tailroom));
         return true;
-    } else if (packet->source == DPBUF_MALLOC
-               || packet->source == DPBUF_STUB
-               || packet->source == DPBUF_DPDK) {
-        dp_packet_resize(packet, MAX(head, headroom), MAX(tail, tailroom));
-        return true;
     }
-    return false;
+    return resize(packet, MAX(head, headroom), MAX(tail, tailroom));
 }
 
 /* Takes the mark out of 'packet', whose Geneve header is at 'ofs'. */

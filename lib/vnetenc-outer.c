@@ -148,14 +148,15 @@ has_room(const struct dp_packet *packet, size_t head, size_t tail)
             && dp_packet_tailroom(packet) >= tail);
 }
 
+/* What is in DPDK's memory is not said to grow: if that is used up, upstream
+ * ends the process. */
 bool
 vnetenc_outer_may_grow(const struct dp_packet *packet, size_t head,
                        size_t tail)
 {
     return (has_room(packet, head, tail)
             || packet->source == DPBUF_MALLOC
-            || packet->source == DPBUF_STUB
-            || packet->source == DPBUF_DPDK);
+            || packet->source == DPBUF_STUB);
 }
 
 struct dp_packet *
