@@ -140,7 +140,7 @@ enum {
     VNETENC_JOIN_BYTES = 16 << 20,      /* Those of all sessions. */
     VNETENC_JOIN_MS = 100,
     VNETENC_JOIN_SWEEP_MS = 100,        /* While halves wait. */
-    VNETENC_MIN_MTU = 576,
+    VNETENC_MIN_MTU = 1280,             /* Of the underlay, for handshakes. */
     VNETENC_PMTU_BURST = 20,            /* ICMP messages to a port. */
     VNETENC_PMTU_PER_SECOND = 100,
     VNETENC_PMTU_ALL_PER_SECOND = 1000, /* To all ports together. */

@@ -26,11 +26,15 @@
 #include "util.h"
 #include "vnetenc-limits.h"
 
+/* A handshake must get through before a probe can. */
+BUILD_ASSERT_DECL(VNETENC_MIN_MTU >= (VNETENC_HANDSHAKE_MTU_BYTES
+                                      + UDP_HEADER_LEN + IPV6_HEADER_LEN));
+
 /* What underlays that are narrower than their first interface have: jumbo
  * frames of several makes, Ethernet, PPPoE, tunnels, the least of IPv6 and
  * what IPv4 hosts must take. */
 static const unsigned int common[] = {
-    8900, 4000, 1500, 1492, 1450, 1400, 1350, 1280, 576
+    8900, 4000, 1500, 1492, 1450, 1400, 1350, 1280
 };
 
 void

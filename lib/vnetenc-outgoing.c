@@ -210,6 +210,23 @@ lane_close(struct path *path, unsigned int i, const char *why,
     session_list_destroy(&path->lane[i].closing, now);
 }
 
+/* The interface towards the peer of 'path' has an MTU of 'mtu'. */
+static void
+path_take_mtu(struct path *path, unsigned int mtu, long long int now)
+{
+    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
+
+    if (mtu && mtu < VNETENC_MIN_MTU && mtu != path->mtu.device) {
+        struct ds s = DS_EMPTY_INITIALIZER;
+
+        ipv6_format_mapped(&path->lanes->path.remote, &s);
+        VLOG_WARN_RL(&rl, "the interface that leads to %s has an MTU of %u: "
+                     "sessions need %d", ds_cstr(&s), mtu, VNETENC_MIN_MTU);
+        ds_destroy(&s);
+    }
+    vnetenc_mtu_set_device(&path->mtu, mtu, now);
+}
+
 /* Tells the packet path how long packets may be. */
 static void
 path_follow_mtu(struct path *path, long long int now)
@@ -219,8 +236,8 @@ path_follow_mtu(struct path *path, long long int now)
 
     if (now >= path->mtu.look_at) {
         path->mtu.look_at = now + VNETENC_MTU_LOOK_MS;
-        mtu = vnetenc_mtu_of_route(&key->local, &key->remote);
-        vnetenc_mtu_set_device(&path->mtu, mtu, now);
+        path_take_mtu(path, vnetenc_mtu_of_route(&key->local, &key->remote),
+                      now);
     }
     mtu = path->remote->mtu ? path->remote->mtu : vnetenc_mtu_get(&path->mtu);
     atomic_store_relaxed(&path->lanes->mtu, mtu);

@@ -118,6 +118,20 @@ test_silence(void)
     CHECK(search(&mtu, 0, true, &now, 60000) < 40);
     CHECK(vnetenc_mtu_get(&mtu) == 1500);
 
+    /* Nothing is tried that is too short for handshakes. */
+    vnetenc_mtu_init(&mtu, now);
+    vnetenc_mtu_set_device(&mtu, 1500, now);
+    CHECK(search(&mtu, VNETENC_MIN_MTU - 1, true, &now, 60000) < 40);
+    CHECK(vnetenc_mtu_get(&mtu) == 1500);
+
+    /* What was found once stands. */
+    vnetenc_mtu_init(&mtu, now);
+    vnetenc_mtu_set_device(&mtu, 1500, now);
+    CHECK(search(&mtu, 1400, true, &now, AGAIN / 2) < 20);
+    CHECK(vnetenc_mtu_get(&mtu) == 1400);
+    CHECK(search(&mtu, 0, true, &now, AGAIN * 2) < 40);
+    CHECK(vnetenc_mtu_get(&mtu) == 1400);
+
     /* Replies that nobody waits for. */
     vnetenc_mtu_init(&mtu, now);
     vnetenc_mtu_set_device(&mtu, 1500, now);
