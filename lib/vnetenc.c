@@ -23,6 +23,7 @@
 #include "util.h"
 #include "vnetenc-aead-provider.h"
 #include "vnetenc-control.h"
+#include "vnetenc-half.h"
 #include "vnetenc-inbox.h"
 #include "vnetenc-limits.h"
 
@@ -155,6 +156,16 @@ vnetenc_is_vxlan_port(ovs_be16 udp_dst)
     const struct tunnel *t = &tunnels[ARRAY_SIZE(tunnels) - 1];
 
     return udp_dst == htons(t->dtls_port ? t->dtls_port : t->default_port);
+}
+
+/* True if no flow may have the Geneve option of 'option_class' and
+ * 'option_type', since the other end would take it for that of half a
+ * packet. */
+bool
+vnetenc_is_mark(uint16_t option_class, uint8_t option_type)
+{
+    return (option_class == VNETENC_MARK_CLASS
+            && option_type == VNETENC_MARK_TYPE);
 }
 
 /* Modes. */

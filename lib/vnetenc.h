@@ -94,6 +94,7 @@ char *vnetenc_parse_profile(const char *, uint8_t *profile)
 ovs_be16 vnetenc_port(const char *tunnel_type, ovs_be16 tunnel_port);
 bool vnetenc_is_port(ovs_be16 udp_dst);
 bool vnetenc_is_vxlan_port(ovs_be16 udp_dst);
+bool vnetenc_is_mark(uint16_t option_class, uint8_t option_type);
 void vnetenc_merge(struct flow_tnl *, uint8_t port_mode, uint8_t port_profile);
 
 /* Datapath. */
