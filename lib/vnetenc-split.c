@@ -110,6 +110,14 @@ may_split(const struct vnetenc_route *route)
     return split;
 }
 
+/* True if a Geneve header of 'head' octets has a place for the mark. */
+static bool
+has_place(size_t head)
+{
+    return (head + VNETENC_MARK_BYTES
+            <= VNETENC_GENEVE_BYTES + 4 * VNETENC_MAX_GENEVE_OPTIONS);
+}
+
 /* Finds where to cut 'packet', if it must be and can be. */
 static enum vnetenc_drop
 plan_cut(const struct vnetenc_route *route, struct dp_packet *packet,
@@ -136,9 +144,7 @@ plan_cut(const struct vnetenc_route *route, struct dp_packet *packet,
     cut->ofs = outer.payload_ofs;
     cut->head = vnetenc_geneve_size((uint8_t *) dp_packet_data(packet)
                                     + cut->ofs);
-    if (cut->head >= outer.payload_size
-        || cut->head + VNETENC_MARK_BYTES
-           > VNETENC_GENEVE_BYTES + 4 * VNETENC_MAX_GENEVE_OPTIONS
+    if (cut->head >= outer.payload_size || !has_place(cut->head)
         || cut->ofs + cut->head + VNETENC_MARK_BYTES >= route->max_size) {
         return VNETENC_DROP_tx_mtu;
     }
@@ -155,9 +161,9 @@ plan_cut(const struct vnetenc_route *route, struct dp_packet *packet,
             ? VNETENC_KEEP : VNETENC_DROP_tx_checksum);
 }
 
-/* Tells who sent 'packet' how long it may be. */
-static void
-report(const struct vnetenc_route *route, struct dp_packet *packet)
+void
+vnetenc_split_report(const struct vnetenc_route *route,
+                     const struct dp_packet *packet, bool split)
 {
     size_t head, max, mark = 0;
     struct vnetenc_outer outer;
@@ -170,7 +176,9 @@ report(const struct vnetenc_route *route, struct dp_packet *packet)
     head = VNETENC_GENEVE_BYTES;        /* VXLAN: just as many. */
     if (dp_packet_tunnel_geneve(packet)) {
         head = vnetenc_geneve_size(tunnel);
-        mark = may_split(route) ? VNETENC_MARK_BYTES : 0;
+        if (split && may_split(route) && has_place(head)) {
+            mark = VNETENC_MARK_BYTES;
+        }
     }
     if (head < outer.payload_size
         && outer.payload_ofs + head + mark < route->max_size) {
@@ -250,7 +258,7 @@ split_packet(struct dp_packet_batch *out, const struct vnetenc_route *route,
     drop = plan_cut(route, packet, &cut);
     if (drop) {
         if (drop == VNETENC_DROP_tx_mtu) {
-            report(route, packet);
+            vnetenc_split_report(route, packet, true);
         }
         vnetenc_count(drop, 1);
         atomic_add_relaxed(&route->lanes->n_dropped, 1, &orig);

@@ -27,6 +27,7 @@
 
 #include "dp-packet.h"
 #include "flow.h"
+#include "odp-util.h"
 #include "ovs-rcu.h"
 #include "ovs-thread.h"
 #include "packets.h"
@@ -37,6 +38,7 @@
 #include "vnetenc-half.h"
 #include "vnetenc-inbox.h"
 #include "vnetenc-outer.h"
+#include "vnetenc-pmtu.h"
 #include "vnetenc-route.h"
 #include "vnetenc-unit-packets.h"
 #include "vnetenc-unit-race.h"
@@ -422,6 +424,68 @@ test_not_split(void)
     CHECK(goes_whole(unit_pushed(1400, false)));
     atomic_read_relaxed(&s.lanes->n_dropped, &n);
     CHECK(n == 3);
+    unit_sessions_destroy(&s);
+}
+
+/* What a guest at 'in_port' is told of 'packet', which is dropped: the longest
+ * frame that gets through, 0 for nothing. */
+static unsigned int
+told(struct dp_packet *packet, odp_port_t in_port, bool slow)
+{
+    struct ovs_action_vnetenc action = unit_action(VNETENC_REQUIRE);
+    static struct vnetenc_event event;
+    struct vnetenc_pmtu_note note;
+    struct flow flow;
+
+    memset(&flow, 0, sizeof flow);
+    flow.in_port.odp_port = in_port;
+    if (slow) {
+        CHECK(!vnetenc_seal_packet_of_flow(packet, &action, &flow));
+        dp_packet_delete(packet);
+    } else {
+        struct dp_packet_batch batch;
+
+        dp_packet_batch_init_packet(&batch, packet);
+        vnetenc_seal_batch_of_flow(&batch, &action, &flow, NULL, 0);
+        CHECK(dp_packet_batch_is_empty(&batch));
+        dp_packet_batch_destroy(&batch);
+    }
+    if (!vnetenc_inbox_take(VNETENC_INBOX_GUESTS, &event)) {
+        return 0;
+    }
+    memcpy(&note, event.data, sizeof note);
+    return event.type == VNETENC_EV_TOO_LONG ? note.max_frame : 0;
+}
+
+static void
+test_answers(void)
+{
+    enum { HEADERS = ETH_HEADER_LEN + IP_HEADER_LEN + UDP_HEADER_LEN };
+    enum { ROOM = ETH_HEADER_LEN + MTU - VNETENC_OVERHEAD - HEADERS };
+    const odp_port_t port = u32_to_odp(5);
+    struct unit_sessions s;
+
+    unit_sessions_create(&s, VNETENC_AES256_GCM, false, 1);
+    set_mtu(&s, MTU);
+    CHECK(told(unit_pushed(3000, false), port, false) == 2 * (ROOM - 16));
+    CHECK(told(with_options(3000, 61, false, false), port, false)
+          == 2 * (ROOM - 252 - 8));
+
+    /* No place for the mark, so only one record. */
+    CHECK(told(with_options(3000, 62, false, false), port, false)
+          == ROOM - 256);
+    CHECK(told(with_options(1500, 63, true, false), port, false)
+          == ROOM - 260);
+
+    /* The slow path does not split. */
+    CHECK(told(unit_pushed(1500, false), port, true) == ROOM - 8);
+    atomic_store_relaxed(&s.lanes->split, false);
+    CHECK(told(unit_pushed(1500, false), port, false) == ROOM - 8);
+    CHECK(told(unit_pushed(1500, false), port, true) == ROOM - 8);
+
+    /* Nobody sent it. */
+    CHECK(told(unit_pushed(1500, false), ODPP_NONE, false) == 0);
+    CHECK(told(unit_pushed(1500, false), ODPP_NONE, true) == 0);
     unit_sessions_destroy(&s);
 }
 
@@ -852,6 +916,7 @@ main(int argc OVS_UNUSED, char *argv[])
     }
     test_live();
     test_not_split();
+    test_answers();
     test_key_limit();
     test_room();
     test_batch(1);
