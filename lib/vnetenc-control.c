@@ -138,7 +138,9 @@ take_event(struct vnetenc_event *event, long long int now)
         vnetenc_pmtu_answer(event->data, event->size);
         break;
     case VNETENC_EV_HELD:
-        /* Without a remote there will be no session. */
+        /* A wish is posted at most every 10 ms for a peer, and perhaps for
+         * another profile.  Without a remote there will be no session. */
+        vnetenc_outgoing_want(&event->path, now);
         vnetenc_hold_take(event->echo,
                           (vnetenc_remote_find(&event->path.remote)
                            ? now + VNETENC_HOLD_MS : now));
@@ -315,7 +317,6 @@ vnetenc_control_stop(void)
     ovsrcu_synchronize();
     ovs_mutex_lock(&vnetenc_control_mutex);
     vnetenc_keylog_off();
-    vnetenc_hold_end();
     vnetenc_outgoing_end(NULL, time_msec());
     vnetenc_incoming_end(NULL);
     vnetenc_remotes_destroy();
@@ -323,6 +324,12 @@ vnetenc_control_stop(void)
     vnetenc_sockets_destroy();
     vnetenc_config_destroy(next_config);
     next_config = NULL;
+    ovs_mutex_unlock(&vnetenc_control_mutex);
+
+    /* When no thread sees a peer any more, none posts a packet for one. */
+    ovsrcu_synchronize();
+    ovs_mutex_lock(&vnetenc_control_mutex);
+    vnetenc_hold_end();
     exiting = false;
     ovs_mutex_unlock(&vnetenc_control_mutex);
     running = false;

@@ -61,6 +61,32 @@ held_destroy(struct held *h)
     free(h);
 }
 
+/* True if 'actions' only send on.  Others, of which recirc and userspace are
+ * some, ask for translation, which the control thread must not do: it would
+ * learn under its mutex, and take part in locks that are held at the end of
+ * the daemon while that waits for this thread. */
+static bool
+only_sends(const struct nlattr *actions, size_t actions_len)
+{
+    const struct nlattr *a;
+    size_t left;
+
+    NL_ATTR_FOR_EACH (a, left, actions, actions_len) {
+        switch (nl_attr_type(a)) {
+        case OVS_ACTION_ATTR_OUTPUT:
+        case OVS_ACTION_ATTR_LB_OUTPUT:
+        case OVS_ACTION_ATTR_SET:
+        case OVS_ACTION_ATTR_SET_MASKED:
+        case OVS_ACTION_ATTR_PUSH_VLAN:
+        case OVS_ACTION_ATTR_POP_VLAN:
+            break;
+        default:
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Finds what comes behind 'action' in the innermost list of 'actions' that it
  * is in.  Returns the length of that, 0 if it is not found or the last. */
 static size_t
@@ -93,7 +119,8 @@ post(const struct dp_packet *packet, const struct vnetenc_path *path,
      const struct ovs_action_vnetenc *action, enum vnetenc_drop verdict,
      const struct nlattr *rest, size_t rest_len)
 {
-    size_t size = sizeof(struct held) + rest_len + dp_packet_size(packet);
+    size_t size = (sizeof(struct held) + rest_len + sizeof *packet
+                   + dp_packet_size(packet));
     struct held *h;
     uint64_t before;
 
@@ -137,7 +164,7 @@ vnetenc_hold_batch(const struct dp_packet_batch *batch,
         return 0;
     }
     rest_len = find_rest(actions, actions_len, action, &rest);
-    if (!rest_len) {
+    if (!rest_len || !only_sends(rest, rest_len)) {
         return 0;
     }
     DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
@@ -182,12 +209,17 @@ seal_and_send(struct held *h, vnetenc_hold_send_func *send)
     struct dp_packet_batch batch;
     struct dp_packet *packet;
 
-    COVERAGE_INC(vnetenc_tx_held);
     dp_packet_batch_init_packet(&batch, h->packet);
     h->packet = NULL;
     vnetenc_seal_batch(&batch, &h->action);
+    if (!dp_packet_batch_is_empty(&batch)) {
+        COVERAGE_INC(vnetenc_tx_held);
+    }
     DP_PACKET_BATCH_FOR_EACH (i, packet, &batch) {
-        send(packet, (const struct nlattr *) h->actions, h->actions_len);
+        if (!send(packet, (const struct nlattr *) h->actions,
+                  h->actions_len)) {
+            vnetenc_count(h->verdict, 1);
+        }
     }
     dp_packet_delete_batch(&batch, true);
     dp_packet_batch_destroy(&batch);

@@ -33,8 +33,10 @@
  *
  * A packet that waits is as one in a queue of the network: it leaves sealed,
  * or is dropped and counted as if it had not waited.  How many may is bounded
- * for each peer, and in octets for all.  Who floods a path without a session
- * takes the places of others on that path, which were dropped before, too.
+ * for each peer, and in octets for all, before anything is allocated.  Who
+ * floods paths without a session takes the places of others without one: their
+ * packets are dropped as if nothing could wait.  Only a list of actions that
+ * sends on, and asks for no translation, is kept.
  *
  * Thread-safety: vnetenc_hold_batch() any thread, no locks; the others under
  * vnetenc_control_mutex. */

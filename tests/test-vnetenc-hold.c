@@ -110,6 +110,14 @@ make_actions(enum vnetenc_mode mode, unsigned int depth, uint16_t type,
     return nl_attr_get(ofpbuf_at_assert(&actions, at, NLA_HDRLEN));
 }
 
+/* The action that make_actions() without nesting put second: where it is after
+ * something was put behind. */
+static const struct nlattr *
+second_action(void)
+{
+    return nl_attr_next(actions.data);
+}
+
 /* Seals 'n' packets of 'size' octets of payload, 'size' + 1 and so on, for
  * which there is no session.  Returns how many of them wait. */
 static unsigned int
@@ -165,6 +173,14 @@ test_who_waits(void)
     action = make_actions(VNETENC_REQUIRE, 0, 0, true);
     CHECK(seal(action, 1, 100, true) == 0);
     CHECK(unit_drops_are(VNETENC_DROP_tx_no_session, 5));
+
+    /* What comes next would have to be translated. */
+    unit_drops_begin();
+    action = make_actions(VNETENC_REQUIRE, 0, 0, true);
+    nl_msg_put_u32(&actions, OVS_ACTION_ATTR_RECIRC, 0);
+    action = nl_attr_get(second_action());
+    CHECK(seal(action, 1, 100, false) == 0);
+    CHECK(unit_drops_are(VNETENC_DROP_tx_no_session, 1));
 
     /* Until their time is over. */
     unit_drops_begin();
