@@ -281,14 +281,6 @@ bool
 vnetenc_seal_packet(struct dp_packet *packet,
                     const struct ovs_action_vnetenc *action)
 {
-    return vnetenc_seal_packet_of_flow(packet, action, NULL);
-}
-
-bool
-vnetenc_seal_packet_of_flow(struct dp_packet *packet,
-                            const struct ovs_action_vnetenc *action,
-                            const struct flow *flow)
-{
     struct vnetenc_route route;
     enum vnetenc_drop verdict;
     struct burst b;
@@ -308,8 +300,6 @@ vnetenc_seal_packet_of_flow(struct dp_packet *packet,
         return false;
     }
     if (dp_packet_size(packet) > route.max_size) {
-        route.flow = flow;
-        vnetenc_split_report(&route, packet, false);
         count_drop(&route, VNETENC_DROP_tx_slow_mtu);
         return false;
     }

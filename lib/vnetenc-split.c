@@ -161,9 +161,9 @@ plan_cut(const struct vnetenc_route *route, struct dp_packet *packet,
             ? VNETENC_KEEP : VNETENC_DROP_tx_checksum);
 }
 
-void
-vnetenc_split_report(const struct vnetenc_route *route,
-                     const struct dp_packet *packet, bool split)
+/* Tells who sent 'packet' how long it may be. */
+static void
+report(const struct vnetenc_route *route, const struct dp_packet *packet)
 {
     size_t head, max, mark = 0;
     struct vnetenc_outer outer;
@@ -176,7 +176,7 @@ vnetenc_split_report(const struct vnetenc_route *route,
     head = VNETENC_GENEVE_BYTES;        /* VXLAN: just as many. */
     if (dp_packet_tunnel_geneve(packet)) {
         head = vnetenc_geneve_size(tunnel);
-        if (split && may_split(route) && has_place(head)) {
+        if (may_split(route) && has_place(head)) {
             mark = VNETENC_MARK_BYTES;
         }
     }
@@ -258,7 +258,7 @@ split_packet(struct dp_packet_batch *out, const struct vnetenc_route *route,
     drop = plan_cut(route, packet, &cut);
     if (drop) {
         if (drop == VNETENC_DROP_tx_mtu) {
-            vnetenc_split_report(route, packet, true);
+            report(route, packet);
         }
         vnetenc_count(drop, 1);
         atomic_add_relaxed(&route->lanes->n_dropped, 1, &orig);

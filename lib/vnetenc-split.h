@@ -48,11 +48,6 @@ void vnetenc_split_shorten_segments(struct dp_packet_batch *batch,
 bool vnetenc_split_batch(struct dp_packet_batch *batch,
                          const struct vnetenc_route *);
 
-/* Tells the guest that sent 'packet', which is too long, how long it may be:
- * of two records if it could be 'split', else of one. */
-void vnetenc_split_report(const struct vnetenc_route *,
-                          const struct dp_packet *packet, bool split);
-
 /* How many of the next 'n' packets to number together: VNETENC_BURST at most,
  * or one less so that halves stay together. */
 size_t vnetenc_split_burst(struct dp_packet *const packets[], size_t n);

@@ -107,10 +107,6 @@ void vnetenc_seal_batch_of_flow(struct dp_packet_batch *,
                                 size_t actions_len);
 bool vnetenc_seal_packet(struct dp_packet *, const struct ovs_action_vnetenc *)
     OVS_WARN_UNUSED_RESULT;
-bool vnetenc_seal_packet_of_flow(struct dp_packet *,
-                                 const struct ovs_action_vnetenc *,
-                                 const struct flow *)
-    OVS_WARN_UNUSED_RESULT;
 struct udp_header *vnetenc_open(struct dp_packet *, struct udp_header *)
     OVS_WARN_UNUSED_RESULT;
 

@@ -430,26 +430,20 @@ test_not_split(void)
 /* What a guest at 'in_port' is told of 'packet', which is dropped: the longest
  * frame that gets through, 0 for nothing. */
 static unsigned int
-told(struct dp_packet *packet, odp_port_t in_port, bool slow)
+told(struct dp_packet *packet, odp_port_t in_port)
 {
     struct ovs_action_vnetenc action = unit_action(VNETENC_REQUIRE);
     static struct vnetenc_event event;
     struct vnetenc_pmtu_note note;
+    struct dp_packet_batch batch;
     struct flow flow;
 
     memset(&flow, 0, sizeof flow);
     flow.in_port.odp_port = in_port;
-    if (slow) {
-        CHECK(!vnetenc_seal_packet_of_flow(packet, &action, &flow));
-        dp_packet_delete(packet);
-    } else {
-        struct dp_packet_batch batch;
-
-        dp_packet_batch_init_packet(&batch, packet);
-        vnetenc_seal_batch_of_flow(&batch, &action, &flow, NULL, 0);
-        CHECK(dp_packet_batch_is_empty(&batch));
-        dp_packet_batch_destroy(&batch);
-    }
+    dp_packet_batch_init_packet(&batch, packet);
+    vnetenc_seal_batch_of_flow(&batch, &action, &flow, NULL, 0);
+    CHECK(dp_packet_batch_is_empty(&batch));
+    dp_packet_batch_destroy(&batch);
     if (!vnetenc_inbox_take(VNETENC_INBOX_GUESTS, &event)) {
         return 0;
     }
@@ -467,25 +461,21 @@ test_answers(void)
 
     unit_sessions_create(&s, VNETENC_AES256_GCM, false, 1);
     set_mtu(&s, MTU);
-    CHECK(told(unit_pushed(3000, false), port, false) == 2 * (ROOM - 16));
-    CHECK(told(with_options(3000, 61, false, false), port, false)
+    CHECK(told(unit_pushed(3000, false), port) == 2 * (ROOM - 16));
+    CHECK(told(with_options(3000, 61, false, false), port)
           == 2 * (ROOM - 252 - 8));
 
     /* No place for the mark, so only one record. */
-    CHECK(told(with_options(3000, 62, false, false), port, false)
+    CHECK(told(with_options(3000, 62, false, false), port)
           == ROOM - 256);
-    CHECK(told(with_options(1500, 63, true, false), port, false)
+    CHECK(told(with_options(1500, 63, true, false), port)
           == ROOM - 260);
 
-    /* The slow path does not split. */
-    CHECK(told(unit_pushed(1500, false), port, true) == ROOM - 8);
     atomic_store_relaxed(&s.lanes->split, false);
-    CHECK(told(unit_pushed(1500, false), port, false) == ROOM - 8);
-    CHECK(told(unit_pushed(1500, false), port, true) == ROOM - 8);
+    CHECK(told(unit_pushed(1500, false), port) == ROOM - 8);
 
     /* Nobody sent it. */
-    CHECK(told(unit_pushed(1500, false), ODPP_NONE, false) == 0);
-    CHECK(told(unit_pushed(1500, false), ODPP_NONE, true) == 0);
+    CHECK(told(unit_pushed(1500, false), ODPP_NONE) == 0);
     unit_sessions_destroy(&s);
 }
 
