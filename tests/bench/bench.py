@@ -11,6 +11,7 @@ FILE.md and FILE.svg are written beside FILE.json.  PARTs, in this order:
     micro         ciphers alone, and our own code
     instructions  patched against pristine Open vSwitch, nothing encrypted
     datapath      cycles for one packet on one PMD thread
+    split         the same for packets that are sent as two records
     threads       one PMD thread and two
     secgw         DPDK's ipsec-secgw
     system        TCP through hypervisors, and through other tunnels
@@ -43,9 +44,11 @@ import peers                    # noqa: E402
 import report                   # noqa: E402
 import runspace                 # noqa: E402
 import secgw                    # noqa: E402
+import split                    # noqa: E402
 import system                   # noqa: E402
 
-PARTS = ("micro", "instructions", "datapath", "threads", "secgw", "system")
+PARTS = ("micro", "instructions", "datapath", "split", "threads", "secgw",
+         "system")
 FULL = {"sizes": (64, 256, 512, 1400, 8900), "peers": 500, "micro": 5,
         "instructions": 5,
         "setups": 4, "rounds": 2, "window": 0.5, "lanes": 4,
@@ -109,6 +112,11 @@ class Bench:
             run, self.tree, self.raw, s.sizes, s.peers, s.setups, s.rounds,
             s.window, self.say))
 
+    def split(self, run):
+        s = self.settings
+        self.failed.update(split.measure(
+            run, self.tree, self.raw, s.thread_rounds, s.window, self.say))
+
     def threads(self, run):
         s = self.settings
         if (os.cpu_count() or 1) < 2:
@@ -158,6 +166,7 @@ def _missing(tree, part):
              "instructions": [tree.pristine_vswitchd,
                               shutil.which("valgrind") or "valgrind"],
              "datapath": [tree.bench_vswitchd],
+             "split": [tree.bench_vswitchd],
              "threads": [tree.bench_vswitchd]}
     return next((program for program in needs.get(part, ())
                  if not pathlib.Path(program).exists()), None)

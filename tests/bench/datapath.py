@@ -76,6 +76,7 @@ class Datapath:
         self._start()
         self._bridges()
         self.peers = 0
+        self.rings = 1
 
     def _start(self):
         self.run.cmd(self.tree.program("ovsdb-tool"), "create",
@@ -128,6 +129,14 @@ class Datapath:
                 port, "type=dpdk", f"options:dpdk-devargs=\"{devargs}\"",
                 f"mtu_request={self.mtu}", f"ofport_request={number}",
                 *settings)
+
+    def add_ring(self, number):
+        """One more ring, for every second peer."""
+        self.vsctl(*self._dpdk("br-phys", f"ring{number}", 2 + number,
+                               f"net_ring{number}",
+                               f"options:n_rxq={1 + self.max_threads}",
+                               self._spread(1))[1:])
+        self.rings = number
 
     def _core_mask(self):
         mask = sum(1 << core for core in self.cores)
@@ -258,9 +267,14 @@ class Datapath:
             flows.append(f"{match},actions=set_field:{LOCAL}->tun_src,"
                          f"set_field:{remote(n)}->tun_dst,{seal}output:10")
         port = {PUSH: 2, LOOP: 3, POP: 2}[way]
-        self.ofctl("--bundle", "replace-flows", "br-phys", "-", stdin=(
-            "in_port=1,actions=LOCAL\nin_port=3,actions=LOCAL\n"
-            f"in_port=LOCAL,actions=output:{port}\n"))
+        below = ["in_port=1,actions=LOCAL", "in_port=3,actions=LOCAL",
+                 f"priority=1,in_port=LOCAL,actions=output:{port}"]
+        if self.rings > 1:
+            below += ["in_port=4,actions=LOCAL"] + [
+                f"in_port=LOCAL,ip,nw_dst={remote(n)},actions=output:4"
+                for n in range(1, peers, 2) if way == LOOP]
+        self.ofctl("--bundle", "replace-flows", "br-phys", "-",
+                   stdin="\n".join(below))
         self.ofctl("--bundle", "replace-flows", "br-int", "-",
                    stdin="\n".join(flows))
         self.appctl("revalidator/wait")
@@ -282,10 +296,11 @@ class Datapath:
         return sum(int(n) for n in re.findall(r"^  [a-z_]+ +(\d+)", text,
                                               re.M))
 
-    def window(self, seconds, way):
+    def window(self, seconds, way, records=1):
         """Measures for `seconds`; returns cycles for one delivered packet,
         delivered packets per second, over all threads, and the part of the
-        time in which something else had the threads' processors.
+        time in which something else had the threads' processors.  A packet
+        is sealed as so many `records`.
 
         The threads never wait, so what they used is the time they ran."""
         end_of = {PUSH: "null", LOOP: "sink", POP: "sink"}[way]
@@ -303,10 +318,12 @@ class Datapath:
             raise Failed(f"of {rx:.0f} packets, {tx:.0f} were sent, and"
                          f" {self.drops() - dropped} dropped by vnetenc")
         if way == LOOP:
-            threads = [t._replace(tx=t.tx / 2) for t in threads]
+            threads = [t._replace(tx=t.tx / (1 + records)) for t in threads]
         if arrived < sum(t.tx for t in threads) - IN_FLIGHT:
             raise Failed(f"{arrived} packets arrived at {end_of}, of {tx:.0f}"
                          " sent")
+        if way == PUSH:
+            threads = [t._replace(tx=t.tx / records) for t in threads]
         ran = {core: (after[core] - before[core]) / (end - start)
                for core in after}
         return {"cycles": sum(t.cycles * ran[t.core] for t in threads)

@@ -98,7 +98,7 @@ def markdown(report, picture):
           for what, flags in facts["compiled"].items()),
         *((name.replace("_", " "), value)
           for name, value in report["conditions"].items())])
-    for part in (_datapath, _gateway, _threads, _ciphers, _system,
+    for part in (_datapath, _split, _gateway, _threads, _ciphers, _system,
                  _instructions):
         out += part(raw, judged)
     if report["not_measured"]:
@@ -133,6 +133,20 @@ def _datapath(_raw, judged):
 def _mark(case, way):
     text = f"{case[way + '_added']['median']:.0f}"
     return text if case.get(way + "_ok", True) else f"**{text}**"
+
+
+def _split(raw, _judged):
+    figures = raw.get("split", {}).get("ratios")
+    if not figures:
+        return []
+    return ["## Packets as two records, one PMD thread", "",
+            "Over an underlay of 1500: cycles for one packet of a guest with"
+            " MTU 1405, which is one record, and with MTU 1442, which is two;"
+            " and octets for a cycle of these in relation to those.  *Loop*"
+            " seals, opens and joins in one thread.", ""] + _table(
+        ("", "one record", "two records", "ratio", "goal", "reached"),
+        [(f["way"], f["whole"], f["split"], f["ratio"], f["goal"],
+          _yes(f["ok"])) for f in figures])
 
 
 def _gateway(_raw, judged):

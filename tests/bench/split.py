@@ -1,0 +1,68 @@
+# Copyright (c) 2026 The vnetenc authors.
+# SPDX-License-Identifier: Apache-2.0
+"""What it costs that guests keep their MTU: octets of theirs for each cycle of
+one PMD thread, over an underlay of 1500, from a guest whose packets fill it
+before they are sealed and so are sent as two records, and from one with the
+ideal MTU, whose packets need one record.  The same process and sessions as in
+datapath.py; in `loop' the thread seals, opens and joins.  A thread takes as
+many packets from a ring in a turn as from the source, so that two records for
+each need two rings, each for one of two peers."""
+
+import statistics
+
+import datapath
+from runspace import Failed
+
+MTU = 1500
+# Records for a frame: its octets.  Guests' MTU 1405 and 1442, Ethernet header.
+FRAMES = {1: 1405 + 14, 2: 1442 + 14}
+GOAL = 0.6
+PEERS = 2
+
+
+def measure(run, tree, raw, rounds, seconds, say):
+    """Adds rows and ratios to `raw'; returns what failed."""
+    rows, failures = [], {}
+    dp = datapath.Datapath(run, tree, "dp-split")
+    dp.set_peers(PEERS)
+    dp.add_ring(2)
+    for peer in range(PEERS):
+        dp.appctl("vnetenc/test-set-mtu", datapath.LOCAL,
+                  datapath.remote(peer), datapath.DTLS_PORT, 0, MTU, "split")
+    for number in range(rounds):
+        for records, size in FRAMES.items():
+            dp.set_source(size, PEERS, PEERS)
+            for way in (datapath.PUSH, datapath.LOOP):
+                dp.set_state(way, datapath.ENCRYPTED, PEERS)
+                dp.settle()
+                try:
+                    row = dp.window(seconds, way, records)
+                except Failed as failure:
+                    failures[f"split, {records} records, {way}"] \
+                        = str(failure)[-500:]
+                    continue
+                rows.append({"round": number, "records": records,
+                             "size": size, "way": way, **row})
+    dp.close()
+    raw["split"] = {"rows": rows, "ratios": ratios(rows)}
+    for figure in raw["split"]["ratios"]:
+        say(f"split against whole, {figure['way']}: {figure['ratio']:.2f}")
+    return failures
+
+
+def ratios(rows):
+    """For each way, cycles for a packet, and octets for a cycle of those that
+    are split in relation to the others: medians over all rounds."""
+    figures = []
+    for way in (datapath.PUSH, datapath.LOOP):
+        cycles = {records: [row["cycles"] for row in rows
+                            if (row["way"], row["records"]) == (way, records)]
+                  for records in FRAMES}
+        if not all(cycles.values()):
+            continue
+        whole, split = (statistics.median(cycles[n]) for n in (1, 2))
+        ratio = (FRAMES[2] / split) / (FRAMES[1] / whole)
+        figures.append({"way": way, "whole": round(whole),
+                        "split": round(split), "ratio": round(ratio, 3),
+                        "goal": GOAL, "ok": ratio >= GOAL})
+    return figures
