@@ -18,6 +18,7 @@
 #include "vnetenc-outer.h"
 #include <netinet/ip6.h>
 #include <string.h>
+#include "byte-order.h"
 #include "dp-packet.h"
 #include "packets.h"
 #include "unaligned.h"
@@ -34,6 +35,19 @@ BUILD_ASSERT_DECL((DP_PACKET_OL_IP_CKSUM_MASK | DP_PACKET_OL_L4_CKSUM_MASK
 /* Room beyond what is needed, for the next one to ask. */
 enum { SPARE_ROOM = 64 };
 
+/* in6_addr_set_mapped_ipv4(), in words of the size in which the address will
+ * be read: a CPU waits for small stores that it has to put together. */
+static void
+set_mapped(struct in6_addr *addr, ovs_be32 ip)
+{
+    const uint64_t words[2] = {
+        0,
+        htonll(UINT64_C(0xffff00000000) | ntohl(ip)),
+    };
+
+    memcpy(addr, words, sizeof *addr);
+}
+
 static void
 set_addresses(const void *l3, struct vnetenc_outer *outer)
 {
@@ -45,8 +59,8 @@ set_addresses(const void *l3, struct vnetenc_outer *outer)
     } else {
         const struct ip_header *ip = l3;
 
-        in6_addr_set_mapped_ipv4(&outer->src, get_16aligned_be32(&ip->ip_src));
-        in6_addr_set_mapped_ipv4(&outer->dst, get_16aligned_be32(&ip->ip_dst));
+        set_mapped(&outer->src, get_16aligned_be32(&ip->ip_src));
+        set_mapped(&outer->dst, get_16aligned_be32(&ip->ip_dst));
     }
 }
 
@@ -99,17 +113,23 @@ is_bare_udp(const struct dp_packet *packet, bool *ipv6)
     return false;
 }
 
+static bool
+is_pushed(const struct dp_packet *packet, bool *ipv6)
+{
+    return ((dp_packet_tunnel_geneve(packet) || dp_packet_tunnel_vxlan(packet))
+            && dp_packet_is_eth(packet)
+            && packet->l3_ofs == ETH_HEADER_LEN
+            && packet->l4_ofs != UINT16_MAX
+            && packet->l4_ofs >= packet->l3_ofs
+            && packet->l4_ofs + UDP_HEADER_LEN <= dp_packet_size(packet)
+            && is_bare_udp(packet, ipv6));
+}
+
 bool
 vnetenc_outer_parse_addresses(const struct dp_packet *packet,
                               struct vnetenc_outer *outer)
 {
-    if ((!dp_packet_tunnel_geneve(packet) && !dp_packet_tunnel_vxlan(packet))
-        || !dp_packet_is_eth(packet)
-        || packet->l3_ofs != ETH_HEADER_LEN
-        || packet->l4_ofs == UINT16_MAX
-        || packet->l4_ofs < packet->l3_ofs
-        || packet->l4_ofs + UDP_HEADER_LEN > dp_packet_size(packet)
-        || !is_bare_udp(packet, &outer->ipv6)) {
+    if (!is_pushed(packet, &outer->ipv6)) {
         return false;
     }
     set_addresses(dp_packet_l3(packet), outer);
@@ -117,10 +137,31 @@ vnetenc_outer_parse_addresses(const struct dp_packet *packet,
 }
 
 bool
+vnetenc_outer_has_addresses(const struct dp_packet *packet, bool ipv6,
+                            const struct in6_addr *src,
+                            const struct in6_addr *dst)
+{
+    const void *l3 = dp_packet_l3(packet);
+
+    if (ipv6) {
+        const struct ovs_16aligned_ip6_hdr *ip6 = l3;
+
+        return (!memcmp(&ip6->ip6_src, src, sizeof *src)
+                && !memcmp(&ip6->ip6_dst, dst, sizeof *dst));
+    } else {
+        const struct ip_header *ip = l3;
+
+        return (!memcmp(&ip->ip_src, &src->s6_addr[12], sizeof ip->ip_src)
+                && !memcmp(&ip->ip_dst, &dst->s6_addr[12],
+                           sizeof ip->ip_dst));
+    }
+}
+
+bool
 vnetenc_outer_parse_pushed(const struct dp_packet *packet,
                            struct vnetenc_outer *outer)
 {
-    return (vnetenc_outer_parse_addresses(packet, outer)
+    return (is_pushed(packet, &outer->ipv6)
             && parse_udp(packet, outer)
             && (outer->payload_ofs + outer->payload_size
                 == dp_packet_size(packet))

@@ -46,7 +46,7 @@ struct vnetenc_outer {
 };
 
 /* A packet just pushed by a Geneve or VXLAN tunnel.  Returns false if it is
- * not one. */
+ * not one.  Leaves 'src' and 'dst' alone. */
 bool vnetenc_outer_parse_pushed(const struct dp_packet *,
                                 struct vnetenc_outer *)
     OVS_WARN_UNUSED_RESULT;
@@ -56,6 +56,12 @@ bool vnetenc_outer_parse_pushed(const struct dp_packet *,
 bool vnetenc_outer_parse_addresses(const struct dp_packet *,
                                    struct vnetenc_outer *)
     OVS_WARN_UNUSED_RESULT;
+
+/* True if a packet that was parsed as IPv6, or not, goes from 'src' to 'dst',
+ * which are of the same family. */
+bool vnetenc_outer_has_addresses(const struct dp_packet *, bool ipv6,
+                                 const struct in6_addr *src,
+                                 const struct in6_addr *dst);
 
 /* A received packet whose IP header is sound and whose offsets are set.
  * Returns false if the UDP length is not. */

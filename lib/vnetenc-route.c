@@ -120,6 +120,7 @@ vnetenc_route_find(const struct vnetenc_outer *outer,
     route->path.remote = outer->dst;
     route->path.dtls_port = action->tp_dst;
     route->path.profile = action->profile;
+    route->ipv6 = outer->ipv6;
     route->lanes = vnetenc_lanes_find(&route->path);
     if (!route->lanes) {
         return judge_peer(&route->path, require);
@@ -138,10 +139,13 @@ vnetenc_route_find(const struct vnetenc_outer *outer,
 
 bool
 vnetenc_route_admits(const struct vnetenc_route *route,
+                     const struct dp_packet *packet,
                      const struct vnetenc_outer *outer)
 {
-    return (ipv6_addr_equals(&outer->src, &route->path.local)
-            && ipv6_addr_equals(&outer->dst, &route->path.remote));
+    return (outer->ipv6 == route->ipv6
+            && vnetenc_outer_has_addresses(packet, outer->ipv6,
+                                           &route->path.local,
+                                           &route->path.remote));
 }
 
 unsigned int

@@ -32,11 +32,13 @@
 #include "vnetenc-outer.h"
 #include "vnetenc-session.h"
 
+struct dp_packet;
 struct flow;
 struct ovs_action_vnetenc;
 
 struct vnetenc_route {
     struct vnetenc_path path;
+    bool ipv6;
     struct vnetenc_lanes *lanes;                /* NULL if there are none. */
     unsigned int n_lanes;
     struct vnetenc_tx *tx[VNETENC_MAX_LANES];   /* All nonnull. */
@@ -53,8 +55,10 @@ enum vnetenc_drop vnetenc_route_find(const struct vnetenc_outer *outer,
                                      struct vnetenc_route *)
     OVS_WARN_UNUSED_RESULT;
 
-/* True if a packet with 'outer' headers belongs on the same route. */
+/* True if a packet, whose outer headers were parsed, belongs on the same
+ * route. */
 bool vnetenc_route_admits(const struct vnetenc_route *,
+                          const struct dp_packet *,
                           const struct vnetenc_outer *);
 
 /* Lane of a packet, from the flow hash in its UDP source port, so that a flow

@@ -54,7 +54,7 @@ prepare_packet(struct burst *b, size_t i)
     struct vnetenc_outer *outer = &b->outer[i];
 
     if (!vnetenc_outer_parse_pushed(packet, outer)
-        || !vnetenc_route_admits(b->route, outer)) {
+        || !vnetenc_route_admits(b->route, packet, outer)) {
         return VNETENC_DROP_tx_bad_packet;
     }
     if (dp_packet_get_tso_segsz(packet)

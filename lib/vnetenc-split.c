@@ -127,7 +127,7 @@ plan_cut(const struct vnetenc_route *route, struct dp_packet *packet,
     size_t max, inner;
 
     if (!vnetenc_outer_parse_pushed(packet, &outer)
-        || !vnetenc_route_admits(route, &outer)) {
+        || !vnetenc_route_admits(route, packet, &outer)) {
         return VNETENC_DROP_tx_bad_packet;
     }
     if (dp_packet_get_tso_segsz(packet)
