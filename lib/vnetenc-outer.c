@@ -49,18 +49,19 @@ set_mapped(struct in6_addr *addr, ovs_be32 ip)
 }
 
 static void
-set_addresses(const void *l3, struct vnetenc_outer *outer)
+get_addresses(const void *l3, bool ipv6, struct in6_addr *src,
+              struct in6_addr *dst)
 {
-    if (outer->ipv6) {
+    if (ipv6) {
         const struct ovs_16aligned_ip6_hdr *ip6 = l3;
 
-        memcpy(&outer->src, &ip6->ip6_src, sizeof outer->src);
-        memcpy(&outer->dst, &ip6->ip6_dst, sizeof outer->dst);
+        memcpy(src, &ip6->ip6_src, sizeof *src);
+        memcpy(dst, &ip6->ip6_dst, sizeof *dst);
     } else {
         const struct ip_header *ip = l3;
 
-        set_mapped(&outer->src, get_16aligned_be32(&ip->ip_src));
-        set_mapped(&outer->dst, get_16aligned_be32(&ip->ip_dst));
+        set_mapped(src, get_16aligned_be32(&ip->ip_src));
+        set_mapped(dst, get_16aligned_be32(&ip->ip_dst));
     }
 }
 
@@ -126,13 +127,13 @@ is_pushed(const struct dp_packet *packet, bool *ipv6)
 }
 
 bool
-vnetenc_outer_parse_addresses(const struct dp_packet *packet,
-                              struct vnetenc_outer *outer)
+vnetenc_outer_parse_addresses(const struct dp_packet *packet, bool *ipv6,
+                              struct in6_addr *src, struct in6_addr *dst)
 {
-    if (!is_pushed(packet, &outer->ipv6)) {
+    if (!is_pushed(packet, ipv6)) {
         return false;
     }
-    set_addresses(dp_packet_l3(packet), outer);
+    get_addresses(dp_packet_l3(packet), *ipv6, src, dst);
     return true;
 }
 
@@ -178,7 +179,7 @@ vnetenc_outer_parse_received(const struct dp_packet *packet,
         return false;
     }
     outer->ipv6 = IP_VER(ip->ip_ihl_ver) == 6;
-    set_addresses(ip, outer);
+    get_addresses(ip, outer->ipv6, &outer->src, &outer->dst);
     return true;
 }
 

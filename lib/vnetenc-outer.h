@@ -51,10 +51,10 @@ bool vnetenc_outer_parse_pushed(const struct dp_packet *,
                                 struct vnetenc_outer *)
     OVS_WARN_UNUSED_RESULT;
 
-/* The same, but only for 'src', 'dst' and 'ipv6': a packet that is still to be
- * segmented may be too large for its lengths. */
-bool vnetenc_outer_parse_addresses(const struct dp_packet *,
-                                   struct vnetenc_outer *)
+/* Only the addresses of one: a packet that is still to be segmented may be too
+ * large for its lengths. */
+bool vnetenc_outer_parse_addresses(const struct dp_packet *, bool *ipv6,
+                                   struct in6_addr *src, struct in6_addr *dst)
     OVS_WARN_UNUSED_RESULT;
 
 /* True if a packet that was parsed as IPv6, or not, goes from 'src' to 'dst',

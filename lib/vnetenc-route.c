@@ -105,7 +105,7 @@ judge_lanes(struct vnetenc_lanes *lanes, bool require)
 }
 
 enum vnetenc_drop
-vnetenc_route_find(const struct vnetenc_outer *outer,
+vnetenc_route_find(const struct dp_packet *packet,
                    const struct ovs_action_vnetenc *action,
                    unsigned int n_packets, struct vnetenc_route *route)
 {
@@ -116,17 +116,19 @@ vnetenc_route_find(const struct vnetenc_outer *outer,
 
     /* Without rubbish in the padding: others may hash or compare it whole. */
     memset(&route->path, 0, sizeof route->path);
-    route->path.local = outer->src;
-    route->path.remote = outer->dst;
+    if (!vnetenc_outer_parse_addresses(packet, &route->ipv6,
+                                       &route->path.local,
+                                       &route->path.remote)) {
+        return VNETENC_DROP_tx_bad_packet;
+    }
     route->path.dtls_port = action->tp_dst;
     route->path.profile = action->profile;
-    route->ipv6 = outer->ipv6;
     route->lanes = vnetenc_lanes_find(&route->path);
     if (!route->lanes) {
         return judge_peer(&route->path, require);
     }
     if (collect_sessions(route->lanes, route)) {
-        vnetenc_split_init(route, outer->ipv6);
+        vnetenc_split_init(route, route->ipv6);
         return VNETENC_KEEP;
     }
 

@@ -48,8 +48,8 @@ struct vnetenc_route {
 
 /* VNETENC_KEEP if the packets are to be sealed; a fallback, see
  * vnetenc_is_fallback(), if they are to leave in clear; otherwise why they
- * are to be dropped.  'outer' is that of the first of 'n_packets'. */
-enum vnetenc_drop vnetenc_route_find(const struct vnetenc_outer *outer,
+ * are to be dropped.  The packet is the first of 'n_packets'. */
+enum vnetenc_drop vnetenc_route_find(const struct dp_packet *,
                                      const struct ovs_action_vnetenc *,
                                      unsigned int n_packets,
                                      struct vnetenc_route *)

@@ -173,7 +173,9 @@ seal_from_batch(struct burst *b, struct dp_packet_batch *batch, size_t start,
                 size_t n)
 {
     b->n = n;
-    memcpy(b->packets, &batch->packets[start], n * sizeof b->packets[0]);
+    for (size_t i = 0; i < n; i++) {
+        b->packets[i] = batch->packets[start + i];
+    }
     seal_burst(b);
     for (size_t i = 0; i < n; i++) {
         if (!b->drops[i]) {
@@ -208,21 +210,6 @@ segment_batch(struct dp_packet_batch *batch, const struct vnetenc_route *route)
     }
 }
 
-/* Route. */
-
-static enum vnetenc_drop
-find_route(const struct dp_packet *packet,
-           const struct ovs_action_vnetenc *action, unsigned int n_packets,
-           struct vnetenc_route *route)
-{
-    struct vnetenc_outer outer;
-
-    if (!vnetenc_outer_parse_addresses(packet, &outer)) {
-        return VNETENC_DROP_tx_bad_packet;
-    }
-    return vnetenc_route_find(&outer, action, n_packets, route);
-}
-
 void
 vnetenc_seal_batch(struct dp_packet_batch *batch,
                    const struct ovs_action_vnetenc *action)
@@ -249,7 +236,7 @@ vnetenc_seal_batch_of_flow(struct dp_packet_batch *batch,
     if (!n || action->mode == VNETENC_OFF) {
         return;
     }
-    verdict = find_route(batch->packets[0], action, n, &route);
+    verdict = vnetenc_route_find(batch->packets[0], action, n, &route);
     if (verdict) {
         size = 0;
         if (verdict == VNETENC_DROP_tx_no_session
@@ -288,7 +275,7 @@ vnetenc_seal_packet(struct dp_packet *packet,
     if (action->mode == VNETENC_OFF) {
         return true;
     }
-    verdict = find_route(packet, action, 1, &route);
+    verdict = vnetenc_route_find(packet, action, 1, &route);
     if (verdict) {
         vnetenc_count(verdict, 1);
         return vnetenc_is_fallback(verdict);
