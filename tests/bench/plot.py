@@ -27,10 +27,11 @@ class Panel:
         step = _step(most)
         top = step * math.ceil(most / step)
         base, height = y + PANEL - BOTTOM, PANEL - BOTTOM - TOP
+        lines = max(group.count("\n") + 1 for group in self.groups)
         out = [_text(LEFT, y + 18, self.title, size=15, weight="bold"),
                _text(18, base - height / 2, self.unit, anchor="middle",
                      turn=True),
-               _text((LEFT + WIDTH) / 2, y + PANEL - 6, self.what,
+               _text((LEFT + WIDTH) / 2, base + 17 + 14 * lines, self.what,
                      anchor="middle")]
 
         def at(value):
@@ -63,8 +64,10 @@ class Panel:
         for g, group in enumerate(self.groups):
             left = LEFT + room * (g + 0.1)
             for line, words in enumerate(group.split("\n")):
+                # Of a letter's usual width, so that neighbours keep apart.
+                size = min(11, 0.94 * room / (0.57 * max(len(words), 1)))
                 out.append(_text(left + room * 0.4, base + 16 + 14 * line,
-                                 words, anchor="middle"))
+                                 words, anchor="middle", size=f"{size:.1f}"))
             for s, (_, values, spans) in enumerate(self.series):
                 if not values[g]:
                     continue
