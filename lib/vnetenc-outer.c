@@ -69,21 +69,22 @@ get_addresses(const void *l3, bool ipv6, struct in6_addr *src,
 static bool
 parse_udp(const struct dp_packet *packet, struct vnetenc_outer *outer)
 {
-    const struct udp_header *udp = dp_packet_l4(packet);
-    size_t l4_size, udp_len;
+    size_t ofs = packet->l4_ofs, pad = dp_packet_l2_pad_size(packet);
+    const struct udp_header *udp
+        = (void *) ((uint8_t *) dp_packet_data(packet) + ofs);
+    size_t size = dp_packet_size(packet);
+    size_t udp_len;
 
-    if (packet->l4_ofs + UDP_HEADER_LEN + dp_packet_l2_pad_size(packet)
-        > dp_packet_size(packet)) {
+    if (ofs + UDP_HEADER_LEN + pad > size) {
         return false;
     }
-    l4_size = dp_packet_l4_size(packet);
     udp_len = ntohs(udp->udp_len);
-    if (udp_len < UDP_HEADER_LEN || udp_len > l4_size) {
+    if (udp_len < UDP_HEADER_LEN || ofs + udp_len + pad > size) {
         return false;
     }
     outer->udp_src = udp->udp_src;
     outer->udp_dst = udp->udp_dst;
-    outer->payload_ofs = packet->l4_ofs + UDP_HEADER_LEN;
+    outer->payload_ofs = ofs + UDP_HEADER_LEN;
     outer->payload_size = udp_len - UDP_HEADER_LEN;
     return true;
 }

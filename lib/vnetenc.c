@@ -46,6 +46,9 @@ static struct tunnel tunnels[] = {
     { "vxlan", "vnetenc-vxlan-port", 4789, VNETENC_VXLAN_PORT, 0 },
 };
 
+ovs_be16 vnetenc_ports[VNETENC_N_PORTS];
+BUILD_ASSERT_DECL(ARRAY_SIZE(tunnels) == VNETENC_N_PORTS);
+
 /* Assigned to VXLAN-GPE. */
 enum { VXLAN_GPE_PORT = 4790 };
 
@@ -108,6 +111,7 @@ vnetenc_init(const struct smap *other_config)
     vnetenc_inbox_init();
     for (size_t i = 0; i < ARRAY_SIZE(tunnels); i++) {
         tunnels[i].dtls_port = choose_port(other_config, &tunnels[i]);
+        vnetenc_ports[i] = htons(tunnels[i].dtls_port);
     }
 }
 
@@ -136,17 +140,6 @@ vnetenc_port(const char *type, ovs_be16 port)
         }
     }
     return 0;
-}
-
-bool
-vnetenc_is_port(ovs_be16 udp_dst)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(tunnels); i++) {
-        if (udp_dst == htons(tunnels[i].dtls_port)) {
-            return udp_dst != 0;
-        }
-    }
-    return false;
 }
 
 /* True if 'udp_dst' is the DTLS port of VXLAN, or will be by default. */

@@ -90,9 +90,20 @@ char *vnetenc_parse_port_mode(const char *, uint8_t *mode)
 char *vnetenc_parse_profile(const char *, uint8_t *profile)
     OVS_WARN_UNUSED_RESULT;
 
+/* DTLS ports.  0 until vnetenc_init(), then constant. */
+enum { VNETENC_N_PORTS = 2 };
+extern ovs_be16 vnetenc_ports[VNETENC_N_PORTS];
+
+/* Asked for each packet of any UDP tunnel. */
+static inline bool
+vnetenc_is_port(ovs_be16 udp_dst)
+{
+    return (udp_dst && (udp_dst == vnetenc_ports[0]
+                        || udp_dst == vnetenc_ports[1]));
+}
+
 /* Translation. */
 ovs_be16 vnetenc_port(const char *tunnel_type, ovs_be16 tunnel_port);
-bool vnetenc_is_port(ovs_be16 udp_dst);
 bool vnetenc_is_vxlan_port(ovs_be16 udp_dst);
 bool vnetenc_is_mark(uint16_t option_class, uint8_t option_type);
 void vnetenc_merge(struct flow_tnl *, uint8_t port_mode, uint8_t port_profile);
