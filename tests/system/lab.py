@@ -317,7 +317,7 @@ class Hypervisor:
                    "--", "add-port", "br-phys", "u",
                    "--", "add-br", "br-int",
                    "--", "set", "Bridge", "br-int", "datapath_type=netdev")
-        self._addresses()
+        self.restore_addresses()
 
     def _start_database(self, other_config):
         schema = self.tree.ovs_src / "vswitchd/vswitch.ovsschema"
@@ -353,7 +353,7 @@ class Hypervisor:
         its addresses, as a host's network set-up would."""
         self.start_vswitchd()
         wait_until(self._serves, f"ovs-vswitchd of {self.name} serves")
-        self._addresses()
+        self.restore_addresses()
 
     def _serves(self):
         if not self.vswitchd.alive():
@@ -363,7 +363,8 @@ class Hypervisor:
         return control.exists() and "br-phys" in self.run.cmd(
             "ip", "-n", self.netns, "-o", "link")
 
-    def _addresses(self):
+    def restore_addresses(self):
+        """As a host's network set-up does."""
         self.run.ip(self.netns,
                     f"addr replace {self.ip}/24 dev br-phys",
                     f"addr replace {self.ip6}/64 dev br-phys nodad",

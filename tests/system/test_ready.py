@@ -7,6 +7,7 @@ test adds what is wrong, asks, and takes it away again.
 """
 
 import json
+import re
 import subprocess
 
 import pytest
@@ -464,6 +465,80 @@ def test_local_counters(make_cloud):
         "there are quiet times")
     # That host says so itself.
     assert "local-not-capable" in site.findings("--local", hv=hv3)[1]
+
+
+def test_local_kernel_datapath(make_cloud):
+    """A host is told which bridges to change, and how; done, it is ready."""
+    cloud = make_cloud()
+    vm1, vm2 = (cloud.add_vm(n, n) for n in (1, 2))
+    cloud.set_mode("require")
+    cloud.encrypted(vm1, vm2)
+    site, hv1 = Asked(cloud), cloud.hvs[0]
+    # A bridge that tunnel packets do not take may stay as it is.
+    hv1.vsctl("--no-wait", "add-br", "br-own")
+    assert site.findings(hv=hv1) == (0, {})
+    # One that a patch port connects may not.
+    hv1.vsctl("--no-wait", "add-port", "br-own", "a", "--", "set", "interface",
+              "a", "type=patch", "options:peer=b", "--", "add-port", "br-int",
+              "b", "--", "set", "interface", "b", "type=patch",
+              "options:peer=a")
+    hv1.vsctl("--no-wait", "set", "bridge", "br-phys", "datapath_type=system")
+    # This kernel has no datapath, so the test makes the bridge's interface.
+    runspace.wait_until(lambda: "br-phys" not in hv1.run.cmd(
+        "ip", "-n", hv1.netns, "link"), "the bridge is gone")
+    hv1.run.ip(hv1.netns, "link add br-phys type veth peer name v")
+    hv1.restore_addresses()
+    status, found = site.findings("--local", hv=hv1)
+    named = {f["what"].split()[1]: f for f in found["local-kernel-datapath"]}
+    assert status == 1 and set(named) == {"br-own", "br-phys"}
+    assert all("stops meanwhile" in f["what"] for f in named.values())
+    hv1.vsctl("del-br", "br-own", "--", "del-port", "br-int", "b")
+    hv1.run.ip(hv1.netns, "link del br-phys")
+    # What it says is to be done.
+    command = re.search(r"ovs-vsctl (.*), and give", named["br-phys"]["do"])
+    hv1.vsctl(*command[1].split())
+    hv1.restore_addresses()
+    cloud.encrypted(vm1, vm2)
+    assert "local-kernel-datapath" not in site.findings(hv=hv1)[1]
+
+
+def test_local_kernel_underlay(make_cloud):
+    """Where the tunnel address is on no bridge, that is to change, too."""
+    cloud = make_cloud()
+    site, hv1 = Asked(cloud), cloud.hvs[0]
+    hv1.run.ip(hv1.netns, f"addr del {hv1.ip}/24 dev br-phys",
+               f"addr add {hv1.ip}/24 dev mg")
+    assert "local-kernel-underlay" not in site.findings(hv=hv1)[1]
+    # ovn-controller sets it, when it is told to.
+    hv1.vsctl("--no-wait", "set", "Open_vSwitch", ".",
+              "external_ids:ovn-bridge-datapath-type=system")
+    runspace.wait_until(lambda: "system" in hv1.vsctl(
+        "get", "bridge", "br-int", "datapath_type"), "br-int is changed")
+    status, found = site.findings("--local", hv=hv1)
+    assert status == 1 and "add-port br-phy mg" in \
+        found["local-kernel-underlay"][0]["do"]
+    assert "external_ids:ovn-bridge-datapath-type=netdev" in \
+        found["local-kernel-datapath"][0]["do"]
+
+
+def test_stock(make_cloud, tmp_path):
+    """Programs that do not know what only vnetenc has are asked for the
+    rest."""
+    cloud = make_cloud()
+    site, hv1 = Asked(cloud), cloud.hvs[0]
+    for name, unknown, message in (
+            ("ovs-vsctl", "VNetEnc_", 'unknown table "VNetEnc_Peer"'),
+            ("ovn-nbctl", "encryption", "Logical_Switch does not contain a"
+             ' column whose name matches "encryption"')):
+        program = tmp_path / name
+        program.write_text(
+            f"#!/bin/sh\ncase \"$*\" in *{unknown}*) echo '{name}: {message}'"
+            f" >&2; exit 1;; esac\nexec {cloud.tree.program(name)} \"$@\"\n")
+        program.chmod(0o755)
+    site.path = f"{tmp_path}:{site.path}"
+    status, found = site.findings("--all", hv=hv1)
+    assert status == 1 and {"nb-stock", "local-stock"} <= set(found)
+    assert "nb-unreachable" not in found and "local-unreachable" not in found
 
 
 def test_local_peers(make_cloud):

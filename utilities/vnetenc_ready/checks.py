@@ -33,6 +33,12 @@ MAX_FINGERPRINTS = 8                # More are not believed.
 # The northbound database.
 
 def check_north(north, report):
+    if north.stock:
+        report.fail(
+            "nb-stock", "the northbound database has no column for encryption:"
+            " it, or ovn-nbctl, is that of stock OVN", "NB Logical_Switch",
+            "bring the packages of vnetenc to the central host, after all"
+            " hypervisors (PACKAGES.md)")
     for connection in north.tables["Connection"]:
         if is_clear_remote(connection["target"]):
             report.warn(
@@ -192,11 +198,8 @@ def check_capability(chassis, encaps, add, where, remote):
             != "netdev"):
         add("chassis-kernel-datapath", "its br-int is on the kernel datapath,"
             " which cannot encrypt", where,
-            "on it: ovs-vsctl set Open_vSwitch ."
-            " external_ids:ovn-bridge-datapath-type=netdev, and put the"
-            " tunnel address on a bridge with datapath_type=netdev that the"
-            " underlay's interface is a port of; guests' interfaces are"
-            " attached anew")
+            "on it: ovn-vnetenc-ready --local says which bridges to change,"
+            " and what that interrupts")
         return
     incapable = [e["ip"] for e in encaps if e["options"].get("vnetenc") != "1"]
     if incapable:
@@ -370,10 +373,52 @@ def too_large(level, text, best, name, what, where, do, report):
 
 # The local Open vSwitch.
 
+def check_bridges(local, where, report):
+    """What must leave the kernel datapath first."""
+    bridges = local.tunnel_bridges()
+    for bridge in bridges:
+        if bridge["datapath_type"] == "netdev":
+            continue
+        name = bridge["name"]
+        guests = [i for i in local.interfaces_of(bridge)
+                  if "iface-id" in i["external_ids"]]
+        setting = f"bridge {name} datapath_type=netdev"
+        if name == local.bridge and "ovn-encap-ip" in local.ids:
+            setting = ("Open_vSwitch ."
+                       " external_ids:ovn-bridge-datapath-type=netdev")
+        report.fail(
+            "local-kernel-datapath", f"bridge {name} is on the kernel"
+            " datapath, which cannot encrypt; the change makes it anew with"
+            f" the same ports, {len(guests)} of them guests': all that goes"
+            " through it stops meanwhile, tracked connections, flows that no"
+            f" controller knows and the addresses on interface {name} are"
+            " gone", where,
+            f"move the guests away or accept that, then: ovs-vsctl set"
+            f" {setting}, and give {name} its addresses and routes again")
+    # Tunnel packets would not even enter Open vSwitch.
+    owned = {i["name"] for b in bridges for i in local.interfaces_of(b)}
+    for link in local.address_links():
+        if (link["ifname"] not in owned and link["ifname"] != "lo"
+                and any(b["datapath_type"] != "netdev" for b in bridges)):
+            report.fail(
+                "local-kernel-underlay", "the tunnel address is on"
+                f" {link['ifname']}, where the userspace datapath does not"
+                " find it", where,
+                "ovs-vsctl add-br br-phy -- set bridge br-phy"
+                f" datapath_type=netdev -- add-port br-phy {link['ifname']},"
+                " and move its addresses and routes to br-phy; all that goes"
+                f" through {link['ifname']} stops meanwhile, so use a console")
+
+
 def check_local(local, south, switches, best, report):
     where = local.name or "this host"
-    if not any(d["capabilities"].get("vnetenc") == "true"
-               for d in local.tables["Datapath"]):
+    check_bridges(local, where, report)
+    if local.stock:
+        report.fail(
+            "local-stock", "its Open vSwitch is not that of vnetenc", where,
+            "install the packages (PACKAGES.md)")
+    elif not any(d["capabilities"].get("vnetenc") == "true"
+                 for d in local.tables["Datapath"]):
         report.fail(
             "local-not-capable", "its datapath cannot encrypt", where,
             "use the userspace datapath (datapath_type=netdev) of the Open"

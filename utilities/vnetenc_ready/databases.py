@@ -51,7 +51,7 @@ LOCAL_TABLES = {
     "Datapath": "capabilities",
     "Bridge": "name,datapath_type,ports",
     "Port": "_uuid,interfaces",
-    "Interface": "_uuid,name,mtu,external_ids",
+    "Interface": "_uuid,name,type,options,mtu,external_ids",
     "VNetEnc_Peer": "remote_ip,name,fingerprints,state,last_error,statistics",
     "VNetEnc_Profile": "id,fingerprint,error",
 }
@@ -113,6 +113,21 @@ def ask(program, options, tables):
     return rows
 
 
+def ask_any(program, options, tables):
+    """(rows, True if it is a stock program or database that answered).  Those
+    know nothing of what only vnetenc has."""
+    try:
+        return ask(program, options, tables), False
+    except Unreachable as error:
+        if not re.search('unknown table "VNetEnc|"encryption"', str(error)):
+            raise
+    fewer = {table: columns and columns.replace("encryption,", "")
+             for table, columns in tables.items()
+             if not table.startswith("VNetEnc")}
+    rows = ask(program, options, fewer)
+    return {table: rows.get(table, []) for table in tables}, True
+
+
 def address_of(text):
     """An address in its one form; the text itself if it is none."""
     try:
@@ -157,8 +172,9 @@ class Switch:
 class North:
     """NB, with what refers to what."""
 
-    def __init__(self, tables):
+    def __init__(self, tables, stock=False):
         self.tables = tables
+        self.stock = stock
         self.options = (tables["NB_Global"] or [{"options": {}}])[0]["options"]
         default = self.options.get("vnetenc-default", "off")
         self.default = default if default in MODES else "off"
@@ -223,18 +239,49 @@ class Local:
     """What this hypervisor knows."""
 
     def __init__(self):
-        self.tables = ask("ovs-vsctl", ["--timeout=5"], LOCAL_TABLES)
+        self.tables, self.stock = ask_any("ovs-vsctl", ["--timeout=5"],
+                                          LOCAL_TABLES)
         root = (self.tables["Open_vSwitch"] or [{"external_ids": {}}])[0]
         self.ids = root["external_ids"]
         self.name = self.ids.get("system-id", "")
         self.bridge = self.ids.get("ovn-bridge", "br-int")
         self.addresses = [a for a in self.ids.get("ovn-encap-ip", "")
                           .split(",") if a]
+        self.interfaces = {i["_uuid"]: i for i in self.tables["Interface"]}
+        self.ports = {p["_uuid"]: [self.interfaces[u]
+                                   for u in as_list(p["interfaces"])
+                                   if u in self.interfaces]
+                      for p in self.tables["Port"]}
         try:
             self.show = json.loads(run(["ovs-appctl", "--timeout=5",
                                         "--format", "json", "vnetenc/show"]))
         except (Unreachable, ValueError):
             self.show = None
+
+    def interfaces_of(self, bridge):
+        return [i for u in as_list(bridge["ports"])
+                for i in self.ports.get(u, ())]
+
+    def tunnel_bridges(self):
+        """The bridges that tunnel packets take: those with tunnels, with the
+        tunnel address, and what patch ports connect them to."""
+        bridges = {b["name"]: b for b in self.tables["Bridge"]}
+        owner = {i["name"]: name for name, b in bridges.items()
+                 for i in self.interfaces_of(b)}
+        found = {owner.get(self.bridge), *(
+            owner.get(i["name"]) for i in self.interfaces.values()
+            if i["type"] in ("geneve", "vxlan")), *(
+            owner.get(link["ifname"]) for link in self.address_links())}
+        todo = found - {None}
+        found = set()
+        while todo:
+            name = todo.pop()
+            found.add(name)
+            for i in self.interfaces_of(bridges[name]):
+                if i["type"] == "patch":
+                    other = owner.get(i["options"].get("peer"))
+                    todo |= {other} - {None} - found
+        return [bridges[name] for name in sorted(found)]
 
     def arrivals(self):
         """Table 241: {tunnel key: packets that arrived in clear}."""
@@ -258,15 +305,19 @@ class Local:
             counts[peer["remote_ip"]] = peer["statistics"].get("tx_clear", 0)
         return counts
 
-    def underlay_mtu(self):
-        """The MTU of the interface with the tunnel address, None if it
-        cannot be found."""
+    def address_links(self):
+        """The interfaces that have a local tunnel address."""
         try:
             links = json.loads(run(["ip", "-j", "addr"]))
         except (Unreachable, ValueError):
-            return None
+            return []
         wanted = {address_of(a) for a in self.addresses}
-        mtus = [link["mtu"] for link in links
-                for info in link.get("addr_info", ())
-                if info.get("local") in wanted]
-        return min(mtus, default=None)
+        return [link for link in links
+                if any(info.get("local") in wanted
+                       for info in link.get("addr_info", ()))]
+
+    def underlay_mtu(self):
+        """The MTU of the interface with the tunnel address, None if it
+        cannot be found."""
+        return min((link["mtu"] for link in self.address_links()),
+                   default=None)
