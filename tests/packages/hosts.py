@@ -4,14 +4,17 @@
 
 A host is a Debian tree - a writable layer over one that is made once - with a
 network namespace of its own, in which the packages are installed, upgraded
-and removed with apt and dpkg as an administrator does it.  There is no init
+and removed with apt and dpkg as an administrator does it.  A Host has no init
 system: Open vSwitch is started by its init script, which the packages run,
-and OVN by the commands of its units.
+and OVN by the commands of its units.  A SystemdHost has systemd, which runs
+the units, and systemd-networkd for addresses.
 
 All of it is in one mount, network and process namespace, so nothing is left
 when the program ends.
 """
 
+import atexit
+import hashlib
 import os
 import pathlib
 import re
@@ -24,12 +27,12 @@ UNDERLAY = "172.31.0.%d"
 MANAGEMENT = "10.99.0.%d"
 TENANT = "10.9.0.%d"
 # What the packages need, stock and ours, so that nothing is fetched later.
-NEEDED = """ca-certificates dpdk ifupdown iproute2 iputils-ping kmod libbpf1
-    libcap-ng0 librte-ethdev23 librte-vhost23 libipsec-mb1 libjs-sphinxdoc libnuma1 libudev1 libunbound8
-    libxdp1 logrotate lsb-base lsb-release netbase openssl procps python3
-    python3-netaddr python3-netifaces python3-pyparsing
-    python3-sortedcontainers strongswan tcpdump
-    uuid-runtime""".split()
+NEEDED = """ca-certificates dbus dpdk ifupdown iproute2 iputils-ping kmod
+    libbpf1 libcap-ng0 librte-ethdev23 librte-vhost23 libipsec-mb1
+    libjs-sphinxdoc libnuma1 libudev1 libunbound8 libxdp1 logrotate
+    lsb-base lsb-release netbase openssl procps python3 python3-netaddr
+    python3-netifaces python3-pyparsing python3-sortedcontainers
+    strongswan systemd systemd-sysv tcpdump uuid-runtime""".split()
 STOCK = """openvswitch-common openvswitch-doc openvswitch-ipsec openvswitch-pki
     openvswitch-source openvswitch-switch openvswitch-switch-dpdk
     openvswitch-test openvswitch-testcontroller openvswitch-vtep
@@ -66,6 +69,32 @@ def prepare(work, mirror):
         subprocess.run(["apt-get", "-q", "download"] + STOCK, cwd=stock,
                        check=True)
         (work / "stock.done").touch()
+    make_archive(stock)
+
+
+def make_archive(stock):
+    """Make of the folder an archive that apt takes for Debian's."""
+    index = stock / "dists/bookworm/main/binary-amd64"
+    index.mkdir(parents=True, exist_ok=True)
+    with open(index / "Packages", "w") as f:
+        subprocess.run(["dpkg-scanpackages", "-m", "."], cwd=stock, stdout=f,
+                       stderr=subprocess.DEVNULL, check=True)
+    text = (index / "Packages").read_bytes()
+    (stock / "dists/bookworm/Release").write_text(
+        "Suite: oldstable\nCodename: bookworm\nArchitectures: amd64\n"
+        "Components: main\nSHA256:\n %s %d main/binary-amd64/Packages\n"
+        % (hashlib.sha256(text).hexdigest(), len(text)))
+
+
+def readme(title):
+    """The commands that README.md has under the bold words TITLE."""
+    text = (TOP / "README.md").read_text()
+    part = text.partition("**%s**" % title)[2].partition("\n**")[0]
+    found = [line[4:] for line in part.splitlines()
+             if line.startswith("    ")]
+    if not found:
+        raise Broken("README.md: no commands under " + title)
+    return found
 
 
 def isolate():
@@ -83,6 +112,8 @@ def isolate():
 
 class Host:
     """One machine.  Ours and stock packages are in /debs."""
+
+    systemd = False
 
     def __init__(self, work, name, debs):
         self.name = name
@@ -110,8 +141,15 @@ class Host:
         policy = self.root / "usr/sbin/policy-rc.d"
         policy.write_text("#!/bin/sh\nexit 104\n")
         policy.chmod(0o755)
+        (self.root / "etc/apt/sources.list").write_text(
+            "deb [trusted=yes] file:/debs/stock bookworm main\n")
+        # Nobody is there to answer.
+        (self.root / "etc/apt/apt.conf.d/10test").write_text(
+            'APT::Get::Assume-Yes "true";\nAPT::Install-Recommends "false";\n'
+            'Dpkg::Options:: "--force-confdef";\n')
         run("ip", "netns", "add", name)
         self("ip", "link", "set", "lo", "up")
+        self("apt-get", "-q", "update")
 
     def __call__(self, *command, check=True, timeout=300):
         done = self.do(*command, check=check, timeout=timeout)
@@ -122,6 +160,13 @@ class Host:
 
     def sh(self, script, check=True):
         return self("/bin/sh", "-c", script, check=check)
+
+    def readme(self, title, check=True):
+        """What README.md says under TITLE, but for making the packages."""
+        script = "\n".join(c for c in readme(title) if "quickstart" not in c)
+        return self("/bin/bash", "-ec", "mkdir -p /tmp/DIR; cd /tmp; "
+                    "[ -e DIR/deb ] || ln -s /debs/ours DIR/deb\n" + script,
+                    check=check, timeout=600)
 
     def prefix(self):
         return ["nsenter", "--net=/run/netns/" + self.name,
@@ -142,9 +187,8 @@ class Host:
         return out
 
     def install(self, kind, names, *options):
-        return self("apt-get", "-q", "-y", "--no-install-recommends",
-                    "-o", "Dpkg::Options::=--force-confdef", *options,
-                    "install", *self.debs(kind, names), timeout=600)
+        return self("apt-get", "-q", *options, "install",
+                    *self.debs(kind, names), timeout=600)
 
     def versions(self):
         out = self("dpkg-query", "-W", "-f",
@@ -172,6 +216,95 @@ class Host:
             return pid
         except (OSError, ValueError):
             return None
+
+
+# Run as the first process of a host: what systemd wants to find.
+BOOT = """set -e
+cd "$1"
+mount --make-rprivate /
+umount -R -l dev sys proc
+mount -t proc proc proc
+mount -t sysfs -o ro sysfs sys
+mount -t cgroup2 cgroup2 sys/fs/cgroup
+mount -t tmpfs -o mode=755 tmpfs run
+mount -t tmpfs -o mode=755 tmpfs dev
+mkdir dev/pts dev/shm dev/net
+for d in null zero full random urandom tty net/tun; do
+    touch dev/$d
+    mount --bind /dev/$d dev/$d
+done
+mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts
+ln -s pts/ptmx dev/ptmx
+hostname "$2"
+pivot_root . mnt
+cd /
+umount -l /mnt
+exec env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+    /lib/systemd/systemd --system --show-status=no"""
+
+
+class SystemdHost(Host):
+    """The same with systemd."""
+
+    systemd = True
+
+    def __init__(self, work, name, debs):
+        self.init = None
+        super().__init__(work, name, debs)
+        (self.root / "usr/sbin/policy-rc.d").unlink()
+        wants = self.root / "etc/systemd/system/multi-user.target.wants"
+        wants.mkdir(parents=True, exist_ok=True)
+        unit = "systemd-networkd.service"
+        (wants / unit).symlink_to("/lib/systemd/system/" + unit)
+        group = self._group() / ("vnetenc-check-%d-%s" % (os.getpid(), name))
+        group.mkdir()
+        atexit.register(self._remove_group, group)
+        boot = subprocess.Popen(
+            ["/bin/sh", "-c", 'echo 0 >"$0/cgroup.procs"; exec "$@"',
+             str(group), "nsenter", "--net=/run/netns/" + name, "unshare",
+             "--mount", "--pid", "--uts", "--ipc", "--cgroup", "--fork",
+             "--kill-child", "/bin/sh", "-c", BOOT, "boot", str(self.root),
+             name], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+        # A child that ends early must not be forgotten at exit.
+        atexit.register(boot.kill)
+        children = pathlib.Path("/proc/%d/task/%d/children"
+                                % (boot.pid, boot.pid))
+        wait_until("systemd of " + name, lambda: children.read_text(), 30)
+        self.init = children.read_text().split()[0]
+        wait_until("the end of the boot of " + name, lambda: self.do(
+            "systemctl", "is-system-running", check=False).stdout.strip()
+            in ("running", "degraded"), 120)
+
+    @staticmethod
+    def _group():
+        """Where cgroups of version 2 are."""
+        for line in open("/proc/self/mounts"):
+            fields = line.split()
+            if fields[2] == "cgroup2":
+                return pathlib.Path(fields[1])
+        raise Broken("there are no cgroups of version 2")
+
+    @staticmethod
+    def _remove_group(group):
+        """Once all of its processes are gone, which were killed before."""
+        for _ in range(50):
+            for d in sorted(group.glob("**/"), reverse=True):
+                try:
+                    d.rmdir()
+                except OSError:
+                    pass
+            if not group.exists():
+                return
+            time.sleep(0.1)
+
+    def prefix(self):
+        chroot = super().prefix()
+        if not self.init:
+            return chroot
+        return ["nsenter", "-t", self.init, "--mount", "--pid", "--net",
+                "--uts", "--ipc", "--cgroup", "--root", "--wd"] \
+            + chroot[chroot.index("env"):]
 
 
 class Ping:
