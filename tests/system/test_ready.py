@@ -521,6 +521,29 @@ def test_local_kernel_underlay(make_cloud):
         found["local-kernel-datapath"][0]["do"]
 
 
+def test_local_without_ovn(make_lab):
+    """Plain Open vSwitch is asked, too, with or without a bridge br-int."""
+    lab = make_lab(n_hypervisors=1)
+    hv, = lab.hvs
+    paths = {str(lab.tree.program(p).parent) for p in
+             ("ovs-vsctl", "ovsdb-tool", "ovn-nbctl")}
+
+    def found():
+        done = subprocess.run(
+            [*lab.run._enter(hv.netns), READY, "--local", "--json",
+             "--timeout=1"], text=True, capture_output=True, timeout=60,
+            check=False,
+            env={"PATH": ":".join([*paths, "/usr/bin:/bin"]), **hv.env})
+        return {f["id"] for f in json.loads(done.stdout)["findings"]
+                if f["level"] == "FAIL"}
+
+    assert found() == set()
+    hv.hide_capability()
+    assert found() == {"local-not-capable"}
+    hv.vsctl("del-br", "br-int")
+    assert "local-unreachable" not in found()
+
+
 def test_stock(make_cloud, tmp_path):
     """Programs that do not know what only vnetenc has are asked for the
     rest."""

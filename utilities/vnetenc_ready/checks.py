@@ -417,8 +417,7 @@ def check_local(local, south, switches, best, report):
         report.fail(
             "local-stock", "its Open vSwitch is not that of vnetenc", where,
             "install the packages (PACKAGES.md)")
-    elif not any(d["capabilities"].get("vnetenc") == "true"
-                 for d in local.tables["Datapath"]):
+    elif not local.can_encrypt():
         report.fail(
             "local-not-capable", "its datapath cannot encrypt", where,
             "use the userspace datapath (datapath_type=netdev) of the Open"

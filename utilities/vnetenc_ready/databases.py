@@ -258,6 +258,23 @@ class Local:
         except (Unreachable, ValueError):
             self.show = None
 
+    def can_encrypt(self):
+        """Whether a datapath here says so.  Rows of Datapath are those that
+        ovn-controller made; where there are none the daemon is asked."""
+        said = {d["capabilities"].get("vnetenc")
+                for d in self.tables["Datapath"]} - {None}
+        if said:
+            return "true" in said
+        for bridge in self.tables["Bridge"]:
+            try:
+                if "Tunnel encryption: Yes" in run(
+                        ["ovs-appctl", "--timeout=5", "dpif/show-dp-features",
+                         bridge["name"]]):
+                    return True
+            except Unreachable:
+                pass
+        return False
+
     def interfaces_of(self, bridge):
         return [i for u in as_list(bridge["ports"])
                 for i in self.ports.get(u, ())]
@@ -286,6 +303,8 @@ class Local:
     def arrivals(self):
         """Table 241: {tunnel key: packets that arrived in clear}."""
         counts = collections.Counter()
+        if self.bridge not in {b["name"] for b in self.tables["Bridge"]}:
+            return counts               # A host without OVN.
         for line in run(["ovs-ofctl", "--timeout=5", "-O", "OpenFlow15",
                          "dump-flows", self.bridge,
                          "table=241"]).splitlines():
