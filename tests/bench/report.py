@@ -38,7 +38,8 @@ def publish(report, path, notes=""):
 
 
 def _warning(conditions, cores):
-    if conditions["load_before"] <= cores / 2 \
+    # The build just before is in that minute's average, too.
+    if conditions["load_before"] <= 0.75 * cores \
             and conditions["stolen_percent"] <= 100 * bars.MAX_STEAL:
         return []
     return ["**Not to be relied on:** the machine had other things to do (load"
