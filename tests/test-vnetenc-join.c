@@ -208,12 +208,15 @@ joins_in(size_t head, size_t tail, bool back, bool fixed,
     ok = waits(&join, &w, !back, 1400, 65536, NOW);
     packet = make_half(&w, back, 1400);
     dp_packet_resize(packet, head, tail);
-    packet->source = fixed ? DPBUF_AFXDP : packet->source;
+    packet = fixed ? unit_fixed(packet) : packet;
     drop = give(&join, packet, 65536 + !back, NOW, &whole);
     ok = (ok && drop == expected && whole == !drop
           && (drop || is_whole(packet, &w)));
-    packet->source = DPBUF_MALLOC;
-    dp_packet_delete(packet);
+    if (fixed) {
+        unit_fixed_delete(packet);
+    } else {
+        dp_packet_delete(packet);
+    }
     end(&join);
     return ok;
 }

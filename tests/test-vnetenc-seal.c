@@ -440,10 +440,7 @@ test_fixed_memory(void)
     old = unit_pushed(500, false);
     payload = unit_payload(old, &size);
 
-    /* Here a device would take the old one back; without AF_XDP deleting it
-     * does nothing. */
-    fixed = dp_packet_clone(old);
-    fixed->source = DPBUF_AFXDP;
+    fixed = unit_fixed(dp_packet_clone(old));
     packet = seal_one(fixed, VNETENC_REQUIRE);
     CHECK(packet != fixed && packet && packet->source == DPBUF_MALLOC);
     CHECK(packet && is_sealed(packet, &s, 0, VNETENC_FIRST_SEQ, payload,
@@ -455,18 +452,16 @@ test_fixed_memory(void)
     CHECK(dp_packet_equal(fixed, old));
     CHECK(!vnetenc_seal_packet(fixed, &action));
     CHECK(unit_drops_are(VNETENC_DROP_tx_no_room, 1));
-    fixed->source = DPBUF_MALLOC;
-    dp_packet_delete(fixed);
+    unit_fixed_delete(fixed);
 
     /* With room it need not grow. */
-    fixed = dp_packet_clone_with_headroom(old, 64);
-    dp_packet_prealloc_tailroom(fixed, 64);
-    fixed->source = DPBUF_AFXDP;
+    packet = dp_packet_clone_with_headroom(old, 64);
+    dp_packet_prealloc_tailroom(packet, 64);
+    fixed = unit_fixed(packet);
     packet = seal_one(fixed, VNETENC_REQUIRE);
     CHECK(packet == fixed);
-    fixed->source = DPBUF_MALLOC;
     CHECK(is_sealed(fixed, &s, 0, VNETENC_FIRST_SEQ + 1, payload, size));
-    dp_packet_delete(fixed);
+    unit_fixed_delete(fixed);
 
     /* Memory of the caller's that may move. */
     {

@@ -520,13 +520,11 @@ test_room(void)
 
     packet = unit_pushed(1500, false);
     payload = unit_payload(packet, &size);
-    fixed = dp_packet_clone(packet);
-    fixed->source = DPBUF_AFXDP;        /* As in test-vnetenc-seal.c. */
+    fixed = unit_fixed(dp_packet_clone(packet));
     seal(fixed, &batch);
     CHECK(is_pair(&batch, MTU, payload, size, false));
     batch_free(&batch);
-    fixed->source = DPBUF_MALLOC;
-    dp_packet_delete(fixed);
+    unit_fixed_delete(fixed);
     dp_packet_delete(packet);
     unit_sessions_destroy(&s);
 }

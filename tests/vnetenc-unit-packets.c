@@ -252,6 +252,36 @@ unit_pushed(size_t size, bool ipv6)
     return packet;
 }
 
+#ifndef HAVE_AF_XDP
+struct dp_packet_afxdp {
+    struct umem_pool *mpool;
+    struct dp_packet packet;
+};
+#endif
+
+struct dp_packet *
+unit_fixed(struct dp_packet *packet)
+{
+    struct dp_packet_afxdp *fixed = xzalloc(sizeof *fixed);
+
+    fixed->packet = *packet;
+    fixed->packet.source = DPBUF_AFXDP;
+#ifdef DPDK_NETDEV
+    free_cacheline(packet);
+#else
+    free(packet);
+#endif
+    return &fixed->packet;
+}
+
+void
+unit_fixed_delete(struct dp_packet *packet)
+{
+    packet->source = DPBUF_MALLOC;
+    dp_packet_uninit(packet);
+    free(CONTAINER_OF(packet, struct dp_packet_afxdp, packet));
+}
+
 struct dp_packet *
 unit_wire(const struct dp_packet *packet)
 {

@@ -71,6 +71,11 @@ void unit_push(struct dp_packet *, bool ipv6, bool vxlan);
 /* A pushed Geneve packet whose UDP payload has 'size' octets, at least 8. */
 struct dp_packet *unit_pushed(size_t size, bool ipv6);
 
+/* 'packet' in memory that cannot grow, as a device's of AF_XDP, which would
+ * take it back: dp_packet_delete() does nothing.  unit_fixed_delete() does. */
+struct dp_packet *unit_fixed(struct dp_packet *packet);
+void unit_fixed_delete(struct dp_packet *);
+
 /* What a device without offloads would send of 'packet', as the next host
  * receives it: checksums complete, no metadata, offsets set.  'packet' stays
  * the caller's. */
