@@ -45,7 +45,7 @@ enum vnetenc_event_type {
 
 struct vnetenc_event {
     enum vnetenc_event_type type;
-    struct vnetenc_path path;   /* 'profile' only for WANT and PROBE. */
+    struct vnetenc_path path;   /* 'profile': WANT, PROBE, HELD. */
     ovs_be16 remote_port;       /* Not for WANT, TOO_LONG, HELD. */
     uint64_t echo;              /* PROBE and HELD only. */
     uint16_t size;              /* DATAGRAM and TOO_LONG. */

@@ -203,7 +203,6 @@ build_4(const struct vnetenc_pmtu_note *note, const uint8_t *l3, size_t size,
     return packet;
 }
 
-/* True if the IPv6 packet at 'ip6' may be answered. */
 /* Extension headers that could hide an ICMPv6 error, or a later fragment. */
 static bool
 hides_payload(uint8_t next)
@@ -213,6 +212,7 @@ hides_payload(uint8_t next)
             || next == IPPROTO_MH);
 }
 
+/* True if the IPv6 packet at 'ip6' may be answered. */
 static bool
 may_answer_6(const struct ovs_16aligned_ip6_hdr *ip6, size_t size)
 {

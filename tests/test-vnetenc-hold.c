@@ -176,7 +176,7 @@ test_who_waits(void)
 
     /* What comes next would have to be translated. */
     unit_drops_begin();
-    action = make_actions(VNETENC_REQUIRE, 0, 0, true);
+    make_actions(VNETENC_REQUIRE, 0, 0, true);
     nl_msg_put_u32(&actions, OVS_ACTION_ATTR_RECIRC, 0);
     action = nl_attr_get(second_action());
     CHECK(seal(action, 1, 100, false) == 0);
