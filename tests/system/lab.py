@@ -134,7 +134,8 @@ def packet_socket(netns, interface):
 @dataclasses.dataclass
 class Pings:
     """What a ping told.  `on_the_way` are the last ones of a ping that was
-    stopped, to which an answer cannot be expected."""
+    stopped, or that went on for late replies: an answer to them cannot be
+    expected."""
     sent: int
     received: int
     text: str
@@ -169,12 +170,18 @@ class Host:
     def packet_socket(self, interface):
         return packet_socket(self.netns, interface)
 
-    def ping_start(self, dst, count, interval, wait=1):
+    def ping_start(self, dst, count, interval, wait=1, deadline=None):
+        limit = ("-w", deadline) if deadline else ("-W", wait)
         return self.run.spawn("ping", "-n", "-D", "-c", count, "-i", interval,
-                              "-W", wait, dst, netns=self.netns)
+                              *limit, dst, netns=self.netns)
 
-    def ping(self, dst, count=5, interval=0.05, wait=1):
-        return pings(self.ping_start(dst, count, interval, wait))
+    def ping(self, dst, count=5, interval=0.05, wait=None):
+        """`wait` is for pings without any reply: after the first one, ping
+        waits an interval for the last one, whatever it was told, which is too
+        short on a busy machine.  Without `wait` it so goes on until `count`
+        replies came, or 2 s passed; the first `count` are those that count."""
+        deadline = None if wait else math.ceil(count * interval) + 2
+        return pings(self.ping_start(dst, count, interval, wait, deadline))
 
     def reaches(self, dst, timeout=5.0):
         """Waits until `dst` answers; returns the seconds that took."""
@@ -187,18 +194,21 @@ class Host:
 def pings(process, stop=False):
     """Waits for a ping that was started, or stops it, and reads its
     result."""
-    on_the_way = 0
     if stop:
         process.popen.send_signal(signal.SIGINT)
-        argv = process.popen.args
-        interval = float(argv[argv.index("-i") + 1])
-        on_the_way = math.ceil(STOPPED_S / interval)
     process.popen.wait(60)
     text = process.output()
     match = re.search(r"(\d+) packets transmitted, (\d+) received", text)
     if not match:
         raise Failed(f"ping said: {text}")
-    return Pings(int(match[1]), int(match[2]), text, on_the_way)
+    sent = int(match[1])
+    argv = process.popen.args
+    on_the_way = 0
+    if stop:
+        on_the_way = math.ceil(STOPPED_S / float(argv[argv.index("-i") + 1]))
+    elif "-w" in argv:
+        on_the_way = max(0, sent - int(argv[argv.index("-c") + 1]))
+    return Pings(sent, int(match[2]), text, on_the_way)
 
 
 def tcp_transfer(src, dst, data, port=5001, timeout=10.0):

@@ -5,6 +5,7 @@ the relay does what it is told."""
 
 import pathlib
 import sys
+import threading
 
 import capture
 import packets
@@ -32,6 +33,22 @@ def test_plaintext_is_seen(make_lab):
     assert capture.count(path, MARKER) >= 450
     assert capture.count(path, packets.mac(vm1.mac)) >= 20
     assert not capture.data_records(path)
+
+
+def test_late_is_not_lost(make_lab):
+    """The last replies come much later than those before."""
+    lab = make_lab()
+    lab.connect()
+    vm1, vm2 = lab.vms
+    vm1.reaches(vm2.ip)
+    relay = lab.underlay.relay(lab.hvs[1])
+    vm1.reaches(vm2.ip)
+    timer = threading.Timer(0.1, lambda: setattr(relay.out, "faults",
+                                                 Faults(delay=0.2)))
+    timer.start()
+    ping = vm1.ping(vm2.ip, 10, 0.02)
+    timer.join()
+    assert not ping.lost
 
 
 def test_relay_loses_what_it_should(make_lab):
