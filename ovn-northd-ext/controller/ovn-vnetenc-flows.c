@@ -19,6 +19,7 @@
 #include "ovn-vnetenc-flows.h"
 
 #include <ctype.h>
+#include <limits.h>
 
 #include "flow.h"
 #include "hash.h"
@@ -34,11 +35,14 @@
 #include "openvswitch/match.h"
 #include "openvswitch/ofp-actions.h"
 #include "openvswitch/ofpbuf.h"
+#include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
 #include "ovn/features.h"
 #include "ovn/logical-fields.h"
 #include "ovn-vnetenc-encap.h"
+#include "ovn-vnetenc-modes.h"
 #include "physical.h"
+#include "timeval.h"
 #include "uuid.h"
 
 VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_flows);
@@ -74,16 +78,7 @@ enum {
 /* Octets a DTLS record adds: header, explicit nonce and tag. */
 enum { RECORD_OVERHEAD = 13 + 8 + 16 };
 
-/* A datapath with a demand. */
-struct demanding_dp {
-    struct hmap_node node;      /* In 'dps', by 'key'. */
-    uint32_t key;               /* Datapath_Binding.tunnel_key. */
-    uint32_t cookie;
-    struct ovn_vnetenc_demand demand;
-    bool evpn;
-};
-
-static struct hmap dps = HMAP_INITIALIZER(&dps);
+static struct ovn_vnetenc_modes modes = OVN_VNETENC_MODES_INITIALIZER(&modes);
 
 /* Whether a chassis of another availability zone takes encrypted packets.  It
  * may so send packets whose demand this zone knows from the must bit only. */
@@ -95,51 +90,6 @@ static bool supported;
 
 /* Owner of the flows that depend on modes. */
 static struct uuid vnetenc_uuid;
-
-static void
-dps_clear(struct hmap *map)
-{
-    struct demanding_dp *dp;
-
-    HMAP_FOR_EACH_POP (dp, node, map) {
-        free(dp);
-    }
-}
-
-static void
-dps_collect(struct hmap *map, const struct sbrec_datapath_binding_table *table)
-{
-    const struct sbrec_datapath_binding *sb;
-
-    SBREC_DATAPATH_BINDING_TABLE_FOR_EACH (sb, table) {
-        struct ovn_vnetenc_demand demand = ovn_vnetenc_demand_of_dp(sb);
-
-        if (demand.mode == VNETENC_OFF) {
-            continue;
-        }
-        struct demanding_dp *dp = xmalloc(sizeof *dp);
-        *dp = (struct demanding_dp) {
-            .key = sb->tunnel_key,
-            .cookie = sb->header_.uuid.parts[0],
-            .demand = demand,
-            .evpn = smap_get(&sb->external_ids, "dynamic-routing-vni"),
-        };
-        hmap_insert(map, &dp->node, hash_int(dp->key, 0));
-    }
-}
-
-static const struct demanding_dp *
-dps_find(const struct hmap *map, uint32_t key)
-{
-    const struct demanding_dp *dp;
-
-    HMAP_FOR_EACH_WITH_HASH (dp, node, hash_int(key, 0), map) {
-        if (dp->key == key) {
-            return dp;
-        }
-    }
-    return NULL;
-}
 
 static bool
 is_capable_remote(const struct sbrec_chassis *chassis)
@@ -171,7 +121,7 @@ any_capable_remote(const struct sbrec_chassis_table *table)
 static bool
 is_active(void)
 {
-    return interconnected || !hmap_is_empty(&dps);
+    return interconnected || modes.n_demanding;
 }
 
 static bool
@@ -207,14 +157,24 @@ put_demand(struct ovn_vnetenc_demand demand, enum mf_field_id mff_ovn_geneve,
     vnetenc->profile = demand.profile;
 }
 
-static void
-put_rx(bool encrypted, enum mf_field_id mff_ovn_geneve, struct ofpbuf *ofpacts)
+/* How the tunnel's clear packets for 'dp' are marked. */
+static enum ovn_vnetenc_rx
+rx_of_clear(const struct ovn_vnetenc_dp *dp)
 {
-    if (!encrypted) {
-        put_load(OVN_VNETENC_RX_CLEAR << OVN_VNETENC_RX_OFS,
-                 MFF_LOG_VNETENC, 0, 32, ofpacts);
-        return;
-    }
+    return (dp && dp->tx.mode == VNETENC_REQUIRE && dp->rx != VNETENC_REQUIRE
+            ? OVN_VNETENC_RX_ADMITTED : OVN_VNETENC_RX_CLEAR);
+}
+
+static void
+put_rx_clear(enum ovn_vnetenc_rx rx, struct ofpbuf *ofpacts)
+{
+    put_load((uint32_t) rx << OVN_VNETENC_RX_OFS, MFF_LOG_VNETENC, 0, 32,
+             ofpacts);
+}
+
+static void
+put_rx_encrypted(enum mf_field_id mff_ovn_geneve, struct ofpbuf *ofpacts)
+{
     put_load((OVN_VNETENC_RX_ENCRYPTED << OVN_VNETENC_RX_OFS)
              | (1 << OVN_VNETENC_WANT_BIT), MFF_LOG_VNETENC, 0, 32, ofpacts);
     if (mff_ovn_geneve) {
@@ -278,22 +238,22 @@ match_carried(struct match *match, int bit, uint8_t profile)
 }
 
 static void
-add_tx_dp_flows(const struct demanding_dp *dp, enum mf_field_id mff_ovn_geneve,
-                struct ofpbuf *ofpacts,
+add_tx_dp_flows(const struct ovn_vnetenc_dp *dp,
+                enum mf_field_id mff_ovn_geneve, struct ofpbuf *ofpacts,
                 struct ovn_desired_flow_table *flow_table)
 {
-    bool require = dp->demand.mode == VNETENC_REQUIRE;
+    bool require = dp->tx.mode == VNETENC_REQUIRE;
     struct match match = MATCH_CATCHALL_INITIALIZER;
 
     match_set_metadata(&match, htonll(dp->key));
-    put_demand(dp->demand, mff_ovn_geneve, ofpacts);
+    put_demand(dp->tx, mff_ovn_geneve, ofpacts);
     add_flow(flow_table, OFTABLE_VNETENC_TX,
              require ? TX_DP_REQUIRE : TX_DP_PREFER, dp->cookie, &match,
              ofpacts, &vnetenc_uuid);
     if (!require) {
         struct ovn_vnetenc_demand demand = {
             .mode = VNETENC_REQUIRE,
-            .profile = dp->demand.profile,
+            .profile = dp->tx.profile,
         };
         match_bit(&match, OVN_VNETENC_MUST_BIT);
         put_demand(demand, mff_ovn_geneve, ofpacts);
@@ -312,12 +272,12 @@ add_tx_carried_flows(int bit, enum vnetenc_mode mode,
                      struct ovn_desired_flow_table *flow_table)
 {
     bool seen[UINT8_MAX + 1] = { false };
-    const struct demanding_dp *dp;
+    const struct ovn_vnetenc_dp *dp;
 
-    HMAP_FOR_EACH (dp, node, &dps) {
+    HMAP_FOR_EACH (dp, node, &modes.dps) {
         struct ovn_vnetenc_demand demand = {
             .mode = mode,
-            .profile = dp->demand.profile,
+            .profile = dp->tx.profile,
         };
         if (!demand.profile || seen[demand.profile]) {
             continue;
@@ -360,7 +320,7 @@ add_tx_fixed_flows(enum mf_field_id mff_ovn_geneve, struct ofpbuf *ofpacts,
 /* Adds the two rows of table 241 for 'dp', or for no datapath in particular if
  * 'dp' is NULL. */
 static void
-add_rx_flows(const struct demanding_dp *dp, enum mf_field_id mff_ovn_geneve,
+add_rx_flows(const struct ovn_vnetenc_dp *dp, enum mf_field_id mff_ovn_geneve,
              struct ofpbuf *ofpacts, struct ovn_desired_flow_table *flow_table)
 {
     uint32_t cookie = dp ? dp->cookie : 0;
@@ -369,12 +329,12 @@ add_rx_flows(const struct demanding_dp *dp, enum mf_field_id mff_ovn_geneve,
     if (dp) {
         match_set_metadata(&match, htonll(dp->key));
     }
-    put_rx(false, mff_ovn_geneve, ofpacts);
+    put_rx_clear(rx_of_clear(dp), ofpacts);
     add_flow(flow_table, OFTABLE_VNETENC_RX, dp ? RX_DP_CLEAR : 0, cookie,
              &match, ofpacts, &vnetenc_uuid);
 
     match_set_tun_flags_masked(&match, FLOW_TNL_F_VNETENC, FLOW_TNL_F_VNETENC);
-    put_rx(true, mff_ovn_geneve, ofpacts);
+    put_rx_encrypted(mff_ovn_geneve, ofpacts);
     add_flow(flow_table, OFTABLE_VNETENC_RX,
              dp ? RX_DP_ENCRYPTED : RX_ENCRYPTED, cookie, &match, ofpacts,
              &vnetenc_uuid);
@@ -383,7 +343,7 @@ add_rx_flows(const struct demanding_dp *dp, enum mf_field_id mff_ovn_geneve,
 /* Open vSwitch cannot encrypt: no tunnel for a datapath that requires it.  An
  * arriving packet is moved to datapath 0, which does not exist. */
 static void
-add_cut_off_flows(const struct demanding_dp *dp, struct ofpbuf *ofpacts,
+add_cut_off_flows(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
                   struct ovn_desired_flow_table *flow_table)
 {
     struct match match = MATCH_CATCHALL_INITIALIZER;
@@ -403,7 +363,7 @@ add_cut_off_flows(const struct demanding_dp *dp, struct ofpbuf *ofpacts,
  * encrypted.  Table 45 holds nothing else.  'dp' requires encryption; if it is
  * NULL, the packet says so itself. */
 static void
-add_evpn_guard(const struct demanding_dp *dp, struct ofpbuf *ofpacts,
+add_evpn_guard(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
                struct ovn_desired_flow_table *flow_table)
 {
     struct match match = MATCH_CATCHALL_INITIALIZER;
@@ -422,7 +382,7 @@ add_evpn_guard(const struct demanding_dp *dp, struct ofpbuf *ofpacts,
  * it, past the flows by which network functions return packets: these would
  * send it on through a tunnel, encrypted, as if it were the switch's own. */
 static void
-add_function_guard(const struct demanding_dp *dp, struct ofpbuf *ofpacts,
+add_function_guard(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
                    struct ovn_desired_flow_table *flow_table)
 {
     const uint32_t mask = ((1u << OVN_VNETENC_RX_BITS) - 1)
@@ -431,7 +391,7 @@ add_function_guard(const struct demanding_dp *dp, struct ofpbuf *ofpacts,
 
     match_set_metadata(&match, htonll(dp->key));
     match_set_reg_masked(&match, MFF_LOG_VNETENC - MFF_REG0,
-                         OVN_VNETENC_RX_CLEAR << OVN_VNETENC_RX_OFS, mask);
+                         rx_of_clear(dp) << OVN_VNETENC_RX_OFS, mask);
     put_resubmit(OFTABLE_LOG_EGRESS_PIPELINE, ofpacts);
     add_flow(flow_table, OFTABLE_LOCAL_OUTPUT, CUT_OFF, dp->cookie, &match,
              ofpacts, &vnetenc_uuid);
@@ -448,12 +408,13 @@ add_flows(const struct hmap *local_datapaths, enum mf_field_id mff_ovn_geneve,
     struct ofpbuf ofpacts;
     ofpbuf_init(&ofpacts, 64);
 
-    const struct demanding_dp *dp;
-    HMAP_FOR_EACH (dp, node, &dps) {
-        if (!get_local_datapath(local_datapaths, dp->key)) {
+    const struct ovn_vnetenc_dp *dp;
+    HMAP_FOR_EACH (dp, node, &modes.dps) {
+        if (dp->tx.mode == VNETENC_OFF
+            || !get_local_datapath(local_datapaths, dp->key)) {
             continue;
         }
-        bool require = dp->demand.mode == VNETENC_REQUIRE;
+        bool require = dp->tx.mode == VNETENC_REQUIRE;
         if (supported) {
             add_tx_dp_flows(dp, mff_ovn_geneve, &ofpacts, flow_table);
             add_rx_flows(dp, mff_ovn_geneve, &ofpacts, flow_table);
@@ -475,19 +436,33 @@ add_flows(const struct hmap *local_datapaths, enum mf_field_id mff_ovn_geneve,
     ofpbuf_uninit(&ofpacts);
 }
 
+/* Collects the modes, and has the main loop come back when they settle. */
+static void
+collect(struct ovn_vnetenc_modes *new_modes,
+        const struct sbrec_datapath_binding_table *table)
+{
+    ovn_vnetenc_modes_collect(new_modes, &modes, table, time_msec());
+    if (new_modes->settled_at != LLONG_MAX) {
+        poll_timer_wait_until(new_modes->settled_at);
+    }
+}
+
 void
 ovn_vnetenc_flows_run(const struct sbrec_datapath_binding_table *table,
                       const struct physical_ctx *ctx,
                       struct ovn_desired_flow_table *flow_table)
 {
+    struct ovn_vnetenc_modes new_modes
+        = OVN_VNETENC_MODES_INITIALIZER(&new_modes);
+
     if (uuid_is_zero(&vnetenc_uuid)) {
         uuid_generate(&vnetenc_uuid);
     }
-    dps_clear(&dps);
-    dps_collect(&dps, table);
+    collect(&new_modes, table);
+    ovn_vnetenc_modes_replace(&modes, &new_modes);
     interconnected = any_capable_remote(ctx->chassis_table);
     supported = ovs_feature_is_supported(OVS_VNETENC_SUPPORT);
-    if (!hmap_is_empty(&dps) && !supported) {
+    if (modes.n_demanding && !supported) {
         static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 1);
 
         VLOG_WARN_RL(&rl, "switches demand encryption, but Open vSwitch "
@@ -497,64 +472,43 @@ ovn_vnetenc_flows_run(const struct sbrec_datapath_binding_table *table,
     add_flows(ctx->local_datapaths, ctx->mff_ovn_geneve, flow_table);
 }
 
-static bool
-dps_equal(const struct hmap *a, const struct hmap *b)
-{
-    const struct demanding_dp *dp;
-
-    if (hmap_count(a) != hmap_count(b)) {
-        return false;
-    }
-    HMAP_FOR_EACH (dp, node, a) {
-        const struct demanding_dp *other = dps_find(b, dp->key);
-
-        if (!other || other->cookie != dp->cookie
-            || other->evpn != dp->evpn
-            || !ovn_vnetenc_demand_equals(other->demand, dp->demand)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool
-any_evpn(const struct hmap *map)
-{
-    const struct demanding_dp *dp;
-
-    HMAP_FOR_EACH (dp, node, map) {
-        if (dp->evpn) {
-            return true;
-        }
-    }
-    return false;
-}
-
 enum engine_input_handler_result
 ovn_vnetenc_flows_handle_datapaths(
     const struct sbrec_datapath_binding_table *table,
     const struct hmap *local_datapaths, enum mf_field_id mff_ovn_geneve,
     struct ovn_desired_flow_table *flow_table)
 {
-    struct hmap new_dps = HMAP_INITIALIZER(&new_dps);
-    enum engine_input_handler_result result;
+    struct ovn_vnetenc_modes new_modes
+        = OVN_VNETENC_MODES_INITIALIZER(&new_modes);
 
-    dps_collect(&new_dps, table);
-    if (dps_equal(&dps, &new_dps)) {
-        result = EN_HANDLED_UNCHANGED;
-    } else if (!supported || hmap_is_empty(&dps) || hmap_is_empty(&new_dps)
-               || any_evpn(&dps) || any_evpn(&new_dps)) {
+    collect(&new_modes, table);
+    bool equal = ovn_vnetenc_modes_equal(&modes, &new_modes);
+    if (!equal && (!supported || !modes.n_demanding || !new_modes.n_demanding
+                   || modes.evpn || new_modes.evpn)) {
         /* Flows outside of our tables depend on modes. */
-        result = EN_UNHANDLED;
-    } else {
-        hmap_swap(&dps, &new_dps);
-        ofctrl_remove_flows(flow_table, &vnetenc_uuid);
-        add_flows(local_datapaths, mff_ovn_geneve, flow_table);
-        result = EN_HANDLED_UPDATED;
+        ovn_vnetenc_modes_destroy(&new_modes);
+        return EN_UNHANDLED;
     }
-    dps_clear(&new_dps);
-    hmap_destroy(&new_dps);
-    return result;
+
+    ovn_vnetenc_modes_replace(&modes, &new_modes);
+    if (equal) {
+        return EN_HANDLED_UNCHANGED;
+    }
+    ofctrl_remove_flows(flow_table, &vnetenc_uuid);
+    add_flows(local_datapaths, mff_ovn_geneve, flow_table);
+    return EN_HANDLED_UPDATED;
+}
+
+/* Returns true if a datapath has settled since the modes were collected.  If
+ * one is still to settle, has the main loop come back when it does. */
+bool
+ovn_vnetenc_flows_settled(void)
+{
+    if (modes.settled_at == LLONG_MAX) {
+        return false;
+    }
+    poll_timer_wait_until(modes.settled_at);
+    return time_msec() >= modes.settled_at;
 }
 
 /* Ports. */
@@ -656,9 +610,17 @@ ovn_vnetenc_avoid_vlan(const struct sbrec_port_binding *pb,
 bool
 ovn_vnetenc_requires(uint32_t dp_key)
 {
-    const struct demanding_dp *dp = dps_find(&dps, dp_key);
+    const struct ovn_vnetenc_dp *dp =
+        ovn_vnetenc_modes_find_demanding(&modes, dp_key);
 
-    return dp && dp->demand.mode == VNETENC_REQUIRE;
+    return dp && dp->tx.mode == VNETENC_REQUIRE;
+}
+
+/* Returns true while clear packets may be admitted that will not be. */
+bool
+ovn_vnetenc_settling(void)
+{
+    return modes.settled_at != LLONG_MAX;
 }
 
 /* Returns true if nothing of the datapath may be put into a tunnel because
@@ -712,6 +674,5 @@ ovn_vnetenc_skips_lflow(const struct sbrec_logical_flow *lflow)
 void
 ovn_vnetenc_flows_destroy(void)
 {
-    dps_clear(&dps);
-    hmap_destroy(&dps);
+    ovn_vnetenc_modes_destroy(&modes);
 }

@@ -106,12 +106,16 @@ void ovn_vnetenc_flows_run(const struct sbrec_datapath_binding_table *,
                            const struct physical_ctx *,
                            struct ovn_desired_flow_table *);
 
-/* Call when rows of Datapath_Binding changed. */
+/* Call when rows of Datapath_Binding changed, or one of them has settled
+ * (ovn-vnetenc-modes.h). */
 enum engine_input_handler_result
 ovn_vnetenc_flows_handle_datapaths(const struct sbrec_datapath_binding_table *,
                                    const struct hmap *local_datapaths,
                                    enum mf_field_id mff_ovn_geneve,
                                    struct ovn_desired_flow_table *);
+
+/* Has one settled?  Ask in every round of the main loop. */
+bool ovn_vnetenc_flows_settled(void);
 
 /* Call for each Port_Binding of a local datapath. */
 void ovn_vnetenc_flows_for_port(const struct physical_ctx *,
@@ -128,9 +132,10 @@ bool ovn_vnetenc_avoid_vlan(const struct sbrec_port_binding *, struct match *,
 void ovn_vnetenc_put_tx(struct ofpbuf *ofpacts);
 void ovn_vnetenc_put_rx(struct ofpbuf *ofpacts);
 
-/* Questions of physical.c and lflow.c. */
+/* Questions of physical.c, lflow.c and ovn-controller.c. */
 bool ovn_vnetenc_requires(uint32_t dp_key);
 bool ovn_vnetenc_cut_off(uint32_t dp_key);
+bool ovn_vnetenc_settling(void);
 uint16_t ovn_vnetenc_overhead(void);
 bool ovn_vnetenc_skips_lflow(const struct sbrec_logical_flow *);
 

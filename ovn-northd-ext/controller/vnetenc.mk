@@ -6,5 +6,7 @@ controller_ovn_controller_SOURCES += \
 	controller/ovn-vnetenc-flows.h \
 	controller/ovn-vnetenc-mirror.c \
 	controller/ovn-vnetenc-mirror.h \
+	controller/ovn-vnetenc-modes.c \
+	controller/ovn-vnetenc-modes.h \
 	controller/ovn-vnetenc-peers.c \
 	controller/ovn-vnetenc-peers.h

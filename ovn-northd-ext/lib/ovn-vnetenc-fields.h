@@ -29,7 +29,9 @@
  *     vnetenc.want      a switch on the way prefers encryption
  *     vnetenc.must      a switch on the way requires encryption
  *     vnetenc.rx        how the packet came here: 0 no tunnel, 1 a tunnel in
- *                       clear, 3 a tunnel, encrypted and authenticated
+ *                       clear, 2 the same, but the switch that it is for has
+ *                       only just begun to require encryption and takes it, 3
+ *                       a tunnel, encrypted and authenticated
  *     vnetenc.profile   the profile of the last switch that set one of the
  *                       first two
  *
@@ -59,12 +61,14 @@ enum ovn_vnetenc_field_layout {
     OVN_VNETENC_PROFILE_OFS = 8,
     OVN_VNETENC_PROFILE_BITS = 8,
 
-    /* Values of vnetenc.rx. */
-    OVN_VNETENC_RX_CLEAR = 1,
-    OVN_VNETENC_RX_ENCRYPTED = 3,
-
     /* Bit of vnetenc.must in the 32-bit Geneve option. */
     OVN_VNETENC_GENEVE_MUST_BIT = 31,
+};
+
+enum ovn_vnetenc_rx {
+    OVN_VNETENC_RX_CLEAR = 1,
+    OVN_VNETENC_RX_ADMITTED = 2,
+    OVN_VNETENC_RX_ENCRYPTED = 3,
 };
 
 void ovn_vnetenc_init_symtab(struct shash *symtab);

@@ -62,7 +62,10 @@ od_demand(const struct ovn_datapath *od)
  * requires encryption: neither at the egress pipeline, where tunnelled packets
  * normally arrive, before they can teach a MAC address or a connection, nor at
  * the ingress pipeline, where the rest of them arrive (ramp and EVPN gateways,
- * interconnection, path MTU discovery, routers behind a first tunnel). */
+ * interconnection, path MTU discovery, routers behind a first tunnel).  What
+ * a switch admits for a moment, because it has only just begun to require
+ * encryption (rx 2), is for its own ports: over a router it does not come into
+ * a switch that has required it for long. */
 void
 ovn_vnetenc_build_ls_flows(const struct ovn_datapath *od,
                            struct lflow_table *lflows)
@@ -71,8 +74,8 @@ ovn_vnetenc_build_ls_flows(const struct ovn_datapath *od,
         return;
     }
     ovn_lflow_add(lflows, od, &stages[STAGE_SWITCH_IN_CHECK_PORT_SEC],
-                  PRIORITY_RX_CLEAR, "vnetenc.rx == 1", debug_drop_action(),
-                  NULL,
+                  PRIORITY_RX_CLEAR, "vnetenc.rx == {1, 2}",
+                  debug_drop_action(), NULL,
                   WITH_DESC("vnetenc: arrived unencrypted"));
     ovn_lflow_add(lflows, od, &stages[STAGE_SWITCH_OUT_LOOKUP_FDB],
                   PRIORITY_RX_CLEAR, "vnetenc.rx == 1", debug_drop_action(),
@@ -136,7 +139,8 @@ build_router_port_flow(const struct ovn_port *op, struct lflow_table *lflows,
         return;
     }
     ds_clear(match);
-    ds_put_format(match, "inport == %s && vnetenc.rx == 1", peer->json_key);
+    ds_put_format(match, "inport == %s && vnetenc.rx == {1, 2}",
+                  peer->json_key);
     ovn_lflow_add(lflows, peer->od, &stages[STAGE_ROUTER_IN_ADMISSION],
                   PRIORITY_RX_CLEAR, ds_cstr(match), debug_drop_action(),
                   op->lflow_ref, WITH_HINT(&peer->nbrp->header_),

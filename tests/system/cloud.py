@@ -96,9 +96,10 @@ class Cloud:
 
     # Changing.
 
-    def in_effect(self, *command, central=None):
+    def in_effect(self, *command, central=None, datapath=True):
         """Gives a command to OVN; returns the time at which every chassis
-        that still has an ovn-controller has done it."""
+        that still has an ovn-controller has done it, with 'datapath' in its
+        flow caches, too."""
         central = central or self.central
         if not self.frozen:
             central.nbctl("--wait=hv", *(command or ("sync",)))
@@ -108,9 +109,10 @@ class Cloud:
             wait_until(lambda: all(
                 self._answer(hv) >= wanted for hv in self.hvs
                 if hv.number not in self.frozen), "the chassis have done it")
-        with ThreadPoolExecutor() as pool:
-            for _ in pool.map(Hypervisor.revalidate, self.hvs):
-                pass
+        if datapath:
+            with ThreadPoolExecutor() as pool:
+                for _ in pool.map(Hypervisor.revalidate, self.hvs):
+                    pass
         return time.time()
 
     def _answer(self, hv):
@@ -119,7 +121,8 @@ class Cloud:
 
     def set_mode(self, mode, *switches, central=None):
         """Sets the column of the switches, or clears it; returns the time at
-        which that is in effect."""
+        which that is in effect.  For `require' ovn-nbctl --wait=hv alone
+        promises that."""
         switches = switches or ("sw0",)
         command = []
         for switch in switches:
@@ -130,7 +133,8 @@ class Cloud:
                         ["clear", "logical_switch", switch, "encryption"])
             for period in self.required.get(switch, ()):
                 period[1] = min(period[1], time.time())
-        when = self.in_effect(*command, central=central)
+        when = self.in_effect(*command, central=central,
+                              datapath=mode != "require")
         if mode == "require":
             for switch in switches:
                 self.required.setdefault(switch, []).append(

@@ -32,17 +32,11 @@ def fixture_pair(make_cloud):
     return cloud, *vms
 
 
-# Of two neighbours in this order, what one sends the other accepts.
-MODES = ("off", "prefer", "require")
-
-
 def test_live(pair, record_property):
-    """On, to another mode and off again while traffic runs.  By way of
-    `prefer' no packet is lost.  Straight from `off' to `require' or back one
-    chassis drops what another, some milliseconds behind, still sends in
-    clear."""
+    """On, to another mode and off again while traffic runs: no packet is
+    lost, although chassis hear of it one after the other."""
     cloud, vm1, vm2 = pair
-    lost, before = {}, "off"
+    lost = {}
     for step, mode in enumerate(("require", "prefer", "require", "prefer",
                                  None, "prefer", "require", "off", "require",
                                  None)):
@@ -53,16 +47,11 @@ def test_live(pair, record_property):
         vm1.reaches(vm2.ip)
         time.sleep(0.3)
         ping = pings(running, stop=True)
-        now = mode or "off"
-        if abs(MODES.index(now) - MODES.index(before)) == 1:
-            lost[f"{step} {mode}"] = ping.lost
-        else:
-            record_property(f"lost from {before} to {now}", ping.lost)
+        lost[f"{step} {mode}"] = ping.lost
         if not step:
             silence = _silence(ping.replies())
             record_property("first_require_silence_s", round(silence, 3))
-        before = now
-    assert len(lost) == 6 and not any(lost.values()), lost
+    assert not any(lost.values()), lost
 
 
 def _silence(times):

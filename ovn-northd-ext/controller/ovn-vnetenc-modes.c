@@ -1,0 +1,170 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+
+#include <config.h>
+
+#include "ovn-vnetenc-modes.h"
+
+#include <limits.h>
+
+#include "hash.h"
+#include "lib/ovn-sb-idl.h"
+#include "smap.h"
+#include "util.h"
+
+static struct ovn_vnetenc_dp *
+find(const struct ovn_vnetenc_modes *modes, uint32_t key)
+{
+    struct ovn_vnetenc_dp *dp;
+
+    HMAP_FOR_EACH_WITH_HASH (dp, node, hash_int(key, 0), &modes->dps) {
+        if (dp->key == key) {
+            return dp;
+        }
+    }
+    return NULL;
+}
+
+const struct ovn_vnetenc_dp *
+ovn_vnetenc_modes_find_demanding(const struct ovn_vnetenc_modes *modes,
+                                 uint32_t key)
+{
+    const struct ovn_vnetenc_dp *dp = find(modes, key);
+
+    return dp && dp->tx.mode != VNETENC_OFF ? dp : NULL;
+}
+
+/* 'dp' says what the database says; 'former' is the same datapath before. */
+static void
+settle(struct ovn_vnetenc_dp *dp, const struct ovn_vnetenc_dp *former,
+       long long int now_ms)
+{
+    bool settling = (former->settled_at != LLONG_MAX
+                     && former->settled_at > now_ms);
+    enum vnetenc_mode from = former->demand.mode;
+    enum vnetenc_mode to = dp->demand.mode;
+
+    if ((to == VNETENC_REQUIRE && from != VNETENC_REQUIRE)
+        || (to == VNETENC_OFF && from == VNETENC_REQUIRE)) {
+        dp->settled_at = now_ms + OVN_VNETENC_SETTLE_MS;
+    } else if (settling) {
+        dp->settled_at = former->settled_at;
+    } else {
+        return;
+    }
+
+    struct ovn_vnetenc_demand tx = settling ? former->tx : former->demand;
+    if (tx.mode > to) {
+        dp->tx = tx;
+    }
+    if (from == VNETENC_OFF || (settling && former->rx == VNETENC_OFF)) {
+        dp->rx = VNETENC_OFF;
+    }
+}
+
+void
+ovn_vnetenc_modes_collect(struct ovn_vnetenc_modes *modes,
+                          const struct ovn_vnetenc_modes *former,
+                          const struct sbrec_datapath_binding_table *table,
+                          long long int now_ms)
+{
+    const struct sbrec_datapath_binding *sb;
+
+    BUILD_ASSERT_DECL(VNETENC_OFF < VNETENC_PREFER
+                      && VNETENC_PREFER < VNETENC_REQUIRE);
+
+    SBREC_DATAPATH_BINDING_TABLE_FOR_EACH (sb, table) {
+        const struct ovn_vnetenc_dp *before = find(former, sb->tunnel_key);
+        struct ovn_vnetenc_dp *dp = xmalloc(sizeof *dp);
+
+        *dp = (struct ovn_vnetenc_dp) {
+            .key = sb->tunnel_key,
+            .cookie = sb->header_.uuid.parts[0],
+            .evpn = smap_get(&sb->external_ids, "dynamic-routing-vni"),
+            .demand = ovn_vnetenc_demand_of_dp(sb),
+            .settled_at = LLONG_MAX,
+        };
+        dp->tx = dp->demand;
+        dp->rx = dp->demand.mode;
+        if (before && before->cookie == dp->cookie) {
+            settle(dp, before, now_ms);
+        }
+        hmap_insert(&modes->dps, &dp->node, hash_int(dp->key, 0));
+        modes->settled_at = MIN(modes->settled_at, dp->settled_at);
+        if (dp->tx.mode != VNETENC_OFF) {
+            modes->n_demanding++;
+            modes->evpn |= dp->evpn;
+        }
+    }
+}
+
+void
+ovn_vnetenc_modes_clear(struct ovn_vnetenc_modes *modes)
+{
+    struct ovn_vnetenc_dp *dp;
+
+    HMAP_FOR_EACH_POP (dp, node, &modes->dps) {
+        free(dp);
+    }
+    modes->n_demanding = 0;
+    modes->evpn = false;
+    modes->settled_at = LLONG_MAX;
+}
+
+void
+ovn_vnetenc_modes_replace(struct ovn_vnetenc_modes *modes,
+                          struct ovn_vnetenc_modes *new)
+{
+    ovn_vnetenc_modes_clear(modes);
+    hmap_swap(&modes->dps, &new->dps);
+    modes->n_demanding = new->n_demanding;
+    modes->evpn = new->evpn;
+    modes->settled_at = new->settled_at;
+    ovn_vnetenc_modes_destroy(new);
+}
+
+void
+ovn_vnetenc_modes_destroy(struct ovn_vnetenc_modes *modes)
+{
+    ovn_vnetenc_modes_clear(modes);
+    hmap_destroy(&modes->dps);
+}
+
+bool
+ovn_vnetenc_modes_equal(const struct ovn_vnetenc_modes *a,
+                        const struct ovn_vnetenc_modes *b)
+{
+    const struct ovn_vnetenc_dp *dp;
+
+    if (a->n_demanding != b->n_demanding) {
+        return false;
+    }
+    HMAP_FOR_EACH (dp, node, &a->dps) {
+        const struct ovn_vnetenc_dp *other =
+            ovn_vnetenc_modes_find_demanding(b, dp->key);
+
+        if (dp->tx.mode == VNETENC_OFF) {
+            continue;
+        }
+        if (!other || other->cookie != dp->cookie
+            || other->evpn != dp->evpn || other->rx != dp->rx
+            || !ovn_vnetenc_demand_equals(other->tx, dp->tx)) {
+            return false;
+        }
+    }
+    return true;
+}
