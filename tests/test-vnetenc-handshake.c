@@ -323,7 +323,7 @@ static void
 test_retransmission(void)
 {
     static const int expected_ms[] = {
-        200, 600, 1400, 3000, 5000, 7000, 9000,
+        50, 150, 350, 750, 1550, 3150, 5150, 7150, 9150,
     };
     long long int start = unit_now_ms;
     struct vnetenc_handshake *h
