@@ -7,6 +7,8 @@ import pathlib
 import sys
 import threading
 
+import pytest
+
 import capture
 import packets
 import runspace
@@ -35,14 +37,21 @@ def test_plaintext_is_seen(make_lab):
     assert not capture.data_records(path)
 
 
-def test_late_is_not_lost(make_lab):
-    """The last replies come much later than those before."""
+@pytest.fixture(name="relayed")
+def fixture_relayed(make_lab):
+    """A relay between two machines that reach each other in clear."""
     lab = make_lab()
     lab.connect()
     vm1, vm2 = lab.vms
     vm1.reaches(vm2.ip)
     relay = lab.underlay.relay(lab.hvs[1])
     vm1.reaches(vm2.ip)
+    return relay, vm1, vm2
+
+
+def test_late_is_not_lost(relayed):
+    """The last replies come much later than those before."""
+    relay, vm1, vm2 = relayed
     timer = threading.Timer(0.1, lambda: setattr(relay.out, "faults",
                                                  Faults(delay=0.2)))
     timer.start()
@@ -51,13 +60,8 @@ def test_late_is_not_lost(make_lab):
     assert not ping.lost
 
 
-def test_relay_loses_what_it_should(make_lab):
-    lab = make_lab()
-    lab.connect()
-    vm1, vm2 = lab.vms
-    vm1.reaches(vm2.ip)
-    relay = lab.underlay.relay(lab.hvs[1])
-    vm1.reaches(vm2.ip)
+def test_relay_loses_what_it_should(relayed):
+    relay, vm1, vm2 = relayed
     assert not vm1.ping(vm2.ip, 50, 0.01).lost
     relay.out.faults = Faults(loss=0.3)
     lost = vm1.ping(vm2.ip, 100, 0.01, wait=0.3).lost
