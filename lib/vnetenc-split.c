@@ -32,6 +32,9 @@
 /* Headroom of a back half: what sealing and an Ethernet tag will ask for. */
 enum { BACK_HEADROOM = 64 };
 BUILD_ASSERT_DECL(BACK_HEADROOM >= VNETENC_MAX_HEAD_BYTES + VLAN_HEADER_LEN);
+#ifdef DPDK_NETDEV
+BUILD_ASSERT_DECL(RTE_PKTMBUF_HEADROOM >= BACK_HEADROOM);
+#endif
 
 static size_t
 outer_size(bool ipv6)
@@ -204,20 +207,42 @@ finish_half(struct dp_packet *packet, const struct cut *cut, bool back)
                       cut->front + cut->back);
 }
 
+/* A packet with room for 'size' octets, out of the same memory as 'like' if
+ * that is DPDK's: from other memory, it would be copied when it is sent. */
+static struct dp_packet *
+new_back(const struct dp_packet *like OVS_UNUSED, size_t size)
+{
+#ifdef DPDK_NETDEV
+    if (like->source == DPBUF_DPDK) {
+        struct rte_mbuf *mbuf = rte_pktmbuf_alloc(like->mbuf.pool);
+
+        if (mbuf && rte_pktmbuf_tailroom(mbuf) >= size) {
+            struct dp_packet *back
+                = CONTAINER_OF(mbuf, struct dp_packet, mbuf);
+
+            dp_packet_reset_offload(back);
+            return back;
+        }
+        rte_pktmbuf_free(mbuf);
+    }
+#endif
+    return dp_packet_new_with_headroom(size, BACK_HEADROOM);
+}
+
 static struct dp_packet *
 make_back(const struct dp_packet *packet, const struct cut *cut)
 {
     const uint8_t *data = dp_packet_data(packet);
     size_t base = cut->ofs + VNETENC_GENEVE_BYTES;
     size_t headers = cut->ofs + cut->head;
-    struct dp_packet *back;
+    size_t size = headers + VNETENC_MARK_BYTES + cut->back;
+    struct dp_packet *back = new_back(packet, size + VNETENC_TAG_BYTES);
+    uint8_t *p = dp_packet_put_uninit(back, size);
 
-    back = dp_packet_new_with_headroom(headers + VNETENC_MARK_BYTES + cut->back
-                                       + VNETENC_TAG_BYTES, BACK_HEADROOM);
-    dp_packet_put(back, data, base);
-    dp_packet_put_zeros(back, VNETENC_MARK_BYTES);
-    dp_packet_put(back, data + base, headers - base);
-    dp_packet_put(back, data + headers + cut->front, cut->back);
+    memcpy(p, data, base);
+    p += base + VNETENC_MARK_BYTES;     /* That is written below. */
+    memcpy(p, data + base, headers - base);
+    memcpy(p + headers - base, data + headers + cut->front, cut->back);
 
     /* As a clone has them, see dp_packet_clone_with_headroom(). */
     memcpy(&back->l2_pad_size, &packet->l2_pad_size,
@@ -246,8 +271,9 @@ make_front(struct dp_packet *packet, const struct cut *cut)
     return packet;
 }
 
-/* Adds to 'out' what becomes of 'packet', which is too long. */
-static void
+/* Adds to 'out' what becomes of 'packet', which is too long.  Returns false if
+ * that is nothing. */
+static bool
 split_packet(struct dp_packet_batch *out, const struct vnetenc_route *route,
              struct dp_packet *packet)
 {
@@ -263,11 +289,11 @@ split_packet(struct dp_packet_batch *out, const struct vnetenc_route *route,
         vnetenc_count(drop, 1);
         atomic_add_relaxed(&route->lanes->n_dropped, 1, &orig);
         dp_packet_delete(packet);
-        return;
+        return false;
     }
     dp_packet_batch_add(out, make_back(packet, &cut));
     dp_packet_batch_add(out, make_front(packet, &cut));
-    atomic_add_relaxed(&route->lanes->n_split, 1, &orig);
+    return true;
 }
 
 bool
@@ -276,6 +302,7 @@ vnetenc_split_batch(struct dp_packet_batch *batch,
 {
     struct dp_packet_batch out;
     struct dp_packet *packet;
+    uint64_t n_split = 0, orig;
     bool any = false;
 
     DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
@@ -289,13 +316,14 @@ vnetenc_split_batch(struct dp_packet_batch *batch,
     out.trunc = batch->trunc;
     DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
         if (dp_packet_size(packet) > route->max_size) {
-            split_packet(&out, route, packet);
+            n_split += split_packet(&out, route, packet);
         } else {
             dp_packet_batch_add(&out, packet);
         }
     }
     dp_packet_batch_swap(batch, &out);
     dp_packet_batch_destroy(&out);
+    atomic_add_relaxed(&route->lanes->n_split, n_split, &orig);
     return true;
 }
 
