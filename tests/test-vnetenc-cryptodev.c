@@ -17,7 +17,9 @@
 /* The provider "cryptodev" on DPDK's software devices: against libcrypto, in
  * packets of all kinds, with many threads; and with devices that fail in every
  * way that we know of, between which and the provider this program puts
- * itself.  Without DPDK: that the provider is refused. */
+ * itself.  Without DPDK: that the provider is refused.
+ *
+ * Keywords: dpdk. */
 
 #include <config.h>
 #undef NDEBUG
@@ -72,22 +74,13 @@ test_refusals(const char *const bad[], size_t n)
 
 #include <openssl/evp.h>
 #include <rte_cryptodev.h>
-#include <rte_mbuf.h>
-#include <rte_mempool.h>
 
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/lsan_interface.h>
-#endif
-
-#include "dp-packet.h"
-#include "dpdk.h"
-#include "openvswitch/vlog.h"
 #include "ovs-atomic.h"
 #include "ovs-rcu.h"
 #include "ovs-thread.h"
-#include "smap.h"
 #include "timeval.h"
 #include "vnetenc-cryptodev-queue.h"
+#include "vnetenc-unit-dpdk.h"
 #include "vnetenc-unit-packets.h"
 
 enum { MAX_SIZE = VNETENC_MAX_PLAINTEXT_BYTES };
@@ -212,25 +205,12 @@ is_sealed(enum vnetenc_cipher cipher, const struct vnetenc_aead_op *op)
     return same;
 }
 
-/* An empty packet in memory of DPDK's. */
-static struct dp_packet *
-empty_packet(void)
-{
-    struct rte_mbuf *m = rte_pktmbuf_alloc(packet_pool);
-    struct dp_packet *packet;
-
-    ovs_assert(m);
-    packet = CONTAINER_OF(m, struct dp_packet, mbuf);
-    dp_packet_init_dpdk(packet);
-    return packet;
-}
-
 /* One that holds the first 'size' octets of 'plain', 3 octets from its
  * beginning, with room for a tag. */
 static struct dp_packet *
 dpdk_packet(size_t size)
 {
-    struct dp_packet *packet = empty_packet();
+    struct dp_packet *packet = unit_dpdk_packet(packet_pool);
 
     dp_packet_put_zeros(packet, 3);
     dp_packet_put(packet, plain, size);
@@ -1045,7 +1025,7 @@ static struct dp_packet *
 pushed_dpdk_packet(size_t size)
 {
     struct dp_packet *malloced = unit_pushed(size, false);
-    struct dp_packet *packet = empty_packet();
+    struct dp_packet *packet = unit_dpdk_packet(packet_pool);
 
     dp_packet_put(packet, dp_packet_data(malloced), dp_packet_size(malloced));
     memcpy(&packet->l2_pad_size, &malloced->l2_pad_size,
@@ -1121,54 +1101,20 @@ test_wire(unsigned int n_good, bool hold)
     leave_device();
 }
 
-/* What is not freed, and not ours: upstream's log, and what some drivers make
- * for each thread. */
-#ifdef __SANITIZE_ADDRESS__
-const char *__lsan_default_suppressions(void);
-const char *
-__lsan_default_suppressions(void)
-{
-    return "leak:alloc_mb_mgr\n";
-}
-
-static void
-start_log(void)
-{
-    __lsan_disable();
-    vlog_init();
-    __lsan_enable();
-}
-#else
-static void
-start_log(void)
-{
-}
-#endif
-
 static void
 start_dpdk(void)
 {
-    struct smap config = SMAP_INITIALIZER(&config);
-
-    smap_add(&config, "dpdk-init", "true");
-    smap_add(&config, "dpdk-extra",
-             "--no-huge --legacy-mem --no-pci --no-shconf -m 256"
-             " --vdev=crypto_null0"
-             " --vdev=crypto_aesni_gcm0"
-             " --vdev=crypto_aesni_mb0"
-             " --vdev=crypto_chacha20_poly13050"
-             " --vdev=" LOOKASIDE
-             " --vdev=crypto_aesni_gcm1 --vdev=crypto_aesni_gcm2"
-             " --vdev=" SCHEDULER ",worker=crypto_aesni_gcm1"
-             ",worker=crypto_aesni_gcm2,mode=round-robin,ordering=enable");
-    dpdk_init(&config);
-    ovs_assert(dpdk_available());
-    smap_destroy(&config);
-
-    packet_pool = rte_pktmbuf_pool_create(
-        "packets", 511, 0, sizeof(struct dp_packet) - sizeof(struct rte_mbuf),
-        2048 + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
-    ovs_assert(packet_pool);
+    unit_dpdk_start("-m 256"
+                    " --vdev=crypto_null0"
+                    " --vdev=crypto_aesni_gcm0"
+                    " --vdev=crypto_aesni_mb0"
+                    " --vdev=crypto_chacha20_poly13050"
+                    " --vdev=" LOOKASIDE
+                    " --vdev=crypto_aesni_gcm1 --vdev=crypto_aesni_gcm2"
+                    " --vdev=" SCHEDULER ",worker=crypto_aesni_gcm1"
+                    ",worker=crypto_aesni_gcm2,mode=round-robin"
+                    ",ordering=enable");
+    packet_pool = unit_dpdk_pool("packets", 511, 2048);
 }
 
 static void
@@ -1241,7 +1187,7 @@ main(int argc OVS_UNUSED, char *argv[])
     random_bytes(key_bytes, sizeof key_bytes);
 #ifdef DPDK_NETDEV
     random_bytes(plain, sizeof plain);
-    start_log();
+    unit_dpdk_log();
     test_with_dpdk();
 #else
     test_without_dpdk();

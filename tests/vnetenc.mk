@@ -13,7 +13,7 @@ tests_test_vnetenc_aead_SOURCES = tests/test-vnetenc-aead.c tests/vnetenc-unit.h
 tests_test_vnetenc_aead_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
 noinst_PROGRAMS += tests/test-vnetenc-cryptodev
-tests_test_vnetenc_cryptodev_SOURCES = tests/test-vnetenc-cryptodev.c tests/vnetenc-unit.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
+tests_test_vnetenc_cryptodev_SOURCES = tests/test-vnetenc-cryptodev.c tests/vnetenc-unit.h tests/vnetenc-unit-dpdk.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
 tests_test_vnetenc_cryptodev_LDFLAGS = $(AM_LDFLAGS) $(DPDK_vswitchd_LDFLAGS)
 tests_test_vnetenc_cryptodev_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
@@ -71,6 +71,25 @@ tests_test_vnetenc_split_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 noinst_PROGRAMS += tests/test-vnetenc-join
 tests_test_vnetenc_join_SOURCES = tests/test-vnetenc-join.c tests/vnetenc-unit.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h tests/vnetenc-unit-race.h
 tests_test_vnetenc_join_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-memory
+tests_test_vnetenc_memory_SOURCES = tests/test-vnetenc-memory.c tests/vnetenc-unit.h tests/vnetenc-unit-dpdk.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
+tests_test_vnetenc_memory_LDFLAGS = $(AM_LDFLAGS) $(DPDK_vswitchd_LDFLAGS)
+tests_test_vnetenc_memory_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+# As above: built with DPDK only.
+EXTRA_PROGRAMS += tests/test-vnetenc-memory-asan
+tests_test_vnetenc_memory_asan_SOURCES = \
+	$(tests_test_vnetenc_memory_SOURCES) \
+	lib/vnetenc-half.c \
+	lib/vnetenc-join.c \
+	lib/vnetenc-open.c \
+	lib/vnetenc-outer.c \
+	lib/vnetenc-seal.c \
+	lib/vnetenc-split.c
+tests_test_vnetenc_memory_asan_CFLAGS = $(AM_CFLAGS) $(SANITIZE_CFLAGS)
+tests_test_vnetenc_memory_asan_LDFLAGS = $(tests_test_vnetenc_memory_LDFLAGS)
+tests_test_vnetenc_memory_asan_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
 noinst_PROGRAMS += tests/test-vnetenc-mtu
 tests_test_vnetenc_mtu_SOURCES = tests/test-vnetenc-mtu.c tests/vnetenc-unit.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
