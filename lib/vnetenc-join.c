@@ -17,8 +17,11 @@
 #include <config.h>
 #include "vnetenc-join.h"
 #include <string.h>
+#include <time.h>
 #include "dp-packet.h"
 #include "netdev-dpdk.h"
+#include "ovs-thread.h"
+#include "timeval.h"
 #include "util.h"
 #include "vnetenc-half.h"
 
@@ -33,6 +36,31 @@ struct vnetenc_waiting {
 
 /* Held by all sessions. */
 static atomic_uint64_t total_bytes = 0;
+
+/* Time. */
+
+/* What time_msec() said at the first call in a tick of the kernel's clock. */
+struct last_time {
+    struct timespec tick;
+    long long int msec;
+};
+
+DEFINE_STATIC_PER_THREAD_DATA(struct last_time, last_time, { { 0, 0 }, 0 });
+
+long long int
+vnetenc_join_time(void)
+{
+    struct last_time *last = last_time_get();
+    struct timespec tick;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &tick);
+    if (tick.tv_nsec != last->tick.tv_nsec
+        || tick.tv_sec != last->tick.tv_sec) {
+        last->tick = tick;
+        last->msec = time_msec();
+    }
+    return last->msec;
+}
 
 /* Memory. */
 

@@ -61,6 +61,11 @@ struct vnetenc_join {
 void vnetenc_join_init(struct vnetenc_join *);
 void vnetenc_join_destroy(struct vnetenc_join *);
 
+/* time_msec() for vnetenc_join(), at most a tick of the kernel's clock late.
+ * That is up to 10 ms, which do not matter here.  What does is that the CPU
+ * finishes everything before it reads the exact time. */
+long long int vnetenc_join_time(void);
+
 /* The UDP payload of 'packet', which begins at 'ofs', is a half that came in
  * the record with number 'seq'.  Returns why it must be dropped, or
  * VNETENC_KEEP: if '*deliver' is set then, the packet is whole, otherwise its

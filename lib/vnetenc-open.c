@@ -274,7 +274,7 @@ take_record(struct dp_packet *packet, const struct datagram *d, bool *deliver)
                              opened.size);
         if (rx->geneve && vnetenc_half_is(opened.plain, opened.size)) {
             drop = vnetenc_join(&rx->join, packet, d->outer.payload_ofs,
-                                d->record.seq, time_msec(), deliver);
+                                d->record.seq, vnetenc_join_time(), deliver);
         }
     }
     return drop;

@@ -31,6 +31,7 @@
 #include "ovs-thread.h"
 #include "packets.h"
 #include "random.h"
+#include "timeval.h"
 #include "util.h"
 #include "vnetenc-half.h"
 #include "vnetenc-unit-packets.h"
@@ -265,6 +266,24 @@ test_time(void)
     CHECK(waits(&join, &w, true, 1400, 65538, NOW));
     end(&join);
     CHECK(unit_drops_are(VNETENC_DROP_rx_half_late, 2));
+}
+
+static void
+test_clock(void)
+{
+    long long int early = time_msec() - 20;
+    long long int time = vnetenc_join_time();
+
+    CHECK(time >= early && time <= time_msec());
+
+    /* It stops and goes on with the one that it comes from. */
+    timeval_stop();
+    time = time_msec();
+    xnanosleep(40 * 1000 * 1000);
+    CHECK(vnetenc_join_time() == time);
+    timeval_warp(1000);
+    xnanosleep(40 * 1000 * 1000);
+    CHECK(vnetenc_join_time() == time + 1000);
 }
 
 /* Bounds. */
@@ -613,6 +632,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_lengths();
     test_room();
     test_time();
+    test_clock();
     test_slots();
     test_memory();
     test_hostile();
