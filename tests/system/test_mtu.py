@@ -13,7 +13,7 @@ import pytest
 
 import capture
 from claims import assert_sealed, tshark
-from lab import tcp_transfer
+from lab import VM, tcp_transfer
 from relay import Faults
 from runspace import wait_until
 
@@ -160,6 +160,28 @@ def test_other_frames(lab, kind):
         frame = head + content(number, size)
         assert any(arrives(frame) for _ in range(3)), size
     assert n_split(lab.hvs[0]) >= 15
+
+
+class Tap(VM):
+    """A guest behind a tap device, as an internal port of br-int is one."""
+
+    def __init__(self, hv):
+        self.run, self.netns, self.name = hv.run, hv.netns, hv.name
+        self.ip = f"10.78.0.{hv.number}"
+        hv.vsctl("add-port", "br-int", "tap", "--", "set", "Interface", "tap",
+                 "type=internal", "mtu_request=1500")
+        hv.run.ip(hv.netns, "link set dev tap up",
+                  f"addr add {self.ip}/24 dev tap")
+
+
+def test_tap(lab):
+    vm1, vm2 = (Tap(hv) for hv in lab.hvs)
+    vm1.reaches(vm2.ip)
+    assert_arrive(vm1, vm2, range(1340, 1473))
+    assert n_split(lab.hvs[0]) >= 50
+    data = MARKER * 20000
+    assert tcp_transfer(vm1, vm2, data, timeout=20) == data
+    assert tcp_transfer(vm2, vm1, data, timeout=20) == data
 
 
 def test_fragments_of_guests(lab):
