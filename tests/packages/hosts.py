@@ -52,17 +52,29 @@ def run(*command, check=True, timeout=300, text=None):
     return done
 
 
-def prepare(work, mirror):
+def mirror():
+    """Where apt fetches Debian 12 from."""
+    out = run("apt-get", "indextargets", "--format",
+              "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages")
+    for line in out.stdout.splitlines():
+        uri, release, component = line.split()
+        if (release, component) == ("bookworm", "main"):
+            return uri
+    raise Broken("apt has no archive of bookworm")
+
+
+def prepare(work, archive):
     """Make the tree and fetch the stock packages, unless they are there."""
     base, stock = work / "base", work / "stock"
-    if not (work / "base.done").exists():
-        shutil.rmtree(base, ignore_errors=True)
+    done = work / "base.done"
+    if not done.exists() or done.read_text() != " ".join(NEEDED):
+        run("rm", "-rf", "--one-file-system", str(base))
         work.mkdir(parents=True, exist_ok=True)
         run("debootstrap", "--variant=minbase",
-            "--include=" + ",".join(NEEDED), "bookworm", str(base), mirror,
+            "--include=" + ",".join(NEEDED), "bookworm", str(base), archive,
             timeout=1800)
         (base / "usr/sbin/policy-rc.d").unlink(missing_ok=True)
-        (work / "base.done").touch()
+        done.write_text(" ".join(NEEDED))
     if not (work / "stock.done").exists():
         shutil.rmtree(stock, ignore_errors=True)
         stock.mkdir()
@@ -70,6 +82,32 @@ def prepare(work, mirror):
                        check=True)
         (work / "stock.done").touch()
     make_archive(stock)
+
+
+def prepare_tested(work, archive, packages):
+    """Make a second tree, with PACKAGES of the archive besides."""
+    tested, done = work / "tested", work / "tested.done"
+    wanted = " ".join(NEEDED + sorted(packages))
+    if done.exists() and done.read_text() == wanted:
+        return
+    done.unlink(missing_ok=True)
+    run("rm", "-rf", "--one-file-system", str(tested))
+    run("cp", "-a", str(work / "base"), str(tested))
+    (tested / "etc/apt/sources.list").write_text(
+        "deb %s bookworm main\n" % archive)
+    shutil.copy("/etc/resolv.conf", tested / "etc/resolv.conf")
+    policy = tested / "usr/sbin/policy-rc.d"
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    apt = ["chroot", str(tested), "env", "-i", "HOME=/root", "LC_ALL=C.UTF-8",
+           "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+           "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qy"]
+    run(*apt, "update", timeout=600)
+    run(*apt, "install", "--no-install-recommends", *sorted(packages),
+        timeout=1800)
+    run(*apt, "clean")
+    policy.unlink()
+    done.write_text(wanted)
 
 
 def make_archive(stock):
@@ -114,6 +152,7 @@ class Host:
     """One machine.  Ours and stock packages are in /debs."""
 
     systemd = False
+    base = "base"
 
     def __init__(self, work, name, debs):
         self.name = name
@@ -123,7 +162,7 @@ class Host:
             d.mkdir(parents=True)
         run("mount", "-t", "overlay", "overlay", "-o",
             "lowerdir=%s,upperdir=%s,workdir=%s"
-            % (work / "base", layer / "upper", layer / "work"),
+            % (work / self.base, layer / "upper", layer / "work"),
             str(self.root))
         for what in ("dev", "sys"):
             run("mount", "--rbind", "/" + what, str(self.root / what))
