@@ -21,6 +21,7 @@
 #include <ctype.h>
 #include <limits.h>
 
+#include "binding.h"
 #include "flow.h"
 #include "hash.h"
 #include "hmapx.h"
@@ -218,6 +219,16 @@ add_flow(struct ovn_desired_flow_table *flow_table, uint8_t table_id,
 }
 
 static void
+match_rx(struct match *match, enum ovn_vnetenc_rx rx)
+{
+    const uint32_t mask = ((1u << OVN_VNETENC_RX_BITS) - 1)
+                          << OVN_VNETENC_RX_OFS;
+
+    match_set_reg_masked(match, MFF_LOG_VNETENC - MFF_REG0,
+                         (uint32_t) rx << OVN_VNETENC_RX_OFS, mask);
+}
+
+static void
 match_bit(struct match *match, int bit)
 {
     match_set_reg_masked(match, MFF_LOG_VNETENC - MFF_REG0, 1u << bit,
@@ -380,18 +391,18 @@ add_evpn_guard(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
 
 /* What arrived in clear goes to the egress pipeline, which drops and counts
  * it, past the flows by which network functions return packets: these would
- * send it on through a tunnel, encrypted, as if it were the switch's own. */
+ * send it on through a tunnel, encrypted, as if it were the switch's own.
+ *
+ * What is admitted must not come here: it needs this table for its conntrack
+ * zones and to be flooded.  See add_function_port_flow(). */
 static void
 add_function_guard(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
                    struct ovn_desired_flow_table *flow_table)
 {
-    const uint32_t mask = ((1u << OVN_VNETENC_RX_BITS) - 1)
-                          << OVN_VNETENC_RX_OFS;
     struct match match = MATCH_CATCHALL_INITIALIZER;
 
     match_set_metadata(&match, htonll(dp->key));
-    match_set_reg_masked(&match, MFF_LOG_VNETENC - MFF_REG0,
-                         rx_of_clear(dp) << OVN_VNETENC_RX_OFS, mask);
+    match_rx(&match, OVN_VNETENC_RX_CLEAR);
     put_resubmit(OFTABLE_LOG_EGRESS_PIPELINE, ofpacts);
     add_flow(flow_table, OFTABLE_LOCAL_OUTPUT, CUT_OFF, dp->cookie, &match,
              ofpacts, &vnetenc_uuid);
@@ -565,6 +576,29 @@ add_cut_off_port_flow(const struct physical_ctx *ctx,
              pb->header_.uuid.parts[0], &match, ofpacts, &pb->header_.uuid);
 }
 
+/* For the port of a network function on this chassis.  What a settling switch
+ * admits in clear is dropped if it claims to come from there: no other chassis
+ * sends such packets, and this one would return them encrypted. */
+static void
+add_function_port_flow(const struct physical_ctx *ctx,
+                       const struct sbrec_port_binding *pb,
+                       struct ofpbuf *ofpacts,
+                       struct ovn_desired_flow_table *flow_table)
+{
+    struct match match = MATCH_CATCHALL_INITIALIZER;
+
+    if (!smap_get(&pb->options, "nf-linked-port")
+        || (pb->chassis != ctx->chassis
+            && !is_additional_chassis(pb, ctx->chassis))) {
+        return;
+    }
+    match_set_metadata(&match, htonll(pb->datapath->tunnel_key));
+    match_set_reg(&match, MFF_LOG_INPORT - MFF_REG0, pb->tunnel_key);
+    match_rx(&match, OVN_VNETENC_RX_ADMITTED);
+    add_flow(flow_table, OFTABLE_LOCAL_OUTPUT, CUT_OFF,
+             pb->header_.uuid.parts[0], &match, ofpacts, &pb->header_.uuid);
+}
+
 void
 ovn_vnetenc_flows_for_port(const struct physical_ctx *ctx,
                            const struct sbrec_port_binding *pb,
@@ -581,6 +615,9 @@ ovn_vnetenc_flows_for_port(const struct physical_ctx *ctx,
         add_redirect_flows(pb, ctx->mff_ovn_geneve, &ofpacts, flow_table);
     } else if (!supported && (type == LP_PATCH || type == LP_L3GATEWAY)) {
         add_cut_off_port_flow(ctx, pb, &ofpacts, flow_table);
+    }
+    if (supported) {
+        add_function_port_flow(ctx, pb, &ofpacts, flow_table);
     }
     ofpbuf_uninit(&ofpacts);
 }
