@@ -81,6 +81,9 @@ enum { RECORD_OVERHEAD = 13 + 8 + 16 };
 
 static struct ovn_vnetenc_modes modes = OVN_VNETENC_MODES_INITIALIZER(&modes);
 
+/* Whether the main loop knows that 'modes.settled_at' has come. */
+static bool told_settled;
+
 /* Whether a chassis of another availability zone takes encrypted packets.  It
  * may so send packets whose demand this zone knows from the must bit only. */
 static bool interconnected;
@@ -453,6 +456,7 @@ collect(struct ovn_vnetenc_modes *new_modes,
         const struct sbrec_datapath_binding_table *table)
 {
     ovn_vnetenc_modes_collect(new_modes, &modes, table, time_msec());
+    told_settled = false;
     if (new_modes->settled_at != LLONG_MAX) {
         poll_timer_wait_until(new_modes->settled_at);
     }
@@ -510,16 +514,24 @@ ovn_vnetenc_flows_handle_datapaths(
     return EN_HANDLED_UPDATED;
 }
 
-/* Returns true if a datapath has settled since the modes were collected.  If
- * one is still to settle, has the main loop come back when it does. */
+/* Returns true, once, if a datapath has settled since the modes were
+ * collected.  If one is still to settle, has the main loop come back when it
+ * does.
+ *
+ * Once is enough: the engine remembers that it has work to do.  Where it
+ * cannot run, without a connection to Open vSwitch for example, the main loop
+ * would not sleep if it were told again and again. */
 bool
 ovn_vnetenc_flows_settled(void)
 {
-    if (modes.settled_at == LLONG_MAX) {
+    if (modes.settled_at == LLONG_MAX || told_settled) {
         return false;
     }
-    poll_timer_wait_until(modes.settled_at);
-    return time_msec() >= modes.settled_at;
+    told_settled = time_msec() >= modes.settled_at;
+    if (!told_settled) {
+        poll_timer_wait_until(modes.settled_at);
+    }
+    return told_settled;
 }
 
 /* Ports. */
@@ -653,11 +665,13 @@ ovn_vnetenc_requires(uint32_t dp_key)
     return dp && dp->tx.mode == VNETENC_REQUIRE;
 }
 
-/* Returns true while clear packets may be admitted that will not be. */
+/* Returns true while clear packets may be admitted that will not be.  If the
+ * engine has been cancelled, they may be soon: perhaps it has not seen yet
+ * that a mode changed. */
 bool
 ovn_vnetenc_settling(void)
 {
-    return modes.settled_at != LLONG_MAX;
+    return modes.settled_at != LLONG_MAX || engine_canceled();
 }
 
 /* Returns true if nothing of the datapath may be put into a tunnel because
