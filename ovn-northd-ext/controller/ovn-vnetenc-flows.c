@@ -453,9 +453,11 @@ add_flows(const struct hmap *local_datapaths, enum mf_field_id mff_ovn_geneve,
 /* Collects the modes, and has the main loop come back when they settle. */
 static void
 collect(struct ovn_vnetenc_modes *new_modes,
-        const struct sbrec_datapath_binding_table *table)
+        const struct sbrec_datapath_binding_table *table,
+        const struct hmap *local_datapaths)
 {
-    ovn_vnetenc_modes_collect(new_modes, &modes, table, time_msec());
+    ovn_vnetenc_modes_collect(new_modes, &modes, table, local_datapaths,
+                              time_msec());
     told_settled = false;
     if (new_modes->settled_at != LLONG_MAX) {
         poll_timer_wait_until(new_modes->settled_at);
@@ -473,7 +475,7 @@ ovn_vnetenc_flows_run(const struct sbrec_datapath_binding_table *table,
     if (uuid_is_zero(&vnetenc_uuid)) {
         uuid_generate(&vnetenc_uuid);
     }
-    collect(&new_modes, table);
+    collect(&new_modes, table, ctx->local_datapaths);
     ovn_vnetenc_modes_replace(&modes, &new_modes);
     interconnected = any_capable_remote(ctx->chassis_table);
     supported = ovs_feature_is_supported(OVS_VNETENC_SUPPORT);
@@ -496,7 +498,7 @@ ovn_vnetenc_flows_handle_datapaths(
     struct ovn_vnetenc_modes new_modes
         = OVN_VNETENC_MODES_INITIALIZER(&new_modes);
 
-    collect(&new_modes, table);
+    collect(&new_modes, table, local_datapaths);
     bool equal = ovn_vnetenc_modes_equal(&modes, &new_modes);
     if (!equal && (!supported || !modes.n_demanding || !new_modes.n_demanding
                    || modes.evpn || new_modes.evpn)) {

@@ -14,7 +14,6 @@
  * limitations under the License.
  */
 
-
 #include <config.h>
 
 #include "ovn-vnetenc-modes.h"
@@ -23,6 +22,7 @@
 
 #include "hash.h"
 #include "lib/ovn-sb-idl.h"
+#include "local_data.h"
 #include "smap.h"
 #include "util.h"
 
@@ -71,7 +71,8 @@ settle(struct ovn_vnetenc_dp *dp, const struct ovn_vnetenc_dp *former,
     if (tx.mode > to) {
         dp->tx = tx;
     }
-    if (from == VNETENC_OFF || (settling && former->rx == VNETENC_OFF)) {
+    if (former->local
+        && (from == VNETENC_OFF || (settling && former->rx == VNETENC_OFF))) {
         dp->rx = VNETENC_OFF;
     }
 }
@@ -80,6 +81,7 @@ void
 ovn_vnetenc_modes_collect(struct ovn_vnetenc_modes *modes,
                           const struct ovn_vnetenc_modes *former,
                           const struct sbrec_datapath_binding_table *table,
+                          const struct hmap *local_datapaths,
                           long long int now_ms)
 {
     const struct sbrec_datapath_binding *sb;
@@ -95,6 +97,7 @@ ovn_vnetenc_modes_collect(struct ovn_vnetenc_modes *modes,
             .key = sb->tunnel_key,
             .cookie = sb->header_.uuid.parts[0],
             .evpn = smap_get(&sb->external_ids, "dynamic-routing-vni"),
+            .local = get_local_datapath(local_datapaths, sb->tunnel_key),
             .demand = ovn_vnetenc_demand_of_dp(sb),
             .settled_at = LLONG_MAX,
         };

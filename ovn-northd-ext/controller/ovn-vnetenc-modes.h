@@ -14,7 +14,6 @@
  * limitations under the License.
  */
 
-
 #ifndef OVN_VNETENC_MODES_H
 #define OVN_VNETENC_MODES_H 1
 
@@ -30,9 +29,9 @@
  * own chassis heard of `require`.
  *
  * What a settling datapath admits in clear it would have admitted before its
- * mode changed.  A datapath that is new to this process, because it was
- * created, has its first port here or because the process began, does not
- * settle.
+ * mode changed.  A datapath that was not here then, because it has just been
+ * created, gets its first port here or because the process began, admits
+ * nothing.
  *
  * From `prefer` to `require` a datapath settles, too, but admits nothing: what
  * others send in clear is what they are to drop.
@@ -62,6 +61,7 @@ struct ovn_vnetenc_dp {
     uint32_t key;               /* Datapath_Binding.tunnel_key. */
     uint32_t cookie;
     bool evpn;
+    bool local;                 /* This chassis has a use for it. */
     struct ovn_vnetenc_demand demand;   /* What the database says. */
     struct ovn_vnetenc_demand tx;       /* What leaves obeys. */
     enum vnetenc_mode rx;               /* What arrives obeys. */
@@ -83,6 +83,7 @@ struct ovn_vnetenc_modes {
 void ovn_vnetenc_modes_collect(struct ovn_vnetenc_modes *,
                                const struct ovn_vnetenc_modes *former,
                                const struct sbrec_datapath_binding_table *,
+                               const struct hmap *local_datapaths,
                                long long int now_ms);
 void ovn_vnetenc_modes_clear(struct ovn_vnetenc_modes *);
 void ovn_vnetenc_modes_destroy(struct ovn_vnetenc_modes *);
