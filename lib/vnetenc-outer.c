@@ -191,13 +191,34 @@ has_room(const struct dp_packet *packet, size_t head, size_t tail)
             && dp_packet_tailroom(packet) >= tail);
 }
 
+/* As much, but not where it is needed: see shift(). */
+static bool
+has_room_in_all(const struct dp_packet *packet, size_t head, size_t tail)
+{
+    return (dp_packet_headroom(packet) + dp_packet_tailroom(packet)
+            >= head + tail);
+}
+
+/* Moves the octets to where there is room on both sides of them.  What a
+ * packet socket receives and what segmentation makes has much in front and
+ * nothing behind. */
+static void
+shift(struct dp_packet *packet, size_t head, size_t tail)
+{
+    size_t headroom = dp_packet_headroom(packet);
+    size_t tailroom = dp_packet_tailroom(packet);
+
+    dp_packet_shift(packet, (headroom < head ? (int) (head - headroom)
+                             : (int) tailroom - (int) tail));
+}
+
 /* What is in DPDK's memory is not said to grow: if that is used up, upstream
  * ends the process. */
 bool
 vnetenc_outer_may_grow(const struct dp_packet *packet, size_t head,
                        size_t tail)
 {
-    return (has_room(packet, head, tail)
+    return (has_room_in_all(packet, head, tail)
             || packet->source == DPBUF_MALLOC
             || packet->source == DPBUF_STUB);
 }
@@ -206,6 +227,9 @@ struct dp_packet *
 vnetenc_outer_make_room(struct dp_packet *packet, size_t head, size_t tail)
 {
     if (has_room(packet, head, tail)) {
+        return packet;
+    } else if (has_room_in_all(packet, head, tail)) {
+        shift(packet, head, tail);
         return packet;
     }
 

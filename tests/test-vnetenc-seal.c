@@ -463,9 +463,34 @@ test_fixed_memory(void)
     CHECK(is_sealed(fixed, &s, 0, VNETENC_FIRST_SEQ + 1, payload, size));
     unit_fixed_delete(fixed);
 
+    /* Just enough, but all of it in front, or behind: the octets move. */
+    packet = dp_packet_clone_with_headroom(old, VNETENC_OVERHEAD);
+    CHECK(!dp_packet_tailroom(packet));
+    fixed = unit_fixed(packet);
+    CHECK(seal_one(fixed, VNETENC_REQUIRE) == fixed);
+    CHECK(is_sealed(fixed, &s, 0, VNETENC_FIRST_SEQ + 2, payload, size));
+    CHECK(!dp_packet_headroom(fixed) && !dp_packet_tailroom(fixed));
+    unit_fixed_delete(fixed);
+
+    packet = dp_packet_clone(old);
+    dp_packet_prealloc_tailroom(packet, 64);
+    CHECK(!dp_packet_headroom(packet) && dp_packet_tailroom(packet) == 64);
+    fixed = unit_fixed(packet);
+    CHECK(vnetenc_seal_packet(fixed, &action));
+    CHECK(is_sealed(fixed, &s, 0, VNETENC_FIRST_SEQ + 3, payload, size));
+    CHECK(dp_packet_tailroom(fixed) == 64 - VNETENC_OVERHEAD);
+    unit_fixed_delete(fixed);
+
+    /* One octet too few. */
+    fixed = unit_fixed(dp_packet_clone_with_headroom(old,
+                                                     VNETENC_OVERHEAD - 1));
+    CHECK(!vnetenc_seal_packet(fixed, &action));
+    CHECK(unit_drops_are(VNETENC_DROP_tx_no_room, 1));
+    unit_fixed_delete(fixed);
+
     /* Memory of the caller's that may move. */
     {
-        uint64_t buf[1024 / 8];
+        uint64_t buf[560 / 8];
         struct dp_packet on_stack;
 
         dp_packet_use_stub(&on_stack, buf, sizeof buf);
