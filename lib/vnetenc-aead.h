@@ -43,6 +43,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "compiler.h"
+#include "util.h"
 #include "vnetenc-limits.h"
 
 struct dp_packet;
@@ -93,8 +94,11 @@ struct vnetenc_aead_op {
     uint8_t *tag;
     uint32_t size;              /* Octets of 'text'. */
     enum vnetenc_aead_result result;    /* Set by provider. */
-    uint8_t nonce[VNETENC_NONCE_BYTES];
-    uint8_t aad[VNETENC_AAD_BYTES];
+
+    /* Each in 16 octets of its own, which are stored at once. */
+    PADDED_MEMBERS(16, uint8_t nonce[VNETENC_NONCE_BYTES];);
+    PADDED_MEMBERS(16, uint8_t aad[VNETENC_AAD_BYTES];);
+
     struct dp_packet *packet;   /* Holds 'text' and may be kept, see above; if
                                  * NULL, a provider may not keep it. */
 };

@@ -109,6 +109,23 @@ test_chacha(void)
     CHECK(!memcmp(back.aad, op.aad, sizeof op.aad));
 }
 
+/* Numbers and lengths in which every octet counts. */
+static void
+test_large(void)
+{
+    static uint8_t buf[21 + 0x1234 + 16];
+    struct vnetenc_aead_op op;
+
+    vnetenc_record_seal_op(buf, vnetenc_cipher_info(VNETENC_AES256_GCM),
+                           fixed_iv, 23, UINT64_C(0xfedcba987), 0x1234, &op);
+    CHECK(equal(op.nonce, "a0a1a2a3" "0001000fedcba987", 12));
+    CHECK(equal(op.aad, "0001000fedcba987" "17fefd" "1234", 13));
+    vnetenc_record_seal_op(buf, vnetenc_cipher_info(VNETENC_CHACHA20_POLY1305),
+                           fixed_iv, 23, UINT64_C(0xfedcba987), 0x1234, &op);
+    CHECK(equal(op.nonce, "a0a1a2a3" "a4a4a6a84562032c", 12));
+    CHECK(equal(op.aad, "0001000fedcba987" "17fefd" "1234", 13));
+}
+
 static void
 test_parse_short(void)
 {
@@ -199,6 +216,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_gcm(VNETENC_AES256_GCM);
     test_gcm(VNETENC_AES128_GCM);
     test_chacha();
+    test_large();
     test_parse_short();
     test_check();
     test_lengths();
