@@ -529,6 +529,12 @@ ovn_vnetenc_flows_settled(void)
     if (modes.settled_at == LLONG_MAX || told_settled) {
         return false;
     }
+    if (modes.fresh) {
+        if (ofctrl_has_backlog()) {
+            return false;
+        }
+        ovn_vnetenc_modes_start(&modes, time_msec());
+    }
     told_settled = time_msec() >= modes.settled_at;
     if (!told_settled) {
         poll_timer_wait_until(modes.settled_at);

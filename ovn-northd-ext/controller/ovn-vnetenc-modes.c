@@ -54,15 +54,17 @@ settle(struct ovn_vnetenc_dp *dp, const struct ovn_vnetenc_dp *former,
        long long int now_ms)
 {
     bool settling = (former->settled_at != LLONG_MAX
-                     && former->settled_at > now_ms);
+                     && (former->fresh || former->settled_at > now_ms));
     enum vnetenc_mode from = former->demand.mode;
     enum vnetenc_mode to = dp->demand.mode;
 
     if ((to == VNETENC_REQUIRE && from != VNETENC_REQUIRE)
         || (to == VNETENC_OFF && from == VNETENC_REQUIRE)) {
         dp->settled_at = now_ms + OVN_VNETENC_SETTLE_MS;
+        dp->fresh = true;
     } else if (settling) {
         dp->settled_at = former->settled_at;
+        dp->fresh = former->fresh;
     } else {
         return;
     }
@@ -108,11 +110,28 @@ ovn_vnetenc_modes_collect(struct ovn_vnetenc_modes *modes,
         }
         hmap_insert(&modes->dps, &dp->node, hash_int(dp->key, 0));
         modes->settled_at = MIN(modes->settled_at, dp->settled_at);
+        modes->fresh |= dp->fresh;
         if (dp->tx.mode != VNETENC_OFF) {
             modes->n_demanding++;
             modes->evpn |= dp->evpn;
         }
     }
+}
+
+void
+ovn_vnetenc_modes_start(struct ovn_vnetenc_modes *modes, long long int now_ms)
+{
+    struct ovn_vnetenc_dp *dp;
+
+    modes->settled_at = LLONG_MAX;
+    HMAP_FOR_EACH (dp, node, &modes->dps) {
+        if (dp->fresh) {
+            dp->settled_at = now_ms + OVN_VNETENC_SETTLE_MS;
+            dp->fresh = false;
+        }
+        modes->settled_at = MIN(modes->settled_at, dp->settled_at);
+    }
+    modes->fresh = false;
 }
 
 void
@@ -125,6 +144,7 @@ ovn_vnetenc_modes_clear(struct ovn_vnetenc_modes *modes)
     }
     modes->n_demanding = 0;
     modes->evpn = false;
+    modes->fresh = false;
     modes->settled_at = LLONG_MAX;
 }
 
@@ -136,6 +156,7 @@ ovn_vnetenc_modes_replace(struct ovn_vnetenc_modes *modes,
     hmap_swap(&modes->dps, &new->dps);
     modes->n_demanding = new->n_demanding;
     modes->evpn = new->evpn;
+    modes->fresh = new->fresh;
     modes->settled_at = new->settled_at;
     ovn_vnetenc_modes_destroy(new);
 }

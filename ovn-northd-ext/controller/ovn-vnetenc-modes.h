@@ -36,10 +36,12 @@
  * From `prefer` to `require` a datapath settles, too, but admits nothing: what
  * others send in clear is what they are to drop.
  *
- * ovn-controller does not report a configuration as installed while anything
- * settles.  After `ovn-nbctl --wait=hv` so nothing is admitted any more, and
- * the flow caches of Open vSwitch, which follow its flow tables, have had a
- * second to do so on the last of all chassis.
+ * The second is that of the flow caches, too, so it begins when the flows have
+ * been sent, which on a large chassis may be some time after they were asked
+ * for.  ovn-controller does not report a configuration as installed while
+ * anything settles.  After `ovn-nbctl --wait=hv` so nothing is admitted any
+ * more, and the flow caches of Open vSwitch, which follow its flow tables, have
+ * had a second to do so on the last of all chassis.
  *
  * Thread-safety
  * =============
@@ -66,12 +68,15 @@ struct ovn_vnetenc_dp {
     struct ovn_vnetenc_demand tx;       /* What leaves obeys. */
     enum vnetenc_mode rx;               /* What arrives obeys. */
     long long int settled_at;   /* In ms; LLONG_MAX if settled. */
+    bool fresh;                 /* 'settled_at' is still to be counted from
+                                 * when the flows were sent. */
 };
 
 struct ovn_vnetenc_modes {
     struct hmap dps;            /* Of struct ovn_vnetenc_dp. */
     size_t n_demanding;         /* With a 'tx' other than off. */
     bool evpn;                  /* A demanding one is part of an EVPN. */
+    bool fresh;                 /* One is. */
     long long int settled_at;   /* The first that settles; or LLONG_MAX. */
 };
 
@@ -86,6 +91,10 @@ void ovn_vnetenc_modes_collect(struct ovn_vnetenc_modes *,
                                const struct hmap *local_datapaths,
                                long long int now_ms);
 void ovn_vnetenc_modes_clear(struct ovn_vnetenc_modes *);
+
+/* Call when the flows of the fresh ones have been sent: from now on they
+ * settle. */
+void ovn_vnetenc_modes_start(struct ovn_vnetenc_modes *, long long int now_ms);
 void ovn_vnetenc_modes_destroy(struct ovn_vnetenc_modes *);
 
 /* Moves 'new' into 'modes' and destroys it. */

@@ -406,6 +406,12 @@ class Hypervisor:
                             *args, env=self.env,
                             check=check)
 
+    def controller_ctl(self, *args):
+        """As appctl(), for this host's ovn-controller."""
+        return self.appctl(
+            "-t", self.dir / f"ovn-controller.{self.controller.pid}.ctl",
+            *args)
+
     def coverage(self, counter):
         """A coverage counter's total; 0 if it has never been hit."""
         text = self.appctl("coverage/read-counter", counter, check=False)

@@ -15,6 +15,7 @@ import pytest
 
 import capture
 import packets
+from cloud import drain
 from lab import TENANT_MAC, VM, pings, tcp_transfer
 from runspace import wait_until
 from sslpeer import Mint
@@ -52,6 +53,35 @@ def test_live(pair, record_property):
             silence = _silence(ping.replies())
             record_property("first_require_silence_s", round(silence, 3))
     assert not any(lost.values()), lost
+
+
+def test_live_behind(pair):
+    """The same where one chassis hears of it half a second later, for what
+    goes to all ports of the switch."""
+    cloud, vm1, vm2 = pair
+    receiver = vm2.receiver()
+    sender = vm1.packet_socket("e0")
+    stop, sent = threading.Event(), []
+
+    def speak():
+        while not stop.wait(0.02):
+            sent.append(b"%d" % len(sent))
+            sender.send(packets.udp_frame(
+                vm1.mac, vm1.ip, "ff:ff:ff:ff:ff:ff", "255.255.255.255",
+                sent[-1]))
+
+    thread = threading.Thread(target=speak, daemon=True)
+    thread.start()
+    for late, mode in enumerate(("require", None, "require", None)):
+        cloud.hvs[late % 2].controller_ctl("debug/pause")
+        timer = threading.Timer(0.5, cloud.hvs[late % 2].controller_ctl,
+                                ["debug/resume"])
+        timer.start()
+        cloud.set_mode(mode)
+        timer.join()
+    stop.set()
+    thread.join()
+    assert drain(receiver) == sent
 
 
 def _silence(times):
