@@ -40,8 +40,8 @@
  * been sent, which on a large chassis may be some time after they were asked
  * for.  ovn-controller does not report a configuration as installed while
  * anything settles.  After `ovn-nbctl --wait=hv` so nothing is admitted any
- * more, and the flow caches of Open vSwitch, which follow its flow tables, have
- * had a second to do so on the last of all chassis.
+ * more, and the flow caches of Open vSwitch, which follow its flow tables,
+ * have had a second to do so on the last of all chassis.
  *
  * Thread-safety
  * =============
