@@ -50,7 +50,7 @@ import system                   # noqa: E402
 PARTS = ("micro", "instructions", "datapath", "split", "threads", "secgw",
          "system")
 FULL = {"sizes": (64, 256, 512, 1400, 8900), "peers": 500, "micro": 5,
-        "instructions": 5,
+        "instructions": 11,
         "setups": 4, "rounds": 2, "window": 0.5, "lanes": 4,
         "thread_peers": 100, "thread_rounds": 5, "secgw_sizes": (64, 1400),
         "secgw_s": 6, "tcp_rounds": 5, "tcp_s": 5}
