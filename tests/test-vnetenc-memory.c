@@ -141,11 +141,16 @@ test_malloced(void)
 
 #include "vnetenc-unit-dpdk.h"
 
-enum { N_PACKETS = 63 };
+enum {
+    N_PACKETS = 63,
+    FULL = 1445,                /* What unit_pushed() makes is a little too
+                                 * long for the underlay... */
+    FULL_PUSHED = FULL + 42     /* ...and is so long itself. */
+};
 
 /* Room for a packet of the underlay's, for the longest that two records can
- * take, and for neither. */
-static struct rte_mempool *normal, *large, *small;
+ * take, for 'FULL' and no more, and for none of them. */
+static struct rte_mempool *normal, *large, *tight, *small;
 
 /* 'from', which is freed, out of 'pool', with 'headroom'. */
 static struct dp_packet *
@@ -283,13 +288,24 @@ test_sealed_without_pool(void)
     CHECK(n == N_PACKETS - 1);
     test_seal_without(packet, 1500, N_PACKETS, true);
 
-    /* Without headroom, and with the heap used up, too. */
+    /* Without headroom, and with the heap used up: the octets are moved to
+     * where the back half was. */
     packet = pooled(normal, unit_pushed(1500, false), 0);
     heap = take_heap();
-    test_seal_without(packet, 1500, N_PACKETS - 1, false);
+    test_seal_without(packet, 1500, N_PACKETS, true);
     give_heap_back(heap);
     give_back(others, n);
     CHECK(n_used(normal) == 0);
+
+    /* Without room for that, it is copied. */
+    packet = pooled(tight, unit_pushed(FULL, false), 0);
+    CHECK(dp_packet_tailroom(packet) == 0);
+    take_all(tight, others, &n);
+    heap = take_heap();
+    test_seal_without(packet, FULL, N_PACKETS - 1, false);
+    give_heap_back(heap);
+    give_back(others, n);
+    CHECK(n_used(tight) == 0);
 
     /* The back half is longer than what the pool has. */
     packet = pooled(small, unit_pushed(2800, false), 128);
@@ -298,14 +314,14 @@ test_sealed_without_pool(void)
     CHECK(n_used(small) == 0);
 
     /* Only the front half has no room. */
-    packet = pooled(normal, unit_pushed(1500, false), 0);
+    packet = pooled(tight, unit_pushed(FULL, false), 0);
     if (CHECK(seal(packet, sealed))) {
         CHECK(sealed[0]->source == DPBUF_DPDK);
         CHECK(sealed[1]->source == DPBUF_MALLOC);
-        CHECK(n_used(normal) == 1);
-        CHECK(arrive(sealed, 1500, false));
+        CHECK(n_used(tight) == 1);
+        CHECK(arrive(sealed, FULL, false));
     }
-    CHECK(n_used(normal) == 0);
+    CHECK(n_used(tight) == 0);
 }
 
 /* Receiving. */
@@ -384,6 +400,8 @@ test_with_dpdk(void)
     unit_dpdk_start("-m 64");
     normal = unit_dpdk_pool("normal", N_PACKETS, 1600);
     large = unit_dpdk_pool("large", N_PACKETS, 3000);
+    tight = unit_dpdk_pool("tight", N_PACKETS,
+                           FULL_PUSHED - RTE_PKTMBUF_HEADROOM);
     small = unit_dpdk_pool("small", N_PACKETS, 256);
 
     test_sealed_in_pool();
