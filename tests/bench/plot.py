@@ -7,6 +7,7 @@ from xml.sax.saxutils import escape
 
 COLOURS = ("#8c9aa8", "#1f6f8b", "#c8553d", "#e0a458", "#5b7553")
 WIDTH, PANEL, TOP, LEFT, BOTTOM = 900, 320, 54, 76, 76
+LINE = 14
 
 
 class Panel:
@@ -19,6 +20,8 @@ class Panel:
     def __init__(self, title, unit, what, groups, series):
         self.title, self.unit, self.what = title, unit, what
         self.groups, self.series = groups, series
+        self.lines = max(group.count("\n") + 1 for group in groups)
+        self.height = PANEL + LINE * (self.lines - 1)
 
     def draw(self, y):
         most = max([v for _, values, _ in self.series for v in values if v]
@@ -27,12 +30,11 @@ class Panel:
         step = _step(most)
         top = step * math.ceil(most / step)
         base, height = y + PANEL - BOTTOM, PANEL - BOTTOM - TOP
-        lines = max(group.count("\n") + 1 for group in self.groups)
         out = [_text(LEFT, y + 18, self.title, size=15, weight="bold"),
                _text(18, base - height / 2, self.unit, anchor="middle",
                      turn=True),
-               _text((LEFT + WIDTH) / 2, base + 17 + 14 * lines, self.what,
-                     anchor="middle")]
+               _text((LEFT + WIDTH) / 2, base + 17 + LINE * self.lines,
+                     self.what, anchor="middle")]
 
         def at(value):
             return base - height * value / top
@@ -66,7 +68,7 @@ class Panel:
             for line, words in enumerate(group.split("\n")):
                 # Of a letter's usual width, so that neighbours keep apart.
                 size = min(11, 0.94 * room / (0.57 * max(len(words), 1)))
-                out.append(_text(left + room * 0.4, base + 16 + 14 * line,
+                out.append(_text(left + room * 0.4, base + 16 + LINE * line,
                                  words, anchor="middle", size=f"{size:.1f}"))
             for s, (_, values, spans) in enumerate(self.series):
                 if not values[g]:
@@ -107,11 +109,12 @@ def _text(x, y, text, anchor="start", size=11, weight="normal", turn=False):
 
 
 def svg(panels):
+    height = sum(panel.height for panel in panels)
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}"'
-           f' height="{PANEL * len(panels)}" font-family="sans-serif"'
-           ' fill="#222">',
-           f'<rect width="{WIDTH}" height="{PANEL * len(panels)}"'
-           ' fill="#fff"/>']
-    for n, panel in enumerate(panels):
-        out += panel.draw(n * PANEL)
+           f' height="{height}" font-family="sans-serif" fill="#222">',
+           f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>']
+    y = 0
+    for panel in panels:
+        out += panel.draw(y)
+        y += panel.height
     return "\n".join(out + ["</svg>", ""])
