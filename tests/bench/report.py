@@ -33,7 +33,8 @@ def publish(report, path, notes=""):
     """Writes the Markdown to `path', with `notes' at its end, and the plot
     beside it."""
     picture = path.with_suffix(".svg")
-    path.write_text(markdown(report, picture.name) + notes)
+    parts = [markdown(report, picture.name)] + ([notes] if notes else [])
+    path.write_text("\n".join(parts))
     picture.write_text(plot.svg(panels(report["raw"])))
 
 
