@@ -1,14 +1,19 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""vnetenc-rollback: what becomes of flows that stock Open vSwitch refuses.
+"""vnetenc-rollback: what becomes of flows that stock Open vSwitch refuses, and
+of a southbound database that does not fit.
 
-The packages, the databases and the daemons are in tests/packages."""
+The packages, the other databases and the daemons are in tests/packages."""
 
 import importlib.machinery
 import importlib.util
+import os
 import pathlib
+import shlex
 
 import pytest
+
+from runspace import serves, wait_until
 
 FILE = pathlib.Path(__file__).parents[2] / "utilities/vnetenc-rollback"
 
@@ -79,3 +84,63 @@ def test_file(rollback, tmp_path):
     assert (tmp_path / "flows.stock").read_text() == (
         "# actions=vnetenc in a comment\nip,actions=output:2\n"
         "arp,actions=NORMAL\n")
+
+
+def start_southbound(run, tree, monkeypatch, name):
+    """An empty southbound database, which ovn-sbctl asks from now on."""
+    path = run.dir / name
+    run.cmd(tree.program("ovsdb-tool"), "create", path,
+            tree.ovn_src / "ovn-sb.ovsschema")
+    server = run.spawn(tree.program("ovsdb-server"), path,
+                       f"--remote=punix:{path}.sock", "-vconsole:off",
+                       f"--unixctl={path}.ctl")
+    wait_until(lambda: serves(f"{path}.sock"), f"{name} is up")
+    monkeypatch.setenv("OVN_SB_DB", f"unix:{path}.sock")
+    run.cmd("ovn-sbctl", "init")
+    return server
+
+
+TABLES = {"SSL": ("private_key", "certificate", "ca_cert",
+                  "bootstrap_ca_cert", "ssl_protocols", "ssl_ciphers"),
+          "Connection": ("target", "role", "read_only", "inactivity_probe",
+                         "max_backoff")}
+
+
+def test_southbound(run, tree, rollback, monkeypatch, capsys):
+    """A southbound database that is made anew gets its connections back."""
+    def contents():
+        return {table: sorted(rollback.southbound_rows(table, *columns))
+                for table, columns in TABLES.items()}
+
+    folder = tree.program("ovn-sbctl").parent
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    server = start_southbound(run, tree, monkeypatch, "before.db")
+    assert rollback.southbound_access() == []
+    run.cmd("ovn-sbctl", "--bootstrap", "set-ssl", "/k y", "/c", "/ca",
+            "TLSv1.2", "HIGH:!NULL")
+    run.cmd("ovn-sbctl", "set-connection", "role=ovn-controller",
+            "pssl:16642", "role=", "read-only", "ptcp:16643:127.0.0.1",
+            "--", "set", "connection", "pssl:16642",
+            "inactivity_probe=60000", "max_backoff=2000")
+    before = contents()
+    assert len(before["SSL"]) == 1 and len(before["Connection"]) == 2
+    access = rollback.southbound_access()
+
+    # Not made anew: nothing is changed.
+    run.cmd("ovn-sbctl", "set", "connection", "pssl:16642", "max_backoff=3000")
+    changed = contents()
+    rollback.give_southbound(access)
+    assert contents() == changed != before
+
+    server.stop()
+    capsys.readouterr()
+    rollback.give_southbound(access, patience=0)
+    said = capsys.readouterr().out
+    assert "does not answer" in said
+    assert [shlex.split(line) for line in said.splitlines()[1:]] == access
+
+    start_southbound(run, tree, monkeypatch, "after.db")
+    assert contents() == {"SSL": [], "Connection": []}
+    rollback.give_southbound(access)
+    assert contents() == before
+    assert "has its connections again" in capsys.readouterr().out
