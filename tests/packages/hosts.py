@@ -21,6 +21,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 UNDERLAY = "172.31.0.%d"
@@ -295,8 +296,10 @@ class SystemdHost(Host):
         wants.mkdir(parents=True, exist_ok=True)
         unit = "systemd-networkd.service"
         (wants / unit).symlink_to("/lib/systemd/system/" + unit)
-        group = self._group() / ("vnetenc-check-%d-%s" % (os.getpid(), name))
-        group.mkdir()
+        # Its own: process numbers here begin with 1, and a run that was
+        # killed leaves its group.
+        group = pathlib.Path(tempfile.mkdtemp(
+            prefix="vnetenc-check-", suffix="-" + name, dir=self._group()))
         atexit.register(self._remove_group, group)
         boot = subprocess.Popen(
             ["/bin/sh", "-c", 'echo 0 >"$0/cgroup.procs"; exec "$@"',
