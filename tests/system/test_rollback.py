@@ -141,6 +141,9 @@ def test_southbound(run, tree, rollback, monkeypatch, capsys):
 
     start_southbound(run, tree, monkeypatch, "after.db")
     assert contents() == {"SSL": [], "Connection": []}
+    rollback.give_southbound([["ovn-sbctl", "--timeout=5", "no-such"]])
+    said = capsys.readouterr().out
+    assert "needs again" in said and "ovn-sbctl --timeout=5 no-such" in said
     rollback.give_southbound(access)
     assert contents() == before
     assert "has its connections again" in capsys.readouterr().out
