@@ -79,6 +79,7 @@
     VNETENC_DROP(ctl_half_open, "too many half-open handshakes")            \
     VNETENC_DROP(ctl_unexpected, "control datagram of no known handshake")  \
     VNETENC_DROP(ctl_app_data, "application data to a lane port")           \
+    VNETENC_DROP(ctl_early, "handshake record before there are keys for it") \
     VNETENC_DROP(ctl_failed, "handshake failed")
 
 /* Not dropped: left in clear under mode `prefer`. */

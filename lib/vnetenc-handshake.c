@@ -58,6 +58,7 @@ struct vnetenc_handshake {
     /* libssl. */
     SSL *ssl;                   /* NULL: gone, see "One owner per write key" */
     struct vnetenc_dgram dgram;
+    unsigned int n_early;       /* Records of epoch 1 shown before its keys. */
 
     /* How far we are. */
     enum vnetenc_handshake_state state;
@@ -88,8 +89,8 @@ static void accept_hello(struct vnetenc_handshake *, const void *,
 static void advance(struct vnetenc_handshake *, long long int now_ms);
 static void finish(struct vnetenc_handshake *, long long int now_ms);
 static void drain(struct vnetenc_handshake *);
-static size_t filter(struct vnetenc_handshake *, const uint8_t *data,
-                     size_t size, uint8_t *out);
+static bool is_wanted(struct vnetenc_handshake *,
+                      const struct vnetenc_wire_record *);
 static void fail(struct vnetenc_handshake *, const char *format, ...)
     OVS_PRINTF_FORMAT(2, 3);
 
@@ -181,23 +182,29 @@ void
 vnetenc_handshake_input(struct vnetenc_handshake *h, const void *data,
                         size_t size, long long int now_ms)
 {
-    uint8_t records[VNETENC_MAX_DATAGRAM_BYTES];
+    struct vnetenc_wire_record record;
+    size_t start = 0;
+    size_t pos = 0;
 
-    if (!h->ssl || size > sizeof records) {
-        return;
-    }
-    size = filter(h, data, size, records);
-    if (!size) {
+    if (size > VNETENC_MAX_DATAGRAM_BYTES) {
         return;
     }
 
-    vnetenc_dgram_lend(&h->dgram, records, size);
-    if (h->state == VNETENC_HANDSHAKE_RUNNING) {
-        advance(h, now_ms);
-    } else {
-        drain(h);
+    /* libssl reads one record at a time: whether it should see a record
+     * depends on how far the records before it have brought the handshake. */
+    while (h->ssl && vnetenc_wire_record_next(data, size, &pos, &record)) {
+        if (is_wanted(h, &record)) {
+            vnetenc_dgram_lend(&h->dgram, (const uint8_t *) data + start,
+                               pos - start);
+            if (h->state == VNETENC_HANDSHAKE_RUNNING) {
+                advance(h, now_ms);
+            } else {
+                drain(h);
+            }
+            vnetenc_dgram_take_back(&h->dgram);
+        }
+        start = pos;
     }
-    vnetenc_dgram_take_back(&h->dgram);
 }
 
 enum vnetenc_handshake_state
@@ -586,6 +593,46 @@ drain(struct vnetenc_handshake *h)
     }
 }
 
+/* Whether libssl has read the peer's ChangeCipherSpec, so that it opens
+ * records of epoch 1 at once. */
+static bool
+reads_epoch_1(const SSL *ssl)
+{
+    OSSL_HANDSHAKE_STATE state = SSL_get_state(ssl);
+
+    return (state == TLS_ST_CR_CHANGE || state == TLS_ST_SR_CHANGE
+            || SSL_is_init_finished(ssl));
+}
+
+/* A record of epoch 1 that is shorter than this holds no message.  libssl
+ * would not ignore it, but end the handshake: with AES-GCM there has to be
+ * room for a nonce and a tag. */
+enum { MIN_EPOCH_1_BYTES = VNETENC_EXPLICIT_NONCE_BYTES + VNETENC_TAG_BYTES };
+
+/* Whether libssl gets to see a record of epoch 1 with 'size' bytes.
+ *
+ * libssl keeps such a record, with a buffer of 17 kB, until it has keys for
+ * it: RFC 6347 section 4.1 allows that, for a Finished that overtook its
+ * ChangeCipherSpec.  Anyone who knows both ports can send records that look
+ * so.  A few are enough for the honest case, and where forged ones used them
+ * up, the Finished of the repeated flight comes after its ChangeCipherSpec. */
+static bool
+is_wanted_in_epoch_1(struct vnetenc_handshake *h, size_t size)
+{
+    if (size < MIN_EPOCH_1_BYTES) {
+        return false;
+    }
+    if (reads_epoch_1(h->ssl)) {
+        return true;
+    }
+    if (h->n_early >= VNETENC_EARLY_RECORDS) {
+        vnetenc_count(VNETENC_DROP_ctl_early, 1);
+        return false;
+    }
+    h->n_early++;
+    return true;
+}
+
 /* Whether libssl gets to see 'record'. */
 static bool
 is_wanted(struct vnetenc_handshake *h,
@@ -614,26 +661,9 @@ is_wanted(struct vnetenc_handshake *h,
     }
 
     /* After the handshake nothing in clear has a meaning any more. */
-    return record->epoch ? record->epoch == 1 : running;
-}
-
-/* Copies the records that libssl gets to see from 'data' to 'out', which has
- * room for 'size' octets.  Returns their size. */
-static size_t
-filter(struct vnetenc_handshake *h, const uint8_t *data, size_t size,
-       uint8_t *out)
-{
-    struct vnetenc_wire_record record;
-    size_t out_size = 0;
-    size_t start = 0;
-    size_t pos = 0;
-
-    while (vnetenc_wire_record_next(data, size, &pos, &record)) {
-        if (is_wanted(h, &record)) {
-            memcpy(out + out_size, data + start, pos - start);
-            out_size += pos - start;
-        }
-        start = pos;
+    if (!record->epoch) {
+        return running;
     }
-    return out_size;
+    return (record->epoch == 1
+            && is_wanted_in_epoch_1(h, record->body_size));
 }
