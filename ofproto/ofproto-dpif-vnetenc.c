@@ -23,8 +23,8 @@
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/ofpbuf.h"
 #include "util.h"
-#include "vnetenc.h"
-#include "vnetenc-odp.h"
+#include "vnetenc/vnetenc.h"
+#include "vnetenc/odp.h"
 
 /* What this file leans on in upstream.  The demand sits where padding was, so
  * the flow kept its layout; the mark is public, so that it can be matched, and

@@ -20,7 +20,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-aead.h"
+#include "vnetenc/crypto/aead.h"
 
 #include <errno.h>
 #include <openssl/evp.h>
@@ -29,7 +29,7 @@
 #include "ovs-thread.h"
 #include "random.h"
 #include "util.h"
-#include "vnetenc-aead-provider.h"
+#include "vnetenc/crypto/aead-provider.h"
 #include "vnetenc-unit.h"
 
 enum { MAX_SIZE = VNETENC_MAX_PLAINTEXT_BYTES };

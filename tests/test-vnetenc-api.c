@@ -18,7 +18,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc.h"
+#include "vnetenc/vnetenc.h"
 
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -27,7 +27,7 @@
 #include "packets.h"
 #include "smap.h"
 #include "util.h"
-#include "vnetenc-drops.h"
+#include "vnetenc/bridge/drops.h"
 #include "vnetenc-unit.h"
 
 static void

@@ -19,10 +19,10 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-control-message.h"
+#include "vnetenc/bridge/message.h"
 
 #include "util.h"
-#include "vnetenc-record.h"
+#include "vnetenc/crypto/record.h"
 #include "vnetenc-unit.h"
 
 #define ECHO UINT64_C(0x0123456789abcdef)

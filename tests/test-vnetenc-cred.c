@@ -18,7 +18,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-cred.h"
+#include "vnetenc/trust/cred.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -33,8 +33,8 @@
 #include "openvswitch/ofpbuf.h"
 #include "openvswitch/vlog.h"
 #include "util.h"
-#include "vnetenc-file.h"
-#include "vnetenc-trust.h"
+#include "vnetenc/trust/file.h"
+#include "vnetenc/trust/trust.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-pki.h"
 

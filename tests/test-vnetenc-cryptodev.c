@@ -23,15 +23,15 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-aead-cryptodev.h"
+#include "vnetenc/crypto/aead-cryptodev.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #include "random.h"
 #include "util.h"
-#include "vnetenc-aead-provider.h"
-#include "vnetenc-cryptodev.h"
+#include "vnetenc/crypto/aead-provider.h"
+#include "vnetenc/crypto/cryptodev.h"
 #include "vnetenc-unit.h"
 
 static uint8_t key_bytes[VNETENC_MAX_KEY_BYTES];
@@ -79,7 +79,7 @@ test_refusals(const char *const bad[], size_t n)
 #include "ovs-rcu.h"
 #include "ovs-thread.h"
 #include "timeval.h"
-#include "vnetenc-cryptodev-queue.h"
+#include "vnetenc/crypto/cryptodev-queue.h"
 #include "vnetenc-unit-dpdk.h"
 #include "vnetenc-unit-packets.h"
 

@@ -20,7 +20,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-handshake.h"
+#include "vnetenc/control/handshake.h"
 
 #include <limits.h>
 #include <malloc.h>
@@ -32,9 +32,9 @@
 #include "openvswitch/vlog.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc-cred.h"
-#include "vnetenc-dgram-bio.h"
-#include "vnetenc-drops.h"
+#include "vnetenc/trust/cred.h"
+#include "vnetenc/control/dgram-bio.h"
+#include "vnetenc/bridge/drops.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-net.h"
 #include "vnetenc-unit-pki.h"

@@ -18,7 +18,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-hold.h"
+#include "vnetenc/packet/hold.h"
 
 #include <stdlib.h>
 
@@ -30,10 +30,10 @@
 #include "packets.h"
 #include "timeval.h"
 #include "util.h"
-#include "vnetenc-aead-provider.h"
-#include "vnetenc-inbox.h"
-#include "vnetenc-limits.h"
-#include "vnetenc-peer.h"
+#include "vnetenc/crypto/aead-provider.h"
+#include "vnetenc/bridge/inbox.h"
+#include "vnetenc/bridge/limits.h"
+#include "vnetenc/bridge/gate.h"
 #include "vnetenc-unit-packets.h"
 #include "vnetenc-unit.h"
 

@@ -18,7 +18,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-inbox.h"
+#include "vnetenc/bridge/inbox.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -21,7 +21,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-join.h"
+#include "vnetenc/packet/join.h"
 
 #include <stdlib.h>
 
@@ -33,7 +33,7 @@
 #include "random.h"
 #include "timeval.h"
 #include "util.h"
-#include "vnetenc-half.h"
+#include "vnetenc/packet/half.h"
 #include "vnetenc-unit-packets.h"
 #include "vnetenc-unit-race.h"
 #include "vnetenc-unit.h"

@@ -18,7 +18,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-keys.h"
+#include "vnetenc/control/keys.h"
 
 #include <stdlib.h>
 

@@ -19,14 +19,14 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-lifetime.h"
+#include "vnetenc/control/lifetime.h"
 
 #include <limits.h>
 
 #include "random.h"
 #include "util.h"
-#include "vnetenc-config.h"
-#include "vnetenc-limits.h"
+#include "vnetenc/main/config.h"
+#include "vnetenc/bridge/limits.h"
 #include "vnetenc-unit.h"
 
 /* Lifetimes. */

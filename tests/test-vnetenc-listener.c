@@ -19,7 +19,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-listener.h"
+#include "vnetenc/control/listener.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -28,8 +28,8 @@
 #include "openvswitch/vlog.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc-handshake.h"
-#include "vnetenc-ssl.h"
+#include "vnetenc/control/handshake.h"
+#include "vnetenc/control/ssl.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-net.h"
 #include "vnetenc-unit-pki.h"

@@ -21,15 +21,15 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-split.h"
+#include "vnetenc/packet/split.h"
 
 #include <stdlib.h>
 
 #include "dp-packet.h"
 #include "timeval.h"
 #include "util.h"
-#include "vnetenc-aead-provider.h"
-#include "vnetenc-join.h"
+#include "vnetenc/crypto/aead-provider.h"
+#include "vnetenc/packet/join.h"
 #include "vnetenc-unit-packets.h"
 #include "vnetenc-unit.h"
 

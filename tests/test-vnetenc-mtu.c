@@ -18,7 +18,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-mtu.h"
+#include "vnetenc/control/mtu.h"
 
 #include <netinet/icmp6.h>
 #include <netinet/ip6.h>
@@ -31,9 +31,9 @@
 #include "packets.h"
 #include "timeval.h"
 #include "util.h"
-#include "vnetenc-inbox.h"
-#include "vnetenc-limits.h"
-#include "vnetenc-pmtu.h"
+#include "vnetenc/bridge/inbox.h"
+#include "vnetenc/bridge/limits.h"
+#include "vnetenc/control/pmtu.h"
 #include "vnetenc-unit-packets.h"
 #include "vnetenc-unit.h"
 

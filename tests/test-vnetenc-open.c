@@ -19,7 +19,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-open.h"
+#include "vnetenc/packet/open.h"
 
 #include <stdlib.h>
 
@@ -32,13 +32,13 @@
 #include "random.h"
 #include "timeval.h"
 #include "util.h"
-#include "vnetenc-aead-provider.h"
-#include "vnetenc-inbox.h"
-#include "vnetenc-peer.h"
-#include "vnetenc-seal.h"
+#include "vnetenc/crypto/aead-provider.h"
+#include "vnetenc/bridge/inbox.h"
+#include "vnetenc/bridge/gate.h"
+#include "vnetenc/packet/seal.h"
 #include "vnetenc-unit-packets.h"
 #include "vnetenc-unit.h"
-#include "vnetenc-vni.h"
+#include "vnetenc/bridge/vni.h"
 
 enum { MAX_SIZE = VNETENC_MAX_PLAINTEXT_BYTES };
 

@@ -18,12 +18,12 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-peer.h"
+#include "vnetenc/bridge/gate.h"
 
 #include "ovs-rcu.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc-limits.h"
+#include "vnetenc/bridge/limits.h"
 #include "vnetenc-unit.h"
 
 static struct in6_addr

@@ -19,7 +19,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-profile.h"
+#include "vnetenc/trust/profile.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -28,8 +28,8 @@
 
 #include "openvswitch/vlog.h"
 #include "util.h"
-#include "vnetenc-cred.h"
-#include "vnetenc-limits.h"
+#include "vnetenc/trust/cred.h"
+#include "vnetenc/bridge/limits.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-pki.h"
 

@@ -18,7 +18,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-record.h"
+#include "vnetenc/crypto/record.h"
 
 #include "util.h"
 #include "vnetenc-unit.h"

@@ -19,7 +19,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-handshake.h"
+#include "vnetenc/control/handshake.h"
 
 #include <stdlib.h>
 
@@ -29,8 +29,8 @@
 #include "openvswitch/ofpbuf.h"
 #include "openvswitch/vlog.h"
 #include "util.h"
-#include "vnetenc-dgram-bio.h"
-#include "vnetenc-drops.h"
+#include "vnetenc/control/dgram-bio.h"
+#include "vnetenc/bridge/drops.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-net.h"
 #include "vnetenc-unit-pki.h"

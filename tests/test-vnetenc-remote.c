@@ -19,7 +19,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-remote.h"
+#include "vnetenc/trust/peer.h"
 
 #include <stdlib.h>
 
@@ -28,9 +28,9 @@
 #include "ovs-rcu.h"
 #include "seq.h"
 #include "util.h"
-#include "vnetenc-config.h"
-#include "vnetenc-peer.h"
-#include "vnetenc-profile.h"
+#include "vnetenc/main/config.h"
+#include "vnetenc/bridge/gate.h"
+#include "vnetenc/trust/profile.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-pki.h"
 

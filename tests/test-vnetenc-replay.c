@@ -18,7 +18,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-replay.h"
+#include "vnetenc/packet/replay.h"
 
 #include <stdlib.h>
 

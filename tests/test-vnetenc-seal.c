@@ -19,7 +19,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-seal.h"
+#include "vnetenc/packet/seal.h"
 
 #include <stdlib.h>
 
@@ -31,9 +31,9 @@
 #include "random.h"
 #include "timeval.h"
 #include "util.h"
-#include "vnetenc-aead-provider.h"
-#include "vnetenc-inbox.h"
-#include "vnetenc-peer.h"
+#include "vnetenc/crypto/aead-provider.h"
+#include "vnetenc/bridge/inbox.h"
+#include "vnetenc/bridge/gate.h"
 #include "vnetenc-unit-packets.h"
 #include "vnetenc-unit.h"
 

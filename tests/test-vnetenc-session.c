@@ -19,7 +19,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-session.h"
+#include "vnetenc/bridge/session.h"
 
 #include <stdlib.h>
 
@@ -27,7 +27,7 @@
 #include "ovs-thread.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc-aead-provider.h"
+#include "vnetenc/crypto/aead-provider.h"
 #include "vnetenc-unit-race.h"
 #include "vnetenc-unit.h"
 

@@ -19,7 +19,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-outgoing.h"
+#include "vnetenc/control/outgoing.h"
 
 #include <arpa/inet.h>
 #include <limits.h>
@@ -28,13 +28,13 @@
 #include "openvswitch/vlog.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc-control-message.h"
-#include "vnetenc-drops.h"
-#include "vnetenc-incoming.h"
-#include "vnetenc-limits.h"
-#include "vnetenc-profile.h"
-#include "vnetenc-remote.h"
-#include "vnetenc-socket.h"
+#include "vnetenc/bridge/message.h"
+#include "vnetenc/bridge/drops.h"
+#include "vnetenc/control/incoming.h"
+#include "vnetenc/bridge/limits.h"
+#include "vnetenc/trust/profile.h"
+#include "vnetenc/trust/peer.h"
+#include "vnetenc/control/socket.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-control.h"
 #include "vnetenc-unit-net.h"

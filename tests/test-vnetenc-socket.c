@@ -19,7 +19,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-socket.h"
+#include "vnetenc/control/socket.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -32,8 +32,8 @@
 #include "socket-util.h"
 #include "timeval.h"
 #include "util.h"
-#include "vnetenc-config.h"
-#include "vnetenc-limits.h"
+#include "vnetenc/main/config.h"
+#include "vnetenc/bridge/limits.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-loopback.h"
 

@@ -21,7 +21,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-split.h"
+#include "vnetenc/packet/split.h"
 
 #include <stdlib.h>
 
@@ -34,15 +34,15 @@
 #include "random.h"
 #include "timeval.h"
 #include "util.h"
-#include "vnetenc-aead-provider.h"
-#include "vnetenc-half.h"
-#include "vnetenc-inbox.h"
-#include "vnetenc-pmtu.h"
-#include "vnetenc-route.h"
+#include "vnetenc/crypto/aead-provider.h"
+#include "vnetenc/packet/half.h"
+#include "vnetenc/bridge/inbox.h"
+#include "vnetenc/control/pmtu.h"
+#include "vnetenc/packet/route.h"
 #include "vnetenc-unit-packets.h"
 #include "vnetenc-unit-race.h"
 #include "vnetenc-unit.h"
-#include "vnetenc-vni.h"
+#include "vnetenc/bridge/vni.h"
 
 enum { MTU = 1500 };
 

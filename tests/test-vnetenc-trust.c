@@ -18,7 +18,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-trust.h"
+#include "vnetenc/trust/trust.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@
 #include "openvswitch/vlog.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc-cred.h"
+#include "vnetenc/trust/cred.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-pki.h"
 

@@ -18,7 +18,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc-vni.h"
+#include "vnetenc/bridge/vni.h"
 
 #include "ovs-rcu.h"
 #include "random.h"

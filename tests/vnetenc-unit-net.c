@@ -31,9 +31,9 @@
 #include "openvswitch/ofpbuf.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc-cred.h"
-#include "vnetenc-hello.h"
-#include "vnetenc-limits.h"
+#include "vnetenc/trust/cred.h"
+#include "vnetenc/control/hello.h"
+#include "vnetenc/bridge/limits.h"
 
 struct packet {
     struct ovs_list node;

@@ -28,10 +28,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "openvswitch/list.h"
-#include "vnetenc-handshake.h"
-#include "vnetenc-keys.h"
-#include "vnetenc-listener.h"
-#include "vnetenc-trust.h"
+#include "vnetenc/control/handshake.h"
+#include "vnetenc/control/keys.h"
+#include "vnetenc/control/listener.h"
+#include "vnetenc/trust/trust.h"
 #include "vnetenc-unit-pki.h"
 
 enum { UNIT_PROFILES = 4 };

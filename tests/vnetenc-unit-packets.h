@@ -29,9 +29,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "odp-netlink.h"
-#include "vnetenc-drops.h"
-#include "vnetenc-session.h"
-#include "vnetenc.h"
+#include "vnetenc/bridge/drops.h"
+#include "vnetenc/bridge/session.h"
+#include "vnetenc/vnetenc.h"
 
 struct dp_packet;
 

@@ -22,16 +22,16 @@ tests_test_vnetenc_cryptodev_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 EXTRA_PROGRAMS += tests/test-vnetenc-cryptodev-asan
 tests_test_vnetenc_cryptodev_asan_SOURCES = \
 	$(tests_test_vnetenc_cryptodev_SOURCES) \
-	lib/vnetenc-aead-answers.c \
-	lib/vnetenc-aead-cryptodev.c \
-	lib/vnetenc-aead-ipsec-mb.c \
-	lib/vnetenc-aead-openssl.c \
-	lib/vnetenc-aead.c \
-	lib/vnetenc-cryptodev-cpu.c \
-	lib/vnetenc-cryptodev-find.c \
-	lib/vnetenc-cryptodev-queue.c \
-	lib/vnetenc-cryptodev.c \
-	lib/vnetenc-seal.c
+	lib/vnetenc/crypto/aead-answers.c \
+	lib/vnetenc/crypto/aead-cryptodev.c \
+	lib/vnetenc/crypto/aead-ipsec-mb.c \
+	lib/vnetenc/crypto/aead-openssl.c \
+	lib/vnetenc/crypto/aead.c \
+	lib/vnetenc/crypto/cryptodev-cpu.c \
+	lib/vnetenc/crypto/cryptodev-find.c \
+	lib/vnetenc/crypto/cryptodev-queue.c \
+	lib/vnetenc/crypto/cryptodev.c \
+	lib/vnetenc/packet/seal.c
 tests_test_vnetenc_cryptodev_asan_CFLAGS = $(AM_CFLAGS) $(SANITIZE_CFLAGS)
 tests_test_vnetenc_cryptodev_asan_LDFLAGS = $(tests_test_vnetenc_cryptodev_LDFLAGS)
 tests_test_vnetenc_cryptodev_asan_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
@@ -81,12 +81,12 @@ tests_test_vnetenc_memory_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 EXTRA_PROGRAMS += tests/test-vnetenc-memory-asan
 tests_test_vnetenc_memory_asan_SOURCES = \
 	$(tests_test_vnetenc_memory_SOURCES) \
-	lib/vnetenc-half.c \
-	lib/vnetenc-join.c \
-	lib/vnetenc-open.c \
-	lib/vnetenc-outer.c \
-	lib/vnetenc-seal.c \
-	lib/vnetenc-split.c
+	lib/vnetenc/packet/half.c \
+	lib/vnetenc/packet/join.c \
+	lib/vnetenc/packet/open.c \
+	lib/vnetenc/packet/outer.c \
+	lib/vnetenc/packet/seal.c \
+	lib/vnetenc/packet/split.c
 tests_test_vnetenc_memory_asan_CFLAGS = $(AM_CFLAGS) $(SANITIZE_CFLAGS)
 tests_test_vnetenc_memory_asan_LDFLAGS = $(tests_test_vnetenc_memory_LDFLAGS)
 tests_test_vnetenc_memory_asan_LDADD = lib/libopenvswitch.la $(SSL_LIBS)

@@ -1,0 +1,77 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_PEER_H
+#define VNETENC_PEER_H 1
+
+/* Peers, as the packet path knows them
+ * ====================================
+ *
+ * The addresses of the VNetEnc_Peer rows: to whom a session may be wanted,
+ * and from whom a handshake datagram may be copied at all.  Everything else
+ * about a peer belongs to the control thread.
+ *
+ * Thread-safety
+ * =============
+ *
+ * The control thread adds and removes; any thread finds and uses a peer until
+ * it next quiesces. */
+
+#include <netinet/in.h>
+#include "cmap.h"
+#include "vnetenc/bridge/rate.h"
+
+struct vnetenc_peer {
+    struct cmap_node node;
+    struct in6_addr remote;     /* IPv4 addresses are mapped. */
+
+    /* Any thread. */
+    struct vnetenc_rate want;       /* WANT events. */
+    struct vnetenc_rate hold;       /* HELD events. */
+    struct vnetenc_rate report;     /* UNKNOWN events. */
+    struct vnetenc_rate handshake;  /* Handshake datagrams. */
+};
+
+struct vnetenc_peer *vnetenc_peer_add(const struct in6_addr *remote);
+void vnetenc_peer_remove(struct vnetenc_peer *);
+struct vnetenc_peer *vnetenc_peer_find(const struct in6_addr *remote);
+
+/* True if one more handshake datagram is within the source's rate. */
+bool vnetenc_peer_admit(struct vnetenc_peer *, long long int now);
+
+/* True if a WANT may be posted now: one in VNETENC_WANT_INTERVAL_MS. */
+bool vnetenc_peer_may_want(struct vnetenc_peer *, long long int now);
+
+/* True if a packet may wait for a session. */
+bool vnetenc_peer_may_hold(struct vnetenc_peer *, long long int now);
+
+/* True if a record of no known session may be reported now: one in
+ * VNETENC_HINT_INTERVAL_MS.  Apart from vnetenc_peer_admit(), so that a peer
+ * which still sends on a dead session cannot use up what its next handshake
+ * needs. */
+bool vnetenc_peer_may_report(struct vnetenc_peer *, long long int now);
+
+/* Until the control thread has said that it has read all rows once, a peer
+ * that is not found may yet be one, and nothing is sent to it in clear.  Ask
+ * before looking for the peer, not after. */
+void vnetenc_peers_set_loaded(void);
+bool vnetenc_peers_loaded(void);
+
+/* Before the peers are taken away because the process ends.  After that and a
+ * grace period nobody takes one that is not found for none. */
+void vnetenc_peers_unset_loaded(void);
+
+#endif /* vnetenc/bridge/gate.h */

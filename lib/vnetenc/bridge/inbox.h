@@ -1,0 +1,77 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_INBOX_H
+#define VNETENC_INBOX_H 1
+
+/* From the packet path to the control thread
+ * ==========================================
+ *
+ * Three bounded rings of preallocated slots: one for what comes from known
+ * sessions and from our own senders, one for strangers, so that a flood of
+ * hellos cannot starve the living, and a small one for what guests cause and
+ * no session depends on.  A full ring drops what is new.
+ *
+ * Thread-safety
+ * =============
+ *
+ * Any thread posts, without locks or allocation.  The control thread alone
+ * takes and waits. */
+
+#include "vnetenc/bridge/limits.h"
+#include "vnetenc/bridge/session.h"
+
+enum vnetenc_event_type {
+    VNETENC_EV_WANT,            /* A packet found no session on 'path'. */
+    VNETENC_EV_DATAGRAM,        /* Record types 20 to 22, whole. */
+    VNETENC_EV_PROBE,           /* Authenticated probe: 'echo'. */
+    VNETENC_EV_UNKNOWN,         /* Application data of no known session. */
+    VNETENC_EV_TOO_LONG,        /* A guest's packet, see control/pmtu.h. */
+    VNETENC_EV_HELD,            /* One that waits, see packet/hold.h. */
+};
+
+struct vnetenc_event {
+    enum vnetenc_event_type type;
+    struct vnetenc_path path;   /* 'profile': WANT, PROBE, HELD. */
+    ovs_be16 remote_port;       /* Not for WANT, TOO_LONG, HELD. */
+    uint64_t echo;              /* PROBE and HELD only. */
+    uint16_t size;              /* DATAGRAM and TOO_LONG. */
+    uint8_t data[VNETENC_MAX_DATAGRAM_BYTES];
+};
+
+enum vnetenc_inbox_queue {
+    VNETENC_INBOX_KNOWN,
+    VNETENC_INBOX_STRANGERS,
+    VNETENC_INBOX_GUESTS,
+    VNETENC_N_INBOXES
+};
+
+void vnetenc_inbox_init(void);
+void vnetenc_inbox_destroy(void);
+
+/* Any thread.  'payload' may be NULL if 'size' is 0.  Returns false if the
+ * ring is full. */
+bool vnetenc_inbox_post(enum vnetenc_inbox_queue, enum vnetenc_event_type,
+                        const struct vnetenc_path *, ovs_be16 remote_port,
+                        uint64_t echo, const void *payload,
+                        size_t size);
+
+/* Control thread. */
+bool vnetenc_inbox_take(enum vnetenc_inbox_queue, struct vnetenc_event *);
+void vnetenc_inbox_wait(void);
+void vnetenc_inbox_wake(void);  /* Any thread: end the control's wait. */
+
+#endif /* vnetenc/bridge/inbox.h */

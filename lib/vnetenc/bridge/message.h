@@ -1,0 +1,63 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_MESSAGE_H
+#define VNETENC_MESSAGE_H 1
+
+/* Messages that sessions send each other
+ * ======================================
+ *
+ * PROTOCOL.md section 4: probe and reply (plaintexts of application data
+ * that begin with 8 zero octets, as no tunnel header does), the alerts
+ * close_notify (sealed) and hint (in clear).  Both ways of each.
+ *
+ * Thread-safety: pure functions. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "compiler.h"
+#include "vnetenc/bridge/limits.h"
+
+enum vnetenc_control_type {
+    VNETENC_CONTROL_PROBE = 1,
+    VNETENC_CONTROL_REPLY = 2,
+};
+
+void vnetenc_control_build(enum vnetenc_control_type, uint64_t echo,
+                           uint8_t out[VNETENC_CONTROL_BYTES]);
+
+/* True if 'plain' is a control message at all. */
+bool vnetenc_control_is(const uint8_t *plain, size_t size);
+
+/* Reads a control message of 'type'. */
+bool vnetenc_control_parse(const uint8_t *plain, size_t size,
+                           enum vnetenc_control_type, uint64_t *echo)
+    OVS_WARN_UNUSED_RESULT;
+
+/* Alerts, RFC 5246 section 7.2. */
+enum { VNETENC_ALERT_BYTES = 2, VNETENC_HINT_BYTES = 15 };
+
+extern const uint8_t vnetenc_close_notify[VNETENC_ALERT_BYTES];
+bool vnetenc_is_close_notify(const uint8_t *plain, size_t size);
+
+/* "Your record was of no session that I know." */
+extern const uint8_t vnetenc_hint[VNETENC_HINT_BYTES];
+
+/* True if 'data' is an alert in clear. */
+bool vnetenc_is_hint(const uint8_t *data, size_t size);
+
+#endif /* vnetenc/bridge/message.h */

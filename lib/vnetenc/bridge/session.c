@@ -1,0 +1,439 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc/bridge/session.h"
+#include <openssl/crypto.h>
+#include <string.h>
+#include "hash.h"
+#include "ovs-thread.h"
+#include "packets.h"
+#include "util.h"
+#include "vnetenc/vnetenc.h"
+
+static struct cmap paths = CMAP_INITIALIZER;        /* struct vnetenc_lanes. */
+static struct cmap receivers = CMAP_INITIALIZER;    /* struct vnetenc_rx. */
+
+/* Counts changes of 'receivers', each after it was made: what a thread found
+ * there holds as long as this did not move.  Whoever quiesces sees it move
+ * before a session that was withdrawn is freed. */
+static atomic_uint64_t receivers_version = 1;
+
+/* What this thread found last: most packets of a batch are of one session. */
+struct found_rx {
+    struct vnetenc_rx *rx;
+    uint64_t version;
+};
+DEFINE_STATIC_PER_THREAD_DATA(struct found_rx, found_rx, { NULL, 0 });
+
+static uint32_t
+hash_address(uint32_t hash, const struct in6_addr *addr)
+{
+    uint64_t words[2];
+
+    memcpy(&words[0], &addr->s6_addr[0], sizeof words[0]);
+    memcpy(&words[1], &addr->s6_addr[8], sizeof words[1]);
+    return hash_add64(hash_add64(hash, words[0]), words[1]);
+}
+
+/* Where every packet is of another flow, this is done for every packet: by
+ * words, which costs a third of hash_bytes(). */
+static uint32_t
+hash_addresses(const struct in6_addr *a, const struct in6_addr *b,
+               uint32_t basis)
+{
+    return hash_finish(hash_address(hash_address(basis, a), b),
+                       2 * sizeof *a);
+}
+
+uint32_t
+vnetenc_path_hash(const struct vnetenc_path *path)
+{
+    return hash_addresses(&path->remote, &path->local,
+                          (uint32_t) path->profile << 16
+                          | (OVS_FORCE uint16_t) path->dtls_port);
+}
+
+bool
+vnetenc_path_equals(const struct vnetenc_path *a,
+                    const struct vnetenc_path *b)
+{
+    return (a->dtls_port == b->dtls_port
+            && a->profile == b->profile
+            && ipv6_addr_equals(&a->remote, &b->remote)
+            && ipv6_addr_equals(&a->local, &b->local));
+}
+
+void
+vnetenc_traffic_key_wipe(struct vnetenc_traffic_key *traffic)
+{
+    OPENSSL_cleanse(traffic, sizeof *traffic);
+}
+
+/* Sender's half. */
+
+struct vnetenc_tx *
+vnetenc_tx_create(const struct vnetenc_traffic_key *traffic,
+                  ovs_be16 lane_port, uint64_t end_seq, uint64_t max_bytes)
+{
+    struct vnetenc_aead_key *key;
+    struct vnetenc_tx *tx;
+
+    if (vnetenc_aead_key_create(traffic->cipher, traffic->key, &key)) {
+        return NULL;
+    }
+
+    tx = xzalloc_cacheline(sizeof *tx);
+    tx->key = key;
+    tx->cipher = vnetenc_cipher_info(traffic->cipher);
+    memcpy(tx->fixed_iv, traffic->fixed_iv, sizeof tx->fixed_iv);
+    tx->lane_port = lane_port;
+    tx->end_seq = MIN(end_seq, VNETENC_MAX_SEQ + 1);
+    tx->max_bytes = max_bytes;
+    atomic_init(&tx->next_seq, VNETENC_FIRST_SEQ);
+    atomic_init(&tx->n_bytes, 0);
+    return tx;
+}
+
+void
+vnetenc_tx_destroy(struct vnetenc_tx *tx)
+{
+    if (tx) {
+        vnetenc_aead_key_destroy(tx->key);
+        OPENSSL_cleanse(tx->fixed_iv, sizeof tx->fixed_iv);
+        free_cacheline(tx);
+    }
+}
+
+void
+vnetenc_tx_retire(struct vnetenc_tx *tx)
+{
+    if (tx) {
+        ovsrcu_postpone(vnetenc_tx_destroy, tx);
+    }
+}
+
+/* Adds 'n' to 'counter' unless that would lift it over 'max'.  Returns the
+ * value before, or UINT64_MAX.  Never wraps. */
+static uint64_t
+add_up_to(atomic_uint64_t *counter, uint64_t n, uint64_t max)
+{
+    uint64_t old;
+
+    atomic_read_relaxed(counter, &old);
+    if (old > max || n > max - old) {
+        return UINT64_MAX;
+    }
+    atomic_add_relaxed(counter, n, &old);
+    return old > max || n > max - old ? UINT64_MAX : old;
+}
+
+uint64_t
+vnetenc_tx_reserve(struct vnetenc_tx *tx, unsigned int n, uint64_t n_bytes)
+{
+    if (add_up_to(&tx->n_bytes, n_bytes, tx->max_bytes) == UINT64_MAX) {
+        return UINT64_MAX;
+    }
+    return add_up_to(&tx->next_seq, n, tx->end_seq);
+}
+
+/* Lanes. */
+
+struct vnetenc_lanes *
+vnetenc_lanes_create(const struct vnetenc_path *path, unsigned int n_lanes)
+{
+    struct vnetenc_lanes *lanes = xzalloc(sizeof *lanes);
+
+    ovs_assert(n_lanes >= 1 && n_lanes <= VNETENC_MAX_LANES);
+    lanes->path = *path;
+    for (size_t i = 0; i < VNETENC_MAX_LANES; i++) {
+        ovsrcu_init(&lanes->tx[i], NULL);
+    }
+    atomic_init(&lanes->n_lanes, n_lanes);
+    atomic_init(&lanes->clear_at, LLONG_MAX);
+    atomic_init(&lanes->clear_reason, VNETENC_DROP_clear_no_session);
+    atomic_init(&lanes->mtu, 0);
+    atomic_init(&lanes->split, true);
+    vnetenc_rate_init(&lanes->want);
+    atomic_init(&lanes->n_dropped, 0);
+    atomic_init(&lanes->n_clear, 0);
+    atomic_init(&lanes->n_split, 0);
+    cmap_insert(&paths, &lanes->node, vnetenc_path_hash(path));
+    return lanes;
+}
+
+void
+vnetenc_lanes_retire(struct vnetenc_lanes *lanes)
+{
+    for (size_t i = 0; i < VNETENC_MAX_LANES; i++) {
+        ovs_assert(!ovsrcu_get_protected(struct vnetenc_tx *, &lanes->tx[i]));
+    }
+    cmap_remove(&paths, &lanes->node, vnetenc_path_hash(&lanes->path));
+    ovsrcu_postpone(free, lanes);
+}
+
+struct vnetenc_lanes *
+vnetenc_lanes_find(const struct vnetenc_path *path)
+{
+    struct vnetenc_lanes *lanes;
+
+    CMAP_FOR_EACH_WITH_HASH (lanes, node, vnetenc_path_hash(path), &paths) {
+        if (vnetenc_path_equals(&lanes->path, path)) {
+            return lanes;
+        }
+    }
+    return NULL;
+}
+
+struct vnetenc_tx *
+vnetenc_lanes_swap(struct vnetenc_lanes *lanes, unsigned int lane,
+                   struct vnetenc_tx *tx)
+{
+    struct vnetenc_tx *old;
+
+    ovs_assert(lane < VNETENC_MAX_LANES);
+    old = ovsrcu_get_protected(struct vnetenc_tx *, &lanes->tx[lane]);
+    ovsrcu_set(&lanes->tx[lane], tx);
+    return old;
+}
+
+bool
+vnetenc_lanes_may_want(struct vnetenc_lanes *lanes, long long int now)
+{
+    return vnetenc_rate_take(&lanes->want, now,
+                             1000 * VNETENC_WANT_AGAIN_MS, 1);
+}
+
+/* Receiver's half. */
+
+static uint32_t
+hash_rx(const struct in6_addr *local, ovs_be16 dtls_port,
+        const struct in6_addr *remote, ovs_be16 lane_port)
+{
+    uint32_t ports = (((OVS_FORCE uint32_t) dtls_port << 16)
+                      | (OVS_FORCE uint32_t) lane_port);
+
+    return hash_addresses(remote, local, ports);
+}
+
+static uint32_t
+hash_of_rx(const struct vnetenc_rx *rx)
+{
+    return hash_rx(&rx->path.local, rx->path.dtls_port, &rx->path.remote,
+                   rx->lane_port);
+}
+
+struct vnetenc_rx *
+vnetenc_rx_create(const struct vnetenc_traffic_key *traffic,
+                  const struct vnetenc_path *path, ovs_be16 lane_port)
+{
+    struct vnetenc_aead_key *key;
+    struct vnetenc_rx *rx;
+
+    if (vnetenc_aead_key_create(traffic->cipher, traffic->key, &key)) {
+        return NULL;
+    }
+
+    rx = xzalloc_cacheline(sizeof *rx);
+    rx->path = *path;
+    rx->lane_port = lane_port;
+    rx->geneve = !vnetenc_is_vxlan_port(path->dtls_port);
+    rx->key = key;
+    rx->cipher = vnetenc_cipher_info(traffic->cipher);
+    memcpy(rx->fixed_iv, traffic->fixed_iv, sizeof rx->fixed_iv);
+    for (size_t i = 0; i < VNETENC_RX_COUNTS; i++) {
+        atomic_init(&rx->counts[i].owner, 0);
+        atomic_init(&rx->counts[i].n_records, 0);
+        atomic_init(&rx->counts[i].n_bytes, 0);
+    }
+    atomic_init(&rx->n_failed, 0);
+    vnetenc_rate_init(&rx->replies);
+    vnetenc_rate_init(&rx->handshake);
+    vnetenc_replay_init(&rx->window);
+    vnetenc_join_init(&rx->join);
+    return rx;
+}
+
+void
+vnetenc_rx_destroy(struct vnetenc_rx *rx)
+{
+    if (rx) {
+        vnetenc_aead_key_destroy(rx->key);
+        OPENSSL_cleanse(rx->fixed_iv, sizeof rx->fixed_iv);
+        vnetenc_join_destroy(&rx->join);
+        free_cacheline(rx);
+    }
+}
+
+static void
+receivers_changed(void)
+{
+    uint64_t orig;
+
+    atomic_add_explicit(&receivers_version, 1, &orig, memory_order_release);
+}
+
+void
+vnetenc_rx_publish(struct vnetenc_rx *rx)
+{
+    struct vnetenc_rx *old = vnetenc_rx_find(&rx->path.local,
+                                             rx->path.dtls_port,
+                                             &rx->path.remote, rx->lane_port);
+
+    ovs_assert(!rx->published);
+    if (old) {
+        cmap_replace(&receivers, &old->node, &rx->node, hash_of_rx(rx));
+        old->published = false;
+    } else {
+        cmap_insert(&receivers, &rx->node, hash_of_rx(rx));
+    }
+    rx->published = true;
+    receivers_changed();
+}
+
+void
+vnetenc_rx_retire(struct vnetenc_rx *rx)
+{
+    if (rx) {
+        if (rx->published) {
+            cmap_remove(&receivers, &rx->node, hash_of_rx(rx));
+            rx->published = false;
+            receivers_changed();
+        }
+        ovsrcu_postpone(vnetenc_rx_destroy, rx);
+    }
+}
+
+static bool
+rx_has(const struct vnetenc_rx *rx, const struct in6_addr *local,
+       ovs_be16 dtls_port, const struct in6_addr *remote, ovs_be16 lane_port)
+{
+    return (rx->lane_port == lane_port
+            && rx->path.dtls_port == dtls_port
+            && ipv6_addr_equals(&rx->path.remote, remote)
+            && ipv6_addr_equals(&rx->path.local, local));
+}
+
+struct vnetenc_rx *
+vnetenc_rx_find(const struct in6_addr *local, ovs_be16 dtls_port,
+                const struct in6_addr *remote, ovs_be16 lane_port)
+{
+    struct found_rx *found = found_rx_get();
+    struct vnetenc_rx *rx;
+    uint64_t version;
+    uint32_t hash;
+
+    atomic_read_explicit(&receivers_version, &version, memory_order_acquire);
+    if (found->version == version
+        && rx_has(found->rx, local, dtls_port, remote, lane_port)) {
+        return found->rx;
+    }
+
+    hash = hash_rx(local, dtls_port, remote, lane_port);
+    CMAP_FOR_EACH_WITH_HASH (rx, node, hash, &receivers) {
+        if (rx_has(rx, local, dtls_port, remote, lane_port)) {
+            found->rx = rx;
+            found->version = version;
+            return rx;
+        }
+    }
+    return NULL;
+}
+
+/* The part of the counters that is this thread's own, or NULL: the first
+ * threads to receive anything of a session each take one, which almost always
+ * is one thread, since a lane goes into one queue of a device. */
+static struct vnetenc_rx_count *
+own_count(struct vnetenc_rx *rx)
+{
+    unsigned int self = ovsthread_id_self() + 1;
+
+    for (size_t i = 0; i < VNETENC_RX_COUNTS - 1; i++) {
+        struct vnetenc_rx_count *count = &rx->counts[i];
+        unsigned int owner;
+
+        atomic_read_relaxed(&count->owner, &owner);
+        if (owner == self
+            || (!owner
+                && atomic_compare_exchange_strong_relaxed(&count->owner,
+                                                          &owner, self))) {
+            return count;
+        }
+    }
+    return NULL;
+}
+
+void
+vnetenc_rx_count(struct vnetenc_rx *rx, size_t n_bytes)
+{
+    struct vnetenc_rx_count *count = own_count(rx);
+    uint64_t old;
+
+    if (count) {
+        atomic_read_relaxed(&count->n_records, &old);
+        atomic_store_relaxed(&count->n_records, old + 1);
+        atomic_read_relaxed(&count->n_bytes, &old);
+        atomic_store_relaxed(&count->n_bytes, old + n_bytes);
+    } else {
+        /* The last one is everybody's. */
+        count = &rx->counts[VNETENC_RX_COUNTS - 1];
+        atomic_add_relaxed(&count->n_records, 1, &old);
+        atomic_add_relaxed(&count->n_bytes, n_bytes, &old);
+    }
+}
+
+void
+vnetenc_rx_traffic(const struct vnetenc_rx *rx_, uint64_t *n_records,
+                   uint64_t *n_bytes)
+{
+    struct vnetenc_rx *rx = CONST_CAST(struct vnetenc_rx *, rx_);
+
+    *n_records = *n_bytes = 0;
+    for (size_t i = 0; i < VNETENC_RX_COUNTS; i++) {
+        uint64_t value;
+
+        atomic_read_relaxed(&rx->counts[i].n_records, &value);
+        *n_records += value;
+        atomic_read_relaxed(&rx->counts[i].n_bytes, &value);
+        *n_bytes += value;
+    }
+}
+
+void
+vnetenc_rx_sweep(long long int now)
+{
+    struct vnetenc_rx *rx;
+
+    CMAP_FOR_EACH (rx, node, &receivers) {
+        vnetenc_join_sweep(&rx->join, now);
+    }
+}
+
+bool
+vnetenc_rx_may_reply(struct vnetenc_rx *rx, long long int now)
+{
+    return vnetenc_rate_take(&rx->replies, now,
+                             1000000 / VNETENC_REPLIES_PER_SECOND,
+                             VNETENC_REPLIES_PER_SECOND);
+}
+
+bool
+vnetenc_rx_may_shake(struct vnetenc_rx *rx, long long int now)
+{
+    return vnetenc_rate_take(&rx->handshake, now,
+                             1000000 / VNETENC_SOURCE_PER_SECOND,
+                             VNETENC_SOURCE_BURST);
+}

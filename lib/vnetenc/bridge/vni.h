@@ -1,0 +1,40 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_VNI_H
+#define VNETENC_VNI_H 1
+
+/* Which profile may speak for which VNI
+ * =====================================
+ *
+ * VNetEnc_Profile:tunnel_keys: a VNI that some profile lists may arrive under
+ * the profiles that list it only; any other VNI may arrive under any.
+ *
+ * Thread-safety: the control thread sets, any thread asks. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vnetenc_vni {
+    uint32_t vni;
+    uint8_t profile;
+};
+
+void vnetenc_vni_set(const struct vnetenc_vni *, size_t n);
+bool vnetenc_vni_allowed(uint32_t vni, uint8_t profile);
+
+#endif /* vnetenc/bridge/vni.h */

@@ -1,0 +1,346 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc/control/control.h"
+#include <limits.h>
+#include "connectivity.h"
+#include "openvswitch/poll-loop.h"
+#include "ovs-atomic.h"
+#include "ovs-rcu.h"
+#include "packets.h"
+#include "seq.h"
+#include "timeval.h"
+#include "util.h"
+#include "vnetenc/main/config.h"
+#include "vnetenc/bridge/drops.h"
+#include "vnetenc/control/execute.h"
+#include "vnetenc/packet/hold.h"
+#include "vnetenc/bridge/inbox.h"
+#include "vnetenc/control/incoming.h"
+#include "vnetenc/control/keylog.h"
+#include "vnetenc/bridge/limits.h"
+#include "vnetenc/control/outgoing.h"
+#include "vnetenc/bridge/gate.h"
+#include "vnetenc/control/pmtu.h"
+#include "vnetenc/trust/profile.h"
+#include "vnetenc/crypto/record.h"
+#include "vnetenc/trust/peer.h"
+#include "vnetenc/control/socket.h"
+#include "vnetenc/bridge/vni.h"
+
+/* Times and counts of this file alone. */
+enum {
+    REFRESH_MS = 2000,          /* Credential files are looked at. */
+
+    /* Events taken before timers and sockets have their turn.  A hello with a
+     * good cookie costs a tenth of a millisecond. */
+    KNOWN_BURST = 256,
+    STRANGER_BURST = 32,
+    GUEST_BURST = 64,
+};
+
+struct ovs_mutex vnetenc_control_mutex = OVS_MUTEX_INITIALIZER;
+
+static struct vnetenc_config *next_config
+    OVS_GUARDED_BY(vnetenc_control_mutex);
+static bool exiting OVS_GUARDED_BY(vnetenc_control_mutex);
+static struct atomic_count n_waiting = ATOMIC_COUNT_INIT(0);
+static bool running;            /* Main thread. */
+static pthread_t thread;        /* Main thread. */
+
+/* Configuration. */
+
+static void
+judge(long long int now)
+{
+    vnetenc_outgoing_judge(now);
+    vnetenc_incoming_judge();
+    seq_change(connectivity_seq_get());
+}
+
+static void
+remote_ended(struct vnetenc_remote *remote)
+{
+    vnetenc_outgoing_end(remote, time_msec());
+    vnetenc_incoming_end(remote);
+}
+
+static void
+take_config(long long int now)
+    OVS_REQUIRES(vnetenc_control_mutex)
+{
+    struct vnetenc_config *config = next_config;
+    bool changed;
+
+    if (!config) {
+        return;
+    }
+    next_config = NULL;
+    vnetenc_vni_set(config->vnis, config->n_vnis);
+    changed = vnetenc_profiles_configure(config);
+    changed |= vnetenc_remotes_configure(config, remote_ended);
+    if (changed) {
+        judge(now);
+    }
+    vnetenc_peers_set_loaded();
+    vnetenc_config_destroy(config);
+}
+
+static long long int
+refresh(long long int now)
+{
+    static long long int next = LLONG_MIN;
+
+    if (now >= next) {
+        next = now + REFRESH_MS;
+        if (vnetenc_profiles_refresh()) {
+            judge(now);
+        }
+    }
+    return next;
+}
+
+/* Input. */
+
+static void
+take_event(struct vnetenc_event *event, long long int now)
+{
+    switch (event->type) {
+    case VNETENC_EV_WANT:
+        vnetenc_outgoing_want(&event->path, now);
+        break;
+    case VNETENC_EV_DATAGRAM:
+        vnetenc_incoming_input(&event->path, event->remote_port, event->data,
+                               event->size, now);
+        break;
+    case VNETENC_EV_PROBE:
+        vnetenc_incoming_probe(&event->path, event->remote_port, event->echo,
+                               now);
+        break;
+    case VNETENC_EV_UNKNOWN:
+        vnetenc_incoming_unknown(&event->path, event->remote_port);
+        break;
+    case VNETENC_EV_TOO_LONG:
+        vnetenc_pmtu_answer(event->data, event->size);
+        break;
+    case VNETENC_EV_HELD:
+        /* A wish is posted at most every 10 ms for a peer, and perhaps for
+         * another profile.  Without a remote there will be no session. */
+        vnetenc_outgoing_want(&event->path, now);
+        vnetenc_hold_take(event->echo,
+                          (vnetenc_remote_find(&event->path.remote)
+                           ? now + VNETENC_HOLD_MS : now));
+        break;
+    }
+}
+
+static void
+take_events(long long int now)
+{
+    struct vnetenc_event event;
+
+    for (int i = 0; i < KNOWN_BURST
+         && vnetenc_inbox_take(VNETENC_INBOX_KNOWN, &event); i++) {
+        take_event(&event, now);
+    }
+    for (int i = 0; i < STRANGER_BURST
+         && vnetenc_inbox_take(VNETENC_INBOX_STRANGERS, &event); i++) {
+        take_event(&event, now);
+    }
+    for (int i = 0; i < GUEST_BURST
+         && vnetenc_inbox_take(VNETENC_INBOX_GUESTS, &event); i++) {
+        take_event(&event, now);
+    }
+}
+
+/* A responder's socket gets what the datapath did not pop, since the kernel
+ * joined it: the same rules apply as there. */
+static void
+take_joined(struct vnetenc_socket *sock, const struct in6_addr *remote,
+            ovs_be16 remote_port, uint8_t *data, size_t size,
+            long long int now)
+{
+    const struct vnetenc_path path = {
+        .local = *vnetenc_socket_local(sock),
+        .remote = *remote,
+        .dtls_port = vnetenc_socket_port(sock),
+    };
+    struct vnetenc_peer *peer = vnetenc_peer_find(remote);
+
+    if (!peer) {
+        vnetenc_count(VNETENC_DROP_rx_unknown_source, 1);
+    } else if (!vnetenc_peer_admit(peer, now)) {
+        vnetenc_count(VNETENC_DROP_rx_rate, 1);
+    } else if (data[0] != VNETENC_RECORD_CHANGE_CIPHER_SPEC
+               && data[0] != VNETENC_RECORD_ALERT
+               && data[0] != VNETENC_RECORD_HANDSHAKE) {
+        vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
+    } else {
+        vnetenc_incoming_input(&path, remote_port, data, size, now);
+    }
+}
+
+static void
+take_datagram(struct vnetenc_socket *sock, struct vnetenc_lease *lease,
+              const struct in6_addr *remote, ovs_be16 remote_port,
+              uint8_t *data, size_t size, long long int now)
+{
+    if (!size) {
+        vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
+    } else if (lease) {
+        vnetenc_outgoing_input(lease, remote, remote_port, data, size, now);
+    } else {
+        take_joined(sock, remote, remote_port, data, size, now);
+    }
+}
+
+/* The thread. */
+
+/* Halves of packets do not wait for ever, see packet/join.h. */
+static long long int
+sweep(long long int now)
+{
+    static long long int next = LLONG_MIN;
+
+    if (now >= next) {
+        next = now + VNETENC_JOIN_SWEEP_MS;
+        vnetenc_rx_sweep(now);
+    }
+    return vnetenc_join_n_bytes() ? next : now + REFRESH_MS;
+}
+
+/* Does what there is to do.  Returns when to do so again, at the latest. */
+static long long int
+run(long long int now)
+    OVS_REQUIRES(vnetenc_control_mutex)
+{
+    long long int next, wake;
+
+    take_config(now);
+    take_events(now);
+    vnetenc_sockets_run(take_datagram, now);
+    wake = refresh(now);
+    /* MIN() is a macro and would run them twice. */
+    next = vnetenc_outgoing_run(now);
+    wake = MIN(wake, next);
+    next = vnetenc_hold_run(vnetenc_execute, now);
+    wake = MIN(wake, next);
+    next = vnetenc_incoming_run(now);
+    wake = MIN(wake, next);
+    next = sweep(now);
+    wake = MIN(wake, next);
+    next = vnetenc_keylog_run(now);
+    return MIN(wake, next);
+}
+
+/* A mutex is not fair: who gave it back would have it again before another
+ * thread that waits is awake. */
+static void
+let_others_in(void)
+{
+    if (atomic_count_get(&n_waiting)) {
+        xnanosleep(100 * 1000);
+    }
+}
+
+static void *
+control_main(void *aux OVS_UNUSED)
+{
+    for (;;) {
+        ovs_mutex_lock(&vnetenc_control_mutex);
+        if (exiting) {
+            ovs_mutex_unlock(&vnetenc_control_mutex);
+            return NULL;
+        }
+        poll_timer_wait_until(run(time_msec()));
+        vnetenc_sockets_wait();
+        ovs_mutex_unlock(&vnetenc_control_mutex);
+
+        let_others_in();
+        vnetenc_inbox_wait();
+        poll_block();
+    }
+}
+
+void
+vnetenc_control_lock(void)
+{
+    atomic_count_inc(&n_waiting);
+    ovs_mutex_lock(&vnetenc_control_mutex);
+    atomic_count_dec(&n_waiting);
+}
+
+void
+vnetenc_control_unlock(void)
+{
+    ovs_mutex_unlock(&vnetenc_control_mutex);
+}
+
+void
+vnetenc_control_start(void)
+{
+    if (!running) {
+        running = true;
+        thread = ovs_thread_create("vnetenc", control_main, NULL);
+    }
+}
+
+void
+vnetenc_control_stop(void)
+{
+    if (!running) {
+        return;
+    }
+    vnetenc_control_lock();
+    exiting = true;
+    vnetenc_control_unlock();
+    vnetenc_inbox_wake();
+    xpthread_join(thread, NULL);
+
+    /* Datapath threads may still forward: no peer that is taken away below
+     * may look to them like a host that never was one. */
+    vnetenc_peers_unset_loaded();
+    ovsrcu_synchronize();
+    ovs_mutex_lock(&vnetenc_control_mutex);
+    vnetenc_keylog_off();
+    vnetenc_outgoing_end(NULL, time_msec());
+    vnetenc_incoming_end(NULL);
+    vnetenc_remotes_destroy();
+    vnetenc_profiles_destroy();
+    vnetenc_sockets_destroy();
+    vnetenc_config_destroy(next_config);
+    next_config = NULL;
+    ovs_mutex_unlock(&vnetenc_control_mutex);
+
+    /* When no thread sees a peer any more, none posts a packet for one. */
+    ovsrcu_synchronize();
+    ovs_mutex_lock(&vnetenc_control_mutex);
+    vnetenc_hold_end();
+    exiting = false;
+    ovs_mutex_unlock(&vnetenc_control_mutex);
+    running = false;
+}
+
+void
+vnetenc_control_configure(struct vnetenc_config *config)
+{
+    vnetenc_control_lock();
+    vnetenc_config_destroy(next_config);
+    next_config = config;
+    vnetenc_control_unlock();
+    vnetenc_inbox_wake();
+}

@@ -1,0 +1,69 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_COOKIE_H
+#define VNETENC_COOKIE_H 1
+
+/* Cookies
+ * =======
+ *
+ * Proof that a client receives what is sent to its address, kept by the
+ * client (RFC 6347 section 4.2.1): HMAC-SHA256 over (client IP, client port,
+ * local IP, DTLS port).  The key is random, changes every two minutes, and is
+ * accepted for two more.
+ *
+ * Thread-safety: none.  Control thread only. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <netinet/in.h>
+#include "compiler.h"
+#include "openvswitch/types.h"
+#include "vnetenc/bridge/limits.h"
+
+/* Both ends of a handshake.  Addresses are v4-mapped if IPv4. */
+struct vnetenc_endpoints {
+    struct in6_addr client_ip;
+    struct in6_addr local_ip;
+    ovs_be16 client_port;
+    ovs_be16 local_port;
+};
+
+struct vnetenc_cookie_jar {
+    uint8_t current[VNETENC_COOKIE_SECRET_BYTES];
+    uint8_t previous[VNETENC_COOKIE_SECRET_BYTES];
+    long long int changed_ms;
+};
+
+/* Returns false if there is no randomness to be had. */
+bool vnetenc_cookie_jar_init(struct vnetenc_cookie_jar *, long long int now_ms)
+    OVS_WARN_UNUSED_RESULT;
+void vnetenc_cookie_jar_wipe(struct vnetenc_cookie_jar *);
+
+/* Changes the key if it is time to.  Call before make and check. */
+bool vnetenc_cookie_jar_run(struct vnetenc_cookie_jar *, long long int now_ms)
+    OVS_WARN_UNUSED_RESULT;
+
+bool vnetenc_cookie_make(const struct vnetenc_cookie_jar *,
+                         const struct vnetenc_endpoints *,
+                         uint8_t cookie[VNETENC_COOKIE_BYTES])
+    OVS_WARN_UNUSED_RESULT;
+bool vnetenc_cookie_check(const struct vnetenc_cookie_jar *,
+                          const struct vnetenc_endpoints *,
+                          const uint8_t *cookie, size_t size)
+    OVS_WARN_UNUSED_RESULT;
+
+#endif /* vnetenc/control/cookie.h */

@@ -1,0 +1,185 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc/control/dgram-bio.h"
+
+#include <string.h>
+
+#include "openvswitch/ofpbuf.h"
+#include "unaligned.h"
+#include "util.h"
+#include "vnetenc/control/hello.h"
+#include "vnetenc/bridge/limits.h"
+
+/* Our own nonces begin with the epoch. */
+enum { OUR_EPOCH = 1 };
+
+static BIO_METHOD *dgram_method(void);
+
+void
+vnetenc_dgram_init(struct vnetenc_dgram *dgram)
+{
+    memset(dgram, 0, sizeof *dgram);
+    ovs_list_init(&dgram->out);
+}
+
+void
+vnetenc_dgram_uninit(struct vnetenc_dgram *dgram)
+{
+    vnetenc_dgram_purge(dgram);
+}
+
+BIO *
+vnetenc_dgram_bio_new(struct vnetenc_dgram *dgram)
+{
+    BIO *bio = BIO_new(dgram_method());
+
+    if (bio) {
+        BIO_set_data(bio, dgram);
+        BIO_set_init(bio, 1);
+    }
+    return bio;
+}
+
+void
+vnetenc_dgram_lend(struct vnetenc_dgram *dgram, const void *data, size_t size)
+{
+    dgram->in = data;
+    dgram->in_size = size;
+}
+
+void
+vnetenc_dgram_take_back(struct vnetenc_dgram *dgram)
+{
+    vnetenc_dgram_lend(dgram, NULL, 0);
+}
+
+struct ofpbuf *
+vnetenc_dgram_pop(struct vnetenc_dgram *dgram)
+{
+    return (ovs_list_is_empty(&dgram->out)
+            ? NULL
+            : ofpbuf_from_list(ovs_list_pop_front(&dgram->out)));
+}
+
+void
+vnetenc_dgram_purge(struct vnetenc_dgram *dgram)
+{
+    ofpbuf_list_delete(&dgram->out);
+}
+
+bool
+vnetenc_dgram_nonces_ok(const struct vnetenc_dgram *dgram,
+                        bool explicit_nonce)
+{
+    return !dgram->bad_sequence && !(explicit_nonce && dgram->bad_nonce);
+}
+
+/* Notes what 'data', just written by libssl, uses of the nonce space. */
+static void
+watch(struct vnetenc_dgram *dgram, const uint8_t *data, size_t size)
+{
+    struct vnetenc_wire_record record;
+    size_t pos = 0;
+
+    while (vnetenc_wire_record_next(data, size, &pos, &record)) {
+        if (!record.epoch) {
+            continue;
+        }
+        dgram->n_records++;
+        if (record.epoch != OUR_EPOCH
+            || record.sequence >= VNETENC_FIRST_SEQ) {
+            dgram->bad_sequence = true;
+        }
+        if (record.body_size < VNETENC_EXPLICIT_NONCE_BYTES
+            || (record.body[0] << 8 | record.body[1]) == OUR_EPOCH) {
+            dgram->bad_nonce = true;
+        }
+    }
+    if (pos != size) {
+        /* We can't read what libssl wrote, so we can't vouch for it. */
+        dgram->bad_sequence = true;
+    }
+}
+
+static int
+dgram_write(BIO *bio, const char *data, int size)
+{
+    struct vnetenc_dgram *dgram = BIO_get_data(bio);
+    struct ofpbuf *buf;
+
+    if (size <= 0) {
+        return size;
+    }
+    watch(dgram, (const uint8_t *) data, size);
+    buf = ofpbuf_clone_data(data, size);
+    ovs_list_push_back(&dgram->out, &buf->list_node);
+    BIO_clear_retry_flags(bio);
+    return size;
+}
+
+static int
+dgram_read(BIO *bio, char *data, int size)
+{
+    struct vnetenc_dgram *dgram = BIO_get_data(bio);
+    int n;
+
+    BIO_clear_retry_flags(bio);
+    if (!dgram->in || size <= 0) {
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+
+    /* As a socket does: what does not fit is lost. */
+    n = MIN((size_t) size, dgram->in_size);
+    memcpy(data, dgram->in, n);
+    vnetenc_dgram_take_back(dgram);
+    return n;
+}
+
+static long
+dgram_ctrl(BIO *bio, int cmd, long larg OVS_UNUSED, void *parg OVS_UNUSED)
+{
+    const struct vnetenc_dgram *dgram = BIO_get_data(bio);
+
+    switch (cmd) {
+    case BIO_CTRL_FLUSH:
+        return 1;
+    case BIO_CTRL_PENDING:
+        return dgram->in ? dgram->in_size : 0;
+    default:
+        /* Among them everything about the MTU, which is fixed, and the peer's
+         * address, which libssl has no use for. */
+        return 0;
+    }
+}
+
+static BIO_METHOD *
+dgram_method(void)
+{
+    static BIO_METHOD *method;
+
+    if (!method) {
+        method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK,
+                              "vnetenc datagram");
+        ovs_assert(method);
+        BIO_meth_set_write(method, dgram_write);
+        BIO_meth_set_read(method, dgram_read);
+        BIO_meth_set_ctrl(method, dgram_ctrl);
+    }
+    return method;
+}

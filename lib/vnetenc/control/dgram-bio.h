@@ -1,0 +1,85 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_DGRAM_BIO_H
+#define VNETENC_DGRAM_BIO_H 1
+
+/* A BIO that keeps datagrams
+ * ==========================
+ *
+ * libssl reads and writes whole datagrams through a BIO; a memory BIO would
+ * merge the datagrams of a flight into one blob.  This one hands libssl one
+ * datagram that its owner lends it, and queues every datagram that libssl
+ * writes.
+ *
+ * It also watches the records libssl writes under the new keys.  OpenSSL's
+ * explicit AES-GCM nonce is a counter with a random start, and ours is
+ * (epoch, sequence number) with a first sequence number of 2^16, so all of
+ * ours begin with the 16 bits 0x0001.  A nonce or a sequence number of
+ * libssl's that lies in our part of the space is remembered for ever.
+ *
+ * Lifetime
+ * ========
+ *
+ * 'struct vnetenc_dgram' belongs to its owner and must outlive the BIO, which
+ * SSL_free() frees.  So what was watched is still known after the SSL object
+ * is gone.
+ *
+ * Thread-safety: none.  One thread at a time. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <openssl/bio.h>
+#include "openvswitch/list.h"
+
+struct ofpbuf;
+
+struct vnetenc_dgram {
+    /* Lent to libssl; NULL once it has been read. */
+    const void *in;
+    size_t in_size;
+
+    struct ovs_list out;        /* Of "struct ofpbuf", oldest first. */
+
+    /* Records of epoch 1 that libssl wrote. */
+    uint64_t n_records;
+    bool bad_sequence;          /* Sequence number or epoch in our space. */
+    bool bad_nonce;             /* First 8 octets of the body in our space. */
+};
+
+void vnetenc_dgram_init(struct vnetenc_dgram *);
+void vnetenc_dgram_uninit(struct vnetenc_dgram *);
+
+/* Makes a BIO on 'dgram', for SSL_set_bio() as both ends. */
+BIO *vnetenc_dgram_bio_new(struct vnetenc_dgram *);
+
+/* Lends one datagram to libssl until vnetenc_dgram_take_back(). */
+void vnetenc_dgram_lend(struct vnetenc_dgram *, const void *, size_t);
+void vnetenc_dgram_take_back(struct vnetenc_dgram *);
+
+/* The oldest datagram that libssl wrote, or NULL.  Caller frees it. */
+struct ofpbuf *vnetenc_dgram_pop(struct vnetenc_dgram *);
+
+/* Forgets all datagrams not popped yet. */
+void vnetenc_dgram_purge(struct vnetenc_dgram *);
+
+/* True as long as libssl stayed out of our part of the nonce space.
+ * 'explicit_nonce' says whether the records carry one (AES-GCM). */
+bool vnetenc_dgram_nonces_ok(const struct vnetenc_dgram *,
+                             bool explicit_nonce);
+
+#endif /* vnetenc/control/dgram-bio.h */

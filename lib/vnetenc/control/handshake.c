@@ -1,0 +1,669 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc/control/handshake.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include "openvswitch/dynamic-string.h"
+#include "openvswitch/ofpbuf.h"
+#include "util.h"
+#include "vnetenc/trust/cred.h"
+#include "vnetenc/control/dgram-bio.h"
+#include "vnetenc/bridge/drops.h"
+#include "vnetenc/control/hello.h"
+#include "vnetenc/control/keys.h"
+#include "vnetenc/bridge/limits.h"
+#include "vnetenc/control/ssl.h"
+#include "vnetenc/trust/trust.h"
+
+/* Content types, RFC 5246 section 6.2.1. */
+enum {
+    TYPE_CHANGE_CIPHER_SPEC = 20,
+    TYPE_ALERT = 21,
+    TYPE_HANDSHAKE = 22,
+    TYPE_APPLICATION_DATA = 23,
+};
+
+struct vnetenc_handshake {
+    struct vnetenc_ssl_owner owner;     /* First: libssl calls back with it. */
+
+    /* Immutable. */
+    struct vnetenc_lookup lookup;
+    struct in6_addr remote_ip;
+    bool responder;
+    uint8_t hello_random[VNETENC_HELLO_RANDOM_BYTES];   /* Responder. */
+    uint8_t cookie[VNETENC_COOKIE_BYTES];               /* Responder. */
+    long long int started_ms;
+
+    /* libssl. */
+    SSL *ssl;                   /* NULL: gone, see "One owner per write key" */
+    struct vnetenc_dgram dgram;
+    unsigned int n_early;       /* Records of epoch 1 shown before its keys. */
+
+    /* How far we are. */
+    enum vnetenc_handshake_state state;
+    long long int timer_ms;     /* libssl's timer in our clock. */
+    long long int done_ms;
+    char *reason;               /* Why FAILED. */
+    char *refusal;              /* Why one of our callbacks said no. */
+    const char *peer_alert;     /* What the peer said, unverified. */
+
+    /* Our own decision about the peer's certificate. */
+    bool judged;
+    uint8_t judged_fingerprint[VNETENC_FINGERPRINT_BYTES];
+
+    /* Result. */
+    uint8_t profile;
+    struct vnetenc_cred *cred;          /* Of 'profile'. */
+    const struct vnetenc_suite *suite;
+    struct vnetenc_record_keys keys;
+    bool keys_taken;
+    struct vnetenc_chain *peer;
+};
+
+static SSL_CTX *select_profile(struct vnetenc_ssl_owner *, uint8_t profile);
+static bool judge(struct vnetenc_ssl_owner *, X509 *, STACK_OF(X509) *);
+static bool check_cookie(struct vnetenc_ssl_owner *, const uint8_t *, size_t);
+static void accept_hello(struct vnetenc_handshake *, const void *,
+                         size_t);
+static void advance(struct vnetenc_handshake *, long long int now_ms);
+static void finish(struct vnetenc_handshake *, long long int now_ms);
+static void drain(struct vnetenc_handshake *);
+static bool is_wanted(struct vnetenc_handshake *,
+                      const struct vnetenc_wire_record *);
+static void fail(struct vnetenc_handshake *, const char *format, ...)
+    OVS_PRINTF_FORMAT(2, 3);
+
+static struct vnetenc_handshake *
+handshake_create(const struct vnetenc_lookup *lookup,
+                 const struct in6_addr *remote_ip, long long int now_ms)
+{
+    struct vnetenc_handshake *h = xzalloc(sizeof *h);
+
+    h->owner.select = select_profile;
+    h->owner.judge = judge;
+    h->owner.check_cookie = check_cookie;
+    h->lookup = *lookup;
+    h->remote_ip = *remote_ip;
+    h->started_ms = now_ms;
+    h->timer_ms = LLONG_MAX;
+    h->state = VNETENC_HANDSHAKE_RUNNING;
+    vnetenc_dgram_init(&h->dgram);
+    ERR_clear_error();
+    return h;
+}
+
+struct vnetenc_handshake *
+vnetenc_handshake_initiate(const struct vnetenc_lookup *lookup,
+                           const struct in6_addr *remote_ip, uint8_t profile,
+                           long long int now_ms)
+{
+    struct vnetenc_handshake *h = handshake_create(lookup, remote_ip, now_ms);
+    SSL_CTX *ctx = select_profile(&h->owner, profile);
+
+    h->profile = profile;
+    if (!ctx) {
+        fail(h, "refused");
+        return h;
+    }
+    h->ssl = vnetenc_ssl_new_client(ctx, &h->owner, &h->dgram, profile);
+    if (!h->ssl) {
+        fail(h, "cannot start: %s", vnetenc_ssl_error());
+        return h;
+    }
+    advance(h, now_ms);
+    return h;
+}
+
+struct vnetenc_handshake *
+vnetenc_handshake_respond(const struct vnetenc_lookup *lookup,
+                          const struct vnetenc_endpoints *ends,
+                          const void *data, size_t size, long long int now_ms)
+{
+    struct vnetenc_handshake *h
+        = handshake_create(lookup, &ends->client_ip, now_ms);
+    struct vnetenc_client_hello hello;
+
+    h->responder = true;
+    if (vnetenc_client_hello_parse(data, size, &hello) != VNETENC_HELLO_OK
+        || hello.cookie_size != sizeof h->cookie) {
+        fail(h, "not a ClientHello with a cookie");
+        return h;
+    }
+    memcpy(h->hello_random, hello.random, sizeof h->hello_random);
+    memcpy(h->cookie, hello.cookie, sizeof h->cookie);
+
+    h->ssl = vnetenc_ssl_new_server(&h->owner, &h->dgram);
+    if (!h->ssl) {
+        fail(h, "cannot start: %s", vnetenc_ssl_error());
+        return h;
+    }
+    accept_hello(h, data, size);
+    advance(h, now_ms);
+    return h;
+}
+
+void
+vnetenc_handshake_destroy(struct vnetenc_handshake *h)
+{
+    if (h) {
+        SSL_free(h->ssl);
+        vnetenc_dgram_uninit(&h->dgram);
+        vnetenc_cred_unref(h->cred);
+        vnetenc_chain_destroy(h->peer);
+        free(h->reason);
+        free(h->refusal);
+        vnetenc_record_keys_wipe(&h->keys);
+        free(h);
+    }
+}
+
+void
+vnetenc_handshake_input(struct vnetenc_handshake *h, const void *data,
+                        size_t size, long long int now_ms)
+{
+    struct vnetenc_wire_record record;
+    size_t start = 0;
+    size_t pos = 0;
+
+    if (size > VNETENC_MAX_DATAGRAM_BYTES) {
+        return;
+    }
+
+    /* libssl reads one record at a time: whether it should see a record
+     * depends on how far the records before it have brought the handshake. */
+    while (h->ssl && vnetenc_wire_record_next(data, size, &pos, &record)) {
+        if (is_wanted(h, &record)) {
+            vnetenc_dgram_lend(&h->dgram, (const uint8_t *) data + start,
+                               pos - start);
+            if (h->state == VNETENC_HANDSHAKE_RUNNING) {
+                advance(h, now_ms);
+            } else {
+                drain(h);
+            }
+            vnetenc_dgram_take_back(&h->dgram);
+        }
+        start = pos;
+    }
+}
+
+enum vnetenc_handshake_state
+vnetenc_handshake_state(const struct vnetenc_handshake *h)
+{
+    return h->state;
+}
+
+const char *
+vnetenc_handshake_reason(const struct vnetenc_handshake *h)
+{
+    return h->reason ? h->reason : "";
+}
+
+struct ofpbuf *
+vnetenc_handshake_pop_output(struct vnetenc_handshake *h)
+{
+    /* "The responder derives and publishes its receive keys first and only
+     * then sends its last flight." */
+    if (h->state == VNETENC_HANDSHAKE_DONE && !h->keys_taken) {
+        return NULL;
+    }
+    return vnetenc_dgram_pop(&h->dgram);
+}
+
+bool
+vnetenc_handshake_owns_hello(const struct vnetenc_handshake *h,
+                             const void *data, size_t size)
+{
+    struct vnetenc_client_hello hello;
+
+    return (h->responder
+            && vnetenc_client_hello_parse(data, size, &hello)
+            == VNETENC_HELLO_OK
+            && !memcmp(hello.random, h->hello_random, sizeof h->hello_random));
+}
+
+void
+vnetenc_handshake_take_keys(struct vnetenc_handshake *h,
+                            struct vnetenc_record_keys *keys)
+{
+    ovs_assert(h->state == VNETENC_HANDSHAKE_DONE && !h->keys_taken);
+    *keys = h->keys;
+    vnetenc_record_keys_wipe(&h->keys);
+    h->keys_taken = true;
+}
+
+struct vnetenc_chain *
+vnetenc_handshake_take_peer(struct vnetenc_handshake *h)
+{
+    struct vnetenc_chain *peer = h->peer;
+
+    ovs_assert(h->state == VNETENC_HANDSHAKE_DONE && peer);
+    h->peer = NULL;
+    return peer;
+}
+
+const char *
+vnetenc_handshake_suite(const struct vnetenc_handshake *h)
+{
+    return h->suite ? h->suite->name : "";
+}
+
+uint8_t
+vnetenc_handshake_profile(const struct vnetenc_handshake *h)
+{
+    return h->profile;
+}
+
+bool
+vnetenc_handshake_is_responder(const struct vnetenc_handshake *h)
+{
+    return h->responder;
+}
+
+const struct in6_addr *
+vnetenc_handshake_remote_ip(const struct vnetenc_handshake *h)
+{
+    return &h->remote_ip;
+}
+
+bool
+vnetenc_handshake_nonces_ok(const struct vnetenc_handshake *h)
+{
+    /* As long as the suite is unknown it could be one with explicit nonces. */
+    return vnetenc_dgram_nonces_ok(
+        &h->dgram, (!h->suite || vnetenc_cipher_info(h->suite->cipher)
+                                 ->explicit_bytes));
+}
+
+void
+vnetenc_handshake_set_keylog(void (*keylog)(const char *line))
+{
+    vnetenc_ssl_set_keylog(keylog);
+}
+
+struct vnetenc_dgram *
+vnetenc_handshake_dgram(struct vnetenc_handshake *h)
+{
+    return &h->dgram;
+}
+
+/* Timers.
+ *
+ * libssl's timer follows the wall clock, ours the monotonic one.  We look at
+ * libssl's timer whenever we have called libssl, note when it will run out in
+ * our own clock, and let it act when our clock says so.  A wall clock that was
+ * set back makes libssl report hours: then the attempt counts as expired, and
+ * its successor starts with a fresh timer. */
+
+/* Milliseconds until libssl's timer runs out: -1 if it is not running. */
+static long long int
+libssl_timer(SSL *ssl)
+{
+    struct timeval tv;
+
+    return (DTLSv1_get_timeout(ssl, &tv)
+            ? tv.tv_sec * 1000LL + DIV_ROUND_UP(tv.tv_usec, 1000)
+            : -1);
+}
+
+/* Call after libssl was called. */
+static void
+rearm(struct vnetenc_handshake *h, long long int now_ms)
+{
+    long long int left = libssl_timer(h->ssl);
+
+    if (left > VNETENC_HANDSHAKE_TIMER_MAX_MS) {
+        fail(h, "expired: the wall clock was set back");
+    } else {
+        h->timer_ms = left < 0 ? LLONG_MAX : now_ms + left;
+    }
+}
+
+long long int
+vnetenc_handshake_deadline_ms(const struct vnetenc_handshake *h)
+{
+    switch (h->state) {
+    case VNETENC_HANDSHAKE_RUNNING:
+        return MIN(h->timer_ms,
+                   h->started_ms + VNETENC_HANDSHAKE_DEADLINE_MS);
+    case VNETENC_HANDSHAKE_DONE:
+        return (h->responder ? h->done_ms + VNETENC_RESPONDER_KEEP_MS
+                : LLONG_MAX);
+    case VNETENC_HANDSHAKE_FAILED:
+    default:
+        return LLONG_MAX;
+    }
+}
+
+void
+vnetenc_handshake_tick(struct vnetenc_handshake *h, long long int now_ms)
+{
+    if (h->state != VNETENC_HANDSHAKE_RUNNING) {
+        return;
+    }
+    if (now_ms >= h->started_ms + VNETENC_HANDSHAKE_DEADLINE_MS) {
+        fail(h, "no end within %d s", VNETENC_HANDSHAKE_DEADLINE_MS / 1000);
+        return;
+    }
+    if (now_ms < h->timer_ms) {
+        return;
+    }
+
+    ERR_clear_error();
+    if (DTLSv1_handle_timeout(h->ssl) < 0) {
+        fail(h, "cannot repeat a flight: %s", vnetenc_ssl_error());
+        return;
+    }
+    rearm(h, now_ms);
+}
+
+/* Decisions that libssl asks for. */
+
+/* A copy of 'text' in 'h->refusal'. */
+static void
+refuse(struct vnetenc_handshake *h, char *text)
+{
+    free(h->refusal);
+    h->refusal = text;
+}
+
+static struct vnetenc_handshake *
+handshake_from_owner(struct vnetenc_ssl_owner *owner)
+{
+    return CONTAINER_OF(owner, struct vnetenc_handshake, owner);
+}
+
+static SSL_CTX *
+select_profile(struct vnetenc_ssl_owner *owner, uint8_t profile)
+{
+    struct vnetenc_handshake *h = handshake_from_owner(owner);
+    struct vnetenc_cred *cred = h->lookup.cred(h->lookup.aux, profile);
+
+    if (h->cred) {
+        refuse(h, xstrdup("profile named twice"));
+        return NULL;
+    }
+    if (!cred) {
+        refuse(h, xasprintf("no credentials for profile %u", profile));
+        return NULL;
+    }
+    h->profile = profile;
+    h->cred = vnetenc_cred_ref(cred);
+    return vnetenc_cred_ssl_ctx(cred);
+}
+
+static bool
+judge(struct vnetenc_ssl_owner *owner, X509 *leaf, STACK_OF(X509) *chain)
+{
+    struct vnetenc_handshake *h = handshake_from_owner(owner);
+    char *why = NULL;
+
+    h->judged = (vnetenc_fingerprint_of(leaf, h->judged_fingerprint)
+                 && vnetenc_trust_judge(
+                     h->lookup.trust(h->lookup.aux, &h->remote_ip),
+                     h->cred, leaf, chain, &why));
+    if (!h->judged) {
+        refuse(h, why);
+    }
+    return h->judged;
+}
+
+static bool
+check_cookie(struct vnetenc_ssl_owner *owner, const uint8_t *cookie,
+             size_t size)
+{
+    struct vnetenc_handshake *h = handshake_from_owner(owner);
+
+    return (h->responder && size == sizeof h->cookie
+            && !CRYPTO_memcmp(cookie, h->cookie, size));
+}
+
+/* Steps. */
+
+static void
+fail(struct vnetenc_handshake *h, const char *format, ...)
+{
+    struct ds reason = DS_EMPTY_INITIALIZER;
+    va_list args;
+
+    if (h->refusal) {
+        ds_put_cstr(&reason, h->refusal);
+    } else {
+        va_start(args, format);
+        ds_put_format_valist(&reason, format, args);
+        va_end(args);
+    }
+    if (h->peer_alert) {
+        ds_put_format(&reason, " (peer says, unverified: %s)", h->peer_alert);
+    }
+
+    free(h->reason);
+    h->reason = ds_steal_cstr(&reason);
+    h->state = VNETENC_HANDSHAKE_FAILED;
+    SSL_free(h->ssl);
+    h->ssl = NULL;
+    vnetenc_record_keys_wipe(&h->keys);
+}
+
+/* Makes libssl take the ClientHello as the second one, the one that answers a
+ * HelloVerifyRequest. */
+static void
+accept_hello(struct vnetenc_handshake *h, const void *data, size_t size)
+{
+    BIO_ADDR *client = BIO_ADDR_new();
+
+    vnetenc_dgram_lend(&h->dgram, data, size);
+    if (!client || DTLSv1_listen(h->ssl, client) != 1) {
+        fail(h, "ClientHello refused: %s", vnetenc_ssl_error());
+    }
+    vnetenc_dgram_take_back(&h->dgram);
+    BIO_ADDR_free(client);
+}
+
+static void
+advance(struct vnetenc_handshake *h, long long int now_ms)
+{
+    int retval;
+
+    if (h->state != VNETENC_HANDSHAKE_RUNNING) {
+        return;
+    }
+    ERR_clear_error();
+    retval = SSL_do_handshake(h->ssl);
+    if (retval == 1) {
+        finish(h, now_ms);
+    } else if (SSL_get_error(h->ssl, retval) == SSL_ERROR_WANT_READ) {
+        rearm(h, now_ms);
+    } else {
+        fail(h, "%s", vnetenc_ssl_error());
+    }
+}
+
+/* Judges the peer's certificate once more, by the configuration of now: it
+ * may have changed since libssl asked, up to 10 s ago. */
+static char *
+judge_again(struct vnetenc_handshake *h)
+{
+    struct vnetenc_cred *cred = h->lookup.cred(h->lookup.aux, h->profile);
+    const struct vnetenc_trust *trust
+        = h->lookup.trust(h->lookup.aux, &h->remote_ip);
+    char *why;
+
+    if (!h->judged) {
+        return xstrdup("certificate was not judged");
+    }
+    h->peer = vnetenc_chain_create(SSL_get0_peer_certificate(h->ssl),
+                                   SSL_get_peer_cert_chain(h->ssl));
+    if (!h->peer || memcmp(vnetenc_chain_fingerprint(h->peer),
+                           h->judged_fingerprint,
+                           sizeof h->judged_fingerprint)) {
+        return xstrdup("certificate is not the one that was judged");
+    }
+    return (vnetenc_trust_judge_chain(trust, cred, h->peer, &why)
+            ? NULL : why);
+}
+
+/* Says why the handshake that libssl has finished must not count, or returns
+ * NULL. */
+static char *
+examine(struct vnetenc_handshake *h)
+{
+    const char *problem = vnetenc_ssl_check(h->ssl, &h->suite);
+    char *why;
+
+    if (problem) {
+        return xstrdup(problem);
+    }
+    if (!vnetenc_cred_has_cipher(h->cred, h->suite->cipher)) {
+        return xasprintf("profile %u has no %s", h->profile, h->suite->name);
+    }
+    why = judge_again(h);
+    if (why) {
+        return why;
+    }
+    if (!vnetenc_handshake_nonces_ok(h)) {
+        return xstrdup("nonce space: libssl drew a nonce that could be ours");
+    }
+    if (!vnetenc_keys_derive(h->ssl, &h->keys)) {
+        return xstrdup("record keys cannot be derived");
+    }
+    return NULL;
+}
+
+static void
+finish(struct vnetenc_handshake *h, long long int now_ms)
+{
+    char *why = examine(h);
+
+    if (why) {
+        /* The last flight, which would tell the client that all is well, is
+         * among the output. */
+        vnetenc_dgram_purge(&h->dgram);
+        refuse(h, why);
+        fail(h, "refused");
+        return;
+    }
+
+    h->state = VNETENC_HANDSHAKE_DONE;
+    h->done_ms = now_ms;
+    if (!h->responder) {
+        SSL_free(h->ssl);
+        h->ssl = NULL;
+    }
+}
+
+/* Lets a responder's libssl read what the client repeats, to which it answers
+ * with its last flight, after the handshake is DONE. */
+static void
+drain(struct vnetenc_handshake *h)
+{
+    uint8_t plaintext[VNETENC_MAX_DATAGRAM_BYTES];
+    int n;
+
+    ERR_clear_error();
+    while ((n = SSL_read(h->ssl, plaintext, sizeof plaintext)) > 0) {
+        vnetenc_count(VNETENC_DROP_ctl_app_data, 1);
+    }
+    OPENSSL_cleanse(plaintext, sizeof plaintext);
+    if (SSL_get_error(h->ssl, n) != SSL_ERROR_WANT_READ) {
+        /* close_notify or another authenticated alert: nothing to repeat. */
+        ERR_clear_error();
+        SSL_free(h->ssl);
+        h->ssl = NULL;
+    }
+}
+
+/* Whether libssl has read the peer's ChangeCipherSpec, so that it opens
+ * records of epoch 1 at once. */
+static bool
+reads_epoch_1(const SSL *ssl)
+{
+    OSSL_HANDSHAKE_STATE state = SSL_get_state(ssl);
+
+    return (state == TLS_ST_CR_CHANGE || state == TLS_ST_SR_CHANGE
+            || SSL_is_init_finished(ssl));
+}
+
+/* A record of epoch 1 that is shorter than this holds no message.  libssl
+ * would not ignore it, but end the handshake: with AES-GCM there has to be
+ * room for a nonce and a tag. */
+enum { MIN_EPOCH_1_BYTES = VNETENC_EXPLICIT_NONCE_BYTES + VNETENC_TAG_BYTES };
+
+/* Whether libssl gets to see a record of epoch 1 with 'size' bytes.
+ *
+ * libssl keeps such a record, with a buffer of 17 kB, until it has keys for
+ * it: RFC 6347 section 4.1 allows that, for a Finished that overtook its
+ * ChangeCipherSpec.  Anyone who knows both ports can send records that look
+ * so.  A few are enough for the honest case, and where forged ones used them
+ * up, the Finished of the repeated flight comes after its ChangeCipherSpec. */
+static bool
+is_wanted_in_epoch_1(struct vnetenc_handshake *h, size_t size)
+{
+    if (size < MIN_EPOCH_1_BYTES) {
+        return false;
+    }
+    if (reads_epoch_1(h->ssl)) {
+        return true;
+    }
+    if (h->n_early >= VNETENC_EARLY_RECORDS) {
+        vnetenc_count(VNETENC_DROP_ctl_early, 1);
+        return false;
+    }
+    h->n_early++;
+    return true;
+}
+
+/* Whether libssl gets to see 'record'. */
+static bool
+is_wanted(struct vnetenc_handshake *h,
+          const struct vnetenc_wire_record *record)
+{
+    bool running = h->state == VNETENC_HANDSHAKE_RUNNING;
+
+    switch (record->type) {
+    case TYPE_ALERT:
+        if (!record->epoch) {
+            /* Anyone may have sent it.  The attempt runs to its deadline. */
+            if (running && record->body_size == 2) {
+                h->peer_alert = SSL_alert_desc_string_long(record->body[1]);
+            }
+            return false;
+        }
+        break;
+    case TYPE_APPLICATION_DATA:
+        vnetenc_count(VNETENC_DROP_ctl_app_data, 1);
+        return false;
+    case TYPE_CHANGE_CIPHER_SPEC:
+    case TYPE_HANDSHAKE:
+        break;
+    default:
+        return false;
+    }
+
+    /* After the handshake nothing in clear has a meaning any more. */
+    if (!record->epoch) {
+        return running;
+    }
+    return (record->epoch == 1
+            && is_wanted_in_epoch_1(h, record->body_size));
+}

@@ -1,0 +1,77 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_HELLO_H
+#define VNETENC_HELLO_H 1
+
+/* The two messages that are exchanged before there is state
+ * =========================================================
+ *
+ * ClientHello, read; HelloVerifyRequest, written (RFC 6347 section 4.2.1);
+ * and the way from record to record through a datagram.  All on raw octets,
+ * so that nothing of libssl is touched for a datagram that could be anyone's.
+ *
+ * Thread-safety: pure functions. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "compiler.h"
+#include "vnetenc/control/cookie.h"
+#include "vnetenc/bridge/limits.h"
+
+/* A DTLS record as it lies in a datagram. */
+struct vnetenc_wire_record {
+    uint8_t type;
+    uint16_t version;
+    uint16_t epoch;
+    uint64_t sequence;
+    const uint8_t *body;
+    size_t body_size;
+};
+
+/* Reads the record at '*pos' and moves '*pos' behind it.  Returns false at
+ * the end and at anything that is not a whole record. */
+bool vnetenc_wire_record_next(const uint8_t *data, size_t size, size_t *pos,
+                              struct vnetenc_wire_record *);
+
+/* What the stateless part needs of a ClientHello; points into it. */
+struct vnetenc_client_hello {
+    uint64_t record_sequence;
+    const uint8_t *random;      /* 32 octets. */
+    const uint8_t *cookie;
+    size_t cookie_size;         /* 0 in the first ClientHello. */
+};
+
+enum vnetenc_hello_result {
+    VNETENC_HELLO_OK,
+    VNETENC_HELLO_OTHER,        /* Not a ClientHello. */
+    VNETENC_HELLO_FRAGMENT,     /* Piece of one, or not alone. */
+    VNETENC_HELLO_MALFORMED,
+};
+
+/* Reads a datagram that is exactly one record with exactly one whole
+ * ClientHello of epoch 0. */
+enum vnetenc_hello_result vnetenc_client_hello_parse(
+    const void *data, size_t size, struct vnetenc_client_hello *);
+
+enum { VNETENC_VERIFY_REQUEST_BYTES = 13 + 12 + 3 + VNETENC_COOKIE_BYTES };
+
+void vnetenc_verify_request_build(
+    uint64_t record_sequence, const uint8_t cookie[VNETENC_COOKIE_BYTES],
+    uint8_t out[VNETENC_VERIFY_REQUEST_BYTES]);
+
+#endif /* vnetenc/control/hello.h */

@@ -1,0 +1,76 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_INCOMING_H
+#define VNETENC_INCOMING_H 1
+
+/* Sessions from peers
+ * ===================
+ *
+ * The responder's half: the listeners, the handshakes that peers begin, and
+ * the sessions that came out of them, each told apart by its 4-tuple (local
+ * address, DTLS port, remote address, lane port).
+ *
+ *     ClientHello -> listener -> half-open -> up -> forgotten
+ *
+ * The receiver's key is published before the last flight leaves, so that not
+ * even the first record finds no session.  The sender's key, for replies,
+ * seals nothing before libssl's object is gone (PROTOCOL.md section 3).
+ *
+ * A ClientHello on the 4-tuple of a session that is up begins another one
+ * beside it, which takes its place when it is up itself (RFC 6347 section
+ * 4.2.8).  Nothing unauthenticated ends a session.
+ *
+ * Thread-safety: under vnetenc_control_mutex. */
+
+#include <stddef.h>
+#include <stdint.h>
+#include "openvswitch/types.h"
+#include "vnetenc/bridge/session.h"
+
+struct vnetenc_remote;
+struct vnetenc_session_status;
+
+/* A datagram of record type 20, 21 or 22 from 'remote_port' to the DTLS port
+ * of 'path', whose profile is not known. */
+void vnetenc_incoming_input(const struct vnetenc_path *path,
+                            ovs_be16 remote_port, uint8_t *data, size_t size,
+                            long long int now);
+
+/* An authenticated probe on a session of 'path'. */
+void vnetenc_incoming_probe(const struct vnetenc_path *path,
+                            ovs_be16 remote_port, uint64_t echo,
+                            long long int now);
+
+/* A record of no known session. */
+void vnetenc_incoming_unknown(const struct vnetenc_path *path,
+                              ovs_be16 remote_port);
+
+/* Timers.  Returns when to call again, at the latest. */
+long long int vnetenc_incoming_run(long long int now);
+
+/* Ends every session whose peer would not be accepted any more. */
+void vnetenc_incoming_judge(void);
+
+/* Ends everything from 'remote', or, NULL, everything. */
+void vnetenc_incoming_end(const struct vnetenc_remote *);
+
+/* Calls 'cb' for every session and every half-open one. */
+void vnetenc_incoming_for_each(
+    void (*cb)(const struct vnetenc_session_status *, void *aux), void *aux,
+    long long int now);
+
+#endif /* vnetenc/control/incoming.h */

@@ -1,0 +1,367 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc/control/initiator.h"
+#include <string.h>
+#include "openvswitch/ofpbuf.h"
+#include "openvswitch/vlog.h"
+#include "packets.h"
+#include "util.h"
+#include "vnetenc/bridge/message.h"
+#include "vnetenc/bridge/drops.h"
+#include "vnetenc/control/handshake.h"
+#include "vnetenc/control/keys.h"
+#include "vnetenc/control/mtu.h"
+#include "vnetenc/packet/open.h"
+#include "vnetenc/trust/profile.h"
+#include "vnetenc/crypto/record.h"
+#include "vnetenc/packet/seal.h"
+#include "vnetenc/control/socket.h"
+#include "vnetenc/main/status.h"
+
+VLOG_DEFINE_THIS_MODULE(vnetenc_initiator);
+
+static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
+
+/* Output. */
+
+static void
+session_send(struct vnetenc_initiator *session, const void *data, size_t size)
+{
+    const struct vnetenc_path *path = session->path;
+
+    vnetenc_socket_send(vnetenc_lease_socket(session->lease), &path->remote,
+                        path->dtls_port, data, size);
+}
+
+static void
+session_send_record(struct vnetenc_initiator *session, uint8_t type,
+                    const void *plain, size_t size)
+{
+    uint8_t record[VNETENC_MAX_HEAD_BYTES + VNETENC_CONTROL_BYTES
+                   + VNETENC_TAG_BYTES];
+    size_t n = vnetenc_seal_record(session->tx, type, plain, size, record,
+                                   sizeof record);
+
+    if (n) {
+        session_send(session, record, n);
+    }
+}
+
+void
+vnetenc_initiator_flush(struct vnetenc_initiator *session)
+{
+    struct ofpbuf *b;
+
+    while ((b = vnetenc_handshake_pop_output(session->handshake))) {
+        session_send(session, b->data, b->size);
+        ofpbuf_delete(b);
+    }
+}
+
+uint64_t
+vnetenc_initiator_next_seq(const struct vnetenc_initiator *session)
+{
+    uint64_t next_seq;
+
+    atomic_read_relaxed(&session->tx->next_seq, &next_seq);
+    return next_seq;
+}
+
+static struct vnetenc_traffic
+session_traffic(const struct vnetenc_initiator *session)
+{
+    struct vnetenc_traffic traffic;
+
+    atomic_read_relaxed(&session->tx->n_bytes, &traffic.n_bytes);
+    traffic.n_records = (vnetenc_initiator_next_seq(session)
+                         - VNETENC_FIRST_SEQ);
+    return traffic;
+}
+
+static void
+session_add_up(const struct vnetenc_initiator *session)
+{
+    struct vnetenc_traffic *sum
+        = &session->remote->ended[VNETENC_OUT];
+    struct vnetenc_traffic traffic = session_traffic(session);
+
+    sum->n_records += traffic.n_records;
+    sum->n_bytes += traffic.n_bytes;
+}
+
+/* Frees 'session', which is on no list and not published. */
+void
+vnetenc_initiator_destroy(struct vnetenc_initiator *session, long long int now)
+{
+    if (session->handshake) {
+        session->remote->n_attempts--;
+        vnetenc_handshake_destroy(session->handshake);
+    }
+    if (session->tx) {
+        session_add_up(session);
+        vnetenc_tx_retire(session->tx);
+    }
+    if (session->rx) {
+        vnetenc_rx_destroy(session->rx);
+    }
+    vnetenc_chain_destroy(session->chain);
+    vnetenc_lease_return(session->lease, now);
+    free(session->suite);
+    free(session);
+}
+
+/* Tells the peer that 'session' ends, whose key it will forget. */
+void
+vnetenc_initiator_send_close_notify(struct vnetenc_initiator *session)
+{
+    session_send_record(session, VNETENC_RECORD_ALERT, vnetenc_close_notify,
+                        sizeof vnetenc_close_notify);
+}
+
+/* Begin. */
+
+struct vnetenc_initiator *
+vnetenc_initiator_create(const struct vnetenc_path *path,
+                         struct vnetenc_remote *remote, void *owner,
+                         unsigned int lane, long long int now, char **error)
+{
+    struct vnetenc_initiator *session;
+
+    /* The peer will want to speak to us, too: have the socket in time.  If
+     * another process took the port, this direction works all the same. */
+    if (!vnetenc_socket_responder(&path->local, path->dtls_port, error)) {
+        VLOG_WARN_RL(&rl, "%s", *error);
+        free(*error);
+    }
+
+    session = xzalloc(sizeof *session);
+    session->lease = vnetenc_lease_take(&path->local, &path->remote, session,
+                                        now, error);
+    if (!session->lease) {
+        free(session);
+        return NULL;
+    }
+    session->owner = owner;
+    session->lane = lane;
+    session->path = path;
+    session->remote = remote;
+    session->since = now;
+    session->serial = vnetenc_profile_get(path->profile)->serial;
+    session->handshake = vnetenc_handshake_initiate(&vnetenc_remote_lookup,
+                                                    &path->remote,
+                                                    path->profile, now);
+    remote->n_attempts++;
+    return session;
+}
+
+/* The initiator's key is for data, the responder's for what comes back. */
+static bool
+make_halves(struct vnetenc_initiator *session,
+            const struct vnetenc_record_keys *keys)
+{
+    const struct vnetenc_path *path = session->path;
+    ovs_be16 port = vnetenc_socket_port(vnetenc_lease_socket(session->lease));
+    struct vnetenc_traffic_key traffic;
+
+    traffic = vnetenc_record_keys_get(keys, true);
+    session->tx = vnetenc_tx_create(&traffic, port, session->life.end_seq,
+                                    session->life.end_bytes);
+    vnetenc_traffic_key_wipe(&traffic);
+    traffic = vnetenc_record_keys_get(keys, false);
+    session->rx = vnetenc_rx_create(&traffic, path, port);
+    vnetenc_traffic_key_wipe(&traffic);
+    return session->tx && session->rx;
+}
+
+/* Turns a finished handshake into a session. */
+bool
+vnetenc_initiator_establish(struct vnetenc_initiator *session,
+                            long long int now)
+{
+    const struct vnetenc_profile *profile
+        = vnetenc_profile_get(session->path->profile);
+    struct vnetenc_record_keys keys;
+    bool ok;
+
+    vnetenc_lifetime_init(&session->life, &profile->config, now);
+    vnetenc_probe_init(&session->probe, now);
+    session->since = now;
+    session->suite = xstrdup(vnetenc_handshake_suite(session->handshake));
+    session->chain = vnetenc_handshake_take_peer(session->handshake);
+
+    vnetenc_handshake_take_keys(session->handshake, &keys);
+    vnetenc_initiator_flush(session);
+    /* One owner: libssl's object goes before our code gets the key. */
+    vnetenc_handshake_destroy(session->handshake);
+    session->handshake = NULL;
+    session->remote->n_attempts--;
+    ok = make_halves(session, &keys);
+    vnetenc_record_keys_wipe(&keys);
+    return ok && session->chain;
+}
+
+/* True if the profile has other credentials than when 'session' began. */
+bool
+vnetenc_initiator_is_outdated(const struct vnetenc_initiator *session)
+{
+    return (session->serial
+            != vnetenc_profile_get(session->path->profile)->serial);
+}
+
+void
+vnetenc_initiator_send_probe(struct vnetenc_initiator *session,
+                             long long int now)
+{
+    uint8_t message[VNETENC_CONTROL_BYTES];
+
+    vnetenc_control_build(VNETENC_CONTROL_PROBE, session->probe.echo, message);
+    session_send_record(session, VNETENC_RECORD_DATA, message, sizeof message);
+    vnetenc_probe_sent(&session->probe, vnetenc_initiator_next_seq(session),
+                       now);
+}
+
+/* Sends a probe that makes an IP packet of 'ip_size' octets, whose reply goes
+ * to 'session->mtu'. */
+void
+vnetenc_initiator_send_long_probe(struct vnetenc_initiator *session,
+                                  size_t ip_size, uint64_t echo)
+{
+    size_t headers = (UDP_HEADER_LEN
+                      + (IN6_IS_ADDR_V4MAPPED(&session->path->remote)
+                         ? IP_HEADER_LEN : IPV6_HEADER_LEN));
+    size_t added = headers + vnetenc_record_overhead(session->tx->cipher);
+    uint8_t *plain, *record;
+    size_t size, n;
+
+    if (ip_size < added + VNETENC_CONTROL_BYTES) {
+        return;
+    }
+    size = ip_size - added;
+    plain = xzalloc(size);
+    record = xmalloc(ip_size);
+    vnetenc_control_build(VNETENC_CONTROL_PROBE, echo, plain);
+    n = vnetenc_seal_record(session->tx, VNETENC_RECORD_DATA, plain, size,
+                            record, ip_size);
+    if (n) {
+        session_send(session, record, n);
+    }
+    free(plain);
+    free(record);
+}
+
+static void
+session_input_data(struct vnetenc_initiator *session, uint8_t *data,
+                   size_t size, long long int now)
+{
+    size_t plain_size;
+    uint8_t *plain;
+    uint64_t echo;
+
+    if (vnetenc_open_record(session->rx, data, size, VNETENC_RECORD_DATA,
+                            &plain, &plain_size)) {
+        vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
+    } else if (vnetenc_control_parse(plain, plain_size,
+                                     VNETENC_CONTROL_REPLY, &echo)) {
+        vnetenc_probe_reply(&session->probe, echo);
+        if (session->mtu) {
+            vnetenc_mtu_reply(session->mtu, echo, now);
+        }
+    } else if (!vnetenc_control_is(plain, plain_size)) {
+        vnetenc_count(VNETENC_DROP_ctl_app_data, 1);
+    }
+}
+
+/* A sealed alert ends the session, whatever it says; one in clear is no more
+ * than a hint. */
+static void
+session_input_alert(struct vnetenc_initiator *session, uint8_t *data,
+                    size_t size, long long int now)
+{
+    size_t plain_size;
+    uint8_t *plain;
+
+    if (vnetenc_is_hint(data, size)) {
+        if (vnetenc_probe_hint(&session->probe, now)) {
+            session->remote->n_hints++;
+        }
+    } else if (vnetenc_open_record(session->rx, data, size,
+                                   VNETENC_RECORD_ALERT, &plain,
+                                   &plain_size)) {
+        vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
+    } else {
+        vnetenc_probe_give_up(&session->probe, now);
+    }
+}
+
+void
+vnetenc_initiator_input(struct vnetenc_initiator *session, uint8_t *data,
+                        size_t size, long long int now)
+{
+    if (data[0] == VNETENC_RECORD_DATA) {
+        session_input_data(session, data, size, now);
+    } else if (data[0] == VNETENC_RECORD_ALERT) {
+        session_input_alert(session, data, size, now);
+    } else {
+        vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
+    }
+}
+
+/* Judgement and status. */
+
+bool
+vnetenc_initiator_is_over(const struct vnetenc_initiator *session,
+                          long long int now)
+{
+    uint64_t n_bytes;
+
+    atomic_read_relaxed(&session->tx->n_bytes, &n_bytes);
+    return (session->probe.lost
+            || vnetenc_lifetime_is_over(&session->life,
+                                        vnetenc_initiator_next_seq(session),
+                                        n_bytes, now));
+}
+
+bool
+vnetenc_initiator_is_trusted(const struct vnetenc_initiator *session)
+{
+    const struct vnetenc_profile *profile
+        = vnetenc_profile_get(session->path->profile);
+    char *reason;
+
+    if (vnetenc_trust_judge_chain(&session->remote->trust, profile->cred,
+                                  session->chain, &reason)) {
+        return true;
+    }
+    vnetenc_remote_set_error(session->remote, VNETENC_OUT, reason);
+    return false;
+}
+
+void
+vnetenc_initiator_status(const struct vnetenc_initiator *session,
+                         struct vnetenc_session_status *status,
+                         long long int now)
+{
+    vnetenc_fingerprint_format(vnetenc_chain_fingerprint(session->chain),
+                               status->fingerprint);
+    status->traffic = session_traffic(session);
+    status->lane_port = session->tx->lane_port;
+    status->suite = session->suite;
+    status->provider = vnetenc_aead_key_provider(session->tx->key);
+    status->age_ms = now - session->since;
+}
+

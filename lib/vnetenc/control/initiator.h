@@ -1,0 +1,108 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_INITIATOR_H
+#define VNETENC_INITIATOR_H 1
+
+/* One session towards a peer
+ * ==========================
+ *
+ * From its first ClientHello to its close_notify: the handshake, then the
+ * keys, the probes and the replies to them.  Which sessions there are, and
+ * which of them the packet path uses, is decided in control/outgoing.c.
+ *
+ * Only what is authenticated ends a session: our own limits, probes that stay
+ * unanswered, a sealed alert, a judgement by changed trust.  An alert in
+ * clear makes us probe, nothing else (PROTOCOL.md section 4).
+ *
+ * Thread-safety: under vnetenc_control_mutex. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "openvswitch/list.h"
+#include "vnetenc/control/lifetime.h"
+#include "vnetenc/trust/peer.h"
+#include "vnetenc/bridge/session.h"
+
+struct vnetenc_chain;
+struct vnetenc_mtu;
+struct vnetenc_session_status;
+
+struct vnetenc_initiator {
+    struct ovs_list node;       /* The owner's. */
+    void *owner;
+    unsigned int lane;
+    const struct vnetenc_path *path;    /* Outlives us. */
+    struct vnetenc_remote *remote;      /* Likewise. */
+    struct vnetenc_lease *lease;
+    long long int since;        /* Began; then: established. */
+    unsigned int serial;        /* Of the profile's credentials. */
+
+    struct vnetenc_handshake *handshake;    /* NULL: established. */
+
+    /* Established. */
+    struct vnetenc_tx *tx;      /* Seals data, probes, close_notify. */
+    struct vnetenc_rx *rx;      /* Opens replies.  Never published. */
+    struct vnetenc_chain *chain;
+    char *suite;
+    struct vnetenc_lifetime life;
+    struct vnetenc_probe probe;
+    struct vnetenc_mtu *mtu;    /* The owner's, or NULL: wants replies. */
+    long long int close_at;     /* The owner's. */
+};
+
+/* Begins.  NULL and '*error' if there is no socket to be had. */
+struct vnetenc_initiator *vnetenc_initiator_create(
+    const struct vnetenc_path *, struct vnetenc_remote *, void *owner,
+    unsigned int lane, long long int now, char **error);
+
+/* Frees what is not, or no longer, used by the packet path: its keys go when
+ * that has quiesced. */
+void vnetenc_initiator_destroy(struct vnetenc_initiator *, long long int now);
+
+/* The handshake. */
+void vnetenc_initiator_flush(struct vnetenc_initiator *);
+bool vnetenc_initiator_establish(struct vnetenc_initiator *,
+                                 long long int now)
+    OVS_WARN_UNUSED_RESULT;
+
+/* Established. */
+void vnetenc_initiator_input(struct vnetenc_initiator *, uint8_t *data,
+                             size_t size, long long int now);
+void vnetenc_initiator_send_probe(struct vnetenc_initiator *,
+                                  long long int now);
+void vnetenc_initiator_send_long_probe(struct vnetenc_initiator *,
+                                       size_t ip_size, uint64_t echo);
+void vnetenc_initiator_send_close_notify(struct vnetenc_initiator *);
+uint64_t vnetenc_initiator_next_seq(const struct vnetenc_initiator *);
+
+/* True if a successor is due: by limits, loss, or other credentials. */
+bool vnetenc_initiator_is_over(const struct vnetenc_initiator *,
+                               long long int now);
+
+/* True if the profile has other credentials than when it began. */
+bool vnetenc_initiator_is_outdated(const struct vnetenc_initiator *);
+
+/* False, with a reason in the remote, if the peer would not be accepted any
+ * more. */
+bool vnetenc_initiator_is_trusted(const struct vnetenc_initiator *);
+
+void vnetenc_initiator_status(const struct vnetenc_initiator *,
+                              struct vnetenc_session_status *,
+                              long long int now);
+
+#endif /* vnetenc/control/initiator.h */

@@ -1,0 +1,340 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc/control/pmtu.h"
+#include <netinet/icmp6.h>
+#include <netinet/ip6.h>
+#include <string.h>
+#include "coverage.h"
+#include "csum.h"
+#include "dp-packet.h"
+#include "flow.h"
+#include "netlink.h"
+#include "odp-netlink.h"
+#include "odp-util.h"
+#include "openvswitch/ofpbuf.h"
+#include "packets.h"
+#include "timeval.h"
+#include "unaligned.h"
+#include "util.h"
+#include "vnetenc/control/execute.h"
+#include "vnetenc/bridge/inbox.h"
+#include "vnetenc/bridge/rate.h"
+#include "vnetenc/bridge/session.h"
+
+COVERAGE_DEFINE(vnetenc_pmtu_sent);
+
+enum {
+    TTL = 64,
+    ICMP4_MESSAGE_BYTES = 576,  /* RFC 1812 section 4.3.2.3. */
+    ICMP6_MESSAGE_BYTES = 1280, /* RFC 4443 section 2.4 (c). */
+    ICMP6_MIN_MTU = 1280,
+};
+
+/* Packet path. */
+
+/* No guest may use up what the others need, so each port has a bucket; ports
+ * share one only where there are more than VNETENC_PMTU_PORTS, and no guest
+ * chooses its number.  All of them together must not keep the control thread
+ * from its work.  All zeros is a full bucket. */
+static struct vnetenc_rate of_port[VNETENC_PMTU_PORTS];
+static struct vnetenc_rate of_all;
+
+static bool
+may_report(odp_port_t in_port, long long int now)
+{
+    size_t i = odp_to_u32(in_port) % VNETENC_PMTU_PORTS;
+
+    return (vnetenc_rate_take(&of_port[i], now,
+                              1000000 / VNETENC_PMTU_PER_SECOND,
+                              VNETENC_PMTU_BURST)
+            && vnetenc_rate_take(&of_all, now,
+                                 1000000 / VNETENC_PMTU_ALL_PER_SECOND,
+                                 VNETENC_PMTU_ALL_PER_SECOND / 10));
+}
+
+void
+vnetenc_pmtu_report(const struct vnetenc_path *path, const struct flow *flow,
+                    const void *frame, size_t size, size_t max_frame)
+{
+    uint8_t data[sizeof(struct vnetenc_pmtu_note) + VNETENC_PMTU_HEAD_BYTES];
+    struct vnetenc_pmtu_note note;
+
+    /* What came out of a tunnel, or was made by Open vSwitch, was sent by no
+     * guest of this host.  To a guest behind a translation of addresses the
+     * message would show what that hides, and mean nothing. */
+    if (!flow || flow_tnl_dst_is_set(&flow->tunnel)
+        || flow->in_port.odp_port == ODPP_NONE
+        || flow->ct_state & (CS_SRC_NAT | CS_DST_NAT)
+        || !may_report(flow->in_port.odp_port, time_msec())) {
+        return;
+    }
+
+    memset(&note, 0, sizeof note);
+    note.in_port = odp_to_u32(flow->in_port.odp_port);
+    /* 'flow' may be that of another packet of the megaflow, with another
+     * source.  Where the packet was not routed, it says itself. */
+    note.src = flow->dl_src;
+    note.dst = flow->dl_dst;
+    if (size >= 2 * ETH_ADDR_LEN && !memcmp(frame, &note.dst, ETH_ADDR_LEN)) {
+        memcpy(&note.src, (const uint8_t *) frame + ETH_ADDR_LEN,
+               ETH_ADDR_LEN);
+    }
+    for (size_t i = 0; i < VNETENC_PMTU_MAX_TAGS; i++) {
+        if (flow->vlans[i].tci & htons(VLAN_CFI)) {
+            note.tags[i][0] = flow->vlans[i].tpid;
+            note.tags[i][1] = flow->vlans[i].tci & ~htons(VLAN_CFI);
+        }
+    }
+    note.max_frame = max_frame;
+    size = MIN(size, VNETENC_PMTU_HEAD_BYTES);
+    memcpy(data, &note, sizeof note);
+    memcpy(data + sizeof note, frame, size);
+    vnetenc_inbox_post(VNETENC_INBOX_GUESTS, VNETENC_EV_TOO_LONG, path, 0, 0,
+                       data, sizeof note + size);
+}
+
+/* The message. */
+
+static ovs_be16
+get_be16(const uint8_t *p)
+{
+    ovs_be16 x;
+
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+
+/* Ethernet header with the tags that the packet came in with. */
+static void
+put_ethernet(struct dp_packet *packet, const struct vnetenc_pmtu_note *note,
+             uint16_t type)
+{
+    ovs_be16 be_type = htons(type);
+
+    dp_packet_put(packet, &note->src, ETH_ADDR_LEN);
+    dp_packet_put(packet, &note->dst, ETH_ADDR_LEN);
+    for (size_t i = 0; i < VNETENC_PMTU_MAX_TAGS && note->tags[i][0]; i++) {
+        dp_packet_put(packet, note->tags[i], sizeof note->tags[i]);
+    }
+    dp_packet_put(packet, &be_type, sizeof be_type);
+}
+
+static bool
+is_icmp_error(uint8_t type)
+{
+    return (type == ICMP4_DST_UNREACH || type == ICMP4_SOURCEQUENCH
+            || type == ICMP4_REDIRECT || type == ICMP4_TIME_EXCEEDED
+            || type == ICMP4_PARAM_PROB);
+}
+
+/* True if the IPv4 packet at 'ip' may be answered. */
+static bool
+may_answer_4(const struct ip_header *ip, size_t size)
+{
+    size_t ihl = size ? IP_IHL(ip->ip_ihl_ver) * 4 : 0;
+    ovs_be32 src, dst;
+
+    if (size < IP_HEADER_LEN || IP_VER(ip->ip_ihl_ver) != 4
+        || ihl < IP_HEADER_LEN || size < ihl + ICMP_ERROR_DATA_L4_LEN
+        || ip->ip_frag_off & htons(IP_FRAG_OFF_MASK)) {
+        return false;
+    }
+    src = get_16aligned_be32(&ip->ip_src);
+    dst = get_16aligned_be32(&ip->ip_dst);
+    return (src && dst && src != htonl(UINT32_MAX)
+            && dst != htonl(UINT32_MAX)
+            && !ip_is_multicast(src) && !ip_is_multicast(dst)
+            && !(ip->ip_proto == IPPROTO_ICMP
+                 && is_icmp_error(((const uint8_t *) ip)[ihl])));
+}
+
+static struct dp_packet *
+build_4(const struct vnetenc_pmtu_note *note, const uint8_t *l3, size_t size,
+        size_t mtu)
+{
+    const struct ip_header *old
+        = ALIGNED_CAST(const struct ip_header *, l3);
+    struct icmp_header icmp;
+    struct dp_packet *packet;
+    struct ip_header ip;
+
+    if (!may_answer_4(old, size)) {
+        return NULL;
+    }
+    size = MIN(size, ntohs(old->ip_tot_len));
+    size = MIN(size, ICMP4_MESSAGE_BYTES - IP_HEADER_LEN - ICMP_HEADER_LEN);
+
+    memset(&ip, 0, sizeof ip);
+    ip.ip_ihl_ver = IP_IHL_VER(5, 4);
+    ip.ip_tot_len = htons(IP_HEADER_LEN + ICMP_HEADER_LEN + size);
+    ip.ip_ttl = TTL;
+    ip.ip_proto = IPPROTO_ICMP;
+    ip.ip_src = old->ip_dst;
+    ip.ip_dst = old->ip_src;
+    ip.ip_csum = csum(&ip, sizeof ip);
+
+    memset(&icmp, 0, sizeof icmp);
+    icmp.icmp_type = ICMP4_DST_UNREACH;
+    icmp.icmp_code = 4;         /* Fragmentation needed. */
+    icmp.icmp_fields.frag.mtu = htons(mtu);
+    icmp.icmp_csum = csum_finish(csum_continue(
+        csum_continue(0, &icmp, sizeof icmp), l3, size));
+
+    packet = dp_packet_new(VNETENC_PMTU_HEAD_BYTES);
+    put_ethernet(packet, note, ETH_TYPE_IP);
+    dp_packet_put(packet, &ip, sizeof ip);
+    dp_packet_put(packet, &icmp, sizeof icmp);
+    dp_packet_put(packet, l3, size);
+    return packet;
+}
+
+/* Extension headers that could hide an ICMPv6 error, or a later fragment. */
+static bool
+hides_payload(uint8_t next)
+{
+    return (next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING
+            || next == IPPROTO_FRAGMENT || next == IPPROTO_DSTOPTS
+            || next == IPPROTO_MH);
+}
+
+/* True if the IPv6 packet at 'ip6' may be answered. */
+static bool
+may_answer_6(const struct ovs_16aligned_ip6_hdr *ip6, size_t size)
+{
+    struct in6_addr src, dst;
+
+    if (size < IPV6_HEADER_LEN + ICMP_ERROR_DATA_L4_LEN
+        || IP_VER(((const uint8_t *) ip6)[0]) != 6) {
+        return false;
+    }
+    memcpy(&src, &ip6->ip6_src, sizeof src);
+    memcpy(&dst, &ip6->ip6_dst, sizeof dst);
+    return (ipv6_addr_is_set(&src)
+            && !ipv6_addr_is_multicast(&src) && !ipv6_addr_is_multicast(&dst)
+            && !hides_payload(ip6->ip6_nxt)
+            && !(ip6->ip6_nxt == IPPROTO_ICMPV6
+                 && ((const uint8_t *) ip6)[IPV6_HEADER_LEN] < 128));
+}
+
+static struct dp_packet *
+build_6(const struct vnetenc_pmtu_note *note, const uint8_t *l3, size_t size,
+        size_t mtu)
+{
+    const struct ovs_16aligned_ip6_hdr *old
+        = ALIGNED_CAST(const struct ovs_16aligned_ip6_hdr *, l3);
+    struct ovs_16aligned_ip6_hdr ip6;
+    struct icmp6_data_header icmp6;
+    struct dp_packet *packet;
+    uint32_t pseudo;
+
+    if (!may_answer_6(old, size)) {
+        return NULL;
+    }
+    size = MIN(size, IPV6_HEADER_LEN + ntohs(old->ip6_plen));
+    size = MIN(size, (ICMP6_MESSAGE_BYTES - IPV6_HEADER_LEN
+                      - ICMP6_DATA_HEADER_LEN));
+
+    memset(&ip6, 0, sizeof ip6);
+    put_16aligned_be32(&ip6.ip6_flow, htonl(6u << 28));
+    ip6.ip6_plen = htons(ICMP6_DATA_HEADER_LEN + size);
+    ip6.ip6_nxt = IPPROTO_ICMPV6;
+    ip6.ip6_hlim = TTL;
+    ip6.ip6_src = old->ip6_dst;
+    ip6.ip6_dst = old->ip6_src;
+
+    memset(&icmp6, 0, sizeof icmp6);
+    icmp6.icmp6_base.icmp6_type = ICMP6_PACKET_TOO_BIG;
+    put_16aligned_be32(icmp6.icmp6_data.be32,
+                       htonl(MAX(mtu, ICMP6_MIN_MTU)));
+    pseudo = packet_csum_pseudoheader6(&ip6);
+    icmp6.icmp6_base.icmp6_cksum = csum_finish(csum_continue(
+        csum_continue(pseudo, &icmp6, sizeof icmp6), l3, size));
+
+    packet = dp_packet_new(2 * VNETENC_PMTU_HEAD_BYTES);
+    put_ethernet(packet, note, ETH_TYPE_IPV6);
+    dp_packet_put(packet, &ip6, sizeof ip6);
+    dp_packet_put(packet, &icmp6, sizeof icmp6);
+    dp_packet_put(packet, l3, size);
+    return packet;
+}
+
+struct dp_packet *
+vnetenc_pmtu_build(const struct vnetenc_pmtu_note *note, const uint8_t *frame,
+                   size_t size)
+{
+    uint64_t l3[VNETENC_PMTU_HEAD_BYTES / 8];
+    size_t ofs = 2 * ETH_ADDR_LEN;
+
+    /* RFC 1122 section 3.2.2: nothing about what went to a group. */
+    if (eth_addr_is_multicast(note->src) || eth_addr_is_multicast(note->dst)) {
+        return NULL;
+    }
+    for (int i = 0; i <= VNETENC_PMTU_MAX_TAGS && size >= ofs + 2; i++) {
+        ovs_be16 type = get_be16(frame + ofs);
+        size_t mtu;
+
+        if (eth_type_vlan(type)) {
+            ofs += VLAN_HEADER_LEN;
+            continue;
+        }
+        ofs += sizeof type;
+        size = MIN(size - ofs, sizeof l3);
+        memcpy(l3, frame + ofs, size);      /* Aligned. */
+        mtu = note->max_frame > ofs ? note->max_frame - ofs : 0;
+        return (type == htons(ETH_TYPE_IP)
+                ? build_4(note, (uint8_t *) l3, size, mtu)
+                : type == htons(ETH_TYPE_IPV6)
+                ? build_6(note, (uint8_t *) l3, size, mtu)
+                : NULL);
+    }
+    return NULL;
+}
+
+/* Sending. */
+
+static void
+send_out(struct dp_packet *packet, uint32_t port)
+{
+    struct ofpbuf actions;
+
+    ofpbuf_init(&actions, 64);
+    nl_msg_put_odp_port(&actions, OVS_ACTION_ATTR_OUTPUT, u32_to_odp(port));
+    packet->md.in_port.odp_port = ODPP_NONE;
+    if (vnetenc_execute(packet, actions.data, actions.size)) {
+        COVERAGE_INC(vnetenc_pmtu_sent);
+    }
+    ofpbuf_uninit(&actions);
+}
+
+void
+vnetenc_pmtu_answer(const uint8_t *data, size_t size)
+{
+    struct vnetenc_pmtu_note note;
+    struct dp_packet *packet;
+
+    if (size < sizeof note) {
+        return;
+    }
+    memcpy(&note, data, sizeof note);
+    packet = vnetenc_pmtu_build(&note, data + sizeof note,
+                                size - sizeof note);
+    if (packet) {
+        send_out(packet, note.in_port);
+        dp_packet_delete(packet);
+    }
+}

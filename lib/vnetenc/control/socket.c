@@ -1,0 +1,439 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc/control/socket.h"
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "coverage.h"
+#include "openvswitch/dynamic-string.h"
+#include "openvswitch/list.h"
+#include "openvswitch/poll-loop.h"
+#include "packets.h"
+#include "random.h"
+#include "socket-util.h"
+#include "util.h"
+#include "vnetenc/bridge/limits.h"
+
+COVERAGE_DEFINE(vnetenc_socket_send_error);
+
+/* Datagrams taken from one socket before the others have their turn. */
+enum { RECEIVE_BURST = 16 };
+
+struct vnetenc_socket {
+    struct ovs_list node;       /* In 'responders' or 'lanes'. */
+    struct in6_addr local;
+    ovs_be16 port;
+    int fd;
+    struct ovs_list leases;     /* Lane sockets: "struct vnetenc_lease". */
+};
+
+/* Use of a lane socket with one peer, now or a short while ago. */
+struct vnetenc_lease {
+    struct ovs_list node;       /* In 'socket->leases'. */
+    struct vnetenc_socket *socket;
+    struct in6_addr remote;
+    void *owner;                /* NULL: returned. */
+    long long int returned_at;
+};
+
+static struct ovs_list responders = OVS_LIST_INITIALIZER(&responders);
+static struct ovs_list lanes = OVS_LIST_INITIALIZER(&lanes);
+
+static socklen_t
+address_to_sockaddr(const struct in6_addr *address, ovs_be16 port,
+                    struct sockaddr_storage *ss)
+{
+    memset(ss, 0, sizeof *ss);
+    if (IN6_IS_ADDR_V4MAPPED(address)) {
+        struct sockaddr_in *sin = ALIGNED_CAST(struct sockaddr_in *, ss);
+
+        sin->sin_family = AF_INET;
+        sin->sin_port = port;
+        sin->sin_addr.s_addr = in6_addr_get_mapped_ipv4(address);
+        return sizeof *sin;
+    } else {
+        struct sockaddr_in6 *sin6 = ALIGNED_CAST(struct sockaddr_in6 *, ss);
+
+        sin6->sin6_family = AF_INET6;
+        sin6->sin6_port = port;
+        sin6->sin6_addr = *address;
+        return sizeof *sin6;
+    }
+}
+
+/* What is too long is lost, as in the datapath, and no ICMP message that
+ * anybody can forge says what is: RFC 8899 section 3. */
+static void
+set_dont_fragment(int fd, int family)
+{
+    int value = IP_PMTUDISC_PROBE;
+
+    if (family == AF_INET) {
+        setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &value, sizeof value);
+    } else {
+        value = IPV6_PMTUDISC_PROBE;
+        setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &value, sizeof value);
+    }
+}
+
+/* Returns a socket bound to 'local' and 'port', or a negative errno value. */
+static int
+open_bound(const struct in6_addr *local, ovs_be16 port)
+{
+    struct sockaddr_storage ss;
+    socklen_t size = address_to_sockaddr(local, port, &ss);
+    int fd = socket(ss.ss_family, SOCK_DGRAM, 0);
+    int error;
+
+    if (fd < 0) {
+        return -errno;
+    }
+    set_dont_fragment(fd, ss.ss_family);
+    error = set_nonblocking(fd);
+    if (!error && bind(fd, (struct sockaddr *) &ss, size) < 0) {
+        error = errno;
+    }
+    if (error) {
+        close(fd);
+        return -error;
+    }
+    return fd;
+}
+
+static ovs_be16
+bound_port(int fd)
+{
+    struct sockaddr_storage ss;
+    socklen_t size = sizeof ss;
+
+    return (getsockname(fd, (struct sockaddr *) &ss, &size) < 0
+            ? 0 : htons(ss_get_port(&ss)));
+}
+
+static struct vnetenc_socket *
+socket_create(struct ovs_list *list, const struct in6_addr *local,
+              ovs_be16 port, char **errorp)
+{
+    struct vnetenc_socket *sock;
+    int fd = open_bound(local, port);
+
+    if (fd < 0) {
+        struct ds s = DS_EMPTY_INITIALIZER;
+
+        ds_put_cstr(&s, "cannot bind a UDP socket to ");
+        ipv6_format_mapped(local, &s);
+        ds_put_format(&s, " port %"PRIu16": %s", ntohs(port),
+                      ovs_strerror(-fd));
+        *errorp = ds_steal_cstr(&s);
+        return NULL;
+    }
+    sock = xzalloc(sizeof *sock);
+    sock->local = *local;
+    sock->port = bound_port(fd);
+    sock->fd = fd;
+    ovs_list_init(&sock->leases);
+    ovs_list_push_back(list, &sock->node);
+    *errorp = NULL;
+    return sock;
+}
+
+static void
+socket_destroy(struct vnetenc_socket *sock)
+{
+    struct vnetenc_lease *lease;
+
+    LIST_FOR_EACH_SAFE (lease, node, &sock->leases) {
+        ovs_list_remove(&lease->node);
+        free(lease);
+    }
+    ovs_list_remove(&sock->node);
+    close(sock->fd);
+    free(sock);
+}
+
+struct vnetenc_socket *
+vnetenc_socket_responder(const struct in6_addr *local, ovs_be16 dtls_port,
+                         char **error)
+{
+    struct vnetenc_socket *sock;
+
+    *error = NULL;
+    LIST_FOR_EACH (sock, node, &responders) {
+        if (ipv6_addr_equals(&sock->local, local) && sock->port == dtls_port) {
+            return sock;
+        }
+    }
+    return socket_create(&responders, local, dtls_port, error);
+}
+
+const struct in6_addr *
+vnetenc_socket_local(const struct vnetenc_socket *sock)
+{
+    return &sock->local;
+}
+
+ovs_be16
+vnetenc_socket_port(const struct vnetenc_socket *sock)
+{
+    return sock->port;
+}
+
+/* Leases. */
+
+static struct vnetenc_lease *
+lease_find(const struct vnetenc_socket *sock, const struct in6_addr *remote)
+{
+    struct vnetenc_lease *lease;
+
+    LIST_FOR_EACH (lease, node, &sock->leases) {
+        if (ipv6_addr_equals(&lease->remote, remote)) {
+            return lease;
+        }
+    }
+    return NULL;
+}
+
+/* Forgets uses so old that they no longer matter. */
+static void
+expire_leases(struct vnetenc_socket *sock, long long int now)
+{
+    struct vnetenc_lease *lease;
+
+    LIST_FOR_EACH_SAFE (lease, node, &sock->leases) {
+        if (!lease->owner
+            && now >= lease->returned_at + VNETENC_PORT_REUSE_MS) {
+            ovs_list_remove(&lease->node);
+            free(lease);
+        }
+    }
+}
+
+struct lease_search {
+    size_t n_sockets;           /* Of the local address. */
+    size_t n_fresh;             /* Not used by the peer of late. */
+    struct vnetenc_socket *fresh;   /* One of them, at random. */
+    struct vnetenc_lease *oldest;   /* Else: used longest ago. */
+};
+
+static void
+search_sockets(const struct in6_addr *local, const struct in6_addr *remote,
+               long long int now, struct lease_search *search)
+{
+    struct vnetenc_socket *sock;
+
+    memset(search, 0, sizeof *search);
+    LIST_FOR_EACH (sock, node, &lanes) {
+        struct vnetenc_lease *lease;
+
+        if (!ipv6_addr_equals(&sock->local, local)) {
+            continue;
+        }
+        search->n_sockets++;
+        expire_leases(sock, now);
+        lease = lease_find(sock, remote);
+        if (!lease) {
+            if (!random_range(++search->n_fresh)) {
+                search->fresh = sock;
+            }
+        } else if (!lease->owner
+                   && (!search->oldest || (lease->returned_at
+                                           < search->oldest->returned_at))) {
+            search->oldest = lease;
+        }
+    }
+}
+
+/* A full pool in which the peer has used every socket within the last minute
+ * gives the one it used longest ago: the responder replaces what it may still
+ * have for those ports in one step (RFC 6347 section 4.2.8). */
+struct vnetenc_lease *
+vnetenc_lease_take(const struct in6_addr *local,
+                   const struct in6_addr *remote, void *owner,
+                   long long int now, char **error)
+{
+    struct lease_search search;
+    struct vnetenc_lease *lease;
+    struct vnetenc_socket *sock;
+
+    *error = NULL;
+    search_sockets(local, remote, now, &search);
+    sock = search.fresh;
+    if (!sock && search.n_sockets < VNETENC_MAX_SOCKETS) {
+        sock = socket_create(&lanes, local, 0, error);
+        if (!sock) {
+            return NULL;
+        }
+    }
+    if (!sock) {
+        lease = search.oldest;
+        if (!lease) {
+            *error = xasprintf("all %d lane sockets are in use with this peer",
+                               VNETENC_MAX_SOCKETS);
+            return NULL;
+        }
+    } else {
+        lease = xzalloc(sizeof *lease);
+        lease->socket = sock;
+        lease->remote = *remote;
+        ovs_list_push_back(&sock->leases, &lease->node);
+    }
+    lease->owner = owner;
+    return lease;
+}
+
+void
+vnetenc_lease_return(struct vnetenc_lease *lease, long long int now)
+{
+    if (lease) {
+        lease->owner = NULL;
+        lease->returned_at = now;
+    }
+}
+
+struct vnetenc_socket *
+vnetenc_lease_socket(const struct vnetenc_lease *lease)
+{
+    return lease->socket;
+}
+
+void *
+vnetenc_lease_owner(const struct vnetenc_lease *lease)
+{
+    return lease->owner;
+}
+
+/* Input and output. */
+
+void
+vnetenc_socket_send(struct vnetenc_socket *sock,
+                    const struct in6_addr *remote, ovs_be16 port,
+                    const void *data, size_t size)
+{
+    struct sockaddr_storage ss;
+    socklen_t ss_size = address_to_sockaddr(remote, port, &ss);
+
+    if (sendto(sock->fd, data, size, 0, (struct sockaddr *) &ss, ss_size)
+        < 0) {
+        COVERAGE_INC(vnetenc_socket_send_error);
+    }
+}
+
+static bool
+sockaddr_to_address(const struct sockaddr_storage *ss,
+                    struct in6_addr *address, ovs_be16 *port)
+{
+    if (ss->ss_family == AF_INET) {
+        const struct sockaddr_in *sin
+            = ALIGNED_CAST(const struct sockaddr_in *, ss);
+
+        in6_addr_set_mapped_ipv4(address, sin->sin_addr.s_addr);
+        *port = sin->sin_port;
+        return true;
+    } else if (ss->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *sin6
+            = ALIGNED_CAST(const struct sockaddr_in6 *, ss);
+
+        *address = sin6->sin6_addr;
+        *port = sin6->sin6_port;
+        return true;
+    }
+    return false;
+}
+
+/* Receives one datagram.  Returns false if there is none.  A lane socket is
+ * open to the whole world: what no lease explains is ignored. */
+static bool
+receive_one(struct vnetenc_socket *sock, bool lane, vnetenc_socket_cb *cb,
+            long long int now)
+{
+    uint8_t data[VNETENC_MAX_DATAGRAM_BYTES + 1];
+    struct vnetenc_lease *lease = NULL;
+    struct sockaddr_storage ss;
+    socklen_t ss_size = sizeof ss;
+    struct in6_addr remote;
+    ovs_be16 port;
+    ssize_t n;
+
+    n = recvfrom(sock->fd, data, sizeof data, 0, (struct sockaddr *) &ss,
+                 &ss_size);
+    if (n < 0) {
+        return errno == EINTR;
+    }
+    if (n > VNETENC_MAX_DATAGRAM_BYTES
+        || !sockaddr_to_address(&ss, &remote, &port)) {
+        return true;
+    }
+    if (lane) {
+        lease = lease_find(sock, &remote);
+        if (!lease || !lease->owner) {
+            return true;
+        }
+    }
+    cb(sock, lease, &remote, port, data, n, now);
+    return true;
+}
+
+static void
+receive_all(struct ovs_list *list, bool is_lane, vnetenc_socket_cb *cb,
+            long long int now)
+{
+    struct vnetenc_socket *sock;
+
+    LIST_FOR_EACH (sock, node, list) {
+        for (int i = 0; i < RECEIVE_BURST; i++) {
+            if (!receive_one(sock, is_lane, cb, now)) {
+                break;
+            }
+        }
+    }
+}
+
+void
+vnetenc_sockets_run(vnetenc_socket_cb *cb, long long int now)
+{
+    receive_all(&responders, false, cb, now);
+    receive_all(&lanes, true, cb, now);
+}
+
+void
+vnetenc_sockets_wait(void)
+{
+    struct vnetenc_socket *sock;
+
+    LIST_FOR_EACH (sock, node, &responders) {
+        poll_fd_wait(sock->fd, POLLIN);
+    }
+    LIST_FOR_EACH (sock, node, &lanes) {
+        poll_fd_wait(sock->fd, POLLIN);
+    }
+}
+
+void
+vnetenc_sockets_destroy(void)
+{
+    struct vnetenc_socket *sock;
+
+    LIST_FOR_EACH_SAFE (sock, node, &responders) {
+        socket_destroy(sock);
+    }
+    LIST_FOR_EACH_SAFE (sock, node, &lanes) {
+        socket_destroy(sock);
+    }
+}

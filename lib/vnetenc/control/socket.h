@@ -1,0 +1,82 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_SOCKET_H
+#define VNETENC_SOCKET_H 1
+
+/* Kernel UDP sockets
+ * ==================
+ *
+ * Handshakes and control messages pass through ordinary sockets bound to the
+ * tunnel's local address (PROTOCOL.md section 1):
+ *
+ *   - One responder socket per local address and DTLS port: sends all answers
+ *     of the responder, receives only what the datapath does not pop (IP
+ *     fragments, which the kernel joins).
+ *
+ *   - A pool of lane sockets per local address, shared by all peers, since
+ *     what arrives is told apart by its source.  A session leases one that
+ *     its peer has not used for VNETENC_PORT_REUSE_MS, if there is one.
+ *
+ * Thread-safety: under vnetenc_control_mutex. */
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "openvswitch/types.h"
+
+struct vnetenc_socket;
+struct vnetenc_lease;
+
+/* A datagram arrived: at a responder socket ('lease' is NULL), or for the
+ * session that has the lease. */
+typedef void vnetenc_socket_cb(struct vnetenc_socket *,
+                               struct vnetenc_lease *,
+                               const struct in6_addr *remote,
+                               ovs_be16 remote_port,
+                               uint8_t *data, size_t size,
+                               long long int now);
+
+/* The responder socket, made if there is none; NULL and '*error' if it can't
+ * be: 'local' is not, or not yet, an address of this host. */
+struct vnetenc_socket *vnetenc_socket_responder(const struct in6_addr *local,
+                                                ovs_be16 dtls_port,
+                                                char **error);
+const struct in6_addr *vnetenc_socket_local(const struct vnetenc_socket *);
+ovs_be16 vnetenc_socket_port(const struct vnetenc_socket *);
+
+/* Takes a lane socket for a session with 'remote' for 'owner'.  NULL and
+ * '*error' if there is none to be had. */
+struct vnetenc_lease *vnetenc_lease_take(const struct in6_addr *local,
+                                         const struct in6_addr *remote,
+                                         void *owner, long long int now,
+                                         char **error);
+void vnetenc_lease_return(struct vnetenc_lease *, long long int now);
+struct vnetenc_socket *vnetenc_lease_socket(const struct vnetenc_lease *);
+void *vnetenc_lease_owner(const struct vnetenc_lease *);
+
+/* Sends.  What the network loses, or the kernel refuses, is lost. */
+void vnetenc_socket_send(struct vnetenc_socket *,
+                         const struct in6_addr *remote, ovs_be16 port,
+                         const void *data, size_t size);
+
+/* Receives from all sockets, a bounded number of datagrams from each. */
+void vnetenc_sockets_run(vnetenc_socket_cb *, long long int now);
+void vnetenc_sockets_wait(void);
+void vnetenc_sockets_destroy(void);
+
+#endif /* vnetenc/control/socket.h */

@@ -1,0 +1,86 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_SSL_H
+#define VNETENC_SSL_H 1
+
+/* libssl, set up as PROTOCOL.md section 2 demands
+ * ===============================================
+ *
+ * Everything that is set on an SSL_CTX or an SSL object is set here, and what
+ * a finished handshake must have kept to is checked here.  Decisions are not
+ * taken here: libssl's callbacks are passed on to the owner of the SSL object.
+ *
+ * Thread-safety: none.  Control thread only. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <openssl/ssl.h>
+#include "compiler.h"
+
+struct vnetenc_dgram;
+struct vnetenc_suite;
+
+/* Who decides for one SSL object. */
+struct vnetenc_ssl_owner {
+    /* Responder: the context for the profile that the ClientHello names, or
+     * NULL to refuse it. */
+    SSL_CTX *(*select)(struct vnetenc_ssl_owner *, uint8_t profile);
+
+    /* May the peer's certificate speak for it? */
+    bool (*judge)(struct vnetenc_ssl_owner *, X509 *leaf,
+                  STACK_OF(X509) *chain);
+
+    /* Responder: is this the cookie that the listener found good? */
+    bool (*check_cookie)(struct vnetenc_ssl_owner *, const uint8_t *cookie,
+                         size_t size);
+};
+
+/* A context without certificate and key.  NULL if libssl can't make one. */
+SSL_CTX *vnetenc_ssl_ctx_new(void);
+
+/* The context of a responder that does not know the profile yet.  It has no
+ * certificate, so no handshake can succeed in it.  Made once, never freed. */
+SSL_CTX *vnetenc_ssl_ctx_unnamed(void);
+
+/* An SSL object that talks through 'dgram'.  NULL if libssl can't make one. */
+SSL *vnetenc_ssl_new_client(SSL_CTX *, struct vnetenc_ssl_owner *,
+                            struct vnetenc_dgram *, uint8_t profile);
+SSL *vnetenc_ssl_new_server(struct vnetenc_ssl_owner *,
+                            struct vnetenc_dgram *);
+
+/* Checks what a finished handshake agreed on.  Returns NULL if all is as it
+ * must be, and stores the suite in '*suitep', otherwise says what is not. */
+const char *vnetenc_ssl_check(SSL *, const struct vnetenc_suite **suitep)
+    OVS_WARN_UNUSED_RESULT;
+
+/* What libssl has to say about its last failure; empties its error queue. */
+const char *vnetenc_ssl_error(void);
+
+/* True if OpenSSL's fips property is on: no X25519, no ChaCha20. */
+bool vnetenc_ssl_fips(void);
+
+/* See vnetenc_handshake_set_keylog(). */
+void vnetenc_ssl_set_keylog(void (*)(const char *line));
+
+/* SNI, section 1: "p<N>.vnetenc.invalid" for profile N. */
+enum { VNETENC_SNI_BYTES = sizeof "p255.vnetenc.invalid" };
+void vnetenc_sni_format(uint8_t profile, char sni[VNETENC_SNI_BYTES]);
+bool vnetenc_sni_parse(const char *sni, uint8_t *profile)
+    OVS_WARN_UNUSED_RESULT;
+
+#endif /* vnetenc/control/ssl.h */

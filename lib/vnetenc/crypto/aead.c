@@ -1,0 +1,502 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc/crypto/aead.h"
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+#include <time.h>
+#include "dpdk.h"
+#include "openvswitch/dynamic-string.h"
+#include "openvswitch/vlog.h"
+#include "ovs-atomic.h"
+#include "timeval.h"
+#include "util.h"
+#include "vnetenc/crypto/aead-cryptodev.h"
+
+VLOG_DEFINE_THIS_MODULE(vnetenc_aead);
+
+struct vnetenc_aead_key {
+    const struct vnetenc_aead_provider *provider;
+    enum vnetenc_cipher cipher;
+    void *aux;
+    struct vnetenc_aead_key *substitute;    /* Does what is left undone. */
+};
+
+static const struct vnetenc_cipher_info ciphers[VNETENC_N_CIPHERS] = {
+    [VNETENC_AES256_GCM] = { "aes256-gcm", "AES-256-GCM", 32, 4, 8 },
+    [VNETENC_AES128_GCM] = { "aes128-gcm", "AES-128-GCM", 16, 4, 8 },
+    [VNETENC_CHACHA20_POLY1305] = { "chacha20-poly1305", "ChaCha20-Poly1305",
+                                    32, 12, 0 },
+};
+
+/* Those that compute with the CPU's own instructions, and which of them passed
+ * their known answers.  Main thread. */
+static const struct vnetenc_aead_provider *const candidates[] = {
+    &vnetenc_aead_openssl,
+    &vnetenc_aead_ipsec_mb,
+};
+static const struct vnetenc_aead_provider *providers[ARRAY_SIZE(candidates)];
+static size_t n_providers;
+
+/* Which is used for new keys, and which of the above does what it does not;
+ * NULL if none can. */
+typedef const struct vnetenc_aead_provider *provider_ptr;
+static ATOMIC(provider_ptr) chosen[VNETENC_N_CIPHERS];
+static ATOMIC(provider_ptr) substitutes[VNETENC_N_CIPHERS];
+
+/* What decided about the former.  Main thread. */
+static bool is_chosen;
+static char *last_choice;
+static bool last_dpdk;
+
+const struct vnetenc_cipher_info *
+vnetenc_cipher_info(enum vnetenc_cipher cipher)
+{
+    ovs_assert(cipher < VNETENC_N_CIPHERS);
+    return &ciphers[cipher];
+}
+
+bool
+vnetenc_cipher_from_string(const char *name, enum vnetenc_cipher *cipher)
+{
+    for (int i = 0; i < VNETENC_N_CIPHERS; i++) {
+        if (!strcmp(name, ciphers[i].name)) {
+            *cipher = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+vnetenc_cipher_default_order(bool cpu_has_aes,
+                             enum vnetenc_cipher order[VNETENC_N_CIPHERS])
+{
+    size_t n = 0;
+
+    if (!cpu_has_aes) {
+        order[n++] = VNETENC_CHACHA20_POLY1305;
+    }
+    order[n++] = VNETENC_AES256_GCM;
+    order[n++] = VNETENC_AES128_GCM;
+    if (cpu_has_aes) {
+        order[n++] = VNETENC_CHACHA20_POLY1305;
+    }
+    ovs_assert(n == VNETENC_N_CIPHERS);
+}
+
+/* Of a CPU that is not known here the usual is assumed. */
+bool
+vnetenc_cpu_has_aes(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    return __builtin_cpu_supports("aes");
+#elif defined(__aarch64__) && defined(HWCAP_AES)
+    return getauxval(AT_HWCAP) & HWCAP_AES;
+#else
+    return true;
+#endif
+}
+
+bool
+vnetenc_cipher_available(enum vnetenc_cipher cipher)
+{
+    return vnetenc_aead_provider_name(cipher) != NULL;
+}
+
+const char *
+vnetenc_aead_provider_name(enum vnetenc_cipher cipher)
+{
+    const struct vnetenc_aead_provider *provider;
+
+    atomic_read_relaxed(&chosen[cipher], &provider);
+    if (provider && provider->works && provider->init()) {
+        atomic_read_relaxed(&substitutes[cipher], &provider);
+    }
+    return provider ? provider->name : NULL;
+}
+
+static void
+register_providers(void)
+{
+    n_providers = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(candidates); i++) {
+        const struct vnetenc_aead_provider *p = candidates[i];
+        const char *failed;
+        int error = p->init();
+
+        if (error) {
+            VLOG(error == ENOENT || error == EPERM ? VLL_DBG : VLL_WARN,
+                 "provider %s is not usable: %s", p->name,
+                 error == ENOENT ? "not installed" : ovs_strerror(error));
+            continue;
+        }
+        failed = vnetenc_aead_self_test(p);
+        if (failed) {
+            VLOG_ERR("provider %s is not used: wrong answer for %s", p->name,
+                     failed);
+            continue;
+        }
+        providers[n_providers++] = p;
+    }
+}
+
+static bool
+all_done(const struct vnetenc_aead_op *ops, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (ops[i].result != VNETENC_AEAD_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Nanoseconds that 'provider' needs to seal a burst of full-size records: the
+ * least of several, since whatever disturbs only adds.  One that fails is not
+ * fast. */
+static long long int
+measure(const struct vnetenc_aead_provider *provider,
+        enum vnetenc_cipher cipher)
+{
+    enum { N = VNETENC_BURST, SIZE = 1420, ROUNDS = 8 };
+    const uint8_t bytes[VNETENC_MAX_KEY_BYTES] = { 0 };
+    struct vnetenc_aead_op ops[N];
+    struct vnetenc_aead_key *key;
+    long long int best = LLONG_MAX;
+    bool done = true;
+    uint8_t *text;
+
+    if (vnetenc_aead_key_create_with(provider, cipher, bytes, &key)) {
+        return LLONG_MAX;
+    }
+    text = xzalloc(SIZE + VNETENC_TAG_BYTES);
+    memset(ops, 0, sizeof ops);
+    for (size_t i = 0; i < N; i++) {
+        ops[i].text = text;
+        ops[i].tag = text + SIZE;
+        ops[i].size = SIZE;
+    }
+    for (int i = 0; i < ROUNDS; i++) {
+        struct timespec start, end;
+
+        xclock_gettime(CLOCK_MONOTONIC, &start);
+        vnetenc_aead_seal(key, ops, N);
+        xclock_gettime(CLOCK_MONOTONIC, &end);
+        if (!all_done(ops, N)) {
+            best = LLONG_MAX;
+            break;
+        }
+        best = MIN(best, (end.tv_sec - start.tv_sec) * 1000000000LL
+                         + end.tv_nsec - start.tv_nsec);
+        for (size_t j = 0; j < N; j++) {
+            done &= ops[j].result == VNETENC_AEAD_OK;
+        }
+    }
+    free(text);
+    vnetenc_aead_key_destroy(key);
+    return done ? best : LLONG_MAX;
+}
+
+/* The faster of 'a' and 'b', each of which may be NULL. */
+static const struct vnetenc_aead_provider *
+find_faster(const struct vnetenc_aead_provider *a,
+            const struct vnetenc_aead_provider *b, enum vnetenc_cipher cipher)
+{
+    if (!b || !b->supports(cipher)) {
+        return a;
+    } else if (!a) {
+        return b;
+    }
+    return measure(b, cipher) < measure(a, cipher) ? b : a;
+}
+
+static const struct vnetenc_aead_provider *
+find_fastest(enum vnetenc_cipher cipher)
+{
+    const struct vnetenc_aead_provider *fastest = NULL;
+
+    for (size_t i = 0; i < n_providers; i++) {
+        fastest = find_faster(fastest, providers[i], cipher);
+    }
+    return fastest;
+}
+
+/* The provider among 'providers' that 'choice' names, or NULL. */
+static const struct vnetenc_aead_provider *
+find_provider(const char *choice)
+{
+    for (size_t i = 0; i < n_providers; i++) {
+        if (!strcmp(choice, providers[i]->name)) {
+            return providers[i];
+        }
+    }
+    return NULL;
+}
+
+/* True if 'choice' is "cryptodev" or "cryptodev:DEVARGS", and sets '*devargs',
+ * which is NULL for the former. */
+static bool
+names_device(const char *choice, const char **devargs)
+{
+    const char *name = vnetenc_aead_cryptodev.name;
+    size_t n = strlen(name);
+
+    if (strncmp(choice, name, n)) {
+        return false;
+    }
+    *devargs = choice[n] == ':' ? choice + n + 1 : NULL;
+    return !choice[n] || *devargs;
+}
+
+static void
+complain(const char *choice, const char *reason)
+{
+    struct ds names = DS_EMPTY_INITIALIZER;
+
+    for (size_t i = 0; i < n_providers; i++) {
+        ds_put_format(&names, ", \"%s\"", providers[i]->name);
+    }
+    vnetenc_aead_cryptodev_list(&names);
+    VLOG_ERR("other_config:vnetenc-aead: \"%s\" is not usable here: %s; "
+             "usable: \"auto\"%s; using %s", choice, reason, ds_cstr(&names),
+             is_chosen ? "what was used before" : "\"auto\"");
+    ds_destroy(&names);
+}
+
+/* Finds what 'choice' names.  Returns false if it is not usable, otherwise
+ * sets '*wanted', which is NULL for "auto". */
+static bool
+resolve(const char *choice, const struct vnetenc_aead_provider **wanted)
+{
+    bool automatic = !strcmp(choice, "auto");
+    const char *devargs = NULL;
+    char *error;
+
+    *wanted = automatic ? NULL : find_provider(choice);
+    if (*wanted) {
+        return true;
+    }
+    if (!automatic && !names_device(choice, &devargs)) {
+        complain(choice, "there is no such provider");
+        return false;
+    }
+    error = vnetenc_aead_cryptodev_set(devargs);
+    if (error) {
+        if (automatic) {
+            VLOG_DBG("provider cryptodev is not usable: %s", error);
+        } else {
+            complain(choice, error);
+        }
+        free(error);
+        return automatic;
+    }
+    *wanted = automatic ? NULL : &vnetenc_aead_cryptodev;
+    return true;
+}
+
+static void
+choose(const struct vnetenc_aead_provider *wanted)
+{
+    const struct vnetenc_aead_provider *device
+        = vnetenc_aead_cryptodev.init() ? NULL : &vnetenc_aead_cryptodev;
+    bool uses_device = false;
+
+    for (int i = 0; i < VNETENC_N_CIPHERS; i++) {
+        const struct vnetenc_aead_provider *fastest = find_fastest(i);
+        const struct vnetenc_aead_provider *best;
+
+        best = (!wanted ? find_faster(fastest, device, i)
+                : wanted->supports(i) ? wanted : fastest);
+        atomic_store_relaxed(&substitutes[i], fastest);
+        atomic_store_relaxed(&chosen[i], best);
+        uses_device |= best == &vnetenc_aead_cryptodev;
+        VLOG_DBG("%s: provider %s", ciphers[i].name,
+                 best ? best->name : "(none)");
+    }
+    vnetenc_aead_cryptodev_leave();
+    if (!uses_device) {
+        vnetenc_aead_cryptodev_clear();
+    }
+    is_chosen = true;
+}
+
+void
+vnetenc_aead_init(const char *choice)
+{
+    const struct vnetenc_aead_provider *wanted;
+
+    free(last_choice);
+    last_choice = nullable_xstrdup(choice);
+    last_dpdk = dpdk_available();
+    if (!is_chosen) {
+        register_providers();
+    }
+    if (resolve(choice ? choice : "auto", &wanted)) {
+        choose(wanted);
+    } else if (!is_chosen) {
+        choose(NULL);
+    }
+}
+
+void
+vnetenc_aead_update(const char *choice)
+{
+    if (!nullable_string_is_equal(choice, last_choice)
+        || last_dpdk != dpdk_available()) {
+        vnetenc_aead_init(choice);
+    }
+}
+
+int
+vnetenc_aead_key_create(enum vnetenc_cipher cipher, const uint8_t *bytes,
+                        struct vnetenc_aead_key **keyp)
+{
+    const struct vnetenc_aead_provider *provider, *substitute;
+    struct vnetenc_aead_key *spare;
+    int error;
+
+    *keyp = NULL;
+    atomic_read_relaxed(&chosen[cipher], &provider);
+    atomic_read_relaxed(&substitutes[cipher], &substitute);
+    if (!provider) {
+        return EOPNOTSUPP;
+    } else if (!provider->works) {
+        return vnetenc_aead_key_create_with(provider, cipher, bytes, keyp);
+    } else if (!substitute) {
+        /* Would leave packets undone. */
+        return EOPNOTSUPP;
+    }
+
+    error = vnetenc_aead_key_create_with(substitute, cipher, bytes, &spare);
+    if (error) {
+        return error;
+    }
+    if (vnetenc_aead_key_create_with(provider, cipher, bytes, keyp)) {
+        /* The device has failed, or no room for more keys. */
+        *keyp = spare;
+    } else {
+        (*keyp)->substitute = spare;
+    }
+    return 0;
+}
+
+int
+vnetenc_aead_key_create_with(const struct vnetenc_aead_provider *provider,
+                             enum vnetenc_cipher cipher, const uint8_t *bytes,
+                             struct vnetenc_aead_key **keyp)
+{
+    struct vnetenc_aead_key *key;
+    void *aux;
+    int error;
+
+    *keyp = NULL;
+    error = provider->key_create(cipher, bytes, &aux);
+    if (error) {
+        return error;
+    }
+
+    key = xmalloc(sizeof *key);
+    key->provider = provider;
+    key->cipher = cipher;
+    key->aux = aux;
+    key->substitute = NULL;
+    *keyp = key;
+    return 0;
+}
+
+void
+vnetenc_aead_key_destroy(struct vnetenc_aead_key *key)
+{
+    if (key) {
+        vnetenc_aead_key_destroy(key->substitute);
+        key->provider->key_destroy(key->aux);
+        free(key);
+    }
+}
+
+enum vnetenc_cipher
+vnetenc_aead_key_cipher(const struct vnetenc_aead_key *key)
+{
+    return key->cipher;
+}
+
+const char *
+vnetenc_aead_key_provider(const struct vnetenc_aead_key *key)
+{
+    return (key->substitute && !key->provider->works(key->aux)
+            ? key->substitute : key)->provider->name;
+}
+
+/* What a provider forgets to report did not succeed. */
+static void
+presume_failed(struct vnetenc_aead_op *ops, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        ops[i].result = VNETENC_AEAD_FAILED;
+    }
+}
+
+/* Finds the next operations that nobody has begun, from '*start' on. */
+static bool
+find_untried(const struct vnetenc_aead_op *ops, size_t n, size_t *start,
+             size_t *end)
+{
+    size_t i = *start, j;
+
+    while (i < n && ops[i].result != VNETENC_AEAD_UNTRIED) {
+        i++;
+    }
+    for (j = i; j < n && ops[j].result == VNETENC_AEAD_UNTRIED; j++) {
+        continue;
+    }
+    *start = i;
+    *end = j;
+    return i < j;
+}
+
+void
+vnetenc_aead_seal(const struct vnetenc_aead_key *key,
+                  struct vnetenc_aead_op *ops, size_t n)
+{
+    presume_failed(ops, n);
+    key->provider->seal(key->aux, ops, n);
+    if (key->substitute) {
+        for (size_t start = 0, end; find_untried(ops, n, &start, &end);
+             start = end) {
+            vnetenc_aead_seal(key->substitute, &ops[start], end - start);
+        }
+    }
+}
+
+void
+vnetenc_aead_open(const struct vnetenc_aead_key *key,
+                  struct vnetenc_aead_op *ops, size_t n)
+{
+    presume_failed(ops, n);
+    key->provider->open(key->aux, ops, n);
+    if (key->substitute) {
+        for (size_t start = 0, end; find_untried(ops, n, &start, &end);
+             start = end) {
+            vnetenc_aead_open(key->substitute, &ops[start], end - start);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_CRYPTODEV_FIND_H
+#define VNETENC_CRYPTODEV_FIND_H 1
+
+/* Which crypto devices DPDK has, and what they can do
+ * ===================================================
+ *
+ * Only where DPDK is built in.
+ *
+ * Thread-safety: vnetenc_cryptodev_xform(), any thread.  All else: main
+ * thread. */
+
+#include "vnetenc/crypto/aead.h"
+
+struct ds;
+struct rte_crypto_sym_xform;
+
+/* Finds the device that 'devargs' names: by its name, or so that DPDK can find
+ * or make it, as in options:dpdk-devargs of a port.  NULL stands for the first
+ * of those that DPDK has that can do one of our ciphers.  Returns NULL and
+ * sets '*id', or returns an error message that the caller must free. */
+char *vnetenc_cryptodev_find(const char *devargs, uint8_t *id);
+
+bool vnetenc_cryptodev_can(uint8_t id, enum vnetenc_cipher);
+
+/* DPDK's description of a key.  Refers to 'key'.  A nonce is 'nonce_ofs'
+ * octets behind the beginning of each operation. */
+void vnetenc_cryptodev_xform(enum vnetenc_cipher, const uint8_t *key,
+                             bool seal, uint16_t nonce_ofs,
+                             struct rte_crypto_sym_xform *);
+
+/* Puts the names of usable devices, for messages: ' "a", "b"'. */
+void vnetenc_cryptodev_list(struct ds *);
+
+#endif /* vnetenc/crypto/cryptodev-find.h */

@@ -1,0 +1,100 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_RECORD_H
+#define VNETENC_RECORD_H 1
+
+/* DTLS 1.2 records
+ * ================
+ *
+ * The octets of a record, both ways (RFC 6347 section 4.1):
+ *
+ *     type 1 | version 2 | epoch 2 | sequence number 6 | length 2
+ *     explicit nonce 8 (AES-GCM only) | ciphertext | tag 16
+ *
+ * and what the cipher is given beside the text: nonce (RFC 5288 section 3,
+ * RFC 7905 section 2) and additional data (RFC 5246 section 6.2.3.3).
+ *
+ * Thread-safety: pure functions of the caller's data. */
+
+#include "vnetenc/crypto/aead.h"
+#include "vnetenc/bridge/drops.h"
+#include "vnetenc/bridge/limits.h"
+
+/* RFC 5246 section 6.2.1. */
+enum vnetenc_record_type {
+    VNETENC_RECORD_CHANGE_CIPHER_SPEC = 20,
+    VNETENC_RECORD_ALERT = 21,
+    VNETENC_RECORD_HANDSHAKE = 22,
+    VNETENC_RECORD_DATA = 23,
+};
+
+enum {
+    VNETENC_DTLS_1_2 = 0xfefd,
+    VNETENC_EPOCH = 1,          /* Without renegotiation the only one. */
+};
+
+struct vnetenc_record {
+    uint8_t type;
+    uint16_t version;
+    uint16_t epoch;
+    uint64_t seq;               /* 48 bits. */
+    uint16_t length;            /* Octets behind the header. */
+};
+
+/* Octets in front of the ciphertext, and added in all. */
+static inline size_t
+vnetenc_record_head(const struct vnetenc_cipher_info *cipher)
+{
+    return VNETENC_RECORD_HEADER_BYTES + cipher->explicit_bytes;
+}
+
+static inline size_t
+vnetenc_record_overhead(const struct vnetenc_cipher_info *cipher)
+{
+    return vnetenc_record_head(cipher) + VNETENC_TAG_BYTES;
+}
+
+/* Reads the header of the first record in the 'size' octets at 'data'.
+ * Returns false if they are too few for one. */
+bool vnetenc_record_parse(const void *data, size_t size,
+                          struct vnetenc_record *) OVS_WARN_UNUSED_RESULT;
+
+/* VNETENC_KEEP if a datagram of 'size' octets is exactly this record, under
+ * our keys, with 'type'; or why not. */
+enum vnetenc_drop vnetenc_record_check(const struct vnetenc_record *,
+                                       uint8_t type, size_t size)
+    OVS_WARN_UNUSED_RESULT;
+
+/* Writes header and explicit nonce of a record with 'size' octets of
+ * plaintext at 'record', behind which ciphertext and tag have their places,
+ * and fills in 'op' but for 'packet' and 'result'. */
+void vnetenc_record_seal_op(uint8_t *record,
+                            const struct vnetenc_cipher_info *,
+                            const uint8_t *fixed_iv, uint8_t type,
+                            uint64_t seq, size_t size,
+                            struct vnetenc_aead_op *op);
+
+/* Fills in 'op' to open the record at 'data', whose header 'record' passed
+ * vnetenc_record_check().  VNETENC_KEEP if its length suits the cipher. */
+enum vnetenc_drop vnetenc_record_open_op(uint8_t *data,
+                                         const struct vnetenc_record *,
+                                         const struct vnetenc_cipher_info *,
+                                         const uint8_t *fixed_iv,
+                                         struct vnetenc_aead_op *op)
+    OVS_WARN_UNUSED_RESULT;
+
+#endif /* vnetenc/crypto/record.h */

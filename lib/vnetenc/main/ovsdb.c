@@ -1,0 +1,367 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc/main/ovsdb.h"
+#include <string.h>
+#include "dirs.h"
+#include "ovsdb-idl.h"
+#include "packets.h"
+#include "smap.h"
+#include "timeval.h"
+#include "util.h"
+#include "vnetenc/main/config.h"
+#include "vnetenc/control/control.h"
+#include "vnetenc/trust/cred.h"
+#include "vnetenc/trust/profile.h"
+#include "vnetenc/trust/peer.h"
+#include "vnetenc/main/show.h"
+#include "vnetenc/main/status.h"
+#include "vnetenc/main/test-keys.h"
+#include "vnetenc/vnetenc.h"
+#include "vswitch-idl.h"
+
+/* Reading. */
+
+/* In place of fingerprints that are not to be believed.  No certificate has
+ * it, so that a bad value can only refuse, also where a CA would accept. */
+static const uint8_t no_pin[VNETENC_FINGERPRINT_BYTES];
+
+static void
+distrust(struct vnetenc_peer_config *peer, char *error)
+{
+    free(peer->error);
+    peer->error = error;
+    peer->refused = false;
+    free(peer->pins);
+    peer->pins = xmemdup(no_pin, sizeof no_pin);
+    peer->n_pins = 1;
+}
+
+static void
+read_pins(const struct ovsrec_vnetenc_peer *row,
+          struct vnetenc_peer_config *peer)
+{
+    if (!row->n_fingerprints) {
+        return;
+    }
+    peer->pins = xcalloc(row->n_fingerprints, sizeof *peer->pins);
+    peer->n_pins = row->n_fingerprints;
+    for (size_t i = 0; i < row->n_fingerprints; i++) {
+        char *error = vnetenc_fingerprint_parse(row->fingerprints[i],
+                                                peer->pins[i]);
+
+        if (error) {
+            memcpy(peer->pins[i], no_pin, sizeof no_pin);
+            free(peer->error);
+            peer->error = xasprintf("fingerprints: %s", error);
+            peer->refused = true;
+            free(error);
+        }
+    }
+}
+
+static void
+set_error(struct vnetenc_peer_config *peer, char *error)
+{
+    free(peer->error);
+    peer->error = error;
+}
+
+static void
+read_split(const struct ovsrec_vnetenc_peer *row,
+           struct vnetenc_peer_config *peer)
+{
+    const char *mtu = smap_get(&row->other_config, "mtu");
+    const char *split = smap_get_def(&row->other_config, "split", "true");
+
+    if (mtu && (mtu[strspn(mtu, "0123456789")]
+                || !str_to_uint(mtu, 10, &peer->mtu)
+                || peer->mtu < VNETENC_MIN_MTU || peer->mtu > UINT16_MAX)) {
+        peer->mtu = 0;
+        set_error(peer, xasprintf("other_config:mtu: \"%s\" is not an integer "
+                                  "from %d to %d", mtu, VNETENC_MIN_MTU,
+                                  UINT16_MAX));
+    }
+    peer->no_split = !strcmp(split, "false");
+    if (!peer->no_split && strcmp(split, "true")) {
+        set_error(peer, xasprintf("other_config:split: \"%s\" is neither "
+                                  "\"true\" nor \"false\"", split));
+    }
+}
+
+static int
+compare_peers(const void *a_, const void *b_)
+{
+    const struct vnetenc_peer_config *a = a_, *b = b_;
+
+    return memcmp(&a->remote, &b->remote, sizeof a->remote);
+}
+
+/* Two rows may spell one address in different ways.  Nobody can say which of
+ * them is right. */
+static void
+merge_peers(struct vnetenc_config *config)
+{
+    size_t n = 0;
+
+    if (!config->n_peers) {
+        return;
+    }
+    qsort(config->peers, config->n_peers, sizeof *config->peers,
+          compare_peers);
+    for (size_t i = 0; i < config->n_peers; i++) {
+        struct vnetenc_peer_config *peer = &config->peers[i];
+
+        if (n && !compare_peers(&config->peers[n - 1], peer)) {
+            distrust(&config->peers[n - 1],
+                     xstrdup("remote_ip: more than one record has this "
+                             "address"));
+            vnetenc_peer_config_uninit(peer);
+        } else {
+            config->peers[n++] = *peer;
+        }
+    }
+    config->n_peers = n;
+}
+
+static void
+read_peers(const struct ovsdb_idl *idl, struct vnetenc_config *config)
+{
+    const struct ovsrec_vnetenc_peer *row;
+    size_t allocated = 0;
+
+    OVSREC_VNETENC_PEER_FOR_EACH (row, idl) {
+        struct vnetenc_peer_config *peer;
+        struct in6_addr remote;
+
+        if (!vnetenc_address_parse(row->remote_ip, &remote)) {
+            continue;           /* Its status says so. */
+        }
+        if (config->n_peers >= allocated) {
+            config->peers = x2nrealloc(config->peers, &allocated,
+                                       sizeof *config->peers);
+        }
+        peer = &config->peers[config->n_peers++];
+        memset(peer, 0, sizeof *peer);
+        peer->remote = remote;
+        peer->name = nullable_xstrdup(row->name);
+        read_split(row, peer);
+        read_pins(row, peer);
+    }
+    merge_peers(config);
+}
+
+static void
+read_profile(const struct ovsrec_vnetenc_profile *row,
+             struct vnetenc_profile_config *profile)
+{
+    vnetenc_profile_config_init(profile, row->id);
+    profile->has_row = true;
+    profile->ciphers = nullable_xstrdup(row->ciphers);
+    profile->certificate = nullable_xstrdup(row->certificate);
+    profile->private_key = nullable_xstrdup(row->private_key);
+    profile->ca_cert = nullable_xstrdup(row->ca_cert);
+    profile->crl = nullable_xstrdup(row->crl);
+    if (row->n_lanes) {
+        profile->n_lanes = row->lanes[0];
+    }
+    if (row->n_rekey_records) {
+        profile->rekey_records = row->rekey_records[0];
+    }
+    if (row->n_rekey_bytes) {
+        profile->rekey_bytes = row->rekey_bytes[0];
+    }
+    if (row->n_rekey_interval) {
+        profile->rekey_s = row->rekey_interval[0];
+    }
+}
+
+static void
+read_vnis(const struct ovsrec_vnetenc_profile *row,
+          struct vnetenc_config *config)
+{
+    config->vnis = xrealloc(config->vnis,
+                            (config->n_vnis + row->n_tunnel_keys)
+                            * sizeof *config->vnis);
+    for (size_t i = 0; i < row->n_tunnel_keys; i++) {
+        config->vnis[config->n_vnis++] = (struct vnetenc_vni) {
+            .vni = row->tunnel_keys[i],
+            .profile = row->id,
+        };
+    }
+}
+
+static void
+read_profiles(const struct ovsdb_idl *idl, struct vnetenc_config *config)
+{
+    const struct ovsrec_vnetenc_profile *row;
+    size_t allocated = 0;
+
+    OVSREC_VNETENC_PROFILE_FOR_EACH (row, idl) {
+        if (config->n_profiles >= allocated) {
+            config->profiles = x2nrealloc(config->profiles, &allocated,
+                                          sizeof *config->profiles);
+        }
+        read_profile(row, &config->profiles[config->n_profiles++]);
+        read_vnis(row, config);
+    }
+}
+
+static struct vnetenc_config *
+read_config(const struct ovsdb_idl *idl, const struct ovsrec_open_vswitch *cfg)
+{
+    struct vnetenc_config *config = xzalloc(sizeof *config);
+    const char *directory = smap_get(&cfg->other_config, "vnetenc-directory");
+
+    config->directory = (directory ? xstrdup(directory)
+                         : xasprintf("%s/vnetenc", ovs_dbdir()));
+    read_peers(idl, config);
+    read_profiles(idl, config);
+    return config;
+}
+
+void
+vnetenc_ovsdb_run(struct ovsdb_idl *idl, const struct ovsrec_open_vswitch *cfg)
+{
+    static unsigned int seqno;
+    static bool started = false;
+
+    if (!started) {
+        started = true;
+        vnetenc_init(&cfg->other_config);
+        vnetenc_control_start();
+    } else if (seqno == ovsdb_idl_get_seqno(idl)) {
+        return;
+    }
+    seqno = ovsdb_idl_get_seqno(idl);
+    vnetenc_update(&cfg->other_config);
+    vnetenc_control_configure(read_config(idl, cfg));
+}
+
+/* Writing. */
+
+static void
+write_statistics(const struct ovsrec_vnetenc_peer *row,
+                 const struct vnetenc_peer_status *status)
+{
+    const char *keys[VNETENC_N_PEER_COUNTERS];
+    int64_t values[VNETENC_N_PEER_COUNTERS];
+
+    for (size_t i = 0; i < VNETENC_N_PEER_COUNTERS; i++) {
+        keys[i] = vnetenc_peer_counter_names[i];
+        values[i] = status->counters[i];
+    }
+    ovsrec_vnetenc_peer_set_statistics(row, keys, values, ARRAY_SIZE(keys));
+}
+
+static void
+write_peer(const struct ovsrec_vnetenc_peer *row,
+           const struct vnetenc_peer_status *status)
+{
+    const struct vnetenc_remote *remote = status->remote;
+
+    ovsrec_vnetenc_peer_set_state(row, status->state);
+    ovsrec_vnetenc_peer_set_peer_fingerprint(
+        row, remote->fingerprint[0] ? remote->fingerprint : NULL);
+    ovsrec_vnetenc_peer_set_cipher(row, remote->suite);
+    ovsrec_vnetenc_peer_set_last_error(row, vnetenc_remote_error(remote));
+    write_statistics(row, status);
+}
+
+static void
+write_peers(struct ovsdb_idl *idl)
+{
+    const struct ovsrec_vnetenc_peer *row;
+    struct vnetenc_status status;
+
+    vnetenc_status_init(&status, time_msec());
+    OVSREC_VNETENC_PEER_FOR_EACH (row, idl) {
+        const struct vnetenc_peer_status *peer;
+        struct in6_addr remote;
+
+        if (!vnetenc_address_parse(row->remote_ip, &remote)) {
+            char *error = xasprintf("remote_ip: \"%s\" is not an IPv4 or IPv6 "
+                                    "address", row->remote_ip);
+
+            ovsrec_vnetenc_peer_set_last_error(row, error);
+            free(error);
+            continue;
+        }
+        peer = vnetenc_status_find_peer(&status, &remote);
+        if (peer) {
+            write_peer(row, peer);
+        }
+    }
+    vnetenc_status_uninit(&status);
+}
+
+static void
+write_profile(const struct ovsrec_vnetenc_profile *row)
+{
+    const struct vnetenc_profile *profile = vnetenc_profile_peek(row->id);
+
+    if (!profile) {
+        return;                 /* Not yet in force. */
+    }
+    if (profile->cred) {
+        char text[VNETENC_FINGERPRINT_TEXT_BYTES];
+
+        vnetenc_fingerprint_format(vnetenc_cred_fingerprint(profile->cred),
+                                   text);
+        ovsrec_vnetenc_profile_set_fingerprint(row, text);
+        ovsrec_vnetenc_profile_set_not_after(
+            row, vnetenc_cred_not_after(profile->cred));
+    } else {
+        ovsrec_vnetenc_profile_set_fingerprint(row, NULL);
+        ovsrec_vnetenc_profile_set_not_after(row, NULL);
+    }
+    ovsrec_vnetenc_profile_set_error(row, profile->error);
+}
+
+void
+vnetenc_ovsdb_status(struct ovsdb_idl *idl)
+{
+    const struct ovsrec_vnetenc_profile *row;
+
+    vnetenc_control_lock();
+    write_peers(idl);
+    OVSREC_VNETENC_PROFILE_FOR_EACH (row, idl) {
+        write_profile(row);
+    }
+    vnetenc_control_unlock();
+}
+
+void
+vnetenc_ovsdb_init(struct ovsdb_idl *idl)
+{
+    const struct ovsdb_idl_column *const status[] = {
+        &ovsrec_vnetenc_peer_col_state,
+        &ovsrec_vnetenc_peer_col_peer_fingerprint,
+        &ovsrec_vnetenc_peer_col_cipher,
+        &ovsrec_vnetenc_peer_col_last_error,
+        &ovsrec_vnetenc_peer_col_statistics,
+        &ovsrec_vnetenc_profile_col_fingerprint,
+        &ovsrec_vnetenc_profile_col_not_after,
+        &ovsrec_vnetenc_profile_col_error,
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(status); i++) {
+        ovsdb_idl_omit_alert(idl, status[i]);
+    }
+    vnetenc_show_init();
+    vnetenc_test_keys_init();
+}

@@ -1,0 +1,526 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc/main/show.h"
+#include <string.h>
+#include "openvswitch/dynamic-string.h"
+#include "openvswitch/json.h"
+#include "packets.h"
+#include "timeval.h"
+#include "unixctl.h"
+#include "util.h"
+#include "vnetenc/crypto/aead.h"
+#include "vnetenc/main/config.h"
+#include "vnetenc/control/control.h"
+#include "vnetenc/trust/cred.h"
+#include "vnetenc/crypto/cryptodev.h"
+#include "vnetenc/bridge/drops.h"
+#include "vnetenc/bridge/inbox.h"
+#include "vnetenc/control/keylog.h"
+#include "vnetenc/control/outgoing.h"
+#include "vnetenc/trust/profile.h"
+#include "vnetenc/control/ssl.h"
+#include "vnetenc/main/status.h"
+#include "vnetenc/vnetenc.h"
+
+/* One description of everything: as JSON, from which the text is printed. */
+
+static char *
+address_to_string(const struct in6_addr *address)
+{
+    struct ds s = DS_EMPTY_INITIALIZER;
+
+    ipv6_format_mapped(address, &s);
+    return ds_steal_cstr(&s);
+}
+
+static void
+put_string(struct json *object, const char *name, const char *value)
+{
+    if (value && value[0]) {
+        json_object_put_string(object, name, value);
+    }
+}
+
+static void
+put_number(struct json *object, const char *name, uint64_t value)
+{
+    json_object_put(object, name, json_integer_create(value));
+}
+
+static struct json *
+describe_profile(const struct vnetenc_profile *profile)
+{
+    const struct vnetenc_profile_config *config = &profile->config;
+    struct json *object = json_object_create();
+
+    put_number(object, "profile", config->id);
+    if (profile->cred) {
+        char text[VNETENC_FINGERPRINT_TEXT_BYTES];
+
+        vnetenc_fingerprint_format(vnetenc_cred_fingerprint(profile->cred),
+                                   text);
+        put_string(object, "fingerprint", text);
+        put_string(object, "not_after",
+                   vnetenc_cred_not_after(profile->cred));
+        put_string(object, "certificate",
+                   vnetenc_cred_is_self_made(profile->cred)
+                   ? "self-made" : config->certificate);
+        put_string(object, "ciphers", vnetenc_cred_ciphers(profile->cred));
+        put_string(object, "ca_cert", config->ca_cert);
+        put_string(object, "crl", config->crl);
+    }
+    put_number(object, "lanes", config->n_lanes);
+    put_number(object, "rekey_records", config->rekey_records);
+    put_number(object, "rekey_bytes", config->rekey_bytes);
+    put_number(object, "rekey_interval", config->rekey_s);
+    put_string(object, "error", profile->error);
+    return object;
+}
+
+static struct json *
+describe_profiles(void)
+{
+    struct json *array = json_array_create_empty();
+
+    for (int id = 0; id <= UINT8_MAX; id++) {
+        const struct vnetenc_profile *profile = vnetenc_profile_peek(id);
+
+        if (profile) {
+            json_array_add(array, describe_profile(profile));
+        }
+    }
+    return array;
+}
+
+static struct json *
+describe_session(const struct vnetenc_session_status *session)
+{
+    bool out = session->direction == VNETENC_OUT;
+    struct json *object = json_object_create();
+    char *local = address_to_string(&session->path->local);
+
+    put_string(object, "direction", out ? "out" : "in");
+    put_string(object, "local_ip", local);
+    put_number(object, "dtls_port", ntohs(session->path->dtls_port));
+    if (out || session->suite) {
+        put_number(object, "profile", session->path->profile);
+    }
+    if (out) {
+        put_number(object, "lane", session->lane);
+    }
+    if (session->mtu) {
+        put_number(object, "mtu", session->mtu);
+    }
+    put_string(object, "state", session->state);
+    if (session->lane_port) {
+        put_number(object, "lane_port", ntohs(session->lane_port));
+        put_number(object, "age_ms", session->age_ms);
+    }
+    if (session->suite) {
+        put_string(object, "cipher", session->suite);
+        put_string(object, "provider", session->provider);
+        put_string(object, "peer_fingerprint", session->fingerprint);
+        put_number(object, "records", session->traffic.n_records);
+        put_number(object, "bytes", session->traffic.n_bytes);
+        if (!out) {
+            put_number(object, "failed", session->n_failed);
+        }
+    }
+    free(local);
+    return object;
+}
+
+static struct json *
+describe_sessions(const struct vnetenc_status *status,
+                  const struct vnetenc_remote *remote)
+{
+    struct json *array = json_array_create_empty();
+
+    for (size_t i = 0; i < status->n_sessions; i++) {
+        if (status->sessions[i].remote == remote) {
+            json_array_add(array, describe_session(&status->sessions[i]));
+        }
+    }
+    return array;
+}
+
+static struct json *
+describe_peer(const struct vnetenc_status *status,
+              const struct vnetenc_peer_status *peer)
+{
+    const struct vnetenc_remote *remote = peer->remote;
+    struct json *object = json_object_create();
+    struct json *counters = json_object_create();
+    char *address = address_to_string(&remote->trust.remote_ip);
+
+    put_string(object, "remote_ip", address);
+    put_string(object, "name", remote->trust.name);
+    put_number(object, "n_fingerprints", remote->trust.n_pins);
+    put_string(object, "state", peer->state);
+    put_string(object, "peer_fingerprint", remote->fingerprint);
+    put_string(object, "last_error", vnetenc_remote_error(remote));
+    for (size_t i = 0; i < VNETENC_N_PEER_COUNTERS; i++) {
+        put_number(counters, vnetenc_peer_counter_names[i],
+                   peer->counters[i]);
+    }
+    json_object_put(object, "statistics", counters);
+    json_object_put(object, "sessions", describe_sessions(status, remote));
+    free(address);
+    return object;
+}
+
+static struct json *
+describe_peers(void)
+{
+    struct json *array = json_array_create_empty();
+    struct vnetenc_status status;
+
+    vnetenc_status_init(&status, time_msec());
+    for (size_t i = 0; i < status.n_peers; i++) {
+        json_array_add(array, describe_peer(&status, &status.peers[i]));
+    }
+    vnetenc_status_uninit(&status);
+    return array;
+}
+
+static struct json *
+describe_drops(void)
+{
+    struct json *object = json_object_create();
+
+    for (int i = VNETENC_KEEP + 1; i < VNETENC_N_DROPS; i++) {
+        put_number(object, vnetenc_drop_name(i), vnetenc_drop_total(i));
+    }
+    return object;
+}
+
+static struct json *
+describe_ports(void)
+{
+    struct json *object = json_object_create();
+
+    put_number(object, "geneve", ntohs(vnetenc_port("geneve", htons(6081))));
+    put_number(object, "vxlan", ntohs(vnetenc_port("vxlan", htons(4789))));
+    return object;
+}
+
+/* Who computes which cipher in sessions that begin now. */
+static struct json *
+describe_providers(void)
+{
+    struct json *object = json_object_create();
+
+    for (int i = 0; i < VNETENC_N_CIPHERS; i++) {
+        put_string(object, vnetenc_cipher_info(i)->name,
+                   vnetenc_aead_provider_name(i));
+    }
+    return object;
+}
+
+static void
+describe_device(const struct vnetenc_cryptodev_status *status, void *array)
+{
+    struct json *object = json_object_create();
+
+    put_string(object, "device", status->name);
+    put_string(object, "driver", status->driver);
+    put_string(object, "state", status->error ? "failed" : "up");
+    put_string(object, "error", status->error);
+    if (!status->synchronous) {
+        put_number(object, "queue_pairs", status->n_queues);
+        put_number(object, "queue_pairs_used", status->n_queues_taken);
+        put_number(object, "in_flight", status->n_inside);
+        put_number(object, "timeouts", status->n_lost);
+        put_number(object, "records", status->n_done);
+        put_number(object, "errors", status->n_errors);
+    }
+    put_number(object, "keys", status->n_sessions / 2);
+    put_number(object, "elsewhere", status->n_elsewhere);
+    json_array_add(array, object);
+}
+
+static struct json *
+describe_devices(void)
+{
+    struct json *array = json_array_create_empty();
+
+    vnetenc_cryptodev_for_each(describe_device, array);
+    return array;
+}
+
+static struct json *
+describe(void)
+{
+    struct json *object = json_object_create();
+
+    json_object_put(object, "dtls_ports", describe_ports());
+    if (vnetenc_ssl_fips()) {
+        /* Handshakes use validated code then; our record code is not. */
+        put_string(object, "record_sealing", "not validated");
+    }
+    put_string(object, "keylog", vnetenc_keylog_file());
+    json_object_put(object, "providers", describe_providers());
+    json_object_put(object, "devices", describe_devices());
+    json_object_put(object, "profiles", describe_profiles());
+    json_object_put(object, "peers", describe_peers());
+    json_object_put(object, "drops", describe_drops());
+    return object;
+}
+
+/* Text. */
+
+/* Prints the members of 'object' that are named, those that there are, as
+ * "name value, name value". */
+static void
+print_members(struct ds *s, const char *indent, const struct json *object,
+              const char *const names[], size_t n)
+{
+    const char *separator = indent;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct json *value
+            = shash_find_data(json_object(object), names[i]);
+
+        if (!value) {
+            continue;
+        }
+        ds_put_format(s, "%s%s ", separator, names[i]);
+        if (value->type == JSON_STRING) {
+            ds_put_cstr(s, json_string(value));
+        } else {
+            ds_put_format(s, "%"PRId64, json_integer(value));
+        }
+        separator = ", ";
+    }
+    if (separator != indent) {
+        ds_put_char(s, '\n');
+    }
+}
+
+#define PRINT_MEMBERS(S, INDENT, OBJECT, ...)                           \
+    do {                                                                \
+        static const char *const names_[] = { __VA_ARGS__ };            \
+        print_members(S, INDENT, OBJECT, names_, ARRAY_SIZE(names_));   \
+    } while (0)
+
+static const struct json *
+member(const struct json *object, const char *name)
+{
+    return shash_find_data(json_object(object), name);
+}
+
+static void
+print_devices(struct ds *s, const struct json *devices)
+{
+    for (size_t i = 0; i < json_array_size(devices); i++) {
+        const struct json *d = json_array_at(devices, i);
+
+        PRINT_MEMBERS(s, "  ", d, "device", "driver", "state", "error");
+        PRINT_MEMBERS(s, "    ", d, "queue_pairs", "queue_pairs_used",
+                      "in_flight", "timeouts", "records", "errors", "keys",
+                      "elsewhere");
+    }
+}
+
+static void
+print_profiles(struct ds *s, const struct json *profiles)
+{
+    ds_put_cstr(s, "profiles:\n");
+    for (size_t i = 0; i < json_array_size(profiles); i++) {
+        const struct json *p = json_array_at(profiles, i);
+
+        PRINT_MEMBERS(s, "  ", p, "profile", "certificate", "not_after",
+                      "ca_cert", "crl");
+        PRINT_MEMBERS(s, "    ", p, "fingerprint");
+        PRINT_MEMBERS(s, "    ", p, "ciphers", "lanes");
+        PRINT_MEMBERS(s, "    ", p, "rekey_records", "rekey_bytes",
+                      "rekey_interval");
+        PRINT_MEMBERS(s, "    ", p, "error");
+    }
+}
+
+static void
+print_sessions(struct ds *s, const struct json *sessions)
+{
+    for (size_t i = 0; i < json_array_size(sessions); i++) {
+        const struct json *session = json_array_at(sessions, i);
+
+        PRINT_MEMBERS(s, "    ", session, "direction", "state", "profile",
+                      "lane", "local_ip", "dtls_port", "lane_port", "mtu");
+        PRINT_MEMBERS(s, "      ", session, "cipher", "provider", "age_ms",
+                      "records", "bytes", "failed");
+        PRINT_MEMBERS(s, "      ", session, "peer_fingerprint");
+    }
+}
+
+static void
+print_peers(struct ds *s, const struct json *peers)
+{
+    ds_put_cstr(s, "peers:\n");
+    for (size_t i = 0; i < json_array_size(peers); i++) {
+        const struct json *peer = json_array_at(peers, i);
+        const struct json *statistics = member(peer, "statistics");
+
+        PRINT_MEMBERS(s, "  ", peer, "remote_ip", "name", "n_fingerprints",
+                      "state");
+        PRINT_MEMBERS(s, "    ", peer, "last_error");
+        print_members(s, "    ", statistics, vnetenc_peer_counter_names, 5);
+        print_members(s, "    ", statistics, vnetenc_peer_counter_names + 5,
+                      VNETENC_N_PEER_COUNTERS - 5);
+        print_sessions(s, member(peer, "sessions"));
+    }
+}
+
+static void
+print_drops(struct ds *s)
+{
+    ds_put_cstr(s, "drops:\n");
+    for (int i = VNETENC_KEEP + 1; i < VNETENC_N_DROPS; i++) {
+        ds_put_format(s, "  %-20s %10llu  %s\n", vnetenc_drop_name(i),
+                      vnetenc_drop_total(i), vnetenc_drop_text(i));
+    }
+}
+
+static char *
+print(const struct json *all)
+{
+    const struct json *keylog = member(all, "keylog");
+    struct ds s = DS_EMPTY_INITIALIZER;
+
+    PRINT_MEMBERS(&s, "dtls ports: ", member(all, "dtls_ports"), "geneve",
+                  "vxlan");
+    if (member(all, "record_sealing")) {
+        ds_put_format(&s, "record sealing: %s\n",
+                      json_string(member(all, "record_sealing")));
+    }
+    if (keylog) {
+        ds_put_format(&s, "key log: ON, %s\n", json_string(keylog));
+    } else {
+        ds_put_cstr(&s, "key log: off\n");
+    }
+    PRINT_MEMBERS(&s, "providers: ", member(all, "providers"), "aes256-gcm",
+                  "aes128-gcm", "chacha20-poly1305");
+    print_devices(&s, member(all, "devices"));
+    print_profiles(&s, member(all, "profiles"));
+    print_peers(&s, member(all, "peers"));
+    print_drops(&s);
+    return ds_steal_cstr(&s);
+}
+
+/* Commands. */
+
+static void
+unixctl_show(struct unixctl_conn *conn, int argc OVS_UNUSED,
+             const char *argv[] OVS_UNUSED, void *aux OVS_UNUSED)
+{
+    struct json *all;
+
+    vnetenc_control_lock();
+    all = describe();
+    vnetenc_control_unlock();
+
+    if (unixctl_command_get_output_format(conn) == UNIXCTL_OUTPUT_FMT_JSON) {
+        unixctl_command_reply_json(conn, all);
+    } else {
+        char *text = print(all);
+
+        unixctl_command_reply(conn, text);
+        free(text);
+        json_destroy(all);
+    }
+}
+
+/* A peer by its address, in any spelling, or its name. */
+static struct vnetenc_remote *
+find_remote(const char *s)
+{
+    struct vnetenc_remote *remote;
+    struct in6_addr address;
+
+    if (vnetenc_address_parse(s, &address)) {
+        return vnetenc_remote_find(&address);
+    }
+    HMAP_FOR_EACH (remote, node, vnetenc_remotes()) {
+        if (nullable_string_is_equal(remote->trust.name, s)) {
+            return remote;
+        }
+    }
+    return NULL;
+}
+
+static void
+unixctl_rekey(struct unixctl_conn *conn, int argc OVS_UNUSED,
+              const char *argv[], void *aux OVS_UNUSED)
+{
+    const struct vnetenc_remote *remote;
+    unsigned int n = 0;
+    char *text;
+
+    vnetenc_control_lock();
+    remote = find_remote(argv[1]);
+    if (remote) {
+        n = vnetenc_outgoing_rekey(remote, time_msec());
+    }
+    vnetenc_control_unlock();
+
+    if (!remote) {
+        text = xasprintf("\"%s\" is not remote_ip or name of a record in "
+                         "table VNetEnc_Peer", argv[1]);
+        unixctl_command_reply_error(conn, text);
+    } else {
+        vnetenc_inbox_wake();
+        text = xasprintf("new sessions begin on %u lanes", n);
+        unixctl_command_reply(conn, text);
+    }
+    free(text);
+}
+
+static void
+unixctl_keylog(struct unixctl_conn *conn, int argc OVS_UNUSED,
+               const char *argv[], void *aux OVS_UNUSED)
+{
+    char *error = NULL;
+
+    vnetenc_control_lock();
+    if (!strcmp(argv[1], "on")) {
+        error = vnetenc_keylog_on();
+    } else if (!strcmp(argv[1], "off")) {
+        vnetenc_keylog_off();
+    } else {
+        error = xasprintf("\"%s\" is not \"on\" or \"off\"", argv[1]);
+    }
+    vnetenc_control_unlock();
+
+    if (error) {
+        unixctl_command_reply_error(conn, error);
+        free(error);
+    } else {
+        vnetenc_inbox_wake();
+        unixctl_command_reply(conn, NULL);
+    }
+}
+
+void
+vnetenc_show_init(void)
+{
+    unixctl_command_register("vnetenc/show", "", 0, 0, unixctl_show, NULL);
+    unixctl_command_register("vnetenc/rekey", "PEER", 1, 1, unixctl_rekey,
+                             NULL);
+    unixctl_command_register("vnetenc/keylog", "on|off", 1, 1, unixctl_keylog,
+                             NULL);
+}

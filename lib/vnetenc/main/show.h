@@ -1,0 +1,32 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_SHOW_H
+#define VNETENC_SHOW_H 1
+
+/* ovs-appctl
+ * ==========
+ *
+ *     vnetenc/show            everything there is to say, as text or JSON
+ *     vnetenc/rekey PEER      new sessions towards PEER, now
+ *     vnetenc/keylog on|off   see control/keylog.h
+ *
+ * Thread-safety: main thread. */
+
+/* Registers the commands. */
+void vnetenc_show_init(void);
+
+#endif /* vnetenc/main/show.h */

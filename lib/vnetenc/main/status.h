@@ -1,0 +1,100 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_STATUS_H
+#define VNETENC_STATUS_H 1
+
+/* What there is to say of peers and sessions
+ * ==========================================
+ *
+ * One look at everything, for main/show.h and main/ovsdb.h.  What it
+ * points to is borrowed: it is good while vnetenc_control_mutex is held.
+ *
+ * Thread-safety: under vnetenc_control_mutex. */
+
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "openvswitch/types.h"
+#include "vnetenc/trust/peer.h"
+#include "vnetenc/bridge/session.h"
+#include "vnetenc/trust/trust.h"
+
+/* A lane towards a peer, with or without a session, or a session from one. */
+struct vnetenc_session_status {
+    enum vnetenc_direction direction;
+    const struct vnetenc_remote *remote;
+    const struct vnetenc_path *path;
+    unsigned int lane;          /* Outgoing only. */
+    const char *state;
+    ovs_be16 lane_port;         /* 0: no session. */
+    const char *suite;          /* Below: NULL, "" or 0 if no session. */
+    const char *provider;
+    char fingerprint[VNETENC_FINGERPRINT_TEXT_BYTES];
+    long long int age_ms;
+    struct vnetenc_traffic traffic;
+    uint64_t n_failed;          /* Incoming only: forgeries. */
+    uint64_t n_dropped;         /* Outgoing only, lane 0: packets of the path
+                                 * that found no session. */
+    uint64_t n_clear;           /* Likewise: that left in clear. */
+    uint64_t n_split;           /* Likewise: sealed as two records. */
+    unsigned int mtu;           /* Likewise: of the underlay. */
+};
+
+/* Counters of a peer, over all its sessions since it was configured. */
+#define VNETENC_PEER_COUNTERS                                               \
+    VNETENC_PEER_COUNTER(handshakes)    /* Finished, by either side. */     \
+    VNETENC_PEER_COUNTER(failures)      /* Failed, likewise. */             \
+    VNETENC_PEER_COUNTER(rekeys)        /* Our sessions replaced. */        \
+    VNETENC_PEER_COUNTER(lost)          /* Times it did not answer. */      \
+    VNETENC_PEER_COUNTER(hints)         /* Hints obeyed. */                 \
+    VNETENC_PEER_COUNTER(tx_records)                                        \
+    VNETENC_PEER_COUNTER(tx_bytes)                                          \
+    VNETENC_PEER_COUNTER(tx_dropped)                                        \
+    VNETENC_PEER_COUNTER(tx_clear)                                          \
+    VNETENC_PEER_COUNTER(tx_split)      /* Packets sealed in two halves. */ \
+    VNETENC_PEER_COUNTER(rx_records)                                        \
+    VNETENC_PEER_COUNTER(rx_bytes)                                          \
+    VNETENC_PEER_COUNTER(rx_failed)     /* Forgeries, live sessions. */
+
+enum vnetenc_peer_counter {
+#define VNETENC_PEER_COUNTER(NAME) VNETENC_PEER_##NAME,
+    VNETENC_PEER_COUNTERS
+#undef VNETENC_PEER_COUNTER
+    VNETENC_N_PEER_COUNTERS
+};
+
+extern const char *const vnetenc_peer_counter_names[VNETENC_N_PEER_COUNTERS];
+
+struct vnetenc_peer_status {
+    const struct vnetenc_remote *remote;
+    const char *state;          /* The worst of its lanes; NULL: none. */
+    uint64_t counters[VNETENC_N_PEER_COUNTERS];
+};
+
+struct vnetenc_status {
+    struct vnetenc_peer_status *peers;          /* By address. */
+    size_t n_peers;
+    struct vnetenc_session_status *sessions;    /* By address and more. */
+    size_t n_sessions;
+};
+
+void vnetenc_status_init(struct vnetenc_status *, long long int now);
+void vnetenc_status_uninit(struct vnetenc_status *);
+struct vnetenc_peer_status *vnetenc_status_find_peer(
+    const struct vnetenc_status *, const struct in6_addr *remote);
+
+#endif /* vnetenc/main/status.h */

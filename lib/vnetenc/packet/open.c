@@ -1,0 +1,323 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc/packet/open.h"
+#include <string.h>
+#include "dp-packet.h"
+#include "packets.h"
+#include "timeval.h"
+#include "vnetenc/bridge/message.h"
+#include "vnetenc/packet/half.h"
+#include "vnetenc/bridge/inbox.h"
+#include "vnetenc/packet/outer.h"
+#include "vnetenc/bridge/gate.h"
+#include "vnetenc/crypto/record.h"
+#include "vnetenc/bridge/session.h"
+#include "vnetenc/bridge/vni.h"
+#include "vnetenc/vnetenc.h"
+
+/* A received datagram and what is known of it so far. */
+struct datagram {
+    struct vnetenc_outer outer;
+    uint8_t *data;              /* UDP payload. */
+    size_t size;
+    struct vnetenc_record record;
+};
+
+/* A record whose tag and number were right.  Made by authenticate() only. */
+struct opened {
+    struct vnetenc_rx *rx;
+    uint8_t *plain;
+    size_t size;
+};
+
+/* Before authentication
+ * ---------------------
+ *
+ * Nothing below may change the state of a session or of a window, or look at
+ * a record's text.  The rate limits it spends are there to be spent. */
+
+static enum vnetenc_drop
+parse_datagram(struct dp_packet *packet, struct datagram *d)
+{
+    if (!vnetenc_outer_parse_received(packet, &d->outer)) {
+        return VNETENC_DROP_rx_bad_length;
+    }
+    d->data = (uint8_t *) dp_packet_data(packet) + d->outer.payload_ofs;
+    d->size = d->outer.payload_size;
+    return (vnetenc_record_parse(d->data, d->size, &d->record)
+            ? VNETENC_KEEP : VNETENC_DROP_rx_short);
+}
+
+static struct vnetenc_rx *
+find_session(const struct datagram *d)
+{
+    return vnetenc_rx_find(&d->outer.dst, d->outer.udp_dst, &d->outer.src,
+                           d->outer.udp_src);
+}
+
+/* For the control thread.  Nothing is known of the profile. */
+static bool
+post_datagram(const struct datagram *d, enum vnetenc_inbox_queue queue,
+              enum vnetenc_event_type type, const void *data, size_t size)
+{
+    struct vnetenc_path path;
+
+    memset(&path, 0, sizeof path);      /* Padding, too. */
+    path.local = d->outer.dst;
+    path.remote = d->outer.src;
+    path.dtls_port = d->outer.udp_dst;
+    return vnetenc_inbox_post(queue, type, &path, d->outer.udp_src, 0, data,
+                              size);
+}
+
+/* True if 'd' begins with a record that concerns a handshake. */
+static bool
+is_control_datagram(const struct datagram *d)
+{
+    return (d->record.type == VNETENC_RECORD_CHANGE_CIPHER_SPEC
+            || d->record.type == VNETENC_RECORD_ALERT
+            || d->record.type == VNETENC_RECORD_HANDSHAKE);
+}
+
+/* One who can forge the source address of a peer can use up that peer's rate,
+ * or that of one of its sessions, and no more. */
+static enum vnetenc_drop
+admit_datagram(const struct datagram *d, enum vnetenc_inbox_queue *queue)
+{
+    struct vnetenc_rx *rx = find_session(d);
+    struct vnetenc_peer *peer;
+
+    if (d->size > VNETENC_MAX_DATAGRAM_BYTES) {
+        return VNETENC_DROP_rx_too_long;
+    }
+    if (rx) {
+        *queue = VNETENC_INBOX_KNOWN;
+        return (vnetenc_rx_may_shake(rx, time_msec())
+                ? VNETENC_KEEP : VNETENC_DROP_rx_rate);
+    }
+
+    peer = vnetenc_peer_find(&d->outer.src);
+    if (!peer) {
+        return VNETENC_DROP_rx_unknown_source;
+    }
+    *queue = VNETENC_INBOX_STRANGERS;
+    return (vnetenc_peer_admit(peer, time_msec())
+            ? VNETENC_KEEP : VNETENC_DROP_rx_rate);
+}
+
+/* Copies 'd', whole, for the control thread. */
+static enum vnetenc_drop
+pass_to_control(const struct datagram *d)
+{
+    enum vnetenc_inbox_queue queue;
+    enum vnetenc_drop drop = admit_datagram(d, &queue);
+
+    if (drop) {
+        return drop;
+    }
+    return (post_datagram(d, queue, VNETENC_EV_DATAGRAM, d->data, d->size)
+            ? VNETENC_KEEP : VNETENC_DROP_rx_queue_full);
+}
+
+/* A peer sends under keys that we do not have: the control thread may give it
+ * a hint. */
+static void
+report_unknown(const struct datagram *d)
+{
+    struct vnetenc_peer *peer = vnetenc_peer_find(&d->outer.src);
+
+    if (peer && vnetenc_peer_may_report(peer, time_msec())) {
+        post_datagram(d, VNETENC_INBOX_STRANGERS, VNETENC_EV_UNKNOWN, NULL,
+                      0);
+    }
+}
+
+static bool
+has_too_many_failures(struct vnetenc_rx *rx)
+{
+    uint64_t n_failed;
+
+    atomic_read_relaxed(&rx->n_failed, &n_failed);
+    return n_failed >= VNETENC_MAX_FAILED_OPENS;
+}
+
+/* Opens the record at 'data', whose header 'r' is as it should be, and commits
+ * its number.  The only function that crosses the line. */
+static enum vnetenc_drop
+authenticate(struct vnetenc_rx *rx, uint8_t *data,
+             const struct vnetenc_record *r, struct opened *opened)
+{
+    struct vnetenc_aead_op op;
+    enum vnetenc_drop drop;
+    uint64_t orig;
+
+    if (has_too_many_failures(rx)) {
+        return VNETENC_DROP_rx_auth_limit;
+    }
+    drop = vnetenc_replay_check(&rx->window, r->seq);
+    if (!drop) {
+        drop = vnetenc_record_open_op(data, r, rx->cipher, rx->fixed_iv, &op);
+    }
+    if (drop) {
+        return drop;
+    }
+
+    op.packet = NULL;
+    vnetenc_aead_open(rx->key, &op, 1);
+    if (op.result == VNETENC_AEAD_BAD) {
+        atomic_add_relaxed(&rx->n_failed, 1, &orig);
+        return VNETENC_DROP_rx_auth;
+    } else if (op.result != VNETENC_AEAD_OK) {
+        return VNETENC_DROP_rx_aead;
+    }
+
+    drop = vnetenc_replay_commit(&rx->window, r->seq);
+    if (drop) {
+        return drop;
+    }
+    vnetenc_rx_count(rx, op.size);
+    opened->rx = rx;
+    opened->plain = op.text;
+    opened->size = op.size;
+    return VNETENC_KEEP;
+}
+
+/* After authentication
+ * --------------------
+ *
+ * What is below takes a 'struct opened': its sender is the session's peer,
+ * and no number is seen here twice. */
+
+/* Replies travel the other way, to the lane port, so here they are as unknown
+ * as any other type. */
+static enum vnetenc_drop
+take_control_message(const struct opened *opened)
+{
+    struct vnetenc_rx *rx = opened->rx;
+    uint64_t echo;
+
+    if (!vnetenc_control_parse(opened->plain, opened->size,
+                               VNETENC_CONTROL_PROBE, &echo)) {
+        return VNETENC_DROP_rx_control_unknown;
+    }
+    if (!vnetenc_rx_may_reply(rx, time_msec())) {
+        return VNETENC_DROP_rx_reply_rate;
+    }
+    return (vnetenc_inbox_post(VNETENC_INBOX_KNOWN, VNETENC_EV_PROBE,
+                               &rx->path, rx->lane_port, echo, NULL, 0)
+            ? VNETENC_KEEP : VNETENC_DROP_rx_queue_full);
+}
+
+/* The VNI is in the same place of a Geneve and a VXLAN header. */
+static uint32_t
+get_vni(const struct opened *opened)
+{
+    const uint8_t *p = opened->plain;
+
+    return p[4] << 16 | p[5] << 8 | p[6];
+}
+
+/* Says in '*deliver' whether the plaintext is a tunnel packet. */
+static enum vnetenc_drop
+judge_plaintext(const struct opened *opened, bool *deliver)
+{
+    *deliver = false;
+    if (opened->size < VNETENC_MIN_PLAINTEXT_BYTES) {
+        return VNETENC_DROP_rx_payload;
+    } else if (vnetenc_control_is(opened->plain, opened->size)) {
+        return take_control_message(opened);
+    } else if (!vnetenc_vni_allowed(get_vni(opened),
+                                    opened->rx->path.profile)) {
+        return VNETENC_DROP_rx_vni;
+    }
+    *deliver = true;
+    return VNETENC_KEEP;
+}
+
+static enum vnetenc_drop
+take_record(struct dp_packet *packet, const struct datagram *d, bool *deliver)
+{
+    struct opened opened;
+    struct vnetenc_rx *rx;
+    enum vnetenc_drop drop;
+
+    drop = vnetenc_record_check(&d->record, VNETENC_RECORD_DATA, d->size);
+    if (drop) {
+        return drop;
+    }
+    rx = find_session(d);
+    if (!rx) {
+        report_unknown(d);
+        return VNETENC_DROP_rx_no_session;
+    }
+    drop = authenticate(rx, d->data, &d->record, &opened);
+    if (!drop) {
+        drop = judge_plaintext(&opened, deliver);
+    }
+    if (!drop && *deliver) {
+        vnetenc_outer_shrink(packet, &d->outer, opened.plain - d->data,
+                             opened.size);
+        if (rx->geneve && vnetenc_half_is(opened.plain, opened.size)) {
+            drop = vnetenc_join(&rx->join, packet, d->outer.payload_ofs,
+                                d->record.seq, vnetenc_join_time(), deliver);
+        }
+    }
+    return drop;
+}
+
+struct udp_header *
+vnetenc_open(struct dp_packet *packet, struct udp_header *udp OVS_UNUSED)
+{
+    bool deliver = false;
+    struct datagram d;
+    enum vnetenc_drop drop;
+
+    drop = parse_datagram(packet, &d);
+    if (!drop) {
+        drop = (is_control_datagram(&d)
+                ? pass_to_control(&d)
+                : take_record(packet, &d, &deliver));
+    }
+    if (drop) {
+        vnetenc_count(drop, 1);
+        return NULL;
+    }
+    return deliver ? dp_packet_l4(packet) : NULL;
+}
+
+enum vnetenc_drop
+vnetenc_open_record(struct vnetenc_rx *rx, uint8_t *data, size_t size,
+                    uint8_t type, uint8_t **plain, size_t *plain_size)
+{
+    struct vnetenc_record record;
+    struct opened opened;
+    enum vnetenc_drop drop;
+
+    if (!vnetenc_record_parse(data, size, &record)) {
+        return VNETENC_DROP_rx_short;
+    }
+    drop = vnetenc_record_check(&record, type, size);
+    if (!drop) {
+        drop = authenticate(rx, data, &record, &opened);
+    }
+    if (!drop) {
+        *plain = opened.plain;
+        *plain_size = opened.size;
+    }
+    return drop;
+}

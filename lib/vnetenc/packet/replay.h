@@ -1,0 +1,58 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_REPLAY_H
+#define VNETENC_REPLAY_H 1
+
+/* Replay window
+ * =============
+ *
+ * RFC 6347 section 4.1.2.6, with a window of VNETENC_WINDOW_RECORDS.  A
+ * record is prechecked before its tag is verified and committed after; of two
+ * threads that commit the same number exactly one succeeds.
+ *
+ * Each slot holds the number of a block of 32 sequence numbers in its upper
+ * half and the block's bits in its lower, so one compare-and-swap moves a
+ * slot on and sets a bit: no sequence number is ever accepted twice, whatever
+ * threads do.  'top' only makes the left edge exact, as long as one thread
+ * commits.
+ *
+ * Thread-safety: any thread, no locks. */
+
+#include <stdbool.h>
+#include "ovs-atomic.h"
+#include "vnetenc/bridge/drops.h"
+#include "vnetenc/bridge/limits.h"
+
+enum { VNETENC_REPLAY_SLOTS = 256 };    /* Power of 2. */
+BUILD_ASSERT_DECL(VNETENC_REPLAY_SLOTS * 32 >= VNETENC_WINDOW_RECORDS + 32);
+
+struct vnetenc_replay {
+    atomic_uint64_t top;        /* Largest number committed, plus 1. */
+    atomic_uint64_t slots[VNETENC_REPLAY_SLOTS];
+};
+
+void vnetenc_replay_init(struct vnetenc_replay *);
+
+/* VNETENC_KEEP, or why a record with 'seq' would be refused. */
+enum vnetenc_drop vnetenc_replay_check(const struct vnetenc_replay *,
+                                       uint64_t seq);
+
+/* Marks 'seq' as seen.  VNETENC_KEEP for exactly one caller per 'seq'. */
+enum vnetenc_drop vnetenc_replay_commit(struct vnetenc_replay *, uint64_t seq)
+    OVS_WARN_UNUSED_RESULT;
+
+#endif /* vnetenc/packet/replay.h */

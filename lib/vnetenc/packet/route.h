@@ -1,0 +1,69 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_ROUTE_H
+#define VNETENC_ROUTE_H 1
+
+/* Which way a batch goes
+ * ======================
+ *
+ * The decision of PROTOCOL.md section 5 for the packets of one tunnel push:
+ * into which sessions they are sealed, or why not.  Reads the published
+ * sessions and peers, asks the control thread for a session where there is
+ * none, and changes no packet.
+ *
+ * Thread-safety: any thread.  A route is good until the thread quiesces. */
+
+#include <stdbool.h>
+#include "vnetenc/bridge/drops.h"
+#include "vnetenc/packet/outer.h"
+#include "vnetenc/bridge/session.h"
+
+struct dp_packet;
+struct flow;
+struct ovs_action_vnetenc;
+
+struct vnetenc_route {
+    struct vnetenc_path path;
+    bool ipv6;
+    struct vnetenc_lanes *lanes;                /* NULL if there are none. */
+    unsigned int n_lanes;
+    struct vnetenc_tx *tx[VNETENC_MAX_LANES];   /* All nonnull. */
+    size_t max_size;            /* Of a pushed packet that is not split. */
+    const struct flow *flow;    /* Its, before the tunnel, or NULL. */
+};
+
+/* VNETENC_KEEP if the packets are to be sealed; a fallback, see
+ * vnetenc_is_fallback(), if they are to leave in clear; otherwise why they
+ * are to be dropped.  The packet is the first of 'n_packets'. */
+enum vnetenc_drop vnetenc_route_find(const struct dp_packet *,
+                                     const struct ovs_action_vnetenc *,
+                                     unsigned int n_packets,
+                                     struct vnetenc_route *)
+    OVS_WARN_UNUSED_RESULT;
+
+/* True if a packet, whose outer headers were parsed, belongs on the same
+ * route. */
+bool vnetenc_route_admits(const struct vnetenc_route *,
+                          const struct dp_packet *,
+                          const struct vnetenc_outer *);
+
+/* Lane of a packet, from the flow hash in its UDP source port, so that a flow
+ * keeps its order. */
+unsigned int vnetenc_route_lane(const struct vnetenc_route *,
+                                const struct vnetenc_outer *);
+
+#endif /* vnetenc/packet/route.h */

@@ -1,0 +1,54 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_SEAL_H
+#define VNETENC_SEAL_H 1
+
+/* Sealing
+ * =======
+ *
+ * vnetenc_seal_batch() and vnetenc_seal_packet(), declared in vnetenc.h, work
+ * on packets that a tunnel just pushed.  A batch is worked off so:
+ *
+ *     route:   which session, or whether to drop or leave in clear; decided
+ *              for all packets before the first octet of any changes
+ *     segment: what the network device would have segmented
+ *     split:   what would be too long for the underlay
+ *     prepare: inner checksums, room
+ *     build:   record header and outer headers, with a number of its own
+ *     seal:    the cipher, in bursts
+ *     finish:  keep what is sealed, drop the rest
+ *
+ * vnetenc_seal_record() seals for the control thread: alerts, probes and
+ * their replies.
+ *
+ * Thread-safety: any thread, no locks. */
+
+#include <stddef.h>
+#include <stdint.h>
+#include "compiler.h"
+
+struct vnetenc_tx;
+
+/* Writes into 'out', which has 'out_size' octets, a record of 'type' with the
+ * 'size' octets at 'plain'.  Returns its size, or 0 if the key may not be used
+ * any more, the cipher failed, or 'out' is too small. */
+size_t vnetenc_seal_record(struct vnetenc_tx *, uint8_t type,
+                           const void *plain, size_t size,
+                           uint8_t *out, size_t out_size)
+    OVS_WARN_UNUSED_RESULT;
+
+#endif /* vnetenc/packet/seal.h */

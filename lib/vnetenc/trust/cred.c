@@ -1,0 +1,545 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc/trust/cred.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include "openvswitch/dynamic-string.h"
+#include "openvswitch/ofpbuf.h"
+#include "util.h"
+#include "vnetenc/trust/file.h"
+#include "vnetenc/control/keys.h"
+#include "vnetenc/trust/selfcert.h"
+#include "vnetenc/control/ssl.h"
+#include "vnetenc/trust/trust.h"
+
+struct vnetenc_cred {
+    unsigned int ref_cnt;
+    uint8_t profile;
+    bool self_made;
+    SSL_CTX *ctx;               /* With own certificate, chain and key. */
+
+    X509_STORE *ca;             /* NULL without 'ca_cert'. */
+    bool has_crl;
+
+    uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES];
+    char not_after[VNETENC_NOT_AFTER_TEXT_BYTES];
+
+    /* Best first. */
+    enum vnetenc_cipher ciphers[VNETENC_N_CIPHERS];
+    size_t n_ciphers;
+    char *ciphers_text;
+};
+
+static char *load(const struct vnetenc_cred_config *, struct vnetenc_cred *);
+
+char *
+vnetenc_cred_load(const struct vnetenc_cred_config *config,
+                  struct vnetenc_cred **credp)
+{
+    struct vnetenc_cred *cred = xzalloc(sizeof *cred);
+    char *error;
+
+    cred->ref_cnt = 1;
+    cred->profile = config->profile;
+    ERR_clear_error();
+    error = load(config, cred);
+    if (error) {
+        vnetenc_cred_unref(cred);
+        cred = NULL;
+    }
+    ERR_clear_error();
+    *credp = cred;
+    return error;
+}
+
+struct vnetenc_cred *
+vnetenc_cred_ref(const struct vnetenc_cred *cred_)
+{
+    struct vnetenc_cred *cred = CONST_CAST(struct vnetenc_cred *, cred_);
+
+    if (cred) {
+        cred->ref_cnt++;
+    }
+    return cred;
+}
+
+void
+vnetenc_cred_unref(struct vnetenc_cred *cred)
+{
+    if (cred && !--cred->ref_cnt) {
+        SSL_CTX_free(cred->ctx);
+        X509_STORE_free(cred->ca);
+        free(cred->ciphers_text);
+        free(cred);
+    }
+}
+
+uint8_t
+vnetenc_cred_profile(const struct vnetenc_cred *cred)
+{
+    return cred->profile;
+}
+
+const uint8_t *
+vnetenc_cred_fingerprint(const struct vnetenc_cred *cred)
+{
+    return cred->fingerprint;
+}
+
+const char *
+vnetenc_cred_not_after(const struct vnetenc_cred *cred)
+{
+    return cred->not_after;
+}
+
+bool
+vnetenc_cred_is_self_made(const struct vnetenc_cred *cred)
+{
+    return cred->self_made;
+}
+
+const char *
+vnetenc_cred_ciphers(const struct vnetenc_cred *cred)
+{
+    return cred->ciphers_text;
+}
+
+bool
+vnetenc_cred_has_cipher(const struct vnetenc_cred *cred,
+                        enum vnetenc_cipher cipher)
+{
+    for (size_t i = 0; i < cred->n_ciphers; i++) {
+        if (cred->ciphers[i] == cipher) {
+            return true;
+        }
+    }
+    return false;
+}
+
+X509_STORE *
+vnetenc_cred_ca(const struct vnetenc_cred *cred)
+{
+    return cred->ca;
+}
+
+bool
+vnetenc_cred_has_crl(const struct vnetenc_cred *cred)
+{
+    return cred->has_crl;
+}
+
+SSL_CTX *
+vnetenc_cred_ssl_ctx(const struct vnetenc_cred *cred)
+{
+    return cred->ctx;
+}
+
+/* Error texts: "option file: cause". */
+
+static char *
+file_error(const char *option, const char *file, char *cause)
+{
+    char *error = xasprintf("%s %s: %s", option, file, cause);
+
+    free(cause);
+    return error;
+}
+
+static char *
+libssl_error(const char *option, const char *file)
+{
+    return file_error(option, file, xstrdup(vnetenc_ssl_error()));
+}
+
+/* Ciphers. */
+
+static char *
+ciphers_error(const char *ciphers, const char *cause)
+{
+    struct ds names = DS_EMPTY_INITIALIZER;
+    char *error;
+
+    for (int i = 0; i < VNETENC_N_CIPHERS; i++) {
+        ds_put_format(&names, "%s%s", i ? ", " : "",
+                      vnetenc_cipher_info(i)->name);
+    }
+    error = xasprintf("ciphers \"%s\": %s; a list of %s, separated by colons, "
+                      "is accepted", ciphers, cause, ds_cstr(&names));
+    ds_destroy(&names);
+    return error;
+}
+
+static bool
+cipher_from_name(const char *name, enum vnetenc_cipher *cipher)
+{
+    for (int i = 0; i < VNETENC_N_CIPHERS; i++) {
+        if (!strcasecmp(name, vnetenc_cipher_info(i)->name)) {
+            *cipher = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+is_usable(enum vnetenc_cipher cipher)
+{
+    return cipher != VNETENC_CHACHA20_POLY1305 || !vnetenc_ssl_fips();
+}
+
+/* Adds the cipher called 'name' to 'cred'.  Returns the cause if that can't
+ * be done. */
+static const char *
+add_cipher(struct vnetenc_cred *cred, const char *name)
+{
+    enum vnetenc_cipher cipher;
+
+    if (!cipher_from_name(name, &cipher)) {
+        return name[0] ? "unknown cipher" : "empty name";
+    }
+    if (vnetenc_cred_has_cipher(cred, cipher)) {
+        return "cipher named twice";
+    }
+    if (!is_usable(cipher)) {
+        return "not with OpenSSL's fips property";
+    }
+    cred->ciphers[cred->n_ciphers++] = cipher;
+    return NULL;
+}
+
+static char *
+parse_ciphers(const char *ciphers, struct vnetenc_cred *cred)
+{
+    const char *cause = NULL;
+    char *copy, *next, *name;
+
+    if (!ciphers) {
+        enum vnetenc_cipher order[VNETENC_N_CIPHERS];
+
+        vnetenc_cipher_default_order(vnetenc_cpu_has_aes(), order);
+        for (int i = 0; i < VNETENC_N_CIPHERS; i++) {
+            if (is_usable(order[i])) {
+                cred->ciphers[cred->n_ciphers++] = order[i];
+            }
+        }
+        return NULL;
+    }
+
+    next = copy = xstrdup(ciphers);
+    while (!cause && (name = strsep(&next, ":"))) {
+        cause = add_cipher(cred, name);
+    }
+    free(copy);
+    return cause ? ciphers_error(ciphers, cause) : NULL;
+}
+
+char *
+vnetenc_cred_check_ciphers(const char *ciphers)
+{
+    struct vnetenc_cred scratch = { .n_ciphers = 0 };
+
+    return parse_ciphers(ciphers, &scratch);
+}
+
+static char *
+load_ciphers(const char *ciphers, struct vnetenc_cred *cred)
+{
+    struct ds suites = DS_EMPTY_INITIALIZER;
+    struct ds text = DS_EMPTY_INITIALIZER;
+    char *error = parse_ciphers(ciphers, cred);
+
+    for (size_t i = 0; i < cred->n_ciphers; i++) {
+        const struct vnetenc_suite *suite;
+
+        ds_put_format(&text, "%s%s", i ? ":" : "",
+                      vnetenc_cipher_info(cred->ciphers[i])->name);
+        for (size_t j = 0;
+             (suite = vnetenc_suite_get(cred->ciphers[i], j)); j++) {
+            ds_put_format(&suites, "%s%s", suites.length ? ":" : "",
+                          suite->name);
+        }
+    }
+    cred->ciphers_text = ds_steal_cstr(&text);
+    if (!error && !SSL_CTX_set_cipher_list(cred->ctx, ds_cstr(&suites))) {
+        error = ciphers_error(cred->ciphers_text, vnetenc_ssl_error());
+    }
+    ds_destroy(&suites);
+    return error;
+}
+
+/* Own key and certificate. */
+
+static BIO *
+bio_on(const struct ofpbuf *pem)
+{
+    BIO *bio = BIO_new_mem_buf(pem->data ? pem->data : "", pem->size);
+
+    if (!bio) {
+        out_of_memory();
+    }
+    return bio;
+}
+
+/* Nobody is there to type a password: libssl's own callback would ask on the
+ * terminal and wait. */
+static int
+no_password_cb(char *buf OVS_UNUSED, int size OVS_UNUSED, int rw OVS_UNUSED,
+               void *aux OVS_UNUSED)
+{
+    return -1;
+}
+
+/* True if the last PEM_read_*() failed because there is nothing more. */
+static bool
+pem_at_end(void)
+{
+    unsigned long int code = ERR_peek_last_error();
+
+    if (ERR_GET_LIB(code) == ERR_LIB_PEM
+        && ERR_GET_REASON(code) == PEM_R_NO_START_LINE) {
+        ERR_clear_error();
+        return true;
+    }
+    return false;
+}
+
+/* A certificate must serve in both roles: each hypervisor is client and
+ * server. */
+static const char *
+check_certificate(X509 *cert)
+{
+    EVP_PKEY *key = X509_get0_pubkey(cert);
+
+    if (!key) {
+        return "unknown kind of key";
+    }
+    if (!EVP_PKEY_is_a(key, "EC") && !EVP_PKEY_is_a(key, "RSA")) {
+        return "key is neither EC nor RSA";
+    }
+    if (X509_check_purpose(cert, X509_PURPOSE_SSL_CLIENT, 0) != 1) {
+        return "not for TLS clients";
+    }
+    if (X509_check_purpose(cert, X509_PURPOSE_SSL_SERVER, 0) != 1) {
+        return "not for TLS servers";
+    }
+    return NULL;
+}
+
+/* Takes the leaf and its chain from 'pem'. */
+static char *
+use_certificates(struct vnetenc_cred *cred, const char *file,
+                 const struct ofpbuf *pem)
+{
+    BIO *bio = bio_on(pem);
+    X509 *cert = PEM_read_bio_X509(bio, NULL, no_password_cb, NULL);
+    const char *cause;
+    char *error = NULL;
+
+    if (!cert) {
+        error = libssl_error("certificate", file);
+    } else if ((cause = check_certificate(cert))) {
+        error = file_error("certificate", file, xstrdup(cause));
+    } else if (SSL_CTX_use_certificate(cred->ctx, cert) != 1
+               || !vnetenc_fingerprint_of(cert, cred->fingerprint)) {
+        error = libssl_error("certificate", file);
+    } else {
+        vnetenc_not_after_format(cert, cred->not_after);
+    }
+    X509_free(cert);
+
+    while (!error
+           && (cert = PEM_read_bio_X509(bio, NULL, no_password_cb, NULL))) {
+        if (SSL_CTX_add1_chain_cert(cred->ctx, cert) != 1) {
+            error = libssl_error("certificate", file);
+        }
+        X509_free(cert);
+    }
+    if (!error && !pem_at_end()) {
+        error = libssl_error("certificate", file);
+    }
+    BIO_free(bio);
+    return error;
+}
+
+static char *
+use_key(struct vnetenc_cred *cred, const char *file, const char *cert_file,
+        const struct ofpbuf *pem)
+{
+    BIO *bio = bio_on(pem);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_password_cb, NULL);
+    char *error = NULL;
+
+    if (!key) {
+        error = libssl_error("private_key", file);
+    } else if (X509_check_private_key(SSL_CTX_get0_certificate(cred->ctx), key)
+               != 1) {
+        error = file_error("private_key", file,
+                           xasprintf("does not belong to certificate %s",
+                                     cert_file));
+    } else if (SSL_CTX_use_PrivateKey(cred->ctx, key) != 1) {
+        error = libssl_error("private_key", file);
+    }
+    EVP_PKEY_free(key);
+    BIO_free(bio);
+    return error;
+}
+
+static char *
+load_self_made(const char *directory, struct vnetenc_cred *cred)
+{
+    struct ofpbuf pem;
+    char *file = xasprintf("%s/%s", directory, VNETENC_CRED_SELF_FILE);
+    char *error = vnetenc_selfcert_load(directory, &pem);
+
+    if (!error) {
+        error = use_certificates(cred, file, &pem);
+    }
+    if (!error) {
+        error = use_key(cred, file, file, &pem);
+    }
+    cred->self_made = true;
+    vnetenc_file_wipe(&pem);
+    free(file);
+    return error;
+}
+
+static char *
+load_configured(const struct vnetenc_cred_config *config,
+                struct vnetenc_cred *cred)
+{
+    struct ofpbuf pem;
+    char *error;
+
+    error = vnetenc_file_read(config->certificate, false, &pem);
+    error = (error ? file_error("certificate", config->certificate, error)
+             : use_certificates(cred, config->certificate, &pem));
+    vnetenc_file_wipe(&pem);
+    if (error) {
+        return error;
+    }
+
+    error = vnetenc_file_read(config->private_key, true, &pem);
+    error = (error ? file_error("private_key", config->private_key, error)
+             : use_key(cred, config->private_key, config->certificate, &pem));
+    vnetenc_file_wipe(&pem);
+    return error;
+}
+
+static char *
+load_pair(const struct vnetenc_cred_config *config, struct vnetenc_cred *cred)
+{
+    if (config->certificate && config->private_key) {
+        return load_configured(config, cred);
+    } else if (config->certificate) {
+        return file_error("certificate", config->certificate,
+                          xstrdup("needs private_key"));
+    } else if (config->private_key) {
+        return file_error("private_key", config->private_key,
+                          xstrdup("needs certificate"));
+    } else if (config->directory) {
+        return load_self_made(config->directory, cred);
+    }
+    return xstrdup("neither certificate and private_key nor a directory to "
+                   "make them in");
+}
+
+/* CA and CRL. */
+
+static char *
+load_ca(const char *file, struct vnetenc_cred *cred)
+{
+    struct ofpbuf pem;
+    char *error = vnetenc_file_read(file, false, &pem);
+    BIO *bio = bio_on(&pem);
+    size_t n = 0;
+    X509 *cert;
+
+    cred->ca = X509_STORE_new();
+    error = error ? file_error("ca_cert", file, error) : NULL;
+    while (!error
+           && (cert = PEM_read_bio_X509(bio, NULL, no_password_cb, NULL))) {
+        if (!cred->ca || X509_STORE_add_cert(cred->ca, cert) != 1) {
+            error = libssl_error("ca_cert", file);
+        }
+        X509_free(cert);
+        n++;
+    }
+    if (!error && (!n || !pem_at_end())) {
+        error = libssl_error("ca_cert", file);
+    }
+    BIO_free(bio);
+    vnetenc_file_wipe(&pem);
+    return error;
+}
+
+static char *
+load_crl(const char *file, struct vnetenc_cred *cred)
+{
+    struct ofpbuf pem;
+    char *error = vnetenc_file_read(file, false, &pem);
+    BIO *bio = bio_on(&pem);
+    X509_CRL *crl;
+
+    error = error ? file_error("crl", file, error) : NULL;
+    while (!error
+           && (crl = PEM_read_bio_X509_CRL(bio, NULL, no_password_cb,
+                                           NULL))) {
+        if (X509_STORE_add_crl(cred->ca, crl) != 1) {
+            error = libssl_error("crl", file);
+        }
+        X509_CRL_free(crl);
+        cred->has_crl = true;
+    }
+    if (!error && (!cred->has_crl || !pem_at_end())) {
+        error = libssl_error("crl", file);
+    }
+    BIO_free(bio);
+    vnetenc_file_wipe(&pem);
+    return error;
+}
+
+static char *
+load(const struct vnetenc_cred_config *config, struct vnetenc_cred *cred)
+{
+    char *error;
+
+    cred->ctx = vnetenc_ssl_ctx_new();
+    if (!cred->ctx) {
+        return xasprintf("libssl: %s", vnetenc_ssl_error());
+    }
+    error = load_ciphers(config->ciphers, cred);
+    if (!error) {
+        error = load_pair(config, cred);
+    }
+    if (!error && config->ca_cert) {
+        error = load_ca(config->ca_cert, cred);
+    }
+    if (!error && config->crl) {
+        error = (config->ca_cert ? load_crl(config->crl, cred)
+                 : file_error("crl", config->crl, xstrdup("needs ca_cert")));
+    }
+    return error;
+}

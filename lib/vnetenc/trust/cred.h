@@ -1,0 +1,94 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_CRED_H
+#define VNETENC_CRED_H 1
+
+/* A profile's credentials
+ * =======================
+ *
+ * Own key and certificate, the CA and CRL that peers are judged by, the
+ * ciphers offered and accepted: all that a handshake of one profile needs,
+ * loaded once, never changed.  Reloading makes a new object; handshakes under
+ * way keep the old one.
+ *
+ * Without 'certificate' and 'private_key' the hypervisor's own key (ECDSA
+ * P-256) and self-signed certificate are used, and made if there are none
+ * yet.  They live in one file of 'directory', so they can't be torn apart.
+ *
+ * Lifetime: reference-counted.
+ *
+ * Thread-safety: none.  Control thread only. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <openssl/types.h>
+#include "compiler.h"
+#include "vnetenc/crypto/aead.h"
+
+/* Name, in the directory, of the file with the self-made pair. */
+#define VNETENC_CRED_SELF_FILE "hypervisor.pem"
+
+/* NULL stands for "not configured". */
+struct vnetenc_cred_config {
+    uint8_t profile;
+    const char *directory;      /* Of the self-made pair; made if missing. */
+    const char *certificate;    /* PEM, leaf first, then its chain. */
+    const char *private_key;    /* PEM, readable by its owner alone. */
+    const char *ca_cert;        /* PEM, any number of CAs. */
+    const char *crl;            /* PEM: a CRL of every CA of a chain. */
+    const char *ciphers;        /* Colon list, best first; NULL for all. */
+};
+
+struct vnetenc_cred;
+
+/* Loads 'config' into a new '*credp'.  Returns NULL if successful, otherwise
+ * sets '*credp' to NULL and returns a text that names option, file and cause,
+ * to be freed by the caller. */
+char *vnetenc_cred_load(const struct vnetenc_cred_config *config,
+                        struct vnetenc_cred **credp)
+    OVS_WARN_UNUSED_RESULT;
+
+struct vnetenc_cred *vnetenc_cred_ref(const struct vnetenc_cred *);
+void vnetenc_cred_unref(struct vnetenc_cred *);
+
+uint8_t vnetenc_cred_profile(const struct vnetenc_cred *);
+
+/* SHA-256 of the own certificate. */
+const uint8_t *vnetenc_cred_fingerprint(const struct vnetenc_cred *);
+
+/* When the own certificate expires, as "2031-01-31T23:59:59Z". */
+const char *vnetenc_cred_not_after(const struct vnetenc_cred *);
+bool vnetenc_cred_is_self_made(const struct vnetenc_cred *);
+
+/* The ciphers, best first, as the configuration could have it. */
+const char *vnetenc_cred_ciphers(const struct vnetenc_cred *);
+bool vnetenc_cred_has_cipher(const struct vnetenc_cred *, enum vnetenc_cipher);
+
+/* What peers are judged by, or NULL without 'ca_cert'.  Holds the CRLs. */
+X509_STORE *vnetenc_cred_ca(const struct vnetenc_cred *);
+bool vnetenc_cred_has_crl(const struct vnetenc_cred *);
+
+/* For control/handshake.c.  Keeps its reference. */
+SSL_CTX *vnetenc_cred_ssl_ctx(const struct vnetenc_cred *);
+
+/* Checks 'ciphers' as vnetenc_cred_load() does, for whoever validates a
+ * configuration.  Returns NULL or an error text to be freed. */
+char *vnetenc_cred_check_ciphers(const char *ciphers)
+    OVS_WARN_UNUSED_RESULT;
+
+#endif /* vnetenc/trust/cred.h */

@@ -1,0 +1,61 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_FILE_H
+#define VNETENC_FILE_H 1
+
+/* Files with credentials
+ * ======================
+ *
+ * Read with a bound and, if secret, only if nobody else could have read or
+ * written them; made so that a reader sees all of a file or no file, readable
+ * by its owner alone.
+ *
+ * Thread-safety: none.  Control thread only. */
+
+#include <stdbool.h>
+#include "compiler.h"
+
+struct ofpbuf;
+
+/* Reads 'path' into '*contents'.  A 'secret' file must belong to us or to root
+ * and let nobody but its owner in.  Returns NULL if successful, otherwise the
+ * cause (without 'path'), to be freed, with '*contents' empty. */
+char *vnetenc_file_read(const char *path, bool secret,
+                        struct ofpbuf *contents)
+    OVS_WARN_UNUSED_RESULT;
+
+/* Opens 'path', a directory of our own for secret files; makes it if missing.
+ * It must belong to us or to root, and nobody else may write to it. */
+char *vnetenc_dir_open(const char *path, int *fd)
+    OVS_WARN_UNUSED_RESULT;
+
+/* Reads secret file 'name' of directory 'dir', which must not be a symbolic
+ * link.  Returns NULL with '*exists' false if there is no such file. */
+char *vnetenc_dir_read(int dir, const char *name, struct ofpbuf *contents,
+                       bool *exists)
+    OVS_WARN_UNUSED_RESULT;
+
+/* Makes secret file 'name' in directory 'dir'.  A file of that name that came
+ * to be in the meantime is left alone, which is no error. */
+char *vnetenc_dir_create(int dir, const char *name,
+                         const struct ofpbuf *contents)
+    OVS_WARN_UNUSED_RESULT;
+
+/* Cleanses and uninitializes 'contents'. */
+void vnetenc_file_wipe(struct ofpbuf *contents);
+
+#endif /* vnetenc/trust/file.h */

@@ -1,0 +1,112 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_REMOTE_H
+#define VNETENC_REMOTE_H 1
+
+/* Peers, as the control thread knows them
+ * =======================================
+ *
+ * A remote is a VNetEnc_Peer row: the rule by which its certificate is
+ * judged, and what there is to say of it.  What the packet path knows of a
+ * peer is in bridge/gate.h; a remote publishes it and takes it back.
+ *
+ * Thread-safety: under vnetenc_control_mutex. */
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "openvswitch/hmap.h"
+#include "vnetenc/control/handshake.h"
+#include "vnetenc/trust/trust.h"
+
+struct vnetenc_config;
+struct vnetenc_peer;
+
+enum vnetenc_direction {
+    VNETENC_OUT,                /* We initiate, and seal. */
+    VNETENC_IN,                 /* The peer initiates, we open. */
+    VNETENC_N_DIRECTIONS
+};
+
+struct vnetenc_traffic {
+    uint64_t n_records;
+    uint64_t n_bytes;
+};
+
+struct vnetenc_remote {
+    struct hmap_node node;      /* In all remotes, by address. */
+    struct vnetenc_trust trust;
+    struct vnetenc_peer *peer;  /* Published. */
+    char *config_error;         /* A bad value in the row, or NULL. */
+    unsigned int mtu;           /* Of the underlay.  0: find out. */
+    bool no_split;              /* Drop what is too long for it. */
+
+    /* Why the newest handshake failed, by who initiated it.  NULL: it did
+     * not. */
+    char *errors[VNETENC_N_DIRECTIONS];
+    long long int failed_at;    /* Newest error of a stranger's handshake. */
+
+    /* Of the newest session towards the peer. */
+    char *suite;                /* Or NULL. */
+    char fingerprint[VNETENC_FINGERPRINT_TEXT_BYTES];   /* Or "". */
+
+    /* Counters. */
+    uint64_t n_handshakes;      /* Finished, both directions. */
+    uint64_t n_failures;        /* Failed, both directions. */
+    uint64_t n_rekeys;          /* Sessions that replaced one. */
+    uint64_t n_lost;            /* Sessions whose peer went silent. */
+    uint64_t n_hints;           /* Obeyed. */
+    struct vnetenc_traffic ended[VNETENC_N_DIRECTIONS]; /* Sessions gone. */
+    uint64_t n_dropped;         /* Paths gone: packets without a session. */
+    uint64_t n_clear;           /* Likewise: that left in clear. */
+    uint64_t n_split;           /* Likewise: that were split. */
+
+    bool configured;            /* Temporary. */
+
+    /* Limits. */
+    unsigned int n_attempts;    /* Handshakes that we initiate now. */
+    unsigned int n_half_open;   /* Handshakes that it initiates now. */
+};
+
+/* Takes over what 'config' says of peers.  Remotes that are in use may end;
+ * '*ended' is called for each before it goes.  Returns true if a peer could
+ * be judged otherwise than before. */
+bool vnetenc_remotes_configure(const struct vnetenc_config *,
+                               void (*ended)(struct vnetenc_remote *));
+void vnetenc_remotes_destroy(void);
+
+struct vnetenc_remote *vnetenc_remote_find(const struct in6_addr *);
+
+/* Iteration, in no order. */
+const struct hmap *vnetenc_remotes(void);
+
+/* Takes ownership of 'error', which may be NULL. */
+void vnetenc_remote_set_error(struct vnetenc_remote *, enum vnetenc_direction,
+                              char *error);
+
+/* A handshake failed that somebody began in the name of 'remote'.  Strangers
+ * can do that as often as they like, so it is taken up slowly. */
+void vnetenc_remote_stranger_failed(struct vnetenc_remote *,
+                                    const char *reason, long long int now);
+
+/* What to tell the operator first, or NULL if all is well. */
+const char *vnetenc_remote_error(const struct vnetenc_remote *);
+
+/* What handshakes ask: the remotes' trust, the profiles' credentials. */
+extern const struct vnetenc_lookup vnetenc_remote_lookup;
+
+#endif /* vnetenc/trust/peer.h */

@@ -1,0 +1,248 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc/trust/profile.h"
+#include <string.h>
+#include <sys/stat.h>
+#include "openvswitch/vlog.h"
+#include "util.h"
+#include "vnetenc/trust/cred.h"
+
+VLOG_DEFINE_THIS_MODULE(vnetenc_profile);
+
+enum { N_PROFILES = UINT8_MAX + 1, N_FILES = 4 };
+
+/* The only profile that needs no row.  Were it otherwise, a peer could ask
+ * for one that nobody configured, and so get around the CA and the CRL of
+ * those that are. */
+enum { DEFAULT_PROFILE = 0 };
+
+/* What tells that a file is another one, or was written to. */
+struct file_state {
+    dev_t dev;
+    ino_t ino;
+    off_t size;
+    struct timespec mtime;
+};
+
+struct entry {
+    struct vnetenc_profile profile;
+    struct vnetenc_profile_config asked;    /* As the row has it. */
+    struct file_state files[N_FILES];       /* When last read. */
+};
+
+static struct entry *entries[N_PROFILES];
+static char *directory;
+
+static void
+file_states_get(const struct vnetenc_profile_config *config,
+                struct file_state states[N_FILES])
+{
+    const char *names[N_FILES] = {
+        config->certificate, config->private_key, config->ca_cert, config->crl
+    };
+
+    memset(states, 0, N_FILES * sizeof *states);
+    for (int i = 0; i < N_FILES; i++) {
+        struct stat s;
+
+        if (names[i] && !stat(names[i], &s)) {
+            states[i].dev = s.st_dev;
+            states[i].ino = s.st_ino;
+            states[i].size = s.st_size;
+            states[i].mtime = s.st_mtim;
+        }
+    }
+}
+
+/* Loads what 'entry->asked' asks for.  Returns true if it took effect. */
+static bool
+load(struct entry *entry)
+{
+    const struct vnetenc_profile_config *asked = &entry->asked;
+    const struct vnetenc_cred_config config = {
+        .profile = asked->id,
+        .directory = directory,
+        .certificate = asked->certificate,
+        .private_key = asked->private_key,
+        .ca_cert = asked->ca_cert,
+        .crl = asked->crl,
+        .ciphers = asked->ciphers,
+    };
+    struct vnetenc_profile *profile = &entry->profile;
+    struct vnetenc_cred *cred;
+    char *error;
+
+    file_states_get(asked, entry->files);
+    error = vnetenc_cred_load(&config, &cred);
+    if (error) {
+        if (nullable_string_is_equal(error, profile->error)) {
+            free(error);        /* Said already. */
+            return false;
+        }
+        VLOG_WARN("profile %"PRIu8": %s%s", asked->id, error,
+                  profile->cred ? "; keeping what was in force" : "");
+        free(profile->error);
+        profile->error = error;
+        return false;
+    }
+    free(profile->error);
+    profile->error = NULL;
+    vnetenc_cred_unref(profile->cred);
+    profile->cred = cred;
+    profile->serial++;
+    vnetenc_profile_config_uninit(&profile->config);
+    vnetenc_profile_config_copy(&profile->config, asked);
+    return true;
+}
+
+static struct entry *
+entry_create(uint8_t id)
+{
+    struct entry *entry = xzalloc(sizeof *entry);
+
+    vnetenc_profile_config_init(&entry->asked, id);
+    vnetenc_profile_config_init(&entry->profile.config, id);
+    entries[id] = entry;
+    return entry;
+}
+
+static void
+entry_destroy(struct entry *entry)
+{
+    vnetenc_cred_unref(entry->profile.cred);
+    vnetenc_profile_config_uninit(&entry->profile.config);
+    vnetenc_profile_config_uninit(&entry->asked);
+    free(entry->profile.error);
+    free(entry);
+}
+
+/* Numbers cannot be wrong (the schema sees to that) and need no loading. */
+static void
+take_numbers(struct entry *entry)
+{
+    struct vnetenc_profile_config *dst = &entry->profile.config;
+    const struct vnetenc_profile_config *src = &entry->asked;
+
+    dst->has_row = src->has_row;
+    dst->n_lanes = src->n_lanes;
+    dst->rekey_records = src->rekey_records;
+    dst->rekey_bytes = src->rekey_bytes;
+    dst->rekey_s = src->rekey_s;
+}
+
+static bool
+configure_one(const struct vnetenc_profile_config *config)
+{
+    struct entry *entry = entries[config->id];
+    bool changed = !entry;
+
+    if (!entry) {
+        entry = entry_create(config->id);
+    } else {
+        changed = !vnetenc_profile_config_same_cred(&entry->asked, config);
+        vnetenc_profile_config_uninit(&entry->asked);
+    }
+    vnetenc_profile_config_copy(&entry->asked, config);
+    changed = changed && load(entry);
+    take_numbers(entry);
+    return changed;
+}
+
+bool
+vnetenc_profiles_configure(const struct vnetenc_config *config)
+{
+    bool seen[N_PROFILES] = { false };
+    bool changed = false;
+
+    if (!directory) {
+        directory = xstrdup(config->directory);
+    }
+    for (size_t i = 0; i < config->n_profiles; i++) {
+        const struct vnetenc_profile_config *p = &config->profiles[i];
+
+        seen[p->id] = true;
+        changed |= configure_one(p);
+    }
+    for (int id = 0; id < N_PROFILES; id++) {
+        if (entries[id] && !seen[id] && entries[id]->asked.has_row) {
+            entry_destroy(entries[id]);
+            entries[id] = NULL;
+            changed = true;
+        }
+    }
+    return changed;
+}
+
+bool
+vnetenc_profiles_refresh(void)
+{
+    bool changed = false;
+
+    for (int id = 0; id < N_PROFILES; id++) {
+        struct entry *entry = entries[id];
+        struct file_state now[N_FILES];
+
+        if (!entry) {
+            continue;
+        }
+        file_states_get(&entry->asked, now);
+        if (memcmp(now, entry->files, sizeof now)) {
+            VLOG_INFO("profile %d: credential files changed", id);
+            changed |= load(entry);
+        } else if (entry->profile.error) {
+            /* What failed may succeed now: a directory that is there, a file
+             * that can be read. */
+            changed |= load(entry);
+        }
+    }
+    return changed;
+}
+
+void
+vnetenc_profiles_destroy(void)
+{
+    for (int id = 0; id < N_PROFILES; id++) {
+        if (entries[id]) {
+            entry_destroy(entries[id]);
+            entries[id] = NULL;
+        }
+    }
+    free(directory);
+    directory = NULL;
+}
+
+const struct vnetenc_profile *
+vnetenc_profile_get(uint8_t id)
+{
+    static struct vnetenc_profile none;
+
+    if (!entries[id] && id == DEFAULT_PROFILE) {
+        load(entry_create(id));
+    }
+    if (!entries[id]) {
+        vnetenc_profile_config_init(&none.config, id);
+        return &none;
+    }
+    return &entries[id]->profile;
+}
+
+const struct vnetenc_profile *
+vnetenc_profile_peek(uint8_t id)
+{
+    return entries[id] ? &entries[id]->profile : NULL;
+}

@@ -1,0 +1,199 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc/trust/selfcert.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#include <openssl/bio.h>
+#include <openssl/bn.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include "openvswitch/ofpbuf.h"
+#include "openvswitch/vlog.h"
+#include "util.h"
+#include "vnetenc/trust/cred.h"
+#include "vnetenc/trust/file.h"
+#include "vnetenc/bridge/limits.h"
+
+VLOG_DEFINE_THIS_MODULE(vnetenc_selfcert);
+
+/* RFC 5280 section 4.1.2.2: positive, at most 20 octets. */
+static bool
+set_serial(X509 *cert)
+{
+    BIGNUM *serial = BN_new();
+    bool ok = (serial
+               && BN_rand(serial, 127, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY)
+               && BN_to_ASN1_INTEGER(serial, X509_get_serialNumber(cert)));
+
+    BN_free(serial);
+    return ok;
+}
+
+static bool
+set_dates(X509 *cert)
+{
+    return (X509_gmtime_adj(X509_getm_notBefore(cert),
+                            -VNETENC_SELF_MADE_EARLY_S)
+            && ASN1_TIME_set_string(X509_getm_notAfter(cert),
+                                    "99991231235959Z"));
+}
+
+/* The name says nothing of the host: it is seen by whoever sees a handshake
+ * pass by, and trusted by nobody. */
+static bool
+set_name(X509 *cert)
+{
+    X509_NAME *name = X509_get_subject_name(cert);
+
+    return (X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                                       (const unsigned char *) "vnetenc",
+                                       -1, -1, 0)
+            && X509_set_issuer_name(cert, name));
+}
+
+static bool
+add_extension(X509 *cert, int nid, const char *value)
+{
+    X509_EXTENSION *ext = X509V3_EXT_conf_nid(NULL, NULL, nid, value);
+    bool ok = ext && X509_add_ext(cert, ext, -1);
+
+    X509_EXTENSION_free(ext);
+    return ok;
+}
+
+static bool
+add_extensions(X509 *cert)
+{
+    return (add_extension(cert, NID_basic_constraints, "critical,CA:FALSE")
+            && add_extension(cert, NID_key_usage, "critical,digitalSignature")
+            && add_extension(cert, NID_ext_key_usage,
+                             "serverAuth,clientAuth"));
+}
+
+static X509 *
+make_certificate(EVP_PKEY *key)
+{
+    X509 *cert = X509_new();
+
+    if (cert
+        && X509_set_version(cert, X509_VERSION_3)
+        && set_serial(cert)
+        && set_dates(cert)
+        && set_name(cert)
+        && X509_set_pubkey(cert, key)
+        && add_extensions(cert)
+        && X509_sign(cert, key, EVP_sha256())) {
+        return cert;
+    }
+    X509_free(cert);
+    return NULL;
+}
+
+/* Makes a pair and puts it, in PEM, into 'pem'. */
+static bool
+make_pair(struct ofpbuf *pem)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *cert = key ? make_certificate(key) : NULL;
+    BIO *bio = BIO_new(BIO_s_secmem());
+    bool ok = (cert && bio
+               && PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL,
+                                                NULL)
+               && PEM_write_bio_X509(bio, cert));
+
+    if (ok) {
+        char *data;
+        long int size = BIO_get_mem_data(bio, &data);
+
+        ofpbuf_put(pem, data, size);
+    }
+    BIO_free(bio);              /* Cleanses. */
+    X509_free(cert);
+    EVP_PKEY_free(key);
+    return ok;
+}
+
+static char *
+make_file(int dir)
+{
+    struct ofpbuf pem;
+    char *why;
+
+    ofpbuf_init(&pem, 4096);
+    if (make_pair(&pem)) {
+        why = vnetenc_dir_create(dir, VNETENC_CRED_SELF_FILE, &pem);
+    } else {
+        const char *reason = ERR_reason_error_string(ERR_peek_error());
+
+        why = xasprintf("cannot make a key: %s",
+                        reason ? reason : "unknown error");
+        ERR_clear_error();
+    }
+    vnetenc_file_wipe(&pem);
+    return why;
+}
+
+static char *
+load_or_make(const char *directory, int dir, struct ofpbuf *pem)
+{
+    bool exists;
+    char *why = vnetenc_dir_read(dir, VNETENC_CRED_SELF_FILE, pem, &exists);
+
+    if (exists) {
+        return why;
+    }
+    why = make_file(dir);
+    if (!why) {
+        VLOG_INFO("made a new key and certificate in %s/%s", directory,
+                  VNETENC_CRED_SELF_FILE);
+        ofpbuf_uninit(pem);
+        why = vnetenc_dir_read(dir, VNETENC_CRED_SELF_FILE, pem, &exists);
+    }
+    return why || exists ? why : xstrdup("vanished");
+}
+
+char *
+vnetenc_selfcert_load(const char *directory, struct ofpbuf *pem)
+{
+    char *why, *error = NULL;
+    int dir;
+
+    ofpbuf_init(pem, 0);
+    why = vnetenc_dir_open(directory, &dir);
+    if (why) {
+        error = xasprintf("directory %s: %s", directory, why);
+        free(why);
+        return error;
+    }
+
+    ofpbuf_uninit(pem);
+    why = load_or_make(directory, dir, pem);
+    close(dir);
+    if (why) {
+        error = xasprintf("%s/%s: %s", directory, VNETENC_CRED_SELF_FILE, why);
+        free(why);
+    }
+    return error;
+}

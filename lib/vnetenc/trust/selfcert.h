@@ -1,0 +1,42 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_SELFCERT_H
+#define VNETENC_SELFCERT_H 1
+
+/* The hypervisor's own key and certificate
+ * ========================================
+ *
+ * What a hypervisor proves itself with where there is no PKI: an ECDSA P-256
+ * key and a certificate signed by itself, which peers know by its SHA-256.
+ * Made on first use, kept in one file, valid from one day before its making
+ * (clocks differ) to 9999-12-31 (RFC 5280 section 4.1.2.5: no expiry).
+ *
+ * Thread-safety: none.  Control thread only. */
+
+#include <openssl/types.h>
+#include "compiler.h"
+
+struct ofpbuf;
+
+/* Reads the pair in PEM from 'directory' into '*pem', makes it if there is
+ * none.  Returns NULL if successful, otherwise a text that names file and
+ * cause, to be freed.  Caller cleanses '*pem' with vnetenc_file_wipe() in
+ * either case. */
+char *vnetenc_selfcert_load(const char *directory, struct ofpbuf *pem)
+    OVS_WARN_UNUSED_RESULT;
+
+#endif /* vnetenc/trust/selfcert.h */

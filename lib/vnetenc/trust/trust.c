@@ -1,0 +1,369 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc/trust/trust.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include <openssl/asn1.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
+
+#include "openvswitch/ofpbuf.h"
+#include "util.h"
+#include "vnetenc/trust/cred.h"
+
+struct vnetenc_chain {
+    uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES];
+    char not_after[VNETENC_NOT_AFTER_TEXT_BYTES];
+    struct ofpbuf der;          /* Certificates in a row, leaf first. */
+};
+
+static const char fingerprint_prefix[] = "sha256:";
+
+char *
+vnetenc_fingerprint_parse(const char *s,
+                          uint8_t out[VNETENC_FINGERPRINT_BYTES])
+{
+    const size_t prefix_len = sizeof fingerprint_prefix - 1;
+    const char *p = s + prefix_len;
+
+    if (strncasecmp(s, fingerprint_prefix, prefix_len)) {
+        goto error;
+    }
+    for (size_t i = 0; i < VNETENC_FINGERPRINT_BYTES; i++) {
+        int high, low;
+
+        if (i && *p == ':') {
+            p++;
+        }
+        high = hexit_value(*p);
+        low = high < 0 ? -1 : hexit_value(p[1]);
+        if (low < 0) {
+            goto error;
+        }
+        out[i] = high << 4 | low;
+        p += 2;
+    }
+    if (!*p) {
+        return NULL;
+    }
+
+error:
+    return xasprintf("\"%s\" is not a fingerprint: \"sha256:\" and 64 "
+                     "hexadecimal digits (with or without colons between "
+                     "octets) are", s);
+}
+
+void
+vnetenc_fingerprint_format(
+    const uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES],
+    char out[VNETENC_FINGERPRINT_TEXT_BYTES])
+{
+    char *p = out + sizeof fingerprint_prefix - 1;
+
+    memcpy(out, fingerprint_prefix, sizeof fingerprint_prefix);
+    for (size_t i = 0; i < VNETENC_FINGERPRINT_BYTES; i++) {
+        p += snprintf(p, 3, "%02x", fingerprint[i]);
+    }
+}
+
+bool
+vnetenc_fingerprint_of(const X509 *cert,
+                       uint8_t out[VNETENC_FINGERPRINT_BYTES])
+{
+    unsigned int size = 0;
+
+    return (X509_digest(cert, EVP_sha256(), out, &size)
+            && size == VNETENC_FINGERPRINT_BYTES);
+}
+
+void
+vnetenc_not_after_format(const X509 *cert,
+                         char out[VNETENC_NOT_AFTER_TEXT_BYTES])
+{
+    struct tm tm;
+
+    if (!ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm)
+        || !strftime(out, VNETENC_NOT_AFTER_TEXT_BYTES,
+                     "%Y-%m-%dT%H:%M:%SZ", &tm)) {
+        ovs_strlcpy(out, "unreadable", VNETENC_NOT_AFTER_TEXT_BYTES);
+    }
+}
+
+/* Chains. */
+
+static bool
+put_der(struct ofpbuf *der, const X509 *cert)
+{
+    int size = i2d_X509(cert, NULL);
+    unsigned char *p;
+
+    if (size <= 0) {
+        return false;
+    }
+    p = ofpbuf_put_uninit(der, size);
+    return i2d_X509(cert, &p) == size;
+}
+
+struct vnetenc_chain *
+vnetenc_chain_create(X509 *leaf, const STACK_OF(X509) *chain)
+{
+    struct vnetenc_chain *c = xzalloc(sizeof *c);
+    bool ok;
+
+    ofpbuf_init(&c->der, 0);
+    vnetenc_not_after_format(leaf, c->not_after);
+    ok = (vnetenc_fingerprint_of(leaf, c->fingerprint)
+          && put_der(&c->der, leaf));
+    for (int i = 0; ok && i < sk_X509_num(chain); i++) {
+        X509 *cert = sk_X509_value(chain, i);
+
+        if (X509_cmp(cert, leaf)) {
+            ok = put_der(&c->der, cert);
+        }
+    }
+    if (!ok) {
+        vnetenc_chain_destroy(c);
+        return NULL;
+    }
+    ofpbuf_trim(&c->der);
+    return c;
+}
+
+void
+vnetenc_chain_destroy(struct vnetenc_chain *c)
+{
+    if (c) {
+        ofpbuf_uninit(&c->der);
+        free(c);
+    }
+}
+
+const uint8_t *
+vnetenc_chain_fingerprint(const struct vnetenc_chain *c)
+{
+    return c->fingerprint;
+}
+
+const char *
+vnetenc_chain_not_after(const struct vnetenc_chain *c)
+{
+    return c->not_after;
+}
+
+/* The rule. */
+
+static char *
+judge_pins(const struct vnetenc_trust *trust, const X509 *leaf)
+{
+    char text[VNETENC_FINGERPRINT_TEXT_BYTES];
+    uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES];
+
+    if (!vnetenc_fingerprint_of(leaf, fingerprint)) {
+        return xstrdup("certificate has no fingerprint");
+    }
+    for (size_t i = 0; i < trust->n_pins; i++) {
+        if (!memcmp(trust->pins[i], fingerprint, sizeof fingerprint)) {
+            return NULL;
+        }
+    }
+    vnetenc_fingerprint_format(fingerprint, text);
+    return xasprintf("certificate %s is not among the peer's fingerprints",
+                     text);
+}
+
+/* True if the SAN of 'leaf' holds 'name'.  A name that begins with a dot
+ * would make OpenSSL accept every host of a domain. */
+static bool
+has_name(X509 *leaf, const char *name)
+{
+    return (name && name[0] && name[0] != '.'
+            && X509_check_host(leaf, name, strlen(name),
+                               X509_CHECK_FLAG_NEVER_CHECK_SUBJECT
+                               | X509_CHECK_FLAG_NO_WILDCARDS, NULL) == 1);
+}
+
+static bool
+has_ip(X509 *leaf, const struct in6_addr *ip)
+{
+    return (IN6_IS_ADDR_V4MAPPED(ip)
+            ? X509_check_ip(leaf, &ip->s6_addr[12], 4, 0) == 1
+            : X509_check_ip(leaf, ip->s6_addr, sizeof *ip, 0) == 1);
+}
+
+static char *
+judge_san(const struct vnetenc_trust *trust, X509 *leaf)
+{
+    return (has_ip(leaf, &trust->remote_ip) || has_name(leaf, trust->name)
+            ? NULL
+            : xstrdup("certificate holds neither the peer's address nor its "
+                      "name as a subject alternative name"));
+}
+
+/* With pins alone nobody vouches for the certificate but the pin, which has
+ * matched before: that its issuer is unknown is no error then.  Any other
+ * error stands. */
+static int
+pinned_cb(int ok, X509_STORE_CTX *ctx)
+{
+    int error = X509_STORE_CTX_get_error(ctx);
+
+    if (!ok && !X509_STORE_CTX_get_error_depth(ctx)
+        && (error == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT
+            || error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY
+            || error == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE)) {
+        X509_STORE_CTX_set_error(ctx, X509_V_OK);
+        return 1;
+    }
+    return ok;
+}
+
+/* X509_verify_cert() checks one purpose, TLS client; this is the other. */
+static bool
+may_serve(STACK_OF(X509) *chain)
+{
+    for (int i = 0; i < sk_X509_num(chain); i++) {
+        if (X509_check_purpose(sk_X509_value(chain, i),
+                               X509_PURPOSE_SSL_SERVER, i > 0) <= 0) {
+            return false;
+        }
+    }
+    return sk_X509_num(chain) > 0;
+}
+
+/* Dates, key, purposes and, with a CA, chain and CRL. */
+static char *
+judge_x509(X509_STORE_CTX *ctx, const struct vnetenc_cred *cred)
+{
+    X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
+
+    if (!X509_STORE_CTX_set_purpose(ctx, X509_PURPOSE_SSL_CLIENT)) {
+        return xstrdup("certificate's purpose cannot be checked");
+    }
+    X509_VERIFY_PARAM_set_auth_level(param, VNETENC_SECURITY_LEVEL);
+    X509_VERIFY_PARAM_set_depth(param, VNETENC_MAX_CHAIN_DEPTH);
+    if (!vnetenc_cred_ca(cred)) {
+        X509_STORE_CTX_set_verify_cb(ctx, pinned_cb);
+    } else if (vnetenc_cred_has_crl(cred)) {
+        X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_CRL_CHECK
+                                 | X509_V_FLAG_CRL_CHECK_ALL);
+    }
+
+    if (X509_verify_cert(ctx) != 1) {
+        return xasprintf("certificate refused: %s",
+                         X509_verify_cert_error_string(
+                             X509_STORE_CTX_get_error(ctx)));
+    }
+    if (!may_serve(X509_STORE_CTX_get0_chain(ctx))) {
+        return xstrdup("certificate refused: not for TLS servers");
+    }
+    return NULL;
+}
+
+static char *
+verify(const struct vnetenc_cred *cred, X509 *leaf, STACK_OF(X509) *chain)
+{
+    X509_STORE *ca = vnetenc_cred_ca(cred);
+    X509_STORE *store = ca ? ca : X509_STORE_new();
+    X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+    char *why;
+
+    if (store && ctx
+        && X509_STORE_CTX_init(ctx, store, leaf, ca ? chain : NULL)) {
+        why = judge_x509(ctx, cred);
+    } else {
+        why = xstrdup("certificate cannot be verified");
+    }
+    X509_STORE_CTX_free(ctx);
+    if (!ca) {
+        X509_STORE_free(store);
+    }
+    ERR_clear_error();
+    return why;
+}
+
+static char *
+judge(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
+      X509 *leaf, STACK_OF(X509) *chain)
+{
+    char *why = NULL;
+
+    if (!trust) {
+        return xstrdup("no such peer");
+    }
+    if (!cred) {
+        return xstrdup("no such profile");
+    }
+    if (!leaf) {
+        return xstrdup("no certificate");
+    }
+    if (!trust->n_pins && !vnetenc_cred_ca(cred)) {
+        return xasprintf("peer has no fingerprint and profile %u no ca_cert",
+                         vnetenc_cred_profile(cred));
+    }
+    if (trust->n_pins) {
+        why = judge_pins(trust, leaf);
+    }
+    if (!why && vnetenc_cred_ca(cred)) {
+        why = judge_san(trust, leaf);
+    }
+    return why ? why : verify(cred, leaf, chain);
+}
+
+bool
+vnetenc_trust_judge(const struct vnetenc_trust *trust,
+                    const struct vnetenc_cred *cred,
+                    X509 *leaf, STACK_OF(X509) *chain, char **reason)
+{
+    char *why = judge(trust, cred, leaf, chain);
+    bool ok = !why;
+
+    if (reason) {
+        *reason = why;
+    } else {
+        free(why);
+    }
+    return ok;
+}
+
+bool
+vnetenc_trust_judge_chain(const struct vnetenc_trust *trust,
+                          const struct vnetenc_cred *cred,
+                          const struct vnetenc_chain *c, char **reason)
+{
+    STACK_OF(X509) *chain = sk_X509_new_null();
+    const unsigned char *p = c->der.data;
+    const unsigned char *end = p + c->der.size;
+    X509 *cert;
+    bool ok;
+
+    while (p < end && (cert = d2i_X509(NULL, &p, end - p))) {
+        if (!sk_X509_push(chain, cert)) {
+            out_of_memory();
+        }
+    }
+    ok = vnetenc_trust_judge(trust, cred, sk_X509_value(chain, 0), chain,
+                             reason);
+    sk_X509_pop_free(chain, X509_free);
+    return ok;
+}

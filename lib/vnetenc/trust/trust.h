@@ -1,0 +1,114 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_TRUST_H
+#define VNETENC_TRUST_H 1
+
+/* The rule that says whether a certificate may speak for a peer
+ * ============================================================
+ *
+ * One rule, used when a handshake sees the certificate, again when it ends,
+ * and again for every live session when pins, CA or CRL change:
+ *
+ *     pins    ca_cert   the certificate may speak for the peer if
+ *     ------  -------   ----------------------------------------------------
+ *     none    no        never
+ *     given   no        its SHA-256 is one of the pins
+ *     none    yes       it chains to the CA, no CRL lists it, and its SAN
+ *                       holds the peer's remote_ip or name
+ *     given   yes       both
+ *
+ * and in every row: its dates hold, its key (and every signature of a chain)
+ * is of security level 2, and it may be a TLS client's and a TLS server's,
+ * since each hypervisor is both.  Names are compared whole: a wildcard in a
+ * SAN matches nothing, the subject's common name is not read.
+ *
+ * Thread-safety: pure functions of their arguments, the wall clock (dates)
+ * and, for the CA, OpenSSL's reference counts.  Control thread. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <netinet/in.h>
+#include <openssl/x509.h>
+#include "compiler.h"
+#include "vnetenc/bridge/limits.h"
+
+struct vnetenc_cred;
+
+/* "sha256:", 64 hexadecimal digits, a null byte. */
+enum { VNETENC_FINGERPRINT_TEXT_BYTES = 7 + 64 + 1 };
+
+/* Parses "sha256:" and 64 hexadecimal digits.  Capitals, and colons between
+ * octets, are accepted.  Returns NULL if successful, otherwise a text that
+ * names the value and the accepted form, to be freed by the caller. */
+char *vnetenc_fingerprint_parse(const char *,
+                                uint8_t out[VNETENC_FINGERPRINT_BYTES])
+    OVS_WARN_UNUSED_RESULT;
+
+/* Writes the one form in which we write fingerprints. */
+void vnetenc_fingerprint_format(
+    const uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES],
+    char out[VNETENC_FINGERPRINT_TEXT_BYTES]);
+
+/* SHA-256 of 'cert' in DER. */
+bool vnetenc_fingerprint_of(const X509 *cert,
+                            uint8_t out[VNETENC_FINGERPRINT_BYTES])
+    OVS_WARN_UNUSED_RESULT;
+
+/* When 'cert' expires, as "2031-01-31T23:59:59Z". */
+enum { VNETENC_NOT_AFTER_TEXT_BYTES = 24 };
+void vnetenc_not_after_format(const X509 *cert,
+                              char out[VNETENC_NOT_AFTER_TEXT_BYTES]);
+
+/* Certificate of a peer, and the chain that it sent along, in DER.  A session
+ * keeps it to be judged again. */
+struct vnetenc_chain;
+
+/* 'chain' may be NULL, and may begin with 'leaf' itself, as libssl's does for
+ * a client.  Keeps no reference.  NULL if something can't be encoded. */
+struct vnetenc_chain *vnetenc_chain_create(X509 *leaf,
+                                           const STACK_OF(X509) *chain);
+void vnetenc_chain_destroy(struct vnetenc_chain *);
+const uint8_t *vnetenc_chain_fingerprint(const struct vnetenc_chain *);
+
+/* When the certificate expires, as "2031-01-31T23:59:59Z". */
+const char *vnetenc_chain_not_after(const struct vnetenc_chain *);
+
+/* What is known of a peer.  Belongs to the caller. */
+struct vnetenc_trust {
+    struct in6_addr remote_ip;  /* v4-mapped if IPv4. */
+    char *name;                 /* May be NULL. */
+    uint8_t (*pins)[VNETENC_FINGERPRINT_BYTES];
+    size_t n_pins;
+};
+
+/* Judges a certificate by the rule above.  'trust' NULL means an unknown
+ * peer, 'cred' NULL an unknown profile: never.  If 'reason' is nonnull, then
+ * '*reason' is set to NULL on success, otherwise to a text that the caller
+ * frees. */
+bool vnetenc_trust_judge(const struct vnetenc_trust *,
+                         const struct vnetenc_cred *cred,
+                         X509 *leaf, STACK_OF(X509) *chain, char **reason)
+    OVS_WARN_UNUSED_RESULT;
+
+/* The same for a session's peer. */
+bool vnetenc_trust_judge_chain(const struct vnetenc_trust *,
+                               const struct vnetenc_cred *,
+                               const struct vnetenc_chain *, char **reason)
+    OVS_WARN_UNUSED_RESULT;
+
+#endif /* vnetenc/trust/trust.h */
