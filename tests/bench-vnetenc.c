@@ -254,7 +254,7 @@ static void
 begin_sessions(void)
 {
     vnetenc_aead_init("openssl");
-    vnetenc_peers_set_loaded();
+    vnetenc_gates_set_loaded();
     unit_sessions_create(&sessions, VNETENC_AES256_GCM, false, 1);
 }
 

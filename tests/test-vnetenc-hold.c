@@ -143,7 +143,7 @@ test_who_waits(void)
 {
     struct vnetenc_path path = unit_path(false, false);
     const struct ovs_action_vnetenc *action;
-    struct vnetenc_peer *peer;
+    struct vnetenc_gate *gate;
 
     /* Nobody who could ever get a session. */
     unit_drops_begin();
@@ -151,7 +151,7 @@ test_who_waits(void)
     CHECK(seal(action, 3, 100, false) == 0);
     CHECK(unit_drops_are(VNETENC_DROP_tx_no_peer, 3));
 
-    peer = vnetenc_peer_add(&path.remote);
+    gate = vnetenc_gate_add(&path.remote);
     unit_drops_begin();
     action = make_actions(VNETENC_REQUIRE, 0, 0, true);
     CHECK(seal(action, 3, 100, false) == 3);
@@ -198,14 +198,14 @@ test_who_waits(void)
     CHECK(run(VNETENC_HOLD_MS) == LLONG_MAX);
     CHECK(unit_drops_are(VNETENC_DROP_tx_prefer_wait, 2));
     CHECK(n_sent == 0);
-    vnetenc_peer_remove(peer);
+    vnetenc_gate_remove(gate);
 }
 
 static void
 test_bounds(void)
 {
     struct vnetenc_path path = unit_path(false, false);
-    struct vnetenc_peer *peer = vnetenc_peer_add(&path.remote);
+    struct vnetenc_gate *gate = vnetenc_gate_add(&path.remote);
     const struct ovs_action_vnetenc *action;
     unsigned int n = 0, n_admitted;
 
@@ -221,17 +221,17 @@ test_bounds(void)
     timeval_warp(500);
     CHECK(seal(action, 100, 100, false) == VNETENC_HOLD_PER_SECOND / 2);
     run(VNETENC_HOLD_MS);
-    vnetenc_peer_remove(peer);
+    vnetenc_gate_remove(gate);
 
     /* In octets, for all: they are free again once the packets are gone. */
     for (int round = 0; round < 2; round++) {
         n = 0;
         for (unsigned int i = 0; i < 5; i++) {
-            peer = vnetenc_peer_add(&path.remote);
+            gate = vnetenc_gate_add(&path.remote);
             for (unsigned int j = 0; j < 4; j++) {
                 n += seal(action, 25, 16000, false);
             }
-            vnetenc_peer_remove(peer);
+            vnetenc_gate_remove(gate);
         }
         n_admitted = VNETENC_HOLD_BYTES / 16000;
         CHECK(n > n_admitted * 9 / 10 && n <= n_admitted);
@@ -240,7 +240,7 @@ test_bounds(void)
 
     /* The queue may be full. */
     unit_drops_begin();
-    peer = vnetenc_peer_add(&path.remote);
+    gate = vnetenc_gate_add(&path.remote);
     while (vnetenc_inbox_post(VNETENC_INBOX_GUESTS, VNETENC_EV_TOO_LONG, &path,
                               0, 0, NULL, 0)) {
         continue;
@@ -256,7 +256,7 @@ test_bounds(void)
     }
     CHECK(unit_drops_are(VNETENC_DROP_tx_no_session, 1));
     vnetenc_hold_end();
-    vnetenc_peer_remove(peer);
+    vnetenc_gate_remove(gate);
 }
 
 /* A session comes: what waited is sealed, in its order. */
@@ -264,7 +264,7 @@ static void
 test_release(void)
 {
     struct vnetenc_path path = unit_path(false, false);
-    struct vnetenc_peer *peer = vnetenc_peer_add(&path.remote);
+    struct vnetenc_gate *gate = vnetenc_gate_add(&path.remote);
     const struct ovs_action_vnetenc *action;
     struct unit_sessions s;
     unsigned int n_wrong = 0;
@@ -303,7 +303,7 @@ test_release(void)
     vnetenc_hold_end();
     CHECK(unit_drops_are(VNETENC_DROP_tx_no_session, 3));
     CHECK(run(0) == LLONG_MAX);
-    vnetenc_peer_remove(peer);
+    vnetenc_gate_remove(gate);
 }
 
 int
@@ -312,7 +312,7 @@ main(int argc OVS_UNUSED, char *argv[])
     set_program_name(argv[0]);
     vnetenc_aead_init("openssl");
     vnetenc_inbox_init();
-    vnetenc_peers_set_loaded();
+    vnetenc_gates_set_loaded();
     time_msec();
     timeval_stop();
     ofpbuf_init(&actions, 256);

@@ -72,10 +72,10 @@ path_to_b(uint8_t profile)
     };
 }
 
-static struct vnetenc_remote *
+static struct vnetenc_peer *
 remote_a(void)
 {
-    return vnetenc_remote_find(&unit_a);
+    return vnetenc_peer_find(&unit_a);
 }
 
 static bool
@@ -149,7 +149,7 @@ client_begin(unsigned int i)
     vnetenc_handshake_destroy(c->h);
     client_forget_input(c);
     c->port = htons(FIRST_PORT + i);
-    c->h = vnetenc_handshake_initiate(&vnetenc_remote_lookup, &unit_b, 0,
+    c->h = vnetenc_handshake_initiate(&vnetenc_peer_lookup, &unit_b, 0,
                                       unit_now_ms);
     return c;
 }

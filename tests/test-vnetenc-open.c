@@ -411,7 +411,7 @@ test_who(void)
     struct vnetenc_path path = unit_path(false, true);
     struct dp_packet *good, *wire;
     uint8_t plain[30], record[128];
-    struct vnetenc_peer *peer;
+    struct vnetenc_gate *gate;
     struct unit_sessions s, s6;
     long long int start, n_reports;
     struct udp_header *udp;
@@ -451,7 +451,7 @@ test_who(void)
     CHECK(!vnetenc_inbox_take(VNETENC_INBOX_KNOWN, &event));
 
     /* Peers are, but not often. */
-    peer = vnetenc_peer_add(&path.remote);
+    gate = vnetenc_gate_add(&path.remote);
     wire = dp_packet_clone(good);
     udp = dp_packet_l4(wire);
     udp->udp_src = htons(50000);
@@ -475,9 +475,9 @@ test_who(void)
                            / VNETENC_HINT_INTERVAL_MS);
 
     /* That costs nothing of what its handshake is allowed. */
-    CHECK(vnetenc_peer_admit(peer, time_msec()));
+    CHECK(vnetenc_gate_admit(gate, time_msec()));
     dp_packet_delete(wire);
-    vnetenc_peer_remove(peer);
+    vnetenc_gate_remove(gate);
 
     wire = dp_packet_clone(good);
     unit_drops_begin();
@@ -720,7 +720,7 @@ test_datagrams(void)
 {
     struct vnetenc_path path = unit_path(false, true);
     ovs_be16 stranger = htons(55555);
-    struct vnetenc_peer *peer;
+    struct vnetenc_gate *gate;
     struct unit_sessions s;
     long long int start;
     unsigned int n;
@@ -739,7 +739,7 @@ test_datagrams(void)
     CHECK(drain(VNETENC_INBOX_STRANGERS, stranger, 100) == 0);
 
     /* A peer: its own rate, the largest datagram, and one more octet. */
-    peer = vnetenc_peer_add(&path.remote);
+    gate = vnetenc_gate_add(&path.remote);
     start = time_msec();
     feed(false, stranger, 20, 14);
     CHECK(drain(VNETENC_INBOX_STRANGERS, stranger, 14) == 1);
@@ -780,7 +780,7 @@ test_datagrams(void)
                        VNETENC_SOURCE_PER_SECOND));
     CHECK(unit_drops_are(VNETENC_DROP_rx_rate, 1000 - n));
     unit_sessions_destroy(&s);
-    vnetenc_peer_remove(peer);
+    vnetenc_gate_remove(gate);
 }
 
 static void
@@ -788,7 +788,7 @@ test_queue_full(void)
 {
     struct vnetenc_path path = unit_path(false, true);
     uint8_t probe[24], record[64];
-    struct vnetenc_peer *peer = vnetenc_peer_add(&path.remote);
+    struct vnetenc_gate *gate = vnetenc_gate_add(&path.remote);
     struct unit_sessions s;
     size_t n;
 
@@ -819,7 +819,7 @@ test_queue_full(void)
     drain(VNETENC_INBOX_KNOWN, 0, 0);
     drain(VNETENC_INBOX_STRANGERS, 0, 0);
     unit_sessions_destroy(&s);
-    vnetenc_peer_remove(peer);
+    vnetenc_gate_remove(gate);
 }
 
 /* A session that saw too many forgeries is dead. */

@@ -14,106 +14,363 @@
  * limitations under the License.
  */
 
-/* Peers: found while there is a row, each with its own rates. */
+/* Remotes: rows that come, change and go, what is published of them, and what
+ * is to be said of them. */
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc/bridge/gate.h"
+#include "vnetenc/trust/peer.h"
 
+#include <stdlib.h>
+
+#include "connectivity.h"
+#include "openvswitch/vlog.h"
 #include "ovs-rcu.h"
-#include "packets.h"
+#include "seq.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/main/config.h"
+#include "vnetenc/bridge/gate.h"
+#include "vnetenc/trust/profile.h"
 #include "vnetenc-unit.h"
+#include "vnetenc-unit-pki.h"
 
 static struct in6_addr
 address(const char *s)
 {
     struct in6_addr addr;
 
-    ovs_assert(ipv6_parse(s, &addr));
+    ovs_assert(vnetenc_address_parse(s, &addr));
     return addr;
 }
 
-static void
-test_find(void)
-{
-    struct in6_addr a = address("::ffff:10.0.0.1");
-    struct in6_addr b = address("fd00::1");
-    struct in6_addr c = address("FD00:0::1");
-    struct vnetenc_peer *pa, *pb;
+/* Rows. */
 
-    CHECK(!vnetenc_peer_find(&a));
-    pa = vnetenc_peer_add(&a);
-    pb = vnetenc_peer_add(&b);
-    CHECK(vnetenc_peer_find(&a) == pa);
-    CHECK(vnetenc_peer_find(&b) == pb);
-    CHECK(vnetenc_peer_find(&c) == pb);
-    vnetenc_peer_remove(pa);
-    CHECK(!vnetenc_peer_find(&a));
-    CHECK(vnetenc_peer_find(&b) == pb);
-    vnetenc_peer_remove(pb);
-    CHECK(!vnetenc_peer_find(&b));
+static struct vnetenc_peer_config rows[3];
+static uint8_t pins[3][VNETENC_FINGERPRINT_BYTES];
+
+static void
+row_init(int i, const char *remote)
+{
+    memset(&rows[i], 0, sizeof rows[i]);
+    rows[i].remote = address(remote);
+    rows[i].pins = &pins[i];
+    rows[i].n_pins = 1;
+    memset(pins[i], i + 1, sizeof pins[i]);
+}
+
+static unsigned int n_ended;
+static struct in6_addr ended_ip;
+
+static void
+ended(struct vnetenc_peer *remote)
+{
+    n_ended++;
+    ended_ip = remote->trust.remote_ip;
+
+    /* All of it is there still. */
+    CHECK(vnetenc_peer_find(&ended_ip) == remote);
+    CHECK(vnetenc_gate_find(&ended_ip) == remote->gate);
+    CHECK(remote->trust.n_pins == 1 && remote->trust.pins);
+}
+
+static bool
+configure(size_t n_rows)
+{
+    const struct vnetenc_config config = {
+        .peers = rows,
+        .n_peers = n_rows,
+    };
+
+    return vnetenc_peers_configure(&config, ended);
 }
 
 static void
-test_rates(void)
+begin(void)
 {
-    struct in6_addr a = address("fd00::a");
-    struct in6_addr b = address("fd00::b");
-    struct vnetenc_peer *pa = vnetenc_peer_add(&a);
-    struct vnetenc_peer *pb = vnetenc_peer_add(&b);
-    unsigned int n = 0;
+    row_init(0, "10.0.0.1");
+    row_init(1, "10.0.0.2");
+    row_init(2, "fd00::1");
+    n_ended = 0;
+}
 
-    /* A burst, then one every 1000 / 64 ms: 15.625. */
-    for (int i = 0; i < 1000; i++) {
-        n += vnetenc_peer_admit(pa, 0);
+/* Ends everything; nothing stays behind. */
+static void
+end(void)
+{
+    vnetenc_peers_destroy();
+    CHECK(hmap_is_empty(vnetenc_peers()));
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        CHECK(!vnetenc_peer_find(&rows[i].remote));
+        CHECK(!vnetenc_gate_find(&rows[i].remote));
     }
-    CHECK(n == VNETENC_SOURCE_BURST);
-    CHECK(!vnetenc_peer_admit(pa, 15));
-    CHECK(vnetenc_peer_admit(pa, 16));
-    CHECK(!vnetenc_peer_admit(pa, 31));
-    CHECK(vnetenc_peer_admit(pa, 32));
-    CHECK(vnetenc_peer_admit(pb, 0));
-    n = 0;
-    for (int i = 1; i <= 10000; i++) {
-        n += vnetenc_peer_admit(pa, 32 + i);
-    }
-    CHECK(n == 10 * VNETENC_SOURCE_PER_SECOND);
+}
 
-    /* Rest fills the bucket again, but not over its brim. */
-    n = 0;
-    for (int i = 0; i < 1000; i++) {
-        n += vnetenc_peer_admit(pa, 1000000);
-    }
-    CHECK(n == VNETENC_SOURCE_BURST);
+/* What 'connectivity_seq' says happened since the last call. */
+static bool
+was_told(void)
+{
+    static uint64_t last;
+    uint64_t now = seq_read(connectivity_seq_get());
+    bool told = now != last;
 
-    /* The three rates do not touch each other. */
-    CHECK(vnetenc_peer_may_want(pa, 1000000));
-    CHECK(!vnetenc_peer_may_want(pa, 1000009));
-    CHECK(vnetenc_peer_may_want(pa, 1000010));
-    CHECK(vnetenc_peer_may_report(pa, 1000000));
-    CHECK(!vnetenc_peer_may_report(pa, 1000999));
-    CHECK(vnetenc_peer_may_report(pa, 1001000));
-    vnetenc_peer_remove(pa);
-    vnetenc_peer_remove(pb);
+    last = now;
+    return told;
 }
 
 static void
-test_loaded(void)
+test_add_and_remove(void)
 {
-    CHECK(!vnetenc_peers_loaded());
-    vnetenc_peers_set_loaded();
-    CHECK(vnetenc_peers_loaded());
+    struct in6_addr other_text = address("FD00:0::1");
+    struct vnetenc_peer *r[3];
+
+    begin();
+    CHECK(configure(3));
+    CHECK(hmap_count(vnetenc_peers()) == 3);
+    CHECK(!n_ended);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        r[i] = vnetenc_peer_find(&rows[i].remote);
+        CHECK(r[i] && r[i]->gate);
+        CHECK(r[i]->gate == vnetenc_gate_find(&rows[i].remote));
+        CHECK(r[i]->trust.n_pins == 1);
+        CHECK(r[i]->trust.pins != rows[i].pins);
+        CHECK(!memcmp(r[i]->trust.pins, pins[i], sizeof pins[i]));
+        CHECK(!vnetenc_peer_error(r[i]));
+    }
+    CHECK(vnetenc_peer_find(&other_text) == r[2]);
+
+    /* A second reading finds the same remotes and changes nothing. */
+    r[1]->n_handshakes = 77;
+    CHECK(!configure(3));
+    CHECK(!n_ended);
+    CHECK(vnetenc_peer_find(&rows[1].remote) == r[1]);
+
+    /* One goes, after it was called; the others stay as they are. */
+    CHECK(!configure(2));
+    CHECK(n_ended == 1);
+    CHECK(!memcmp(&ended_ip, &rows[2].remote, sizeof ended_ip));
+    CHECK(!vnetenc_peer_find(&rows[2].remote));
+    CHECK(!vnetenc_gate_find(&rows[2].remote));
+    CHECK(vnetenc_peer_find(&rows[1].remote) == r[1]);
+    CHECK(r[1]->n_handshakes == 77);
+    CHECK(vnetenc_gate_find(&rows[0].remote) == r[0]->gate);
+
+    /* It comes back as new. */
+    CHECK(configure(3));
+    r[2] = vnetenc_peer_find(&rows[2].remote);
+    CHECK(r[2] && r[2]->gate == vnetenc_gate_find(&rows[2].remote));
+
+    CHECK(!configure(0));
+    CHECK(n_ended == 4);
+    CHECK(hmap_is_empty(vnetenc_peers()));
+    end();
+}
+
+static void
+test_change(void)
+{
+    uint8_t two[2][VNETENC_FINGERPRINT_BYTES] = { { 1 }, { 2 } };
+    const struct vnetenc_peer *remote;
+    const struct vnetenc_gate *gate;
+
+    begin();
+    CHECK(configure(2));
+    remote = vnetenc_peer_find(&rows[0].remote);
+    gate = remote->gate;
+
+    pins[0][31] ^= 1;
+    CHECK(configure(2));
+    CHECK(!memcmp(remote->trust.pins, pins[0], sizeof pins[0]));
+    CHECK(!configure(2));
+
+    /* More pins, of which the first is known; none. */
+    memcpy(two[0], pins[0], sizeof two[0]);
+    rows[0].pins = two;
+    rows[0].n_pins = 2;
+    CHECK(configure(2));
+    CHECK(remote->trust.n_pins == 2);
+    CHECK(!memcmp(remote->trust.pins, two, sizeof two));
+    CHECK(!configure(2));
+    rows[0].pins = NULL;
+    rows[0].n_pins = 0;
+    CHECK(configure(2));
+    CHECK(!remote->trust.n_pins && !remote->trust.pins);
+    CHECK(!configure(2));
+
+    /* A row that is refused leaves what was in force. */
+    rows[0].pins = two;
+    rows[0].n_pins = 1;
+    CHECK(configure(2));
+    memset(two[1], 0, sizeof two[1]);
+    rows[0].pins = &two[1];
+    rows[0].name = CONST_CAST(char *, "hv3");
+    rows[0].refused = true;
+    CHECK(!configure(2));
+    CHECK(remote->trust.n_pins == 1 && !remote->trust.name);
+    CHECK(!memcmp(remote->trust.pins, two[0], sizeof two[0]));
+    rows[0].refused = false;
+    CHECK(configure(2));
+    CHECK(!memcmp(remote->trust.pins, two[1], sizeof two[1]));
+    rows[0].pins = NULL;
+    rows[0].n_pins = 0;
+    rows[0].name = NULL;
+    CHECK(configure(2));
+
+    /* A name, another one, none. */
+    rows[0].name = CONST_CAST(char *, "hv1");
+    CHECK(configure(2));
+    CHECK(!strcmp(remote->trust.name, "hv1"));
+    CHECK(!configure(2));
+    rows[0].name = CONST_CAST(char *, "hv2");
+    CHECK(configure(2));
+    CHECK(!strcmp(remote->trust.name, "hv2"));
+    rows[0].name = NULL;
+    CHECK(configure(2));
+    CHECK(!remote->trust.name);
+
+    CHECK(!n_ended);
+    CHECK(vnetenc_peer_find(&rows[0].remote) == remote);
+    CHECK(vnetenc_gate_find(&rows[0].remote) == gate);
+    end();
+}
+
+/* A bad value in the row is to be said first, but changes no judgement. */
+static void
+test_config_error(void)
+{
+    const struct vnetenc_peer *remote;
+
+    begin();
+    CHECK(configure(1));
+    remote = vnetenc_peer_find(&rows[0].remote);
+    was_told();
+    CHECK(!configure(1));
+    CHECK(!was_told());
+
+    rows[0].error = CONST_CAST(char *, "fingerprints: bad");
+    CHECK(!configure(1));
+    CHECK(was_told());
+    CHECK(!strcmp(vnetenc_peer_error(remote), "fingerprints: bad"));
+    CHECK(!configure(1));
+    CHECK(!was_told());
+
+    rows[0].error = NULL;
+    CHECK(!configure(1));
+    CHECK(was_told());
+    CHECK(!vnetenc_peer_error(remote));
+    end();
+}
+
+/* Each direction has an error of its own: success of one does not hide the
+ * failure of the other. */
+static void
+test_errors(void)
+{
+    struct vnetenc_peer *remote;
+
+    begin();
+    rows[0].error = CONST_CAST(char *, "row");
+    configure(1);
+    remote = vnetenc_peer_find(&rows[0].remote);
+    vnetenc_peer_set_error(remote, VNETENC_IN, xstrdup("in"));
+    vnetenc_peer_set_error(remote, VNETENC_OUT, xstrdup("out"));
+    CHECK(!strcmp(vnetenc_peer_error(remote), "row"));
+    rows[0].error = NULL;
+    configure(1);
+    CHECK(!strcmp(vnetenc_peer_error(remote), "out"));
+    CHECK(!strcmp(remote->errors[VNETENC_OUT], "out"));
+    CHECK(!strcmp(remote->errors[VNETENC_IN], "in"));
+
+    /* Told when it changes, and only then. */
+    was_told();
+    vnetenc_peer_set_error(remote, VNETENC_OUT, xstrdup("out"));
+    CHECK(!was_told());
+    vnetenc_peer_set_error(remote, VNETENC_OUT, xstrdup("other"));
+    CHECK(was_told());
+    CHECK(!strcmp(vnetenc_peer_error(remote), "other"));
+    vnetenc_peer_set_error(remote, VNETENC_OUT, NULL);
+    CHECK(was_told());
+    CHECK(!strcmp(vnetenc_peer_error(remote), "in"));
+    vnetenc_peer_set_error(remote, VNETENC_IN, NULL);
+    CHECK(was_told());
+    CHECK(!vnetenc_peer_error(remote));
+    vnetenc_peer_set_error(remote, VNETENC_IN, NULL);
+    CHECK(!was_told());
+
+    /* One that is left goes with the remote. */
+    vnetenc_peer_set_error(remote, VNETENC_OUT, xstrdup("out"));
+    end();
+}
+
+/* Errors that strangers can make are taken up slowly. */
+static void
+test_error_rate(void)
+{
+    struct vnetenc_peer *remote;
+
+    begin();
+    configure(1);
+    remote = vnetenc_peer_find(&rows[0].remote);
+    was_told();
+    vnetenc_peer_stranger_failed(remote, "first", 1000);
+    CHECK(was_told());
+    for (int i = 0; i < 100; i++) {
+        char *reason = xasprintf("no. %d", i);
+
+        vnetenc_peer_stranger_failed(remote, reason, 1000 + i * 50);
+        free(reason);
+    }
+    CHECK(!was_told());
+    CHECK(!strcmp(vnetenc_peer_error(remote), "first"));
+    vnetenc_peer_stranger_failed(remote, "later", 6000);
+    CHECK(was_told());
+    CHECK(!strcmp(vnetenc_peer_error(remote), "later"));
+
+    /* Others are not, nor is good news. */
+    for (int i = 0; i < 100; i++) {
+        vnetenc_peer_set_error(remote, VNETENC_OUT, xasprintf("no. %d", i));
+        CHECK(was_told());
+    }
+    vnetenc_peer_set_error(remote, VNETENC_OUT, NULL);
+    vnetenc_peer_set_error(remote, VNETENC_IN, NULL);
+    CHECK(!vnetenc_peer_error(remote));
+    end();
+}
+
+/* What handshakes ask. */
+static void
+test_lookup(void)
+{
+    const struct vnetenc_lookup *lookup = &vnetenc_peer_lookup;
+    const struct vnetenc_config config = {
+        .directory = CONST_CAST(char *, pki_path("own")),
+    };
+
+    begin();
+    configure(1);
+    CHECK(lookup->trust(lookup->aux, &rows[0].remote)
+          == &vnetenc_peer_find(&rows[0].remote)->trust);
+    CHECK(!lookup->trust(lookup->aux, &rows[1].remote));
+
+    vnetenc_profiles_configure(&config);
+    CHECK(lookup->cred(lookup->aux, 0));
+    CHECK(lookup->cred(lookup->aux, 0) == vnetenc_profile_get(0)->cred);
+    CHECK(!lookup->cred(lookup->aux, 9));
+    vnetenc_profiles_destroy();
+    end();
 }
 
 int
 main(int argc OVS_UNUSED, char *argv[])
 {
     set_program_name(argv[0]);
-    test_find();
-    test_rates();
-    test_loaded();
+    vlog_set_levels(NULL, VLF_ANY_DESTINATION, VLL_OFF);
+    test_add_and_remove();
+    test_change();
+    test_config_error();
+    test_errors();
+    test_error_rate();
+    test_lookup();
     ovsrcu_quiesce();
+    pki_cleanup();
     return unit_end();
 }

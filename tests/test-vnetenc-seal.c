@@ -817,7 +817,7 @@ test_modes(void)
 {
     struct vnetenc_path path = unit_path(false, false);
     struct vnetenc_lanes *lanes;
-    struct vnetenc_peer *peer;
+    struct vnetenc_gate *gate;
     struct unit_sessions s;
     uint64_t n;
 
@@ -829,7 +829,7 @@ test_modes(void)
     CHECK(count_wants(&path) == 0);
 
     /* A row, and nothing has been tried yet. */
-    peer = vnetenc_peer_add(&path.remote);
+    gate = vnetenc_gate_add(&path.remote);
     CHECK(is_refused(VNETENC_REQUIRE, VNETENC_DROP_tx_no_session, false));
     CHECK(count_wants(&path) == 1);
     CHECK(is_refused(VNETENC_PREFER, VNETENC_DROP_tx_prefer_wait, false));
@@ -859,7 +859,7 @@ test_modes(void)
     atomic_read_relaxed(&lanes->n_dropped, &n);
     CHECK(n == 5);
     vnetenc_lanes_retire(lanes);
-    vnetenc_peer_remove(peer);
+    vnetenc_gate_remove(gate);
 
     /* With a session, and without the row. */
     unit_sessions_create(&s, VNETENC_AES256_GCM, false, 1);
@@ -905,7 +905,7 @@ test_not_loaded(void)
 {
     CHECK(is_refused(VNETENC_REQUIRE, VNETENC_DROP_tx_not_ready, false));
     CHECK(is_refused(VNETENC_PREFER, VNETENC_DROP_tx_not_ready, false));
-    vnetenc_peers_set_loaded();
+    vnetenc_gates_set_loaded();
     CHECK(is_refused(VNETENC_PREFER, VNETENC_DROP_clear_no_peer, true));
 }
 

@@ -44,16 +44,16 @@
 enum { TICK_MS = 250 };         /* Counters and idle sessions: every tick. */
 
 /* What A knows of B and B of A. */
-static struct vnetenc_remote *
+static struct vnetenc_peer *
 remote_b(void)
 {
-    return vnetenc_remote_find(&unit_b);
+    return vnetenc_peer_find(&unit_b);
 }
 
-static struct vnetenc_remote *
+static struct vnetenc_peer *
 remote_a(void)
 {
-    return vnetenc_remote_find(&unit_a);
+    return vnetenc_peer_find(&unit_a);
 }
 
 static ovs_be16
@@ -212,7 +212,7 @@ test_up(void)
     CHECK(remote_b()->n_handshakes == 1 && remote_a()->n_handshakes == 1);
     CHECK(!remote_b()->n_failures && !remote_a()->n_failures);
     CHECK(!remote_b()->n_attempts && !remote_a()->n_half_open);
-    CHECK(!vnetenc_remote_error(remote_b()));
+    CHECK(!vnetenc_peer_error(remote_b()));
     CHECK(!strcmp(remote_b()->suite, a->suite));
     CHECK(!strcmp(remote_b()->fingerprint, a->fingerprint));
 
@@ -300,7 +300,7 @@ test_stuck(void)
     CHECK(!remote_b()->n_failures);
     unit_control_run(1);
     CHECK(remote_b()->n_failures == 1);
-    CHECK_HAS(vnetenc_remote_error(remote_b()), "no end within 10 s");
+    CHECK_HAS(vnetenc_peer_error(remote_b()), "no end within 10 s");
 
     /* When the network is back, it is soon over. */
     unit_control_run(1000);
@@ -309,7 +309,7 @@ test_stuck(void)
     unit_control_run(2000);
     CHECK(lane_port(0));
     CHECK(!remote_b()->n_attempts);
-    CHECK(!vnetenc_remote_error(remote_b()));
+    CHECK(!vnetenc_peer_error(remote_b()));
     end();
 }
 
@@ -327,7 +327,7 @@ test_back_off(void)
     unit_control_run(1000);
     before = remote_b()->n_failures;
     CHECK(before >= 3 && before <= 4);
-    CHECK_HAS(vnetenc_remote_error(remote_b()), "not among the peer's");
+    CHECK_HAS(vnetenc_peer_error(remote_b()), "not among the peer's");
     unit_control_run(58000);
     CHECK(remote_a()->n_failures > 0);
     CHECK(remote_b()->n_failures >= 8 && remote_b()->n_failures <= 14);
@@ -773,7 +773,7 @@ test_pins_changed(void)
     want();
     unit_control_run(0);
     CHECK(lane_port(0));
-    CHECK(!vnetenc_remote_error(remote_b()));
+    CHECK(!vnetenc_peer_error(remote_b()));
     end();
 
     /* B's opinion of A. */

@@ -269,7 +269,7 @@ static bool
 pop_record(const struct vnetenc_path *path, ovs_be16 lane_port, uint8_t *data,
            size_t size)
 {
-    struct vnetenc_peer *peer = vnetenc_peer_find(&path->remote);
+    struct vnetenc_gate *gate = vnetenc_gate_find(&path->remote);
     struct vnetenc_rx *rx = vnetenc_rx_find(&path->local, path->dtls_port,
                                             &path->remote, lane_port);
     size_t plain_size;
@@ -277,7 +277,7 @@ pop_record(const struct vnetenc_path *path, ovs_be16 lane_port, uint8_t *data,
     uint64_t echo;
 
     if (!rx) {
-        if (peer && vnetenc_peer_may_report(peer, unit_now_ms)) {
+        if (gate && vnetenc_gate_may_report(gate, unit_now_ms)) {
             vnetenc_incoming_unknown(path, lane_port);
         }
         return false;
@@ -454,7 +454,7 @@ unit_control_sessions(enum vnetenc_direction direction,
 /* Configuration. */
 
 static void
-remote_ended(struct vnetenc_remote *remote)
+remote_ended(struct vnetenc_peer *remote)
 {
     vnetenc_outgoing_end(remote, unit_now_ms);
     vnetenc_incoming_end(remote);
@@ -473,7 +473,7 @@ unit_control_configure(size_t n_rows)
     bool changed;
 
     changed = vnetenc_profiles_configure(&config);
-    changed |= vnetenc_remotes_configure(&config, remote_ended);
+    changed |= vnetenc_peers_configure(&config, remote_ended);
     if (changed) {
         vnetenc_outgoing_judge(unit_now_ms);
         vnetenc_incoming_judge();
@@ -525,7 +525,7 @@ unit_control_end(void)
 {
     vnetenc_outgoing_end(NULL, unit_now_ms);
     vnetenc_incoming_end(NULL);
-    vnetenc_remotes_destroy();
+    vnetenc_peers_destroy();
     vnetenc_profiles_destroy();
     vnetenc_sockets_destroy();
     ovsrcu_quiesce();

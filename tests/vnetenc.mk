@@ -48,9 +48,9 @@ noinst_PROGRAMS += tests/test-vnetenc-session
 tests_test_vnetenc_session_SOURCES = tests/test-vnetenc-session.c tests/vnetenc-unit.h tests/vnetenc-unit-race.h
 tests_test_vnetenc_session_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
-noinst_PROGRAMS += tests/test-vnetenc-peer
-tests_test_vnetenc_peer_SOURCES = tests/test-vnetenc-peer.c tests/vnetenc-unit.h
-tests_test_vnetenc_peer_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+noinst_PROGRAMS += tests/test-vnetenc-gate
+tests_test_vnetenc_gate_SOURCES = tests/test-vnetenc-gate.c tests/vnetenc-unit.h
+tests_test_vnetenc_gate_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
 noinst_PROGRAMS += tests/test-vnetenc-vni
 tests_test_vnetenc_vni_SOURCES = tests/test-vnetenc-vni.c tests/vnetenc-unit.h
@@ -131,9 +131,9 @@ noinst_PROGRAMS += tests/test-vnetenc-lifetime
 tests_test_vnetenc_lifetime_SOURCES = tests/test-vnetenc-lifetime.c tests/vnetenc-unit.h
 tests_test_vnetenc_lifetime_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
-noinst_PROGRAMS += tests/test-vnetenc-control-message
-tests_test_vnetenc_control_message_SOURCES = tests/test-vnetenc-control-message.c tests/vnetenc-unit.h
-tests_test_vnetenc_control_message_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+noinst_PROGRAMS += tests/test-vnetenc-message
+tests_test_vnetenc_message_SOURCES = tests/test-vnetenc-message.c tests/vnetenc-unit.h
+tests_test_vnetenc_message_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
 noinst_PROGRAMS += tests/test-vnetenc-config
 tests_test_vnetenc_config_SOURCES = tests/test-vnetenc-config.c tests/vnetenc-unit.h
@@ -143,9 +143,9 @@ noinst_PROGRAMS += tests/test-vnetenc-profile
 tests_test_vnetenc_profile_SOURCES = tests/test-vnetenc-profile.c tests/vnetenc-unit.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h
 tests_test_vnetenc_profile_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
-noinst_PROGRAMS += tests/test-vnetenc-remote
-tests_test_vnetenc_remote_SOURCES = tests/test-vnetenc-remote.c tests/vnetenc-unit.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h
-tests_test_vnetenc_remote_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+noinst_PROGRAMS += tests/test-vnetenc-peer
+tests_test_vnetenc_peer_SOURCES = tests/test-vnetenc-peer.c tests/vnetenc-unit.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h
+tests_test_vnetenc_peer_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
 noinst_PROGRAMS += tests/test-vnetenc-socket
 tests_test_vnetenc_socket_SOURCES = tests/test-vnetenc-socket.c tests/vnetenc-unit.h tests/vnetenc-unit-loopback.c tests/vnetenc-unit-loopback.h

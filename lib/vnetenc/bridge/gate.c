@@ -31,84 +31,84 @@ hash_remote(const struct in6_addr *remote)
     return hash_bytes(remote, sizeof *remote, 0);
 }
 
-struct vnetenc_peer *
-vnetenc_peer_add(const struct in6_addr *remote)
+struct vnetenc_gate *
+vnetenc_gate_add(const struct in6_addr *remote)
 {
-    struct vnetenc_peer *peer = xmalloc(sizeof *peer);
+    struct vnetenc_gate *gate = xmalloc(sizeof *gate);
 
-    peer->remote = *remote;
-    vnetenc_rate_init(&peer->want);
-    vnetenc_rate_init(&peer->hold);
-    vnetenc_rate_init(&peer->report);
-    vnetenc_rate_init(&peer->handshake);
-    cmap_insert(&peers, &peer->node, hash_remote(remote));
-    return peer;
+    gate->remote = *remote;
+    vnetenc_rate_init(&gate->want);
+    vnetenc_rate_init(&gate->hold);
+    vnetenc_rate_init(&gate->report);
+    vnetenc_rate_init(&gate->handshake);
+    cmap_insert(&peers, &gate->node, hash_remote(remote));
+    return gate;
 }
 
 void
-vnetenc_peer_remove(struct vnetenc_peer *peer)
+vnetenc_gate_remove(struct vnetenc_gate *gate)
 {
-    cmap_remove(&peers, &peer->node, hash_remote(&peer->remote));
-    ovsrcu_postpone(free, peer);
+    cmap_remove(&peers, &gate->node, hash_remote(&gate->remote));
+    ovsrcu_postpone(free, gate);
 }
 
-struct vnetenc_peer *
-vnetenc_peer_find(const struct in6_addr *remote)
+struct vnetenc_gate *
+vnetenc_gate_find(const struct in6_addr *remote)
 {
-    struct vnetenc_peer *peer;
+    struct vnetenc_gate *gate;
 
-    CMAP_FOR_EACH_WITH_HASH (peer, node, hash_remote(remote), &peers) {
-        if (ipv6_addr_equals(&peer->remote, remote)) {
-            return peer;
+    CMAP_FOR_EACH_WITH_HASH (gate, node, hash_remote(remote), &peers) {
+        if (ipv6_addr_equals(&gate->remote, remote)) {
+            return gate;
         }
     }
     return NULL;
 }
 
 bool
-vnetenc_peer_admit(struct vnetenc_peer *peer, long long int now)
+vnetenc_gate_admit(struct vnetenc_gate *gate, long long int now)
 {
-    return vnetenc_rate_take(&peer->handshake, now,
+    return vnetenc_rate_take(&gate->handshake, now,
                              1000000 / VNETENC_SOURCE_PER_SECOND,
                              VNETENC_SOURCE_BURST);
 }
 
 bool
-vnetenc_peer_may_want(struct vnetenc_peer *peer, long long int now)
+vnetenc_gate_may_want(struct vnetenc_gate *gate, long long int now)
 {
-    return vnetenc_rate_take(&peer->want, now,
+    return vnetenc_rate_take(&gate->want, now,
                              1000 * VNETENC_WANT_INTERVAL_MS, 1);
 }
 
 bool
-vnetenc_peer_may_hold(struct vnetenc_peer *peer, long long int now)
+vnetenc_gate_may_hold(struct vnetenc_gate *gate, long long int now)
 {
-    return vnetenc_rate_take(&peer->hold, now,
+    return vnetenc_rate_take(&gate->hold, now,
                              1000000 / VNETENC_HOLD_PER_SECOND,
                              VNETENC_HOLD_BURST);
 }
 
 bool
-vnetenc_peer_may_report(struct vnetenc_peer *peer, long long int now)
+vnetenc_gate_may_report(struct vnetenc_gate *gate, long long int now)
 {
-    return vnetenc_rate_take(&peer->report, now,
+    return vnetenc_rate_take(&gate->report, now,
                              1000 * VNETENC_HINT_INTERVAL_MS, 1);
 }
 
 void
-vnetenc_peers_set_loaded(void)
+vnetenc_gates_set_loaded(void)
 {
     atomic_store_explicit(&loaded, true, memory_order_release);
 }
 
 void
-vnetenc_peers_unset_loaded(void)
+vnetenc_gates_unset_loaded(void)
 {
     atomic_store_explicit(&loaded, false, memory_order_release);
 }
 
 bool
-vnetenc_peers_loaded(void)
+vnetenc_gates_loaded(void)
 {
     bool result;
 

@@ -14,27 +14,28 @@
  * limitations under the License.
  */
 
-#ifndef VNETENC_PEER_H
-#define VNETENC_PEER_H 1
+#ifndef VNETENC_GATE_H
+#define VNETENC_GATE_H 1
 
-/* Peers, as the packet path knows them
- * ====================================
+/* Gates: peers as the packet path knows them
+ * ==========================================
  *
- * The addresses of the VNetEnc_Peer rows: to whom a session may be wanted,
- * and from whom a handshake datagram may be copied at all.  Everything else
- * about a peer belongs to the control thread.
+ * There is one gate for each address of a VNetEnc_Peer row.  It says how often
+ * the packet path may ask for a session with that peer, and how many of the
+ * peer's handshake datagrams it may copy.  Everything else about a peer
+ * belongs to the control thread (trust/peer.h).
  *
  * Thread-safety
  * =============
  *
- * The control thread adds and removes; any thread finds and uses a peer until
+ * The control thread adds and removes; any thread finds and uses a gate until
  * it next quiesces. */
 
 #include <netinet/in.h>
 #include "cmap.h"
 #include "vnetenc/bridge/rate.h"
 
-struct vnetenc_peer {
+struct vnetenc_gate {
     struct cmap_node node;
     struct in6_addr remote;     /* IPv4 addresses are mapped. */
 
@@ -45,33 +46,33 @@ struct vnetenc_peer {
     struct vnetenc_rate handshake;  /* Handshake datagrams. */
 };
 
-struct vnetenc_peer *vnetenc_peer_add(const struct in6_addr *remote);
-void vnetenc_peer_remove(struct vnetenc_peer *);
-struct vnetenc_peer *vnetenc_peer_find(const struct in6_addr *remote);
+struct vnetenc_gate *vnetenc_gate_add(const struct in6_addr *remote);
+void vnetenc_gate_remove(struct vnetenc_gate *);
+struct vnetenc_gate *vnetenc_gate_find(const struct in6_addr *remote);
 
 /* True if one more handshake datagram is within the source's rate. */
-bool vnetenc_peer_admit(struct vnetenc_peer *, long long int now);
+bool vnetenc_gate_admit(struct vnetenc_gate *, long long int now);
 
 /* True if a WANT may be posted now: one in VNETENC_WANT_INTERVAL_MS. */
-bool vnetenc_peer_may_want(struct vnetenc_peer *, long long int now);
+bool vnetenc_gate_may_want(struct vnetenc_gate *, long long int now);
 
 /* True if a packet may wait for a session. */
-bool vnetenc_peer_may_hold(struct vnetenc_peer *, long long int now);
+bool vnetenc_gate_may_hold(struct vnetenc_gate *, long long int now);
 
 /* True if a record of no known session may be reported now: one in
- * VNETENC_HINT_INTERVAL_MS.  Apart from vnetenc_peer_admit(), so that a peer
+ * VNETENC_HINT_INTERVAL_MS.  Apart from vnetenc_gate_admit(), so that a peer
  * which still sends on a dead session cannot use up what its next handshake
  * needs. */
-bool vnetenc_peer_may_report(struct vnetenc_peer *, long long int now);
+bool vnetenc_gate_may_report(struct vnetenc_gate *, long long int now);
 
 /* Until the control thread has said that it has read all rows once, a peer
  * that is not found may yet be one, and nothing is sent to it in clear.  Ask
  * before looking for the peer, not after. */
-void vnetenc_peers_set_loaded(void);
-bool vnetenc_peers_loaded(void);
+void vnetenc_gates_set_loaded(void);
+bool vnetenc_gates_loaded(void);
 
 /* Before the peers are taken away because the process ends.  After that and a
  * grace period nobody takes one that is not found for none. */
-void vnetenc_peers_unset_loaded(void);
+void vnetenc_gates_unset_loaded(void);
 
 #endif /* vnetenc/bridge/gate.h */

@@ -73,7 +73,7 @@ judge(long long int now)
 }
 
 static void
-remote_ended(struct vnetenc_remote *remote)
+remote_ended(struct vnetenc_peer *remote)
 {
     vnetenc_outgoing_end(remote, time_msec());
     vnetenc_incoming_end(remote);
@@ -92,11 +92,11 @@ take_config(long long int now)
     next_config = NULL;
     vnetenc_vni_set(config->vnis, config->n_vnis);
     changed = vnetenc_profiles_configure(config);
-    changed |= vnetenc_remotes_configure(config, remote_ended);
+    changed |= vnetenc_peers_configure(config, remote_ended);
     if (changed) {
         judge(now);
     }
-    vnetenc_peers_set_loaded();
+    vnetenc_gates_set_loaded();
     vnetenc_config_destroy(config);
 }
 
@@ -142,7 +142,7 @@ take_event(struct vnetenc_event *event, long long int now)
          * another profile.  Without a remote there will be no session. */
         vnetenc_outgoing_want(&event->path, now);
         vnetenc_hold_take(event->echo,
-                          (vnetenc_remote_find(&event->path.remote)
+                          (vnetenc_peer_find(&event->path.remote)
                            ? now + VNETENC_HOLD_MS : now));
         break;
     }
@@ -179,11 +179,11 @@ take_joined(struct vnetenc_socket *sock, const struct in6_addr *remote,
         .remote = *remote,
         .dtls_port = vnetenc_socket_port(sock),
     };
-    struct vnetenc_peer *peer = vnetenc_peer_find(remote);
+    struct vnetenc_gate *gate = vnetenc_gate_find(remote);
 
-    if (!peer) {
+    if (!gate) {
         vnetenc_count(VNETENC_DROP_rx_unknown_source, 1);
-    } else if (!vnetenc_peer_admit(peer, now)) {
+    } else if (!vnetenc_gate_admit(gate, now)) {
         vnetenc_count(VNETENC_DROP_rx_rate, 1);
     } else if (data[0] != VNETENC_RECORD_CHANGE_CIPHER_SPEC
                && data[0] != VNETENC_RECORD_ALERT
@@ -313,13 +313,13 @@ vnetenc_control_stop(void)
 
     /* Datapath threads may still forward: no peer that is taken away below
      * may look to them like a host that never was one. */
-    vnetenc_peers_unset_loaded();
+    vnetenc_gates_unset_loaded();
     ovsrcu_synchronize();
     ovs_mutex_lock(&vnetenc_control_mutex);
     vnetenc_keylog_off();
     vnetenc_outgoing_end(NULL, time_msec());
     vnetenc_incoming_end(NULL);
-    vnetenc_remotes_destroy();
+    vnetenc_peers_destroy();
     vnetenc_profiles_destroy();
     vnetenc_sockets_destroy();
     vnetenc_config_destroy(next_config);

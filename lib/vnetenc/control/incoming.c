@@ -72,7 +72,7 @@ struct incoming {
     struct hmap_node node;      /* In 'incomings', by 4-tuple. */
     struct vnetenc_path path;   /* Profile known when up. */
     ovs_be16 lane_port;
-    struct vnetenc_remote *remote;
+    struct vnetenc_peer *remote;
     struct door *door;
     long long int since;        /* Half-open; then: up. */
     long long int heard_at;
@@ -119,7 +119,7 @@ door_get(const struct vnetenc_path *path, long long int now)
 
     door = xzalloc(sizeof *door);
     door->socket = socket;
-    door->listener = vnetenc_listener_create(&vnetenc_remote_lookup,
+    door->listener = vnetenc_listener_create(&vnetenc_peer_lookup,
                                              &path->local, path->dtls_port,
                                              now);
     if (!door->listener) {
@@ -219,7 +219,7 @@ incoming_failed(struct incoming *in, const char *reason, long long int now)
 
     vnetenc_count(VNETENC_DROP_ctl_failed, 1);
     in->remote->n_failures++;
-    vnetenc_remote_stranger_failed(in->remote, reason, now);
+    vnetenc_peer_stranger_failed(in->remote, reason, now);
     incoming_destroy(in);
 }
 
@@ -312,7 +312,7 @@ incoming_establish(struct incoming *in, long long int now)
     trim_sessions(in);
     in->remote->n_handshakes++;
     vnetenc_outgoing_peer_is_back(in->remote, now);
-    vnetenc_remote_set_error(in->remote, VNETENC_IN, NULL);
+    vnetenc_peer_set_error(in->remote, VNETENC_IN, NULL);
     seq_change(connectivity_seq_get());
     return true;
 }
@@ -363,7 +363,7 @@ incoming_release(struct incoming *in)
 /* A handshake that may be stuck and could be ended for another one of
  * 'remote', or NULL. */
 static struct incoming *
-find_stuck(const struct vnetenc_remote *remote, long long int now)
+find_stuck(const struct vnetenc_peer *remote, long long int now)
 {
     struct incoming *in, *stuck = NULL;
 
@@ -380,7 +380,7 @@ find_stuck(const struct vnetenc_remote *remote, long long int now)
  * 'stuck', or NULL, may end for it.  Whoever sees a cookie can send a
  * ClientHello with it: that must not end what just began. */
 static bool
-may_begin(const struct vnetenc_remote *remote,
+may_begin(const struct vnetenc_peer *remote,
           const struct incoming *half_open, const struct incoming *stuck,
           long long int now)
 {
@@ -393,7 +393,7 @@ may_begin(const struct vnetenc_remote *remote,
 }
 
 static bool
-is_full(const struct vnetenc_remote *remote)
+is_full(const struct vnetenc_peer *remote)
 {
     return (remote->n_half_open >= VNETENC_MAX_HALF_OPEN_PEER
             || n_half_open >= VNETENC_MAX_HALF_OPEN);
@@ -404,7 +404,7 @@ is_full(const struct vnetenc_remote *remote)
  * it is not a young one. */
 static void
 begin(const struct vnetenc_path *path, ovs_be16 lane_port,
-      struct vnetenc_remote *remote, struct door *door,
+      struct vnetenc_peer *remote, struct door *door,
       struct vnetenc_handshake *handshake, long long int now)
 {
     struct incoming *old = incoming_find(path, lane_port, false);
@@ -428,7 +428,7 @@ begin(const struct vnetenc_path *path, ovs_be16 lane_port,
 
 static void
 input_to_listener(const struct vnetenc_path *path, ovs_be16 remote_port,
-                  struct vnetenc_remote *remote, const uint8_t *data,
+                  struct vnetenc_peer *remote, const uint8_t *data,
                   size_t size, long long int now)
 {
     struct incoming *half_open = incoming_find(path, remote_port, false);
@@ -531,7 +531,7 @@ void
 vnetenc_incoming_input(const struct vnetenc_path *path, ovs_be16 remote_port,
                        uint8_t *data, size_t size, long long int now)
 {
-    struct vnetenc_remote *remote = vnetenc_remote_find(&path->remote);
+    struct vnetenc_peer *remote = vnetenc_peer_find(&path->remote);
     struct incoming *half_open = incoming_find(path, remote_port, false);
     struct incoming *up = incoming_find(path, remote_port, true);
 
@@ -594,7 +594,7 @@ vnetenc_incoming_unknown(const struct vnetenc_path *path, ovs_be16 remote_port)
     struct vnetenc_socket *socket;
     char *error;
 
-    if (!vnetenc_remote_find(&path->remote)
+    if (!vnetenc_peer_find(&path->remote)
         || incoming_find(path, remote_port, true)) {
         return;
     }
@@ -682,14 +682,14 @@ vnetenc_incoming_judge(void)
         cred = vnetenc_profile_get(in->path.profile)->cred;
         if (!vnetenc_trust_judge_chain(&in->remote->trust, cred, in->chain,
                                        &reason)) {
-            vnetenc_remote_set_error(in->remote, VNETENC_IN, reason);
+            vnetenc_peer_set_error(in->remote, VNETENC_IN, reason);
             incoming_destroy(in);
         }
     }
 }
 
 void
-vnetenc_incoming_end(const struct vnetenc_remote *remote)
+vnetenc_incoming_end(const struct vnetenc_peer *remote)
 {
     struct incoming *in;
     struct door *door;

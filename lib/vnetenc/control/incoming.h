@@ -41,7 +41,7 @@
 #include "openvswitch/types.h"
 #include "vnetenc/bridge/session.h"
 
-struct vnetenc_remote;
+struct vnetenc_peer;
 struct vnetenc_session_status;
 
 /* A datagram of record type 20, 21 or 22 from 'remote_port' to the DTLS port
@@ -66,7 +66,7 @@ long long int vnetenc_incoming_run(long long int now);
 void vnetenc_incoming_judge(void);
 
 /* Ends everything from 'remote', or, NULL, everything. */
-void vnetenc_incoming_end(const struct vnetenc_remote *);
+void vnetenc_incoming_end(const struct vnetenc_peer *);
 
 /* Calls 'cb' for every session and every half-open one. */
 void vnetenc_incoming_for_each(

@@ -137,7 +137,7 @@ vnetenc_initiator_send_close_notify(struct vnetenc_initiator *session)
 
 struct vnetenc_initiator *
 vnetenc_initiator_create(const struct vnetenc_path *path,
-                         struct vnetenc_remote *remote, void *owner,
+                         struct vnetenc_peer *remote, void *owner,
                          unsigned int lane, long long int now, char **error)
 {
     struct vnetenc_initiator *session;
@@ -162,7 +162,7 @@ vnetenc_initiator_create(const struct vnetenc_path *path,
     session->remote = remote;
     session->since = now;
     session->serial = vnetenc_profile_get(path->profile)->serial;
-    session->handshake = vnetenc_handshake_initiate(&vnetenc_remote_lookup,
+    session->handshake = vnetenc_handshake_initiate(&vnetenc_peer_lookup,
                                                     &path->remote,
                                                     path->profile, now);
     remote->n_attempts++;
@@ -347,7 +347,7 @@ vnetenc_initiator_is_trusted(const struct vnetenc_initiator *session)
                                   session->chain, &reason)) {
         return true;
     }
-    vnetenc_remote_set_error(session->remote, VNETENC_OUT, reason);
+    vnetenc_peer_set_error(session->remote, VNETENC_OUT, reason);
     return false;
 }
 

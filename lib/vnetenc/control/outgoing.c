@@ -74,7 +74,7 @@ struct lane {
 struct path {
     struct hmap_node node;
     struct vnetenc_lanes *lanes;    /* Published. */
-    struct vnetenc_remote *remote;
+    struct vnetenc_peer *remote;
     unsigned int n_lanes;
     struct lane lane[VNETENC_MAX_LANES];
     struct vnetenc_mtu mtu;
@@ -267,7 +267,7 @@ path_probe_mtu(struct path *path, long long int now)
 }
 
 static struct path *
-path_create(const struct vnetenc_path *key, struct vnetenc_remote *remote,
+path_create(const struct vnetenc_path *key, struct vnetenc_peer *remote,
             long long int now)
 {
     struct path *path = xzalloc(sizeof *path);
@@ -355,7 +355,7 @@ attempt_failed(struct path *path, unsigned int i, char *reason,
     ds_destroy(&s);
 
     path->remote->n_failures++;
-    vnetenc_remote_set_error(path->remote, VNETENC_OUT, reason);
+    vnetenc_peer_set_error(path->remote, VNETENC_OUT, reason);
     if (ovs_list_is_empty(&path->lane[i].attempts)) {
         lane_back_off(&path->lane[i], now);
     }
@@ -366,7 +366,7 @@ static void
 lane_publish(struct path *path, struct vnetenc_initiator *session,
              long long int now)
 {
-    struct vnetenc_remote *remote = path->remote;
+    struct vnetenc_peer *remote = path->remote;
     struct lane *lane = &path->lane[session->lane];
     struct vnetenc_initiator *old = lane->up;
 
@@ -396,7 +396,7 @@ lane_publish(struct path *path, struct vnetenc_initiator *session,
     remote->suite = xstrdup(session->suite);
     vnetenc_fingerprint_format(vnetenc_chain_fingerprint(session->chain),
                                remote->fingerprint);
-    vnetenc_remote_set_error(remote, VNETENC_OUT, NULL);
+    vnetenc_peer_set_error(remote, VNETENC_OUT, NULL);
     seq_change(connectivity_seq_get());
 }
 
@@ -613,7 +613,7 @@ vnetenc_outgoing_want(const struct vnetenc_path *key, long long int now)
     struct path *path = path_find(key);
 
     if (!path) {
-        struct vnetenc_remote *remote = vnetenc_remote_find(&key->remote);
+        struct vnetenc_peer *remote = vnetenc_peer_find(&key->remote);
 
         /* Lanes that are not ours are a test's. */
         if (!remote || vnetenc_lanes_find(key)) {
@@ -646,7 +646,7 @@ vnetenc_outgoing_input(struct vnetenc_lease *lease,
 /* Lets every lane towards 'remote' try at once, and 'rekey'.  Returns their
  * number. */
 static unsigned int
-hurry(const struct vnetenc_remote *remote, bool rekey, long long int now)
+hurry(const struct vnetenc_peer *remote, bool rekey, long long int now)
 {
     unsigned int n = 0;
     struct path *path;
@@ -666,14 +666,14 @@ hurry(const struct vnetenc_remote *remote, bool rekey, long long int now)
 }
 
 void
-vnetenc_outgoing_peer_is_back(const struct vnetenc_remote *remote,
+vnetenc_outgoing_peer_is_back(const struct vnetenc_peer *remote,
                               long long int now)
 {
     hurry(remote, false, now);
 }
 
 unsigned int
-vnetenc_outgoing_rekey(const struct vnetenc_remote *remote, long long int now)
+vnetenc_outgoing_rekey(const struct vnetenc_peer *remote, long long int now)
 {
     return hurry(remote, true, now);
 }
@@ -708,7 +708,7 @@ vnetenc_outgoing_judge(long long int now)
 }
 
 void
-vnetenc_outgoing_end(const struct vnetenc_remote *remote, long long int now)
+vnetenc_outgoing_end(const struct vnetenc_peer *remote, long long int now)
 {
     struct path *path;
 

@@ -40,7 +40,7 @@
 #include "vnetenc/bridge/session.h"
 
 struct vnetenc_lease;
-struct vnetenc_remote;
+struct vnetenc_peer;
 struct vnetenc_session_status;
 
 /* A packet found no session on 'path'. */
@@ -58,11 +58,11 @@ long long int vnetenc_outgoing_run(long long int now);
 
 /* New sessions for every lane towards 'remote' that has one.  Returns their
  * number. */
-unsigned int vnetenc_outgoing_rekey(const struct vnetenc_remote *,
+unsigned int vnetenc_outgoing_rekey(const struct vnetenc_peer *,
                                     long long int now);
 
 /* 'remote' has just authenticated itself to us: attempts need not wait. */
-void vnetenc_outgoing_peer_is_back(const struct vnetenc_remote *,
+void vnetenc_outgoing_peer_is_back(const struct vnetenc_peer *,
                                    long long int now);
 
 /* Ends every session whose peer would not be accepted any more, and replaces
@@ -70,7 +70,7 @@ void vnetenc_outgoing_peer_is_back(const struct vnetenc_remote *,
 void vnetenc_outgoing_judge(long long int now);
 
 /* Ends everything towards 'remote', or, NULL, everything. */
-void vnetenc_outgoing_end(const struct vnetenc_remote *, long long int now);
+void vnetenc_outgoing_end(const struct vnetenc_peer *, long long int now);
 
 /* Calls 'cb' for every lane. */
 void vnetenc_outgoing_for_each(

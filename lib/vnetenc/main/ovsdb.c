@@ -272,13 +272,13 @@ static void
 write_peer(const struct ovsrec_vnetenc_peer *row,
            const struct vnetenc_peer_status *status)
 {
-    const struct vnetenc_remote *remote = status->remote;
+    const struct vnetenc_peer *remote = status->remote;
 
     ovsrec_vnetenc_peer_set_state(row, status->state);
     ovsrec_vnetenc_peer_set_peer_fingerprint(
         row, remote->fingerprint[0] ? remote->fingerprint : NULL);
     ovsrec_vnetenc_peer_set_cipher(row, remote->suite);
-    ovsrec_vnetenc_peer_set_last_error(row, vnetenc_remote_error(remote));
+    ovsrec_vnetenc_peer_set_last_error(row, vnetenc_peer_error(remote));
     write_statistics(row, status);
 }
 

@@ -147,7 +147,7 @@ describe_session(const struct vnetenc_session_status *session)
 
 static struct json *
 describe_sessions(const struct vnetenc_status *status,
-                  const struct vnetenc_remote *remote)
+                  const struct vnetenc_peer *remote)
 {
     struct json *array = json_array_create_empty();
 
@@ -163,7 +163,7 @@ static struct json *
 describe_peer(const struct vnetenc_status *status,
               const struct vnetenc_peer_status *peer)
 {
-    const struct vnetenc_remote *remote = peer->remote;
+    const struct vnetenc_peer *remote = peer->remote;
     struct json *object = json_object_create();
     struct json *counters = json_object_create();
     char *address = address_to_string(&remote->trust.remote_ip);
@@ -173,7 +173,7 @@ describe_peer(const struct vnetenc_status *status,
     put_number(object, "n_fingerprints", remote->trust.n_pins);
     put_string(object, "state", peer->state);
     put_string(object, "peer_fingerprint", remote->fingerprint);
-    put_string(object, "last_error", vnetenc_remote_error(remote));
+    put_string(object, "last_error", vnetenc_peer_error(remote));
     for (size_t i = 0; i < VNETENC_N_PEER_COUNTERS; i++) {
         put_number(counters, vnetenc_peer_counter_names[i],
                    peer->counters[i]);
@@ -446,16 +446,16 @@ unixctl_show(struct unixctl_conn *conn, int argc OVS_UNUSED,
 }
 
 /* A peer by its address, in any spelling, or its name. */
-static struct vnetenc_remote *
+static struct vnetenc_peer *
 find_remote(const char *s)
 {
-    struct vnetenc_remote *remote;
+    struct vnetenc_peer *remote;
     struct in6_addr address;
 
     if (vnetenc_address_parse(s, &address)) {
-        return vnetenc_remote_find(&address);
+        return vnetenc_peer_find(&address);
     }
-    HMAP_FOR_EACH (remote, node, vnetenc_remotes()) {
+    HMAP_FOR_EACH (remote, node, vnetenc_peers()) {
         if (nullable_string_is_equal(remote->trust.name, s)) {
             return remote;
         }
@@ -467,7 +467,7 @@ static void
 unixctl_rekey(struct unixctl_conn *conn, int argc OVS_UNUSED,
               const char *argv[], void *aux OVS_UNUSED)
 {
-    const struct vnetenc_remote *remote;
+    const struct vnetenc_peer *remote;
     unsigned int n = 0;
     char *text;
 

@@ -83,11 +83,11 @@ compare_sessions(const void *a_, const void *b_)
 static void
 init_peers(struct vnetenc_status *status)
 {
-    const struct vnetenc_remote *remote;
+    const struct vnetenc_peer *remote;
 
-    status->peers = xcalloc(hmap_count(vnetenc_remotes()) + 1,
+    status->peers = xcalloc(hmap_count(vnetenc_peers()) + 1,
                             sizeof *status->peers);
-    HMAP_FOR_EACH (remote, node, vnetenc_remotes()) {
+    HMAP_FOR_EACH (remote, node, vnetenc_peers()) {
         struct vnetenc_peer_status *peer = &status->peers[status->n_peers++];
         uint64_t *c = peer->counters;
 
@@ -113,7 +113,7 @@ struct vnetenc_peer_status *
 vnetenc_status_find_peer(const struct vnetenc_status *status,
                          const struct in6_addr *address)
 {
-    const struct vnetenc_remote key = { .trust.remote_ip = *address };
+    const struct vnetenc_peer key = { .trust.remote_ip = *address };
     const struct vnetenc_peer_status peer = { .remote = &key };
 
     return bsearch(&peer, status->peers, status->n_peers,

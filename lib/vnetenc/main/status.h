@@ -36,7 +36,7 @@
 /* A lane towards a peer, with or without a session, or a session from one. */
 struct vnetenc_session_status {
     enum vnetenc_direction direction;
-    const struct vnetenc_remote *remote;
+    const struct vnetenc_peer *remote;
     const struct vnetenc_path *path;
     unsigned int lane;          /* Outgoing only. */
     const char *state;
@@ -80,7 +80,7 @@ enum vnetenc_peer_counter {
 extern const char *const vnetenc_peer_counter_names[VNETENC_N_PEER_COUNTERS];
 
 struct vnetenc_peer_status {
-    const struct vnetenc_remote *remote;
+    const struct vnetenc_peer *remote;
     const char *state;          /* The worst of its lanes; NULL: none. */
     uint64_t counters[VNETENC_N_PEER_COUNTERS];
 };

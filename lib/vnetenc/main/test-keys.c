@@ -36,7 +36,7 @@ enum { MAX_VNI = 0xffffff };
 /* Something that vnetenc/test-reset takes away: one pointer is nonnull. */
 struct made {
     struct ovs_list node;       /* In 'all_made'. */
-    struct vnetenc_peer *peer;
+    struct vnetenc_gate *gate;
     struct vnetenc_lanes *lanes;
     struct vnetenc_rx *rx;
 };
@@ -159,10 +159,10 @@ static const char *
 add_peer(const struct in6_addr *remote)
     OVS_REQUIRES(vnetenc_control_mutex)
 {
-    if (vnetenc_peer_find(remote)) {
+    if (vnetenc_gate_find(remote)) {
         return "there is such a peer already";
     }
-    remember()->peer = vnetenc_peer_add(remote);
+    remember()->gate = vnetenc_gate_add(remote);
     return NULL;
 }
 
@@ -461,8 +461,8 @@ test_reset(struct unixctl_conn *conn, int argc OVS_UNUSED,
 
     ovs_mutex_lock(&vnetenc_control_mutex);
     LIST_FOR_EACH_POP (made, node, &all_made) {
-        if (made->peer) {
-            vnetenc_peer_remove(made->peer);
+        if (made->gate) {
+            vnetenc_gate_remove(made->gate);
         } else if (made->lanes) {
             retire_lanes(made->lanes);
         } else {

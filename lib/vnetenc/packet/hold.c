@@ -152,7 +152,7 @@ vnetenc_hold_batch(const struct dp_packet_batch *batch,
                    enum vnetenc_drop verdict,
                    const struct nlattr *actions, size_t actions_len)
 {
-    struct vnetenc_peer *peer = vnetenc_peer_find(&route->path.remote);
+    struct vnetenc_gate *gate = vnetenc_gate_find(&route->path.remote);
     long long int now = time_msec();
     const struct dp_packet *packet;
     const struct nlattr *rest;
@@ -160,7 +160,7 @@ vnetenc_hold_batch(const struct dp_packet_batch *batch,
     uint64_t orig;
 
     /* A copy does not know how much of it was to be cut off. */
-    if (!peer || batch->trunc || !actions) {
+    if (!gate || batch->trunc || !actions) {
         return 0;
     }
     rest_len = find_rest(actions, actions_len, action, &rest);
@@ -168,7 +168,7 @@ vnetenc_hold_batch(const struct dp_packet_batch *batch,
         return 0;
     }
     DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
-        if (!vnetenc_peer_may_hold(peer, now)
+        if (!vnetenc_gate_may_hold(gate, now)
             || !post(packet, &route->path, action, verdict, rest, rest_len)) {
             break;
         }

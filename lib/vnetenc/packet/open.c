@@ -100,7 +100,7 @@ static enum vnetenc_drop
 admit_datagram(const struct datagram *d, enum vnetenc_inbox_queue *queue)
 {
     struct vnetenc_rx *rx = find_session(d);
-    struct vnetenc_peer *peer;
+    struct vnetenc_gate *gate;
 
     if (d->size > VNETENC_MAX_DATAGRAM_BYTES) {
         return VNETENC_DROP_rx_too_long;
@@ -111,12 +111,12 @@ admit_datagram(const struct datagram *d, enum vnetenc_inbox_queue *queue)
                 ? VNETENC_KEEP : VNETENC_DROP_rx_rate);
     }
 
-    peer = vnetenc_peer_find(&d->outer.src);
-    if (!peer) {
+    gate = vnetenc_gate_find(&d->outer.src);
+    if (!gate) {
         return VNETENC_DROP_rx_unknown_source;
     }
     *queue = VNETENC_INBOX_STRANGERS;
-    return (vnetenc_peer_admit(peer, time_msec())
+    return (vnetenc_gate_admit(gate, time_msec())
             ? VNETENC_KEEP : VNETENC_DROP_rx_rate);
 }
 
@@ -139,9 +139,9 @@ pass_to_control(const struct datagram *d)
 static void
 report_unknown(const struct datagram *d)
 {
-    struct vnetenc_peer *peer = vnetenc_peer_find(&d->outer.src);
+    struct vnetenc_gate *gate = vnetenc_gate_find(&d->outer.src);
 
-    if (peer && vnetenc_peer_may_report(peer, time_msec())) {
+    if (gate && vnetenc_gate_may_report(gate, time_msec())) {
         post_datagram(d, VNETENC_INBOX_STRANGERS, VNETENC_EV_UNKNOWN, NULL,
                       0);
     }

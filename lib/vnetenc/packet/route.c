@@ -67,11 +67,11 @@ want_session(const struct vnetenc_path *path)
 static enum vnetenc_drop
 judge_peer(const struct vnetenc_path *path, bool require)
 {
-    bool loaded = vnetenc_peers_loaded();
-    struct vnetenc_peer *peer = vnetenc_peer_find(&path->remote);
+    bool loaded = vnetenc_gates_loaded();
+    struct vnetenc_gate *gate = vnetenc_gate_find(&path->remote);
 
-    if (peer) {
-        if (vnetenc_peer_may_want(peer, time_msec())) {
+    if (gate) {
+        if (vnetenc_gate_may_want(gate, time_msec())) {
             want_session(path);
         }
         return require ? VNETENC_DROP_tx_no_session

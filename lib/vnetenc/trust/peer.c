@@ -37,10 +37,10 @@ hash_address(const struct in6_addr *address)
     return hash_bytes(address, sizeof *address, 0);
 }
 
-struct vnetenc_remote *
-vnetenc_remote_find(const struct in6_addr *address)
+struct vnetenc_peer *
+vnetenc_peer_find(const struct in6_addr *address)
 {
-    struct vnetenc_remote *remote;
+    struct vnetenc_peer *remote;
 
     HMAP_FOR_EACH_WITH_HASH (remote, node, hash_address(address), &remotes) {
         if (ipv6_addr_equals(&remote->trust.remote_ip, address)) {
@@ -51,13 +51,13 @@ vnetenc_remote_find(const struct in6_addr *address)
 }
 
 const struct hmap *
-vnetenc_remotes(void)
+vnetenc_peers(void)
 {
     return &remotes;
 }
 
 void
-vnetenc_remote_set_error(struct vnetenc_remote *remote,
+vnetenc_peer_set_error(struct vnetenc_peer *remote,
                          enum vnetenc_direction direction, char *error)
 {
     if (nullable_string_is_equal(remote->errors[direction], error)) {
@@ -70,17 +70,17 @@ vnetenc_remote_set_error(struct vnetenc_remote *remote,
 }
 
 void
-vnetenc_remote_stranger_failed(struct vnetenc_remote *remote,
+vnetenc_peer_stranger_failed(struct vnetenc_peer *remote,
                                const char *reason, long long int now)
 {
     if (now >= remote->failed_at + FAILURE_MS) {
         remote->failed_at = now;
-        vnetenc_remote_set_error(remote, VNETENC_IN, xstrdup(reason));
+        vnetenc_peer_set_error(remote, VNETENC_IN, xstrdup(reason));
     }
 }
 
 const char *
-vnetenc_remote_error(const struct vnetenc_remote *remote)
+vnetenc_peer_error(const struct vnetenc_peer *remote)
 {
     return (remote->config_error ? remote->config_error
             : remote->errors[VNETENC_OUT] ? remote->errors[VNETENC_OUT]
@@ -96,33 +96,33 @@ lookup_cred(void *aux OVS_UNUSED, uint8_t profile)
 static const struct vnetenc_trust *
 lookup_trust(void *aux OVS_UNUSED, const struct in6_addr *address)
 {
-    const struct vnetenc_remote *remote = vnetenc_remote_find(address);
+    const struct vnetenc_peer *remote = vnetenc_peer_find(address);
 
     return remote ? &remote->trust : NULL;
 }
 
-const struct vnetenc_lookup vnetenc_remote_lookup = {
+const struct vnetenc_lookup vnetenc_peer_lookup = {
     .cred = lookup_cred,
     .trust = lookup_trust,
 };
 
-static struct vnetenc_remote *
+static struct vnetenc_peer *
 remote_create(const struct in6_addr *address)
 {
-    struct vnetenc_remote *remote = xzalloc(sizeof *remote);
+    struct vnetenc_peer *remote = xzalloc(sizeof *remote);
 
     remote->trust.remote_ip = *address;
     remote->failed_at = LLONG_MIN / 2;
-    remote->peer = vnetenc_peer_add(address);
+    remote->gate = vnetenc_gate_add(address);
     hmap_insert(&remotes, &remote->node, hash_address(address));
     return remote;
 }
 
 static void
-remote_destroy(struct vnetenc_remote *remote)
+remote_destroy(struct vnetenc_peer *remote)
 {
     hmap_remove(&remotes, &remote->node);
-    vnetenc_peer_remove(remote->peer);
+    vnetenc_gate_remove(remote->gate);
     free(remote->trust.name);
     free(remote->trust.pins);
     free(remote->config_error);
@@ -147,7 +147,7 @@ same_trust(const struct vnetenc_trust *trust,
 static bool
 configure_one(const struct vnetenc_peer_config *config)
 {
-    struct vnetenc_remote *remote = vnetenc_remote_find(&config->remote);
+    struct vnetenc_peer *remote = vnetenc_peer_find(&config->remote);
     bool is_new = !remote;
 
     if (is_new) {
@@ -176,10 +176,10 @@ configure_one(const struct vnetenc_peer_config *config)
 }
 
 bool
-vnetenc_remotes_configure(const struct vnetenc_config *config,
-                          void (*ended)(struct vnetenc_remote *))
+vnetenc_peers_configure(const struct vnetenc_config *config,
+                          void (*ended)(struct vnetenc_peer *))
 {
-    struct vnetenc_remote *remote;
+    struct vnetenc_peer *remote;
     bool changed = false;
 
     HMAP_FOR_EACH (remote, node, &remotes) {
@@ -198,9 +198,9 @@ vnetenc_remotes_configure(const struct vnetenc_config *config,
 }
 
 void
-vnetenc_remotes_destroy(void)
+vnetenc_peers_destroy(void)
 {
-    struct vnetenc_remote *remote;
+    struct vnetenc_peer *remote;
 
     HMAP_FOR_EACH_SAFE (remote, node, &remotes) {
         remote_destroy(remote);

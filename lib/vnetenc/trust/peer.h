@@ -14,15 +14,15 @@
  * limitations under the License.
  */
 
-#ifndef VNETENC_REMOTE_H
-#define VNETENC_REMOTE_H 1
+#ifndef VNETENC_PEER_H
+#define VNETENC_PEER_H 1
 
 /* Peers, as the control thread knows them
  * =======================================
  *
- * A remote is a VNetEnc_Peer row: the rule by which its certificate is
- * judged, and what there is to say of it.  What the packet path knows of a
- * peer is in bridge/gate.h; a remote publishes it and takes it back.
+ * A peer is a VNetEnc_Peer row: the rule by which its certificate is judged,
+ * its counters and its last error.  The packet path knows the peer's gate
+ * (bridge/gate.h), which the peer publishes and takes back.
  *
  * Thread-safety: under vnetenc_control_mutex. */
 
@@ -34,7 +34,7 @@
 #include "vnetenc/trust/trust.h"
 
 struct vnetenc_config;
-struct vnetenc_peer;
+struct vnetenc_gate;
 
 enum vnetenc_direction {
     VNETENC_OUT,                /* We initiate, and seal. */
@@ -47,10 +47,10 @@ struct vnetenc_traffic {
     uint64_t n_bytes;
 };
 
-struct vnetenc_remote {
-    struct hmap_node node;      /* In all remotes, by address. */
+struct vnetenc_peer {
+    struct hmap_node node;      /* In all peers, by address. */
     struct vnetenc_trust trust;
-    struct vnetenc_peer *peer;  /* Published. */
+    struct vnetenc_gate *gate;  /* Published. */
     char *config_error;         /* A bad value in the row, or NULL. */
     unsigned int mtu;           /* Of the underlay.  0: find out. */
     bool no_split;              /* Drop what is too long for it. */
@@ -85,28 +85,28 @@ struct vnetenc_remote {
 /* Takes over what 'config' says of peers.  Remotes that are in use may end;
  * '*ended' is called for each before it goes.  Returns true if a peer could
  * be judged otherwise than before. */
-bool vnetenc_remotes_configure(const struct vnetenc_config *,
-                               void (*ended)(struct vnetenc_remote *));
-void vnetenc_remotes_destroy(void);
+bool vnetenc_peers_configure(const struct vnetenc_config *,
+                               void (*ended)(struct vnetenc_peer *));
+void vnetenc_peers_destroy(void);
 
-struct vnetenc_remote *vnetenc_remote_find(const struct in6_addr *);
+struct vnetenc_peer *vnetenc_peer_find(const struct in6_addr *);
 
 /* Iteration, in no order. */
-const struct hmap *vnetenc_remotes(void);
+const struct hmap *vnetenc_peers(void);
 
 /* Takes ownership of 'error', which may be NULL. */
-void vnetenc_remote_set_error(struct vnetenc_remote *, enum vnetenc_direction,
+void vnetenc_peer_set_error(struct vnetenc_peer *, enum vnetenc_direction,
                               char *error);
 
 /* A handshake failed that somebody began in the name of 'remote'.  Strangers
  * can do that as often as they like, so it is taken up slowly. */
-void vnetenc_remote_stranger_failed(struct vnetenc_remote *,
+void vnetenc_peer_stranger_failed(struct vnetenc_peer *,
                                     const char *reason, long long int now);
 
 /* What to tell the operator first, or NULL if all is well. */
-const char *vnetenc_remote_error(const struct vnetenc_remote *);
+const char *vnetenc_peer_error(const struct vnetenc_peer *);
 
 /* What handshakes ask: the remotes' trust, the profiles' credentials. */
-extern const struct vnetenc_lookup vnetenc_remote_lookup;
+extern const struct vnetenc_lookup vnetenc_peer_lookup;
 
 #endif /* vnetenc/trust/peer.h */
