@@ -35,7 +35,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc/crypto/aead-provider.h"
+#include "vnetenc/crypto/aead.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,8 +43,8 @@
 #include "ovs-rcu.h"
 #include "random.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
 #include "vnetenc/bridge/gate.h"
+#include "vnetenc/bridge/limits.h"
 #include "vnetenc/crypto/record.h"
 #include "vnetenc-unit-packets.h"
 

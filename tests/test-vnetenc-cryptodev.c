@@ -30,7 +30,7 @@
 
 #include "random.h"
 #include "util.h"
-#include "vnetenc/crypto/aead-provider.h"
+#include "vnetenc/crypto/aead.h"
 #include "vnetenc/crypto/cryptodev.h"
 #include "vnetenc-unit.h"
 

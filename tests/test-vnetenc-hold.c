@@ -18,6 +18,7 @@
 
 #include <config.h>
 #undef NDEBUG
+#include "vnetenc/control/release.h"
 #include "vnetenc/packet/hold.h"
 
 #include <stdlib.h>
@@ -30,10 +31,10 @@
 #include "packets.h"
 #include "timeval.h"
 #include "util.h"
-#include "vnetenc/crypto/aead-provider.h"
+#include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/inbox.h"
 #include "vnetenc/bridge/limits.h"
-#include "vnetenc/bridge/gate.h"
+#include "vnetenc/crypto/aead.h"
 #include "vnetenc-unit-packets.h"
 #include "vnetenc-unit.h"
 
@@ -61,7 +62,7 @@ static long long int
 run(long long int after)
 {
     n_sent = n_plain = n_wrong_actions = 0;
-    return vnetenc_hold_run(note_sent, time_msec() + after);
+    return vnetenc_release_run(note_sent, time_msec() + after);
 }
 
 /* What the control thread does with its queue. */
@@ -73,7 +74,7 @@ take_all(void)
 
     while (vnetenc_inbox_take(VNETENC_INBOX_GUESTS, &event)) {
         ovs_assert(event.type == VNETENC_EV_HELD);
-        vnetenc_hold_take(event.echo, time_msec() + VNETENC_HOLD_MS);
+        vnetenc_release_take(event.echo, time_msec() + VNETENC_HOLD_MS);
         n++;
     }
     while (vnetenc_inbox_take(VNETENC_INBOX_KNOWN, &event)) {
@@ -255,7 +256,7 @@ test_bounds(void)
         dp_packet_batch_destroy(&batch);
     }
     CHECK(unit_drops_are(VNETENC_DROP_tx_no_session, 1));
-    vnetenc_hold_end();
+    vnetenc_release_end();
     vnetenc_gate_remove(gate);
 }
 
@@ -300,7 +301,7 @@ test_release(void)
     /* The end, with some in the queue and some out of it. */
     unit_drops_begin();
     CHECK(seal(action, 3, 500, false) == 3);
-    vnetenc_hold_end();
+    vnetenc_release_end();
     CHECK(unit_drops_are(VNETENC_DROP_tx_no_session, 3));
     CHECK(run(0) == LLONG_MAX);
     vnetenc_gate_remove(gate);

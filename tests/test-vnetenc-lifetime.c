@@ -25,8 +25,8 @@
 
 #include "random.h"
 #include "util.h"
-#include "vnetenc/main/config.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/main/config.h"
 #include "vnetenc-unit.h"
 
 /* Lifetimes. */

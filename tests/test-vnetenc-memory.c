@@ -28,7 +28,7 @@
 #include "dp-packet.h"
 #include "timeval.h"
 #include "util.h"
-#include "vnetenc/crypto/aead-provider.h"
+#include "vnetenc/crypto/aead.h"
 #include "vnetenc/packet/join.h"
 #include "vnetenc-unit-packets.h"
 #include "vnetenc-unit.h"

@@ -28,8 +28,8 @@
 
 #include "openvswitch/vlog.h"
 #include "util.h"
-#include "vnetenc/trust/cred.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/trust/cred.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-pki.h"
 

@@ -31,9 +31,9 @@
 #include "random.h"
 #include "timeval.h"
 #include "util.h"
-#include "vnetenc/crypto/aead-provider.h"
-#include "vnetenc/bridge/inbox.h"
 #include "vnetenc/bridge/gate.h"
+#include "vnetenc/bridge/inbox.h"
+#include "vnetenc/crypto/aead.h"
 #include "vnetenc-unit-packets.h"
 #include "vnetenc-unit.h"
 

@@ -27,7 +27,7 @@
 #include "ovs-thread.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc/crypto/aead-provider.h"
+#include "vnetenc/crypto/aead.h"
 #include "vnetenc-unit-race.h"
 #include "vnetenc-unit.h"
 

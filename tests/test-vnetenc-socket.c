@@ -32,8 +32,8 @@
 #include "socket-util.h"
 #include "timeval.h"
 #include "util.h"
-#include "vnetenc/main/config.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/main/config.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-loopback.h"
 

@@ -39,10 +39,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "vnetenc/main/config.h"
-#include "vnetenc/trust/peer.h"
 #include "vnetenc/bridge/session.h"
+#include "vnetenc/main/config.h"
 #include "vnetenc/main/status.h"
+#include "vnetenc/trust/peer.h"
 
 enum { UNIT_DTLS_PORT = 6082, UNIT_ROWS = 2 };
 

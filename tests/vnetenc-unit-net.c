@@ -31,9 +31,9 @@
 #include "openvswitch/ofpbuf.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc/trust/cred.h"
-#include "vnetenc/control/hello.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/control/hello.h"
+#include "vnetenc/trust/cred.h"
 
 struct packet {
     struct ovs_list node;

@@ -25,7 +25,7 @@
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/ofpbuf.h"
 #include "util.h"
-#include "vnetenc/vnetenc.h"
+#include "vnetenc/mode.h"
 
 /* What this file leans on in upstream: the attribute is the newest one, so
  * that no other number moved, and its argument has no hidden padding. */

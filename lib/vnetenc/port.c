@@ -23,7 +23,8 @@
 #include "packets.h"
 #include "smap.h"
 #include "util.h"
-#include "vnetenc/vnetenc.h"
+#include "vnetenc/bridge/tunnel.h"
+#include "vnetenc/mode.h"
 
 /* Returns 'error', which it frees, with the option that it is about. */
 static char *

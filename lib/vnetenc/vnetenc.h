@@ -46,83 +46,24 @@
  * arguments and of the DTLS ports, which never change once vnetenc_init() was
  * called. */
 
-#include <stdbool.h>
-#include <stdint.h>
-#include "openvswitch/compiler.h"
-#include "openvswitch/types.h"
+#include "vnetenc/bridge/limits.h"
+#include "vnetenc/bridge/tunnel.h"
+#include "vnetenc/mode.h"
+#include "vnetenc/packet/half.h"
+#include "vnetenc/packet/open.h"
+#include "vnetenc/packet/seal.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
-struct dp_packet;
-struct dp_packet_batch;
-struct ds;
-struct flow;
-struct flow_tnl;
-struct nlattr;
-struct ovs_action_vnetenc;
 struct smap;
-struct udp_header;
 
-/* What must happen to a packet that leaves through a tunnel.  Ordered by
- * strength: where two demands meet, the larger wins. */
-enum vnetenc_mode {
-    VNETENC_OFF = 0,            /* Clear. */
-    VNETENC_PREFER = 1,         /* Sealed if the peer can, else clear. */
-    VNETENC_REQUIRE = 2,        /* Sealed or dropped. */
-};
-
-/* Octets that sealing adds to a packet: record header (13), explicit nonce
- * (8), tag (16). */
-#define VNETENC_OVERHEAD 37
-
-/* Life. */
+/* Starts what does not depend on the database's tables: ciphers, the inbox of
+ * the control thread, DTLS ports.  Does nothing if called again. */
 void vnetenc_init(const struct smap *other_config);
+
+/* Takes over changes of 'other_config' that need no restart. */
 void vnetenc_update(const struct smap *other_config);
+
+/* Ends all sessions and the control thread.  Datapath threads may still
+ * run. */
 void vnetenc_exit(void);
-
-/* Modes as text. */
-const char *vnetenc_mode_to_string(enum vnetenc_mode);
-bool vnetenc_mode_from_string(const char *, enum vnetenc_mode *);
-char *vnetenc_parse_port_mode(const char *, uint8_t *mode)
-    OVS_WARN_UNUSED_RESULT;
-char *vnetenc_parse_profile(const char *, uint8_t *profile)
-    OVS_WARN_UNUSED_RESULT;
-
-/* DTLS ports.  0 until vnetenc_init(), then constant. */
-enum { VNETENC_N_PORTS = 2 };
-extern ovs_be16 vnetenc_ports[VNETENC_N_PORTS];
-
-/* Asked for each packet of any UDP tunnel. */
-static inline bool
-vnetenc_is_port(ovs_be16 udp_dst)
-{
-    return (udp_dst && (udp_dst == vnetenc_ports[0]
-                        || udp_dst == vnetenc_ports[1]));
-}
-
-/* Translation. */
-ovs_be16 vnetenc_port(const char *tunnel_type, ovs_be16 tunnel_port);
-bool vnetenc_is_vxlan_port(ovs_be16 udp_dst);
-bool vnetenc_is_mark(uint16_t option_class, uint8_t option_type);
-void vnetenc_merge(struct flow_tnl *, uint8_t port_mode, uint8_t port_profile);
-
-/* Datapath. */
-void vnetenc_seal_batch(struct dp_packet_batch *,
-                        const struct ovs_action_vnetenc *);
-void vnetenc_seal_batch_of_flow(struct dp_packet_batch *,
-                                const struct ovs_action_vnetenc *,
-                                const struct flow *,
-                                const struct nlattr *actions,
-                                size_t actions_len);
-bool vnetenc_seal_packet(struct dp_packet *, const struct ovs_action_vnetenc *)
-    OVS_WARN_UNUSED_RESULT;
-struct udp_header *vnetenc_open(struct dp_packet *, struct udp_header *)
-    OVS_WARN_UNUSED_RESULT;
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif /* vnetenc/vnetenc.h */

@@ -14,6 +14,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc/bridge/rate.h \
 	lib/vnetenc/bridge/session.c \
 	lib/vnetenc/bridge/session.h \
+	lib/vnetenc/bridge/tunnel.c \
+	lib/vnetenc/bridge/tunnel.h \
 	lib/vnetenc/bridge/vni.c \
 	lib/vnetenc/bridge/vni.h \
 	lib/vnetenc/control/control.c \
@@ -46,6 +48,9 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc/control/outgoing.h \
 	lib/vnetenc/control/pmtu.c \
 	lib/vnetenc/control/pmtu.h \
+	lib/vnetenc/control/release.c \
+	lib/vnetenc/control/release.h \
+	lib/vnetenc/control/session-status.h \
 	lib/vnetenc/control/socket.c \
 	lib/vnetenc/control/socket.h \
 	lib/vnetenc/control/ssl.c \
@@ -58,6 +63,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc/crypto/aead-provider.h \
 	lib/vnetenc/crypto/aead.c \
 	lib/vnetenc/crypto/aead.h \
+	lib/vnetenc/crypto/cipher.c \
+	lib/vnetenc/crypto/cipher.h \
 	lib/vnetenc/crypto/cryptodev-cpu.c \
 	lib/vnetenc/crypto/cryptodev-cpu.h \
 	lib/vnetenc/crypto/cryptodev-find.c \
@@ -78,6 +85,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc/main/status.h \
 	lib/vnetenc/main/test-keys.c \
 	lib/vnetenc/main/test-keys.h \
+	lib/vnetenc/mode.c \
+	lib/vnetenc/mode.h \
 	lib/vnetenc/odp.c \
 	lib/vnetenc/odp.h \
 	lib/vnetenc/ofpact.inc \
@@ -101,6 +110,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc/packet/split.h \
 	lib/vnetenc/port.c \
 	lib/vnetenc/port.h \
+	lib/vnetenc/trust/cert.c \
+	lib/vnetenc/trust/cert.h \
 	lib/vnetenc/trust/cred.c \
 	lib/vnetenc/trust/cred.h \
 	lib/vnetenc/trust/file.c \

@@ -45,6 +45,7 @@
 #include "physical.h"
 #include "timeval.h"
 #include "uuid.h"
+#include "vnetenc/bridge/limits.h"
 
 VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_flows);
 
@@ -75,9 +76,6 @@ enum {
     /* Flows that cut a datapath off, above all others of their tables. */
     CUT_OFF = 200,
 };
-
-/* Octets a DTLS record adds: header, explicit nonce and tag. */
-enum { RECORD_OVERHEAD = 13 + 8 + 16 };
 
 static struct ovn_vnetenc_modes modes = OVN_VNETENC_MODES_INITIALIZER(&modes);
 
@@ -695,7 +693,7 @@ ovn_vnetenc_cut_off(uint32_t dp_key)
 uint16_t
 ovn_vnetenc_overhead(void)
 {
-    return can_encrypt() ? RECORD_OVERHEAD : 0;
+    return can_encrypt() ? VNETENC_OVERHEAD : 0;
 }
 
 /* Returns true if 's', a match or actions, names one of our fields.  What is

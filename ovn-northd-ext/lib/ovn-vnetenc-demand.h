@@ -36,7 +36,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "vnetenc/vnetenc.h"
+#include "vnetenc/mode.h"
 
 struct sbrec_datapath_binding;
 struct smap;

@@ -40,6 +40,9 @@ enum {
     VNETENC_MAX_FIXED_IV_BYTES = 12,
 };
 
+/* Bytes that sealing adds to a packet, at most. */
+enum { VNETENC_OVERHEAD = VNETENC_MAX_HEAD_BYTES + VNETENC_TAG_BYTES };
+
 /* A tunnel payload begins with a Geneve or VXLAN header. */
 enum { VNETENC_MIN_PLAINTEXT_BYTES = 8 };
 

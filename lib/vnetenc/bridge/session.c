@@ -22,7 +22,7 @@
 #include "ovs-thread.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc/vnetenc.h"
+#include "vnetenc/bridge/tunnel.h"
 
 static struct cmap paths = CMAP_INITIALIZER;        /* struct vnetenc_lanes. */
 static struct cmap receivers = CMAP_INITIALIZER;    /* struct vnetenc_rx. */

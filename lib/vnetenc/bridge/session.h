@@ -46,10 +46,10 @@
 #include "openvswitch/types.h"
 #include "ovs-atomic.h"
 #include "ovs-rcu.h"
-#include "vnetenc/crypto/aead.h"
-#include "vnetenc/packet/join.h"
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/bridge/rate.h"
+#include "vnetenc/crypto/aead.h"
+#include "vnetenc/packet/join.h"
 #include "vnetenc/packet/replay.h"
 
 struct vnetenc_path {

@@ -25,22 +25,22 @@
 #include "seq.h"
 #include "timeval.h"
 #include "util.h"
-#include "vnetenc/main/config.h"
 #include "vnetenc/bridge/drops.h"
-#include "vnetenc/control/execute.h"
-#include "vnetenc/packet/hold.h"
+#include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/inbox.h"
+#include "vnetenc/bridge/limits.h"
+#include "vnetenc/bridge/vni.h"
+#include "vnetenc/control/execute.h"
 #include "vnetenc/control/incoming.h"
 #include "vnetenc/control/keylog.h"
-#include "vnetenc/bridge/limits.h"
 #include "vnetenc/control/outgoing.h"
-#include "vnetenc/bridge/gate.h"
 #include "vnetenc/control/pmtu.h"
-#include "vnetenc/trust/profile.h"
-#include "vnetenc/crypto/record.h"
-#include "vnetenc/trust/peer.h"
+#include "vnetenc/control/release.h"
 #include "vnetenc/control/socket.h"
-#include "vnetenc/bridge/vni.h"
+#include "vnetenc/crypto/record.h"
+#include "vnetenc/main/config.h"
+#include "vnetenc/trust/peer.h"
+#include "vnetenc/trust/profile.h"
 
 /* Times and counts of this file alone. */
 enum {
@@ -141,9 +141,9 @@ take_event(struct vnetenc_event *event, long long int now)
         /* A wish is posted at most every 10 ms for a peer, and perhaps for
          * another profile.  Without a remote there will be no session. */
         vnetenc_outgoing_want(&event->path, now);
-        vnetenc_hold_take(event->echo,
-                          (vnetenc_peer_find(&event->path.remote)
-                           ? now + VNETENC_HOLD_MS : now));
+        vnetenc_release_take(event->echo,
+                             (vnetenc_peer_find(&event->path.remote)
+                              ? now + VNETENC_HOLD_MS : now));
         break;
     }
 }
@@ -237,7 +237,7 @@ run(long long int now)
     /* MIN() is a macro and would run them twice. */
     next = vnetenc_outgoing_run(now);
     wake = MIN(wake, next);
-    next = vnetenc_hold_run(vnetenc_execute, now);
+    next = vnetenc_release_run(vnetenc_execute, now);
     wake = MIN(wake, next);
     next = vnetenc_incoming_run(now);
     wake = MIN(wake, next);
@@ -329,7 +329,7 @@ vnetenc_control_stop(void)
     /* When no thread sees a peer any more, none posts a packet for one. */
     ovsrcu_synchronize();
     ovs_mutex_lock(&vnetenc_control_mutex);
-    vnetenc_hold_end();
+    vnetenc_release_end();
     exiting = false;
     ovs_mutex_unlock(&vnetenc_control_mutex);
     running = false;

@@ -22,8 +22,8 @@
 #include "openvswitch/ofpbuf.h"
 #include "unaligned.h"
 #include "util.h"
-#include "vnetenc/control/hello.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/control/hello.h"
 
 /* Our own nonces begin with the epoch. */
 enum { OUR_EPOCH = 1 };

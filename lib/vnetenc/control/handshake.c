@@ -27,13 +27,13 @@
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/ofpbuf.h"
 #include "util.h"
-#include "vnetenc/trust/cred.h"
-#include "vnetenc/control/dgram-bio.h"
 #include "vnetenc/bridge/drops.h"
+#include "vnetenc/bridge/limits.h"
+#include "vnetenc/control/dgram-bio.h"
 #include "vnetenc/control/hello.h"
 #include "vnetenc/control/keys.h"
-#include "vnetenc/bridge/limits.h"
 #include "vnetenc/control/ssl.h"
+#include "vnetenc/trust/cred.h"
 #include "vnetenc/trust/trust.h"
 
 /* Content types, RFC 5246 section 6.2.1. */

@@ -30,8 +30,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "compiler.h"
-#include "vnetenc/control/cookie.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/control/cookie.h"
 
 /* A DTLS record as it lies in a datagram. */
 struct vnetenc_wire_record {

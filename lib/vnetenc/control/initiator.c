@@ -21,17 +21,17 @@
 #include "openvswitch/vlog.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc/bridge/message.h"
 #include "vnetenc/bridge/drops.h"
+#include "vnetenc/bridge/message.h"
 #include "vnetenc/control/handshake.h"
 #include "vnetenc/control/keys.h"
 #include "vnetenc/control/mtu.h"
-#include "vnetenc/packet/open.h"
-#include "vnetenc/trust/profile.h"
-#include "vnetenc/crypto/record.h"
-#include "vnetenc/packet/seal.h"
+#include "vnetenc/control/session-status.h"
 #include "vnetenc/control/socket.h"
-#include "vnetenc/main/status.h"
+#include "vnetenc/crypto/record.h"
+#include "vnetenc/packet/open.h"
+#include "vnetenc/packet/seal.h"
+#include "vnetenc/trust/profile.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_initiator);
 

@@ -34,9 +34,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "openvswitch/list.h"
+#include "vnetenc/bridge/session.h"
 #include "vnetenc/control/lifetime.h"
 #include "vnetenc/trust/peer.h"
-#include "vnetenc/bridge/session.h"
 
 struct vnetenc_chain;
 struct vnetenc_mtu;

@@ -32,10 +32,10 @@
 #include "vnetenc/control/handshake.h"
 #include "vnetenc/control/initiator.h"
 #include "vnetenc/control/mtu.h"
-#include "vnetenc/trust/profile.h"
-#include "vnetenc/trust/peer.h"
+#include "vnetenc/control/session-status.h"
 #include "vnetenc/control/socket.h"
-#include "vnetenc/main/status.h"
+#include "vnetenc/trust/peer.h"
+#include "vnetenc/trust/profile.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_outgoing);
 

@@ -31,10 +31,10 @@
 #include "timeval.h"
 #include "unaligned.h"
 #include "util.h"
-#include "vnetenc/control/execute.h"
 #include "vnetenc/bridge/inbox.h"
 #include "vnetenc/bridge/rate.h"
 #include "vnetenc/bridge/session.h"
+#include "vnetenc/control/execute.h"
 
 COVERAGE_DEFINE(vnetenc_pmtu_sent);
 

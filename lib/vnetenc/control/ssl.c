@@ -24,9 +24,9 @@
 #include <openssl/evp.h>
 
 #include "util.h"
+#include "vnetenc/bridge/limits.h"
 #include "vnetenc/control/dgram-bio.h"
 #include "vnetenc/control/keys.h"
-#include "vnetenc/bridge/limits.h"
 
 /* Wire version: everything that both ends must understand belongs to it. */
 static const unsigned char alpn[] = "\x09vnetenc/1";

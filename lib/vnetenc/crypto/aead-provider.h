@@ -26,7 +26,40 @@
  * Thread-safety: 'seal' and 'open' run in any number of threads on the same
  * key.  They neither allocate, nor lock, nor log. */
 
-#include "vnetenc/crypto/aead.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "util.h"
+#include "vnetenc/bridge/limits.h"
+#include "vnetenc/crypto/cipher.h"
+
+struct dp_packet;
+
+enum vnetenc_aead_result {
+    VNETENC_AEAD_FAILED,        /* Not done.  Text may be half done. */
+    VNETENC_AEAD_OK,
+    VNETENC_AEAD_BAD,           /* Open: tag wrong.  Text is garbage. */
+    VNETENC_AEAD_KEPT,          /* Device may still write into the packet: it
+                                 * belongs to the provider now. */
+    VNETENC_AEAD_UNTRIED,       /* Nobody has begun.  Not seen by callers of
+                                 * vnetenc_aead_seal() and _open(). */
+};
+
+/* One record.  'text' is replaced by its ciphertext or plaintext; 'tag' is
+ * written by seal, read by open. */
+struct vnetenc_aead_op {
+    uint8_t *text;
+    uint8_t *tag;
+    uint32_t size;              /* Octets of 'text'. */
+    enum vnetenc_aead_result result;    /* Set by provider. */
+
+    /* Each in 16 octets of its own, which are stored at once. */
+    PADDED_MEMBERS(16, uint8_t nonce[VNETENC_NONCE_BYTES];);
+    PADDED_MEMBERS(16, uint8_t aad[VNETENC_AAD_BYTES];);
+
+    struct dp_packet *packet;   /* Holds 'text' and may be kept, see above; if
+                                 * NULL, a provider may not keep it. */
+};
 
 struct vnetenc_aead_provider {
     const char *name;           /* "openssl", ... */
@@ -62,25 +95,6 @@ struct vnetenc_aead_provider {
 extern const struct vnetenc_aead_provider vnetenc_aead_openssl;
 extern const struct vnetenc_aead_provider vnetenc_aead_ipsec_mb;
 extern const struct vnetenc_aead_provider vnetenc_aead_cryptodev;
-
-/* Registers the providers that pass their known answers and decides which of
- * them is used for which cipher: the one named 'choice' (other_config:
- * vnetenc-aead), or, with "auto" or NULL, the fastest by a short measurement.
- * A bad choice is logged and changes nothing; the first time it is "auto".
- *
- * Main thread only; before any key is made.  May be called again, for keys
- * that are made from then on. */
-void vnetenc_aead_init(const char *choice);
-
-/* The same, if 'choice' has changed since or DPDK has been initialized. */
-void vnetenc_aead_update(const char *choice);
-
-/* vnetenc_aead_key_create() with a provider of the caller's choice, registered
- * or not. */
-int vnetenc_aead_key_create_with(const struct vnetenc_aead_provider *,
-                                 enum vnetenc_cipher, const uint8_t *key,
-                                 struct vnetenc_aead_key **)
-    OVS_WARN_UNUSED_RESULT;
 
 /* Known answers for 'provider': returns NULL if all of them match, otherwise
  * the name of the cipher that failed. */

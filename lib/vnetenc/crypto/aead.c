@@ -19,9 +19,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
-#if defined(__aarch64__) && defined(__linux__)
-#include <sys/auxv.h>
-#endif
 #include <time.h>
 #include "dpdk.h"
 #include "openvswitch/dynamic-string.h"
@@ -38,13 +35,6 @@ struct vnetenc_aead_key {
     enum vnetenc_cipher cipher;
     void *aux;
     struct vnetenc_aead_key *substitute;    /* Does what is left undone. */
-};
-
-static const struct vnetenc_cipher_info ciphers[VNETENC_N_CIPHERS] = {
-    [VNETENC_AES256_GCM] = { "aes256-gcm", "AES-256-GCM", 32, 4, 8 },
-    [VNETENC_AES128_GCM] = { "aes128-gcm", "AES-128-GCM", 16, 4, 8 },
-    [VNETENC_CHACHA20_POLY1305] = { "chacha20-poly1305", "ChaCha20-Poly1305",
-                                    32, 12, 0 },
 };
 
 /* Those that compute with the CPU's own instructions, and which of them passed
@@ -66,61 +56,6 @@ static ATOMIC(provider_ptr) substitutes[VNETENC_N_CIPHERS];
 static bool is_chosen;
 static char *last_choice;
 static bool last_dpdk;
-
-const struct vnetenc_cipher_info *
-vnetenc_cipher_info(enum vnetenc_cipher cipher)
-{
-    ovs_assert(cipher < VNETENC_N_CIPHERS);
-    return &ciphers[cipher];
-}
-
-bool
-vnetenc_cipher_from_string(const char *name, enum vnetenc_cipher *cipher)
-{
-    for (int i = 0; i < VNETENC_N_CIPHERS; i++) {
-        if (!strcmp(name, ciphers[i].name)) {
-            *cipher = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-void
-vnetenc_cipher_default_order(bool cpu_has_aes,
-                             enum vnetenc_cipher order[VNETENC_N_CIPHERS])
-{
-    size_t n = 0;
-
-    if (!cpu_has_aes) {
-        order[n++] = VNETENC_CHACHA20_POLY1305;
-    }
-    order[n++] = VNETENC_AES256_GCM;
-    order[n++] = VNETENC_AES128_GCM;
-    if (cpu_has_aes) {
-        order[n++] = VNETENC_CHACHA20_POLY1305;
-    }
-    ovs_assert(n == VNETENC_N_CIPHERS);
-}
-
-/* Of a CPU that is not known here the usual is assumed. */
-bool
-vnetenc_cpu_has_aes(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    return __builtin_cpu_supports("aes");
-#elif defined(__aarch64__) && defined(HWCAP_AES)
-    return getauxval(AT_HWCAP) & HWCAP_AES;
-#else
-    return true;
-#endif
-}
-
-bool
-vnetenc_cipher_available(enum vnetenc_cipher cipher)
-{
-    return vnetenc_aead_provider_name(cipher) != NULL;
-}
 
 const char *
 vnetenc_aead_provider_name(enum vnetenc_cipher cipher)
@@ -329,7 +264,7 @@ choose(const struct vnetenc_aead_provider *wanted)
         atomic_store_relaxed(&substitutes[i], fastest);
         atomic_store_relaxed(&chosen[i], best);
         uses_device |= best == &vnetenc_aead_cryptodev;
-        VLOG_DBG("%s: provider %s", ciphers[i].name,
+        VLOG_DBG("%s: provider %s", vnetenc_cipher_info(i)->name,
                  best ? best->name : "(none)");
     }
     vnetenc_aead_cryptodev_leave();

@@ -17,13 +17,13 @@
 #ifndef VNETENC_AEAD_H
 #define VNETENC_AEAD_H 1
 
-/* Ciphers and keys
- * ================
+/* Keys
+ * ====
  *
- * A cipher is a row of a constant table.  A key is one direction of one
- * session's traffic under one cipher; whoever implements it (the provider,
- * see crypto/aead-provider.h) is chosen when the key is made.  It changes
- * once at most: when a device fails, another provider takes over.
+ * A key is one direction of one session's traffic under one cipher (see
+ * crypto/cipher.h).  Its provider (see crypto/aead-provider.h) is chosen when
+ * the key is made and changes at most once: when a device fails, another
+ * provider takes over.
  *
  * Sealing and opening take any number of operations, in place, and return when
  * each of them has a result: a provider that hands them to a device enqueues
@@ -43,67 +43,29 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "compiler.h"
-#include "util.h"
-#include "vnetenc/bridge/limits.h"
-
-struct dp_packet;
-
-/* RFC 5289, RFC 7905. */
-enum vnetenc_cipher {
-    VNETENC_AES256_GCM,
-    VNETENC_AES128_GCM,
-    VNETENC_CHACHA20_POLY1305,
-    VNETENC_N_CIPHERS
-};
-
-struct vnetenc_cipher_info {
-    const char *name;           /* As in VNetEnc_Profile:ciphers. */
-    const char *evp_name;       /* OpenSSL's name of the AEAD. */
-    uint8_t key_bytes;
-    uint8_t fixed_iv_bytes;     /* From the key block: 4 (GCM), 12 (ChaCha). */
-    uint8_t explicit_bytes;     /* In each record: 8 (GCM), 0 (ChaCha). */
-};
-
-const struct vnetenc_cipher_info *vnetenc_cipher_info(enum vnetenc_cipher);
-bool vnetenc_cipher_from_string(const char *, enum vnetenc_cipher *);
-
-/* All ciphers, the one to be preferred first.  Without AES instructions, see
- * vnetenc_cpu_has_aes(), AES is slow, and its tables tell the key to those who
- * can measure times on the same CPU. */
-void vnetenc_cipher_default_order(bool cpu_has_aes,
-                                  enum vnetenc_cipher[VNETENC_N_CIPHERS]);
-bool vnetenc_cpu_has_aes(void);
-
-/* True if some provider passed its known answers for the cipher. */
-bool vnetenc_cipher_available(enum vnetenc_cipher);
-
-enum vnetenc_aead_result {
-    VNETENC_AEAD_FAILED,        /* Not done.  Text may be half done. */
-    VNETENC_AEAD_OK,
-    VNETENC_AEAD_BAD,           /* Open: tag wrong.  Text is garbage. */
-    VNETENC_AEAD_KEPT,          /* Device may still write into the packet: it
-                                 * belongs to the provider now. */
-    VNETENC_AEAD_UNTRIED,       /* Nobody has begun.  Not seen by callers of
-                                 * vnetenc_aead_seal() and _open(). */
-};
-
-/* One record.  'text' is replaced by its ciphertext or plaintext; 'tag' is
- * written by seal, read by open. */
-struct vnetenc_aead_op {
-    uint8_t *text;
-    uint8_t *tag;
-    uint32_t size;              /* Octets of 'text'. */
-    enum vnetenc_aead_result result;    /* Set by provider. */
-
-    /* Each in 16 octets of its own, which are stored at once. */
-    PADDED_MEMBERS(16, uint8_t nonce[VNETENC_NONCE_BYTES];);
-    PADDED_MEMBERS(16, uint8_t aad[VNETENC_AAD_BYTES];);
-
-    struct dp_packet *packet;   /* Holds 'text' and may be kept, see above; if
-                                 * NULL, a provider may not keep it. */
-};
+#include "vnetenc/crypto/aead-provider.h"
+#include "vnetenc/crypto/cipher.h"
 
 struct vnetenc_aead_key;
+
+/* Registers the providers that pass their known answers and decides which of
+ * them is used for which cipher: the one named 'choice' (other_config:
+ * vnetenc-aead), or, with "auto" or NULL, the fastest by a short measurement.
+ * A bad choice is logged and changes nothing; the first time it is "auto".
+ *
+ * Main thread only; before any key is made.  May be called again, for keys
+ * that are made from then on. */
+void vnetenc_aead_init(const char *choice);
+
+/* The same, if 'choice' has changed since or DPDK has been initialized. */
+void vnetenc_aead_update(const char *choice);
+
+/* vnetenc_aead_key_create() with a provider of the caller's choice, registered
+ * or not. */
+int vnetenc_aead_key_create_with(const struct vnetenc_aead_provider *,
+                                 enum vnetenc_cipher, const uint8_t *key,
+                                 struct vnetenc_aead_key **)
+    OVS_WARN_UNUSED_RESULT;
 
 int vnetenc_aead_key_create(enum vnetenc_cipher, const uint8_t *key,
                             struct vnetenc_aead_key **)

@@ -25,7 +25,7 @@
  *
  * Thread-safety: any thread, also with the same session. */
 
-#include "vnetenc/crypto/aead.h"
+#include "vnetenc/crypto/aead-provider.h"
 
 /* Seals or opens up to VNETENC_BURST operations under DPDK's 'session' of
  * 'device'.  Sets all results.  Returns 0, or the errno value of one that the

@@ -25,7 +25,7 @@
  * Thread-safety: vnetenc_cryptodev_xform(), any thread.  All else: main
  * thread. */
 
-#include "vnetenc/crypto/aead.h"
+#include "vnetenc/crypto/aead-provider.h"
 
 struct ds;
 struct rte_crypto_sym_xform;

@@ -38,7 +38,7 @@
  * read by any thread. */
 
 #include "ovs-atomic.h"
-#include "vnetenc/crypto/aead.h"
+#include "vnetenc/crypto/aead-provider.h"
 
 struct rte_crypto_op;
 struct rte_mempool;

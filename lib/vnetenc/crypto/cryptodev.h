@@ -40,7 +40,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "vnetenc/crypto/aead.h"
+#include "vnetenc/crypto/aead-provider.h"
 
 struct vnetenc_cryptodev;
 struct vnetenc_cryptodev_session;

@@ -30,9 +30,9 @@
  *
  * Thread-safety: pure functions of the caller's data. */
 
-#include "vnetenc/crypto/aead.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/crypto/aead-provider.h"
 
 /* RFC 5246 section 6.2.1. */
 enum vnetenc_record_type {

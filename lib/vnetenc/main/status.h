@@ -28,31 +28,7 @@
 #include <netinet/in.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "openvswitch/types.h"
-#include "vnetenc/trust/peer.h"
-#include "vnetenc/bridge/session.h"
-#include "vnetenc/trust/trust.h"
-
-/* A lane towards a peer, with or without a session, or a session from one. */
-struct vnetenc_session_status {
-    enum vnetenc_direction direction;
-    const struct vnetenc_peer *remote;
-    const struct vnetenc_path *path;
-    unsigned int lane;          /* Outgoing only. */
-    const char *state;
-    ovs_be16 lane_port;         /* 0: no session. */
-    const char *suite;          /* Below: NULL, "" or 0 if no session. */
-    const char *provider;
-    char fingerprint[VNETENC_FINGERPRINT_TEXT_BYTES];
-    long long int age_ms;
-    struct vnetenc_traffic traffic;
-    uint64_t n_failed;          /* Incoming only: forgeries. */
-    uint64_t n_dropped;         /* Outgoing only, lane 0: packets of the path
-                                 * that found no session. */
-    uint64_t n_clear;           /* Likewise: that left in clear. */
-    uint64_t n_split;           /* Likewise: sealed as two records. */
-    unsigned int mtu;           /* Likewise: of the underlay. */
-};
+#include "vnetenc/control/session-status.h"
 
 /* Counters of a peer, over all its sessions since it was configured. */
 #define VNETENC_PEER_COUNTERS                                               \

@@ -24,12 +24,12 @@
 #include "sset.h"
 #include "unixctl.h"
 #include "util.h"
-#include "vnetenc/main/config.h"
-#include "vnetenc/control/control.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/session.h"
 #include "vnetenc/bridge/vni.h"
+#include "vnetenc/control/control.h"
+#include "vnetenc/main/config.h"
 
 enum { MAX_VNI = 0xffffff };
 

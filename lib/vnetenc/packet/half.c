@@ -121,3 +121,10 @@ vnetenc_half_unmark(uint8_t *geneve, const uint8_t *mark)
         geneve[OFS_FLAGS] &= ~FLAG_CRITICAL;
     }
 }
+
+bool
+vnetenc_is_mark(uint16_t option_class, uint8_t option_type)
+{
+    return (option_class == VNETENC_MARK_CLASS
+            && option_type == VNETENC_MARK_TYPE);
+}

@@ -99,4 +99,9 @@ void vnetenc_half_mark(uint8_t *geneve, bool back, size_t total);
  * that of a whole, with a gap in the same place. */
 void vnetenc_half_unmark(uint8_t *geneve, const uint8_t *mark);
 
+/* True if no flow may have the Geneve option of 'option_class' and
+ * 'option_type', because the other end would take it for that of half a
+ * packet. */
+bool vnetenc_is_mark(uint16_t option_class, uint8_t option_type);
+
 #endif /* vnetenc/packet/half.h */

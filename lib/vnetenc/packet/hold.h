@@ -27,9 +27,9 @@
  *
  *     packet path:     vnetenc_hold_batch() posts copies, with the actions
  *                      that would have come next
- *     control thread:  vnetenc_hold_run() seals them when there is a session,
- *                      and has the actions applied to what is sealed; or drops
- *                      them when their time is over
+ *     control thread:  vnetenc_release_run() (control/release.h) seals them
+ *                      when there is a session, and has the actions applied to
+ *                      the result; or drops them when their time is over
  *
  * A packet that waits is as one in a queue of the network: it leaves sealed,
  * or is dropped and counted as if it had not waited.  How many may is bounded
@@ -38,19 +38,33 @@
  * packets are dropped as if nothing could wait.  Only a list of actions that
  * sends on, and asks for no translation, is kept.
  *
- * Thread-safety: vnetenc_hold_batch() any thread, no locks; the others under
- * vnetenc_control_mutex. */
+ * Thread-safety: any thread, no locks. */
 
 #include <stddef.h>
 #include <stdint.h>
+#include "odp-netlink.h"
 #include "openvswitch/compiler.h"
+#include "openvswitch/list.h"
 #include "vnetenc/bridge/drops.h"
+#include "vnetenc/bridge/session.h"
 
 struct dp_packet;
 struct dp_packet_batch;
 struct nlattr;
-struct ovs_action_vnetenc;
 struct vnetenc_route;
+
+/* A packet that waits, and what is to be done with it once it is sealed. */
+struct vnetenc_held {
+    struct ovs_list node;       /* Of control/release.c. */
+    struct vnetenc_path path;
+    struct ovs_action_vnetenc action;
+    enum vnetenc_drop verdict;  /* Why it will be dropped. */
+    long long int until;
+    size_t n_bytes;             /* What it counts for. */
+    struct dp_packet *packet;
+    size_t actions_len;
+    uint32_t actions[];
+};
 
 /* Lets the first packets of 'batch', for which there is no session on 'route'
  * as 'verdict' says, wait.  'action' is in the list 'actions', or this is
@@ -63,17 +77,7 @@ size_t vnetenc_hold_batch(const struct dp_packet_batch *batch,
                           const struct nlattr *actions, size_t actions_len)
     OVS_WARN_UNUSED_RESULT;
 
-/* Takes what was posted as 'echo', to wait until then. */
-void vnetenc_hold_take(uint64_t echo, long long int until);
-
-/* Sends what can be sealed by now, and drops what has waited too long.
- * Returns when to call again. */
-typedef bool vnetenc_hold_send_func(struct dp_packet *,
-                                    const struct nlattr *actions,
-                                    size_t actions_len);
-long long int vnetenc_hold_run(vnetenc_hold_send_func *, long long int now);
-
-/* Drops everything, also what was posted and not taken. */
-void vnetenc_hold_end(void);
+/* Frees a packet that waits.  Control thread, or the thread that made it. */
+void vnetenc_held_destroy(struct vnetenc_held *);
 
 #endif /* vnetenc/packet/hold.h */

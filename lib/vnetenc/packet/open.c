@@ -20,15 +20,14 @@
 #include "dp-packet.h"
 #include "packets.h"
 #include "timeval.h"
-#include "vnetenc/bridge/message.h"
-#include "vnetenc/packet/half.h"
-#include "vnetenc/bridge/inbox.h"
-#include "vnetenc/packet/outer.h"
 #include "vnetenc/bridge/gate.h"
-#include "vnetenc/crypto/record.h"
+#include "vnetenc/bridge/inbox.h"
+#include "vnetenc/bridge/message.h"
 #include "vnetenc/bridge/session.h"
 #include "vnetenc/bridge/vni.h"
-#include "vnetenc/vnetenc.h"
+#include "vnetenc/crypto/record.h"
+#include "vnetenc/packet/half.h"
+#include "vnetenc/packet/outer.h"
 
 /* A received datagram and what is known of it so far. */
 struct datagram {

@@ -20,7 +20,7 @@
 /* Opening
  * =======
  *
- * vnetenc_open(), declared in vnetenc.h, works on one received packet:
+ * vnetenc_open() works on one received packet:
  *
  *     parse:   exactly one record, or something for the control thread
  *     find:    the session, by addresses and ports
@@ -42,7 +42,15 @@
 #include "compiler.h"
 #include "vnetenc/bridge/drops.h"
 
+struct dp_packet;
+struct udp_header;
 struct vnetenc_rx;
+
+/* Opens the record in a packet that arrived on a DTLS port.  Returns the outer
+ * UDP header of the packet, whose payload is plaintext then, or NULL if the
+ * packet must be dropped. */
+struct udp_header *vnetenc_open(struct dp_packet *, struct udp_header *)
+    OVS_WARN_UNUSED_RESULT;
 
 /* Opens, in place, the record of 'type' that the 'size' octets at 'record'
  * are, and commits its number.  Counts nothing: returns VNETENC_KEEP and

@@ -22,10 +22,10 @@
 #include "packets.h"
 #include "timeval.h"
 #include "util.h"
-#include "vnetenc/bridge/inbox.h"
 #include "vnetenc/bridge/gate.h"
-#include "vnetenc/packet/split.h"
-#include "vnetenc/vnetenc.h"
+#include "vnetenc/bridge/inbox.h"
+#include "vnetenc/crypto/record.h"
+#include "vnetenc/mode.h"
 
 BUILD_ASSERT_DECL(sizeof(struct ovs_action_vnetenc) == 4);
 
@@ -104,6 +104,42 @@ judge_lanes(struct vnetenc_lanes *lanes, bool require)
     return vnetenc_is_fallback(reason) ? reason : VNETENC_DROP_tx_prefer_wait;
 }
 
+static size_t
+outer_size(bool ipv6)
+{
+    return (ETH_HEADER_LEN + UDP_HEADER_LEN
+            + (ipv6 ? IPV6_HEADER_LEN : IP_HEADER_LEN));
+}
+
+/* Bytes that sealing adds, by the session that adds most. */
+static size_t
+overhead(const struct vnetenc_route *route)
+{
+    size_t max = 0;
+
+    for (unsigned int i = 0; i < route->n_lanes; i++) {
+        max = MAX(max, vnetenc_record_overhead(route->tx[i]->cipher));
+    }
+    return max;
+}
+
+/* Sets 'route->max_size'. */
+static void
+limit_size(struct vnetenc_route *route)
+{
+    unsigned int mtu;
+    size_t added;
+
+    atomic_read_relaxed(&route->lanes->mtu, &mtu);
+    if (!mtu) {
+        route->max_size = SIZE_MAX;
+        return;
+    }
+    added = overhead(route);
+    route->max_size = MAX(ETH_HEADER_LEN + mtu,
+                          outer_size(route->ipv6) + added) - added;
+}
+
 enum vnetenc_drop
 vnetenc_route_find(const struct dp_packet *packet,
                    const struct ovs_action_vnetenc *action,
@@ -114,7 +150,7 @@ vnetenc_route_find(const struct dp_packet *packet,
     enum vnetenc_drop verdict;
     uint64_t orig;
 
-    /* Without rubbish in the padding: others may hash or compare it whole. */
+    /* Zero the padding: callers hash and compare whole structs. */
     memset(&route->path, 0, sizeof route->path);
     if (!vnetenc_outer_parse_addresses(packet, &route->ipv6,
                                        &route->path.local,
@@ -128,7 +164,7 @@ vnetenc_route_find(const struct dp_packet *packet,
         return judge_peer(&route->path, require);
     }
     if (collect_sessions(route->lanes, route)) {
-        vnetenc_split_init(route, route->ipv6);
+        limit_size(route);
         return VNETENC_KEEP;
     }
 

@@ -29,8 +29,8 @@
 
 #include <stdbool.h>
 #include "vnetenc/bridge/drops.h"
-#include "vnetenc/packet/outer.h"
 #include "vnetenc/bridge/session.h"
+#include "vnetenc/packet/outer.h"
 
 struct dp_packet;
 struct flow;

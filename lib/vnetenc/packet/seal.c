@@ -21,12 +21,12 @@
 #include "dp-packet-gso.h"
 #include "odp-netlink.h"
 #include "util.h"
+#include "vnetenc/crypto/record.h"
+#include "vnetenc/mode.h"
 #include "vnetenc/packet/hold.h"
 #include "vnetenc/packet/outer.h"
-#include "vnetenc/crypto/record.h"
 #include "vnetenc/packet/route.h"
 #include "vnetenc/packet/split.h"
-#include "vnetenc/vnetenc.h"
 
 /* vnetenc.h promises it to translation, where it only serves statistics. */
 BUILD_ASSERT_DECL(VNETENC_OVERHEAD

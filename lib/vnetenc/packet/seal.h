@@ -20,8 +20,8 @@
 /* Sealing
  * =======
  *
- * vnetenc_seal_batch() and vnetenc_seal_packet(), declared in vnetenc.h, work
- * on packets that a tunnel just pushed.  A batch is worked off so:
+ * vnetenc_seal_batch() and vnetenc_seal_packet() work on packets that a tunnel
+ * just pushed.  A batch is worked off so:
  *
  *     route:   which session, or whether to drop or leave in clear; decided
  *              for all packets before the first octet of any changes
@@ -37,11 +37,36 @@
  *
  * Thread-safety: any thread, no locks. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "compiler.h"
 
+struct dp_packet;
+struct dp_packet_batch;
+struct flow;
+struct nlattr;
+struct ovs_action_vnetenc;
 struct vnetenc_tx;
+
+/* Seals the packets of a batch that a tunnel just pushed, as the action
+ * demands.  Packets that are dropped leave the batch. */
+void vnetenc_seal_batch(struct dp_packet_batch *,
+                        const struct ovs_action_vnetenc *);
+
+/* The same.  Packets that find no session yet may be held instead.  When there
+ * is one, they are sent with the rest of the actions, which are 'actions_len'
+ * bytes long.  All packets are of 'flow'. */
+void vnetenc_seal_batch_of_flow(struct dp_packet_batch *,
+                                const struct ovs_action_vnetenc *,
+                                const struct flow *,
+                                const struct nlattr *actions,
+                                size_t actions_len);
+
+/* The same for one packet on the slow path, which stays the caller's.  Returns
+ * false if it must be dropped. */
+bool vnetenc_seal_packet(struct dp_packet *, const struct ovs_action_vnetenc *)
+    OVS_WARN_UNUSED_RESULT;
 
 /* Writes into 'out', which has 'out_size' octets, a record of 'type' with the
  * 'size' octets at 'plain'.  Returns its size, or 0 if the key may not be used

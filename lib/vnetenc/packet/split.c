@@ -22,11 +22,11 @@
 #include "packets.h"
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
-#include "vnetenc/packet/half.h"
 #include "vnetenc/bridge/limits.h"
-#include "vnetenc/packet/outer.h"
 #include "vnetenc/control/pmtu.h"
 #include "vnetenc/crypto/record.h"
+#include "vnetenc/packet/half.h"
+#include "vnetenc/packet/outer.h"
 #include "vnetenc/packet/route.h"
 
 /* Headroom of a back half: what sealing and an Ethernet tag will ask for. */
@@ -35,41 +35,6 @@ BUILD_ASSERT_DECL(BACK_HEADROOM >= VNETENC_MAX_HEAD_BYTES + VLAN_HEADER_LEN);
 #ifdef DPDK_NETDEV
 BUILD_ASSERT_DECL(RTE_PKTMBUF_HEADROOM >= BACK_HEADROOM);
 #endif
-
-static size_t
-outer_size(bool ipv6)
-{
-    return (ETH_HEADER_LEN + UDP_HEADER_LEN
-            + (ipv6 ? IPV6_HEADER_LEN : IP_HEADER_LEN));
-}
-
-/* Octets that sealing adds, by the session that adds most. */
-static size_t
-overhead(const struct vnetenc_route *route)
-{
-    size_t max = 0;
-
-    for (unsigned int i = 0; i < route->n_lanes; i++) {
-        max = MAX(max, vnetenc_record_overhead(route->tx[i]->cipher));
-    }
-    return max;
-}
-
-void
-vnetenc_split_init(struct vnetenc_route *route, bool ipv6)
-{
-    unsigned int mtu;
-    size_t added;
-
-    atomic_read_relaxed(&route->lanes->mtu, &mtu);
-    if (!mtu) {
-        route->max_size = SIZE_MAX;
-        return;
-    }
-    added = overhead(route);
-    route->max_size = (ETH_HEADER_LEN + mtu > outer_size(ipv6) + added
-                       ? ETH_HEADER_LEN + mtu - added : outer_size(ipv6));
-}
 
 /* Segments. */
 

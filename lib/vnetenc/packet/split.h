@@ -36,9 +36,6 @@ struct dp_packet;
 struct dp_packet_batch;
 struct vnetenc_route;
 
-/* Says in the route how long a packet may be before it is sealed. */
-void vnetenc_split_init(struct vnetenc_route *, bool ipv6);
-
 /* TSO packets of 'batch' will be segmented so that no segment is split. */
 void vnetenc_split_shorten_segments(struct dp_packet_batch *batch,
                                     const struct vnetenc_route *);

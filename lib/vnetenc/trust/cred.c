@@ -29,11 +29,11 @@
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/ofpbuf.h"
 #include "util.h"
-#include "vnetenc/trust/file.h"
 #include "vnetenc/control/keys.h"
-#include "vnetenc/trust/selfcert.h"
 #include "vnetenc/control/ssl.h"
-#include "vnetenc/trust/trust.h"
+#include "vnetenc/trust/cert.h"
+#include "vnetenc/trust/file.h"
+#include "vnetenc/trust/selfcert.h"
 
 struct vnetenc_cred {
     unsigned int ref_cnt;
@@ -411,7 +411,7 @@ static char *
 load_self_made(const char *directory, struct vnetenc_cred *cred)
 {
     struct ofpbuf pem;
-    char *file = xasprintf("%s/%s", directory, VNETENC_CRED_SELF_FILE);
+    char *file = xasprintf("%s/%s", directory, VNETENC_SELFCERT_FILE);
     char *error = vnetenc_selfcert_load(directory, &pem);
 
     if (!error) {

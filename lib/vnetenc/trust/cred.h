@@ -40,9 +40,6 @@
 #include "compiler.h"
 #include "vnetenc/crypto/aead.h"
 
-/* Name, in the directory, of the file with the self-made pair. */
-#define VNETENC_CRED_SELF_FILE "hypervisor.pem"
-
 /* NULL stands for "not configured". */
 struct vnetenc_cred_config {
     uint8_t profile;

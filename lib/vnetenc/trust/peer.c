@@ -23,8 +23,8 @@
 #include "packets.h"
 #include "seq.h"
 #include "util.h"
-#include "vnetenc/main/config.h"
 #include "vnetenc/bridge/gate.h"
+#include "vnetenc/main/config.h"
 #include "vnetenc/trust/profile.h"
 
 enum { FAILURE_MS = 5000 };

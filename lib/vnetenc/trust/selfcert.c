@@ -32,9 +32,8 @@
 #include "openvswitch/ofpbuf.h"
 #include "openvswitch/vlog.h"
 #include "util.h"
-#include "vnetenc/trust/cred.h"
-#include "vnetenc/trust/file.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/trust/file.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_selfcert);
 
@@ -143,7 +142,7 @@ make_file(int dir)
 
     ofpbuf_init(&pem, 4096);
     if (make_pair(&pem)) {
-        why = vnetenc_dir_create(dir, VNETENC_CRED_SELF_FILE, &pem);
+        why = vnetenc_dir_create(dir, VNETENC_SELFCERT_FILE, &pem);
     } else {
         const char *reason = ERR_reason_error_string(ERR_peek_error());
 
@@ -159,7 +158,7 @@ static char *
 load_or_make(const char *directory, int dir, struct ofpbuf *pem)
 {
     bool exists;
-    char *why = vnetenc_dir_read(dir, VNETENC_CRED_SELF_FILE, pem, &exists);
+    char *why = vnetenc_dir_read(dir, VNETENC_SELFCERT_FILE, pem, &exists);
 
     if (exists) {
         return why;
@@ -167,9 +166,9 @@ load_or_make(const char *directory, int dir, struct ofpbuf *pem)
     why = make_file(dir);
     if (!why) {
         VLOG_INFO("made a new key and certificate in %s/%s", directory,
-                  VNETENC_CRED_SELF_FILE);
+                  VNETENC_SELFCERT_FILE);
         ofpbuf_uninit(pem);
-        why = vnetenc_dir_read(dir, VNETENC_CRED_SELF_FILE, pem, &exists);
+        why = vnetenc_dir_read(dir, VNETENC_SELFCERT_FILE, pem, &exists);
     }
     return why || exists ? why : xstrdup("vanished");
 }
@@ -192,7 +191,7 @@ vnetenc_selfcert_load(const char *directory, struct ofpbuf *pem)
     why = load_or_make(directory, dir, pem);
     close(dir);
     if (why) {
-        error = xasprintf("%s/%s: %s", directory, VNETENC_CRED_SELF_FILE, why);
+        error = xasprintf("%s/%s: %s", directory, VNETENC_SELFCERT_FILE, why);
         free(why);
     }
     return error;

@@ -32,6 +32,9 @@
 
 struct ofpbuf;
 
+/* Name, in the directory, of the file with the self-made pair. */
+#define VNETENC_SELFCERT_FILE "hypervisor.pem"
+
 /* Reads the pair in PEM from 'directory' into '*pem', makes it if there is
  * none.  Returns NULL if successful, otherwise a text that names file and
  * cause, to be freed.  Caller cleanses '*pem' with vnetenc_file_wipe() in

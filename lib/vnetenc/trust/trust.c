@@ -19,8 +19,6 @@
 
 #include <ctype.h>
 #include <string.h>
-#include <strings.h>
-#include <time.h>
 
 #include <openssl/asn1.h>
 #include <openssl/err.h>
@@ -28,150 +26,8 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
-#include "openvswitch/ofpbuf.h"
 #include "util.h"
 #include "vnetenc/trust/cred.h"
-
-struct vnetenc_chain {
-    uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES];
-    char not_after[VNETENC_NOT_AFTER_TEXT_BYTES];
-    struct ofpbuf der;          /* Certificates in a row, leaf first. */
-};
-
-static const char fingerprint_prefix[] = "sha256:";
-
-char *
-vnetenc_fingerprint_parse(const char *s,
-                          uint8_t out[VNETENC_FINGERPRINT_BYTES])
-{
-    const size_t prefix_len = sizeof fingerprint_prefix - 1;
-    const char *p = s + prefix_len;
-
-    if (strncasecmp(s, fingerprint_prefix, prefix_len)) {
-        goto error;
-    }
-    for (size_t i = 0; i < VNETENC_FINGERPRINT_BYTES; i++) {
-        int high, low;
-
-        if (i && *p == ':') {
-            p++;
-        }
-        high = hexit_value(*p);
-        low = high < 0 ? -1 : hexit_value(p[1]);
-        if (low < 0) {
-            goto error;
-        }
-        out[i] = high << 4 | low;
-        p += 2;
-    }
-    if (!*p) {
-        return NULL;
-    }
-
-error:
-    return xasprintf("\"%s\" is not a fingerprint: \"sha256:\" and 64 "
-                     "hexadecimal digits (with or without colons between "
-                     "octets) are", s);
-}
-
-void
-vnetenc_fingerprint_format(
-    const uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES],
-    char out[VNETENC_FINGERPRINT_TEXT_BYTES])
-{
-    char *p = out + sizeof fingerprint_prefix - 1;
-
-    memcpy(out, fingerprint_prefix, sizeof fingerprint_prefix);
-    for (size_t i = 0; i < VNETENC_FINGERPRINT_BYTES; i++) {
-        p += snprintf(p, 3, "%02x", fingerprint[i]);
-    }
-}
-
-bool
-vnetenc_fingerprint_of(const X509 *cert,
-                       uint8_t out[VNETENC_FINGERPRINT_BYTES])
-{
-    unsigned int size = 0;
-
-    return (X509_digest(cert, EVP_sha256(), out, &size)
-            && size == VNETENC_FINGERPRINT_BYTES);
-}
-
-void
-vnetenc_not_after_format(const X509 *cert,
-                         char out[VNETENC_NOT_AFTER_TEXT_BYTES])
-{
-    struct tm tm;
-
-    if (!ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm)
-        || !strftime(out, VNETENC_NOT_AFTER_TEXT_BYTES,
-                     "%Y-%m-%dT%H:%M:%SZ", &tm)) {
-        ovs_strlcpy(out, "unreadable", VNETENC_NOT_AFTER_TEXT_BYTES);
-    }
-}
-
-/* Chains. */
-
-static bool
-put_der(struct ofpbuf *der, const X509 *cert)
-{
-    int size = i2d_X509(cert, NULL);
-    unsigned char *p;
-
-    if (size <= 0) {
-        return false;
-    }
-    p = ofpbuf_put_uninit(der, size);
-    return i2d_X509(cert, &p) == size;
-}
-
-struct vnetenc_chain *
-vnetenc_chain_create(X509 *leaf, const STACK_OF(X509) *chain)
-{
-    struct vnetenc_chain *c = xzalloc(sizeof *c);
-    bool ok;
-
-    ofpbuf_init(&c->der, 0);
-    vnetenc_not_after_format(leaf, c->not_after);
-    ok = (vnetenc_fingerprint_of(leaf, c->fingerprint)
-          && put_der(&c->der, leaf));
-    for (int i = 0; ok && i < sk_X509_num(chain); i++) {
-        X509 *cert = sk_X509_value(chain, i);
-
-        if (X509_cmp(cert, leaf)) {
-            ok = put_der(&c->der, cert);
-        }
-    }
-    if (!ok) {
-        vnetenc_chain_destroy(c);
-        return NULL;
-    }
-    ofpbuf_trim(&c->der);
-    return c;
-}
-
-void
-vnetenc_chain_destroy(struct vnetenc_chain *c)
-{
-    if (c) {
-        ofpbuf_uninit(&c->der);
-        free(c);
-    }
-}
-
-const uint8_t *
-vnetenc_chain_fingerprint(const struct vnetenc_chain *c)
-{
-    return c->fingerprint;
-}
-
-const char *
-vnetenc_chain_not_after(const struct vnetenc_chain *c)
-{
-    return c->not_after;
-}
-
-/* The rule. */
 
 static char *
 judge_pins(const struct vnetenc_trust *trust, const X509 *leaf)
@@ -351,17 +207,9 @@ vnetenc_trust_judge_chain(const struct vnetenc_trust *trust,
                           const struct vnetenc_cred *cred,
                           const struct vnetenc_chain *c, char **reason)
 {
-    STACK_OF(X509) *chain = sk_X509_new_null();
-    const unsigned char *p = c->der.data;
-    const unsigned char *end = p + c->der.size;
-    X509 *cert;
+    STACK_OF(X509) *chain = vnetenc_chain_certs(c);
     bool ok;
 
-    while (p < end && (cert = d2i_X509(NULL, &p, end - p))) {
-        if (!sk_X509_push(chain, cert)) {
-            out_of_memory();
-        }
-    }
     ok = vnetenc_trust_judge(trust, cred, sk_X509_value(chain, 0), chain,
                              reason);
     sk_X509_pop_free(chain, X509_free);

@@ -1,0 +1,130 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc/control/release.h"
+
+#include <limits.h>
+
+#include "coverage.h"
+#include "dp-packet.h"
+#include "openvswitch/list.h"
+#include "ovs-atomic.h"
+#include "util.h"
+#include "vnetenc/bridge/inbox.h"
+#include "vnetenc/bridge/session.h"
+#include "vnetenc/packet/hold.h"
+#include "vnetenc/packet/seal.h"
+
+COVERAGE_DEFINE(vnetenc_tx_held);
+
+static struct ovs_list held = OVS_LIST_INITIALIZER(&held);
+
+void
+vnetenc_release_take(uint64_t echo, long long int until)
+{
+    struct vnetenc_held *h = (struct vnetenc_held *) (uintptr_t) echo;
+
+    h->until = until;
+    ovs_list_push_back(&held, &h->node);
+}
+
+static bool
+path_is_up(const struct vnetenc_lanes *lanes)
+{
+    for (size_t i = 0; i < VNETENC_MAX_LANES; i++) {
+        if (ovsrcu_get(struct vnetenc_tx *, &lanes->tx[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What vnetenc_seal_batch() leaves may go on, as it may in the packet path. */
+static void
+seal_and_send(struct vnetenc_held *h, vnetenc_release_func *send)
+{
+    struct dp_packet_batch batch;
+    struct dp_packet *packet;
+
+    dp_packet_batch_init_packet(&batch, h->packet);
+    h->packet = NULL;
+    vnetenc_seal_batch(&batch, &h->action);
+    if (!dp_packet_batch_is_empty(&batch)) {
+        COVERAGE_INC(vnetenc_tx_held);
+    }
+    DP_PACKET_BATCH_FOR_EACH (i, packet, &batch) {
+        if (!send(packet, (const struct nlattr *) h->actions,
+                  h->actions_len)) {
+            vnetenc_count(h->verdict, 1);
+        }
+    }
+    dp_packet_delete_batch(&batch, true);
+    dp_packet_batch_destroy(&batch);
+}
+
+static void
+count_drop(const struct vnetenc_held *h, struct vnetenc_lanes *lanes)
+{
+    uint64_t orig;
+
+    vnetenc_count(h->verdict, 1);
+    if (lanes) {
+        atomic_add_relaxed(&lanes->n_dropped, 1, &orig);
+    }
+}
+
+long long int
+vnetenc_release_run(vnetenc_release_func *send, long long int now)
+{
+    long long int wake = LLONG_MAX;
+    struct vnetenc_held *h;
+
+    LIST_FOR_EACH_SAFE (h, node, &held) {
+        struct vnetenc_lanes *lanes = vnetenc_lanes_find(&h->path);
+
+        if (lanes && path_is_up(lanes)) {
+            seal_and_send(h, send);
+        } else if (now >= h->until) {
+            count_drop(h, lanes);
+        } else {
+            wake = MIN(wake, h->until);
+            continue;
+        }
+        ovs_list_remove(&h->node);
+        vnetenc_held_destroy(h);
+    }
+    return wake;
+}
+
+void
+vnetenc_release_end(void)
+{
+    struct vnetenc_event *event = xmalloc(sizeof *event);
+    struct vnetenc_held *h;
+
+    while (vnetenc_inbox_take(VNETENC_INBOX_GUESTS, event)) {
+        if (event->type == VNETENC_EV_HELD) {
+            vnetenc_release_take(event->echo, 0);
+        }
+    }
+    free(event);
+    LIST_FOR_EACH_SAFE (h, node, &held) {
+        ovs_list_remove(&h->node);
+        count_drop(h, NULL);
+        vnetenc_held_destroy(h);
+    }
+}

@@ -1,0 +1,51 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_RELEASE_H
+#define VNETENC_RELEASE_H 1
+
+/* Release of packets that waited for a session
+ * ============================================
+ *
+ * The control thread's part of packet/hold.h.
+ *
+ * Thread-safety: under vnetenc_control_mutex. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct dp_packet;
+struct nlattr;
+
+/* Applies 'actions' of 'actions_len' bytes to a sealed packet, which stays the
+ * caller's.  Returns false if that cannot be done. */
+typedef bool vnetenc_release_func(struct dp_packet *,
+                                  const struct nlattr *actions,
+                                  size_t actions_len);
+
+/* Takes the packet that vnetenc_hold_batch() posted as 'echo'.  It is dropped
+ * if there is no session by 'until', in milliseconds of time_msec(). */
+void vnetenc_release_take(uint64_t echo, long long int until);
+
+/* Seals and sends the packets whose session is up by 'now', and drops those
+ * that have waited too long.  Returns when to call again. */
+long long int vnetenc_release_run(vnetenc_release_func *, long long int now);
+
+/* Drops all packets that wait, also those that were posted and not taken. */
+void vnetenc_release_end(void);
+
+#endif /* vnetenc/control/release.h */

@@ -1,0 +1,60 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_CIPHER_H
+#define VNETENC_CIPHER_H 1
+
+/* Ciphers
+ * =======
+ *
+ * A cipher is a row of a constant table: its names, and the sizes of its key
+ * and of the parts of its nonce.
+ *
+ * Thread-safety: pure functions. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* RFC 5289, RFC 7905. */
+enum vnetenc_cipher {
+    VNETENC_AES256_GCM,
+    VNETENC_AES128_GCM,
+    VNETENC_CHACHA20_POLY1305,
+    VNETENC_N_CIPHERS
+};
+
+struct vnetenc_cipher_info {
+    const char *name;           /* As in VNetEnc_Profile:ciphers. */
+    const char *evp_name;       /* OpenSSL's name of the AEAD. */
+    uint8_t key_bytes;
+    uint8_t fixed_iv_bytes;     /* From the key block: 4 (GCM), 12 (ChaCha). */
+    uint8_t explicit_bytes;     /* In each record: 8 (GCM), 0 (ChaCha). */
+};
+
+/* The row of a cipher. */
+const struct vnetenc_cipher_info *vnetenc_cipher_info(enum vnetenc_cipher);
+
+/* Sets '*cipher' to the one of that name.  Returns false if there is none. */
+bool vnetenc_cipher_from_string(const char *name, enum vnetenc_cipher *);
+
+/* All ciphers, the one to be preferred first.  Without AES instructions, see
+ * vnetenc_cpu_has_aes(), AES is slow, and its tables tell the key to those who
+ * can measure times on the same CPU. */
+void vnetenc_cipher_default_order(bool cpu_has_aes,
+                                  enum vnetenc_cipher[VNETENC_N_CIPHERS]);
+bool vnetenc_cpu_has_aes(void);
+
+#endif /* vnetenc/crypto/cipher.h */

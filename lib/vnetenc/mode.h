@@ -1,0 +1,67 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_MODE_H
+#define VNETENC_MODE_H 1
+
+/* Modes and profiles: the demand of a packet
+ * ==========================================
+ *
+ * A demand says whether a packet that leaves through a tunnel must be sealed,
+ * and with the credentials of which profile.
+ *
+ * Thread-safety: pure functions. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "openvswitch/compiler.h"
+
+struct flow_tnl;
+
+/* What must happen to a packet that leaves through a tunnel.  Ordered by
+ * strength: where two demands meet, the larger wins. */
+enum vnetenc_mode {
+    VNETENC_OFF = 0,            /* Clear. */
+    VNETENC_PREFER = 1,         /* Sealed if the peer can, else clear. */
+    VNETENC_REQUIRE = 2,        /* Sealed or dropped. */
+};
+
+/* "off", "prefer", "require", or "unknown". */
+const char *vnetenc_mode_to_string(enum vnetenc_mode);
+
+/* Sets '*mode' to the one of that name.  Returns false if there is none. */
+bool vnetenc_mode_from_string(const char *, enum vnetenc_mode *mode);
+
+/* Parses the value of an Interface's "options:encryption".  Returns NULL and
+ * sets '*mode', or returns an error message that the caller must free. */
+char *vnetenc_parse_port_mode(const char *, uint8_t *mode)
+    OVS_WARN_UNUSED_RESULT;
+
+/* Parses a profile, 0 to 255.  Returns NULL and sets '*profile', or returns an
+ * error message that the caller must free. */
+char *vnetenc_parse_profile(const char *, uint8_t *profile)
+    OVS_WARN_UNUSED_RESULT;
+
+/* Parses all of the string as a decimal number of at most 'max'.  Returns
+ * false if it is anything else. */
+bool vnetenc_parse_uint(const char *, unsigned int max, unsigned int *value);
+
+/* Adds to 'tnl', which holds the demand of the OpenFlow action, that of the
+ * tunnel port.  The stronger mode wins and brings its profile; of two equal
+ * ones the action's, because the action knows the flow. */
+void vnetenc_merge(struct flow_tnl *, uint8_t port_mode, uint8_t port_profile);
+
+#endif /* vnetenc/mode.h */

@@ -1,0 +1,75 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_CERT_H
+#define VNETENC_CERT_H 1
+
+/* Certificates: fingerprints, dates and chains
+ * ============================================
+ *
+ * Thread-safety: pure functions of their arguments and of OpenSSL's reference
+ * counts.  Control thread. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <openssl/x509.h>
+#include "compiler.h"
+#include "vnetenc/bridge/limits.h"
+
+/* "sha256:", 64 hexadecimal digits, a null byte. */
+enum { VNETENC_FINGERPRINT_TEXT_BYTES = 7 + 64 + 1 };
+
+/* Parses "sha256:" and 64 hexadecimal digits.  Capitals, and colons between
+ * octets, are accepted.  Returns NULL if successful, otherwise a text that
+ * names the value and the accepted form, to be freed by the caller. */
+char *vnetenc_fingerprint_parse(const char *,
+                                uint8_t out[VNETENC_FINGERPRINT_BYTES])
+    OVS_WARN_UNUSED_RESULT;
+
+/* Writes the one form in which we write fingerprints. */
+void vnetenc_fingerprint_format(
+    const uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES],
+    char out[VNETENC_FINGERPRINT_TEXT_BYTES]);
+
+/* SHA-256 of 'cert' in DER. */
+bool vnetenc_fingerprint_of(const X509 *cert,
+                            uint8_t out[VNETENC_FINGERPRINT_BYTES])
+    OVS_WARN_UNUSED_RESULT;
+
+/* When 'cert' expires, as "2031-01-31T23:59:59Z". */
+enum { VNETENC_NOT_AFTER_TEXT_BYTES = 24 };
+void vnetenc_not_after_format(const X509 *cert,
+                              char out[VNETENC_NOT_AFTER_TEXT_BYTES]);
+
+/* Certificate of a peer, and the chain that it sent along, in DER.  A session
+ * keeps it to be judged again. */
+struct vnetenc_chain;
+
+/* 'chain' may be NULL, and may begin with 'leaf' itself, as libssl's does for
+ * a client.  Keeps no reference.  NULL if something can't be encoded. */
+struct vnetenc_chain *vnetenc_chain_create(X509 *leaf,
+                                           const STACK_OF(X509) *chain);
+void vnetenc_chain_destroy(struct vnetenc_chain *);
+
+/* SHA-256 of the leaf, VNETENC_FINGERPRINT_BYTES long, owned by the chain. */
+const uint8_t *vnetenc_chain_fingerprint(const struct vnetenc_chain *);
+
+/* The certificates of the chain, leaf first, made anew for the caller, who
+ * frees them with the stack.  Empty if one cannot be read. */
+STACK_OF(X509) *vnetenc_chain_certs(const struct vnetenc_chain *);
+
+#endif /* vnetenc/trust/cert.h */
