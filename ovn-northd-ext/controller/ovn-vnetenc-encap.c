@@ -23,6 +23,7 @@
 #include "lib/vswitch-idl.h"
 #include "openvswitch/vlog.h"
 #include "ovn/features.h"
+#include "ovn-vnetenc-flows.h"
 #include "smap.h"
 
 VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_encap);
@@ -94,7 +95,9 @@ ovn_vnetenc_encap_run(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
     if (supported) {
         fingerprint = local_fingerprint(ovs_idl, ovs_txn, chassis->name);
     }
-    if (!ovnsb_txn) {
+    bool installed = ovn_vnetenc_flows_installed();
+    if (!ovnsb_txn || (supported && !installed)) {
+        /* Whatever was published by a controller that ran before stays. */
         return;
     }
     for (size_t i = 0; i < chassis->n_encaps; i++) {

@@ -29,6 +29,7 @@
 #include "lib/ovn-sb-idl.h"
 #include "lib/ovn-vnetenc-demand.h"
 #include "lib/ovn-vnetenc-fields.h"
+#include "lib/ofctrl-seqno.h"
 #include "local_data.h"
 #include "lport.h"
 #include "ofctrl.h"
@@ -65,6 +66,7 @@ enum {
     TX_WANT = 90,
 
     /* Table 241. */
+    RX_ENCRYPTED_MUST = 130,
     RX_DP_ENCRYPTED = 120,
     RX_DP_CLEAR = 110,
     RX_ENCRYPTED = 100,
@@ -82,10 +84,6 @@ static struct ovn_vnetenc_modes modes = OVN_VNETENC_MODES_INITIALIZER(&modes);
 /* Whether the main loop knows that 'modes.settled_at' has come. */
 static bool told_settled;
 
-/* Whether a chassis of another availability zone takes encrypted packets.  It
- * may so send packets whose demand this zone knows from the must bit only. */
-static bool interconnected;
-
 /* Whether flows may name the action and the tunnel flag.  What the flows were
  * computed with: Open vSwitch's support may change between two runs. */
 static bool supported;
@@ -93,43 +91,22 @@ static bool supported;
 /* Owner of the flows that depend on modes. */
 static struct uuid vnetenc_uuid;
 
-static bool
-is_capable_remote(const struct sbrec_chassis *chassis)
-{
-    if (!smap_get_bool(&chassis->other_config, "is-remote", false)) {
-        return false;
-    }
-    for (size_t i = 0; i < chassis->n_encaps; i++) {
-        if (ovn_vnetenc_encap_is_capable(chassis->encaps[i])) {
-            return true;
-        }
-    }
-    return false;
-}
+/* How often the main loop looks for an acknowledgement of Open vSwitch. */
+enum { ACK_POLL_MS = 20 };
 
-static bool
-any_capable_remote(const struct sbrec_chassis_table *table)
-{
-    const struct sbrec_chassis *chassis;
+/* Whether Open vSwitch has acknowledged flows that were computed since it
+ * 'supported' encryption. */
+static struct {
+    bool done;
+    bool asked;                 /* 'seqno' is on its way. */
+    uint64_t seqno;
+} installed;
 
-    SBREC_CHASSIS_TABLE_FOR_EACH (chassis, table) {
-        if (is_capable_remote(chassis)) {
-            return true;
-        }
-    }
-    return false;
-}
-
+/* Whether tables 240 and 241 have rows. */
 static bool
-is_active(void)
+has_rows(void)
 {
-    return interconnected || modes.n_demanding;
-}
-
-static bool
-can_encrypt(void)
-{
-    return supported && is_active();
+    return supported || modes.n_demanding;
 }
 
 /* Actions. */
@@ -194,17 +171,23 @@ put_rx_encrypted(enum mf_field_id mff_ovn_geneve, struct ofpbuf *ofpacts)
 void
 ovn_vnetenc_put_tx(struct ofpbuf *ofpacts)
 {
-    if (can_encrypt()) {
+    if (supported) {
         put_resubmit(OFTABLE_VNETENC_TX, ofpacts);
     }
 }
 
+/* VXLAN cannot carry the must bit.  A packet that arrives encrypted through it
+ * has the bit: table 241 looks at it, and then sets all of the register. */
 void
-ovn_vnetenc_put_rx(struct ofpbuf *ofpacts)
+ovn_vnetenc_put_rx(enum chassis_tunnel_type type, struct ofpbuf *ofpacts)
 {
-    if (is_active()) {
-        put_resubmit(OFTABLE_VNETENC_RX, ofpacts);
+    if (!has_rows()) {
+        return;
     }
+    if (supported && type == VXLAN) {
+        put_load(1, MFF_LOG_VNETENC, OVN_VNETENC_MUST_BIT, 1, ofpacts);
+    }
+    put_resubmit(OFTABLE_VNETENC_RX, ofpacts);
 }
 
 /* Flows. */
@@ -352,6 +335,23 @@ add_rx_flows(const struct ovn_vnetenc_dp *dp, enum mf_field_id mff_ovn_geneve,
              &vnetenc_uuid);
 }
 
+/* Adds the row of table 241 for what arrives encrypted through a tunnel that
+ * cannot say whether it must be: it must. */
+static void
+add_rx_must_flow(struct ofpbuf *ofpacts,
+                 struct ovn_desired_flow_table *flow_table)
+{
+    struct match match = MATCH_CATCHALL_INITIALIZER;
+
+    match_bit(&match, OVN_VNETENC_MUST_BIT);
+    match_set_tun_flags_masked(&match, FLOW_TNL_F_VNETENC, FLOW_TNL_F_VNETENC);
+    put_load((OVN_VNETENC_RX_ENCRYPTED << OVN_VNETENC_RX_OFS)
+             | (1 << OVN_VNETENC_WANT_BIT) | (1 << OVN_VNETENC_MUST_BIT),
+             MFF_LOG_VNETENC, 0, 32, ofpacts);
+    add_flow(flow_table, OFTABLE_VNETENC_RX, RX_ENCRYPTED_MUST, 0, &match,
+             ofpacts, &vnetenc_uuid);
+}
+
 /* Open vSwitch cannot encrypt: no tunnel for a datapath that requires it.  An
  * arriving packet is moved to datapath 0, which does not exist. */
 static void
@@ -413,7 +413,7 @@ static void
 add_flows(const struct hmap *local_datapaths, enum mf_field_id mff_ovn_geneve,
           struct ovn_desired_flow_table *flow_table)
 {
-    if (!is_active()) {
+    if (!has_rows()) {
         return;
     }
 
@@ -443,6 +443,7 @@ add_flows(const struct hmap *local_datapaths, enum mf_field_id mff_ovn_geneve,
     if (supported) {
         add_tx_fixed_flows(mff_ovn_geneve, &ofpacts, flow_table);
         add_rx_flows(NULL, mff_ovn_geneve, &ofpacts, flow_table);
+        add_rx_must_flow(&ofpacts, flow_table);
         add_evpn_guard(NULL, &ofpacts, flow_table);
     }
     ofpbuf_uninit(&ofpacts);
@@ -475,8 +476,8 @@ ovn_vnetenc_flows_run(const struct sbrec_datapath_binding_table *table,
     }
     collect(&new_modes, table, ctx->local_datapaths);
     ovn_vnetenc_modes_replace(&modes, &new_modes);
-    interconnected = any_capable_remote(ctx->chassis_table);
     supported = ovs_feature_is_supported(OVS_VNETENC_SUPPORT);
+    installed.done &= supported;
     if (modes.n_demanding && !supported) {
         static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 1);
 
@@ -538,6 +539,43 @@ ovn_vnetenc_flows_settled(void)
         poll_timer_wait_until(modes.settled_at);
     }
     return told_settled;
+}
+
+/* Returns true once Open vSwitch has acknowledged the fixed rows of tables 240
+ * and 241.  Until then a packet that arrives encrypted might be sent on in
+ * clear, so nobody may be told that this chassis takes such packets.
+ *
+ * Ask in every round of the main loop, before the flows are sent. */
+bool
+ovn_vnetenc_flows_installed(void)
+{
+    static size_t type = SIZE_MAX;
+
+    if (type == SIZE_MAX) {
+        type = ofctrl_seqno_add_type();
+    }
+    if (!supported || installed.done) {
+        return installed.done;
+    }
+    if (!ofctrl_is_connected()) {
+        /* Requests are forgotten with the connection. */
+        installed.asked = false;
+    } else if (!installed.asked) {
+        ofctrl_seqno_update_create(type, ++installed.seqno);
+        installed.asked = true;
+    } else {
+        struct ofctrl_acked_seqnos *acked = ofctrl_acked_seqnos_get(type);
+
+        installed.done = ofctrl_acked_seqnos_contains(acked, installed.seqno);
+        installed.asked = !installed.done;
+        ofctrl_acked_seqnos_destroy(acked);
+    }
+    if (installed.asked) {
+        /* The acknowledgement is noted at the end of a round, and wakes
+         * nobody. */
+        poll_timer_wait(ACK_POLL_MS);
+    }
+    return installed.done;
 }
 
 /* Ports. */
@@ -623,7 +661,7 @@ ovn_vnetenc_flows_for_port(const struct physical_ctx *ctx,
                            enum en_lport_type type,
                            struct ovn_desired_flow_table *flow_table)
 {
-    if (!is_active()) {
+    if (!has_rows()) {
         return;
     }
 
@@ -649,7 +687,7 @@ ovn_vnetenc_avoid_vlan(const struct sbrec_port_binding *pb,
                        struct match *match, struct ofpbuf *ofpacts,
                        struct ovn_desired_flow_table *flow_table)
 {
-    if (!can_encrypt()) {
+    if (!supported) {
         return false;
     }
     match_bit(match, OVN_VNETENC_MUST_BIT);
@@ -693,7 +731,7 @@ ovn_vnetenc_cut_off(uint32_t dp_key)
 uint16_t
 ovn_vnetenc_overhead(void)
 {
-    return can_encrypt() ? VNETENC_OVERHEAD : 0;
+    return supported && modes.n_demanding ? VNETENC_OVERHEAD : 0;
 }
 
 /* Returns true if 's', a match or actions, names one of our fields.  What is

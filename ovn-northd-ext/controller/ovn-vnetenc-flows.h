@@ -35,7 +35,8 @@
  *          150  must carried with a profile        140  must carried
  *          100  want carried with a profile         90  want carried
  *            0  clear, in words: the state is sticky within an action list
- *     241  120  a datapath with a demand, encrypted
+ *     241  130  encrypted through VXLAN, which cannot carry must: it must
+ *          120  a datapath with a demand, encrypted
  *          110  a datapath with a demand, clear
  *          100  any datapath, encrypted
  *            0  any datapath, clear
@@ -57,19 +58,20 @@
  * States
  * ======
  *
- * Inactive: no datapath of the southbound database has a demand, and no
- * chassis of another availability zone takes encrypted packets.  No flow and
- * no action is added, the flow tables are those of upstream.  (A zone without
- * a demand of its own must forward what a packet of another zone carries, and
- * must be able to before the first one comes.)
+ * Open vSwitch can encrypt: as above, whether or not a datapath has a demand
+ * that this chassis knows of.  It may not know yet: its controller may have
+ * lost the southbound database, or the demand may be another availability
+ * zone's.  A packet that arrives encrypted must be forwarded as it says itself
+ * from the first one on, so a chassis publishes its capability, and pins the
+ * fingerprints of others, only after Open vSwitch has acknowledged the rows
+ * (ovn_vnetenc_flows_installed()).
  *
- * Active, Open vSwitch can encrypt: as above.
- *
- * Active, Open vSwitch cannot: one unknown action would make ovn-controller
- * reconnect for ever, so there is none.  A datapath that requires encryption
- * is cut off instead: nothing goes into a tunnel, nothing comes from a tunnel,
- * and nothing passes its router and switch ports, because the carried demand
- * would be lost there.  Traffic between its ports on this chassis goes on.
+ * Open vSwitch cannot encrypt: one unknown action would make ovn-controller
+ * reconnect for ever, so there is none.  While no datapath has a demand, the
+ * flow tables are those of upstream.  A datapath that requires encryption is
+ * cut off: nothing goes into a tunnel, nothing comes from a tunnel, and nothing
+ * passes its router and switch ports, because the carried demand would be lost
+ * there.  Traffic between its ports on this chassis goes on.
  *
  * Incremental processing
  * ======================
@@ -114,6 +116,9 @@ ovn_vnetenc_flows_handle_datapaths(const struct sbrec_datapath_binding_table *,
                                    enum mf_field_id mff_ovn_geneve,
                                    struct ovn_desired_flow_table *);
 
+/* May others be told that this chassis takes encrypted packets? */
+bool ovn_vnetenc_flows_installed(void);
+
 /* Has one settled?  Ask in every round of the main loop. */
 bool ovn_vnetenc_flows_settled(void);
 
@@ -130,7 +135,7 @@ bool ovn_vnetenc_avoid_vlan(const struct sbrec_port_binding *, struct match *,
 
 /* Call where an action list has set, or has read, the tunnel's fields. */
 void ovn_vnetenc_put_tx(struct ofpbuf *ofpacts);
-void ovn_vnetenc_put_rx(struct ofpbuf *ofpacts);
+void ovn_vnetenc_put_rx(enum chassis_tunnel_type, struct ofpbuf *ofpacts);
 
 /* Questions of physical.c, lflow.c and ovn-controller.c. */
 bool ovn_vnetenc_requires(uint32_t dp_key);

@@ -31,6 +31,7 @@
 #include "ovn-controller.h"
 #include "ovn/features.h"
 #include "ovn-vnetenc-encap.h"
+#include "ovn-vnetenc-flows.h"
 #include "packets.h"
 #include "smap.h"
 #include "sset.h"
@@ -463,19 +464,28 @@ ovn_vnetenc_peers_run(struct ovsdb_idl *ovs_idl,
         return;
     }
 
+    /* Open vSwitch opens no record of a peer that is not pinned.  Rows that a
+     * controller made before stay, and so do the flows that it made. */
+    bool supported = ovs_feature_is_supported(OVS_VNETENC_SUPPORT);
+    if (supported && !ovn_vnetenc_flows_installed()) {
+        return;
+    }
+
     /* There is work only after a change of a database, or to see whether the
      * last transaction succeeded. */
     static unsigned int ovs_seqno, ovnsb_seqno;
     static bool check_again = true;
-    if (!check_again && ovs_seqno == ovsdb_idl_get_seqno(ovs_idl)
+    static bool was_supported;
+    if (!check_again && was_supported == supported && ovs_seqno == ovsdb_idl_get_seqno(ovs_idl)
         && ovnsb_seqno == ovsdb_idl_get_seqno(ovnsb_idl)) {
         return;
     }
+    was_supported = supported;
     ovs_seqno = ovsdb_idl_get_seqno(ovs_idl);
     ovnsb_seqno = ovsdb_idl_get_seqno(ovnsb_idl);
 
     struct shash peers = SHASH_INITIALIZER(&peers);
-    if (ovs_feature_is_supported(OVS_VNETENC_SUPPORT)) {
+    if (supported) {
         collect_peers(ovs_table, br_int, chassis_table, this_chassis, &peers);
     }
     check_again = sync_rows(ovs_idl, ovs_txn, ovs_table, &peers,

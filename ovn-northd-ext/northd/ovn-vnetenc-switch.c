@@ -88,9 +88,9 @@ ovn_vnetenc_switch_external_ids(const struct nbrec_logical_switch *nbs,
         static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 1);
 
         VLOG_WARN_RL(&rl, "logical switch %s: encryption=%s in VXLAN mode: "
-                     "the demand is lost where a packet takes a second "
-                     "tunnel; use Geneve, or set NB_Global "
-                     "options:vxlan_mode=false", nbs->name,
+                     "a packet that arrived encrypted must leave encrypted, "
+                     "whatever its switch demands; use Geneve, or set "
+                     "NB_Global options:vxlan_mode=false", nbs->name,
                      vnetenc_mode_to_string(demand.mode));
     }
     ovn_vnetenc_demand_put(external_ids, demand);

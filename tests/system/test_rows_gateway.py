@@ -253,3 +253,27 @@ def test_row22_bfd_between_chassis(make_cloud):
     since = time.time()
     cloud.encrypted(vm1, cloud.internet)
     assert (hv1.ip, hv3.ip) in {(r.src, r.dst) for r in cloud.sealed(since)}
+
+
+def test_relay_that_knows_of_no_demand(make_cloud):
+    """A chassis whose controller stopped before any switch had a demand
+    forwards what arrived encrypted only encrypted."""
+    cloud = make_cloud(n=3, switches=("sw0", "sw1"))
+    cloud.add_router()
+    cloud.central.nbctl("lrp-set-gateway-chassis", "lr0-sw1", "hv2")
+    vm1 = cloud.add_vm(1, 1, routed=True)
+    vm3 = cloud.add_vm(3, 3, "sw1", net=1, routed=True)
+    cloud.clear(vm1, vm3)
+    cloud.freeze(2)
+    since = cloud.set_mode("require", "sw0")
+    receiver = vm3.receiver()
+    sender = vm1.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    for _ in range(10):
+        sender.sendto(MARKER, (vm3.ip, 7777))
+        time.sleep(0.02)
+    for _ in range(10):
+        assert receiver.recv(100) == MARKER
+    assert not capture.count(cloud.pcap.path, MARKER, since)
+    relayed = [r for r in cloud.sealed(since)
+               if r.src == cloud.hvs[1].ip and r.dst == cloud.hvs[2].ip]
+    assert len(relayed) >= 10

@@ -53,8 +53,8 @@ def check_north(north, report):
             "NB_Global options", "set it to off, prefer or require")
     if north.options.get("vxlan_mode") == "true":
         report.fail(
-            "vxlan", "VXLAN mode: the demand is lost where a packet takes a"
-            " second tunnel", "NB_Global options:vxlan_mode",
+            "vxlan", "VXLAN mode: a packet that arrived encrypted must leave"
+            " encrypted, whatever its switch demands", "NB_Global options:vxlan_mode",
             "use Geneve between chassis")
     for switch in north.chosen():
         profile = switch.config.get("encryption-profile", "0")
