@@ -69,9 +69,9 @@
  * Open vSwitch cannot encrypt: one unknown action would make ovn-controller
  * reconnect for ever, so there is none.  While no datapath has a demand, the
  * flow tables are those of upstream.  A datapath that requires encryption is
- * cut off: nothing goes into a tunnel, nothing comes from a tunnel, and nothing
- * passes its router and switch ports, because the carried demand would be lost
- * there.  Traffic between its ports on this chassis goes on.
+ * cut off: nothing goes into a tunnel, nothing comes from a tunnel, and
+ * nothing passes its router and switch ports, because the carried demand would
+ * be lost there.  Traffic between its ports on this chassis goes on.
  *
  * Incremental processing
  * ======================

@@ -476,7 +476,8 @@ ovn_vnetenc_peers_run(struct ovsdb_idl *ovs_idl,
     static unsigned int ovs_seqno, ovnsb_seqno;
     static bool check_again = true;
     static bool was_supported;
-    if (!check_again && was_supported == supported && ovs_seqno == ovsdb_idl_get_seqno(ovs_idl)
+    if (!check_again && was_supported == supported
+        && ovs_seqno == ovsdb_idl_get_seqno(ovs_idl)
         && ovnsb_seqno == ovsdb_idl_get_seqno(ovnsb_idl)) {
         return;
     }

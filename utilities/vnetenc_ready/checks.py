@@ -54,7 +54,8 @@ def check_north(north, report):
     if north.options.get("vxlan_mode") == "true":
         report.fail(
             "vxlan", "VXLAN mode: a packet that arrived encrypted must leave"
-            " encrypted, whatever its switch demands", "NB_Global options:vxlan_mode",
+            " encrypted, whatever its switch demands",
+            "NB_Global options:vxlan_mode",
             "use Geneve between chassis")
     for switch in north.chosen():
         profile = switch.config.get("encryption-profile", "0")
