@@ -26,20 +26,30 @@
 
 VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_switch);
 
+/* The mode of switches that set none.  A value that cannot be read leaves what
+ * was set before in force; where nothing was, as after a start, it means
+ * VNETENC_REQUIRE. */
 static enum vnetenc_mode
 default_mode(const struct smap *nb_options)
 {
+    static enum vnetenc_mode in_force = VNETENC_REQUIRE;
+    static char *refused = NULL;        /* Logged already. */
     const char *s = smap_get(nb_options, OVN_VNETENC_NB_DEFAULT);
     enum vnetenc_mode mode = VNETENC_OFF;
 
     if (s && !vnetenc_mode_from_string(s, &mode)) {
-        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 1);
-
-        VLOG_WARN_RL(&rl, "NB_Global options:%s=%s: must be one of off, "
-                     "prefer, require; off is used",
-                     OVN_VNETENC_NB_DEFAULT, s);
-        mode = VNETENC_OFF;
+        if (!refused || strcmp(refused, s)) {
+            VLOG_WARN("NB_Global options:%s=%s: must be one of off, prefer, "
+                      "require; %s is used", OVN_VNETENC_NB_DEFAULT, s,
+                      vnetenc_mode_to_string(in_force));
+            free(refused);
+            refused = xstrdup(s);
+        }
+        return in_force;
     }
+    in_force = s ? mode : VNETENC_REQUIRE;
+    free(refused);
+    refused = NULL;
     return mode;
 }
 

@@ -49,7 +49,8 @@ def check_north(north, report):
     default = north.options.get("vnetenc-default", "off")
     if default not in MODES:
         report.fail(
-            "nb-default", f'vnetenc-default is "{default}": off is used',
+            "nb-default", f'vnetenc-default is "{default}": what was set'
+            " before stays in force, or else require",
             "NB_Global options", "set it to off, prefer or require")
     if north.options.get("vxlan_mode") == "true":
         report.fail(

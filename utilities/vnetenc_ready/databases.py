@@ -177,7 +177,8 @@ class North:
         self.stock = stock
         self.options = (tables["NB_Global"] or [{"options": {}}])[0]["options"]
         default = self.options.get("vnetenc-default", "off")
-        self.default = default if default in MODES else "off"
+        # ovn-northd leaves in force what was set before, which is not known.
+        self.default = default if default in MODES else "require"
         ports = {p["_uuid"]: p for p in tables["Logical_Switch_Port"]}
         self.switches = sorted(
             (Switch(row, ports, self.default)
