@@ -33,11 +33,15 @@
 #include <stdbool.h>
 #include "openvswitch/compiler.h"
 
+struct netdev;
 struct netdev_tunnel_config;
 struct smap;
 
 char *vnetenc_port_set_config(const char *type, const struct smap *options,
+                              const struct netdev_tunnel_config *old,
                               struct netdev_tunnel_config *)
+    OVS_WARN_UNUSED_RESULT;
+char *vnetenc_port_get_error(const struct netdev *, const struct smap *options)
     OVS_WARN_UNUSED_RESULT;
 bool vnetenc_port_is_configured(const struct netdev_tunnel_config *);
 void vnetenc_port_get_config(const struct netdev_tunnel_config *,

@@ -28,6 +28,7 @@
 #include "vnetenc/main/show.h"
 #include "vnetenc/main/status.h"
 #include "vnetenc/main/test-keys.h"
+#include "vnetenc/port.h"
 #include "vnetenc/trust/cred.h"
 #include "vnetenc/trust/peer.h"
 #include "vnetenc/trust/profile.h"
@@ -343,6 +344,16 @@ vnetenc_ovsdb_status(struct ovsdb_idl *idl)
         write_profile(row);
     }
     vnetenc_control_unlock();
+}
+
+void
+vnetenc_ovsdb_set_port_error(const struct ovsrec_interface *row,
+                             const struct netdev *netdev)
+{
+    char *error = vnetenc_port_get_error(netdev, &row->options);
+
+    ovsrec_interface_set_error(row, error);
+    free(error);
 }
 
 void

@@ -28,7 +28,9 @@
  *
  * Thread-safety: main thread. */
 
+struct netdev;
 struct ovsdb_idl;
+struct ovsrec_interface;
 struct ovsrec_open_vswitch;
 
 /* Once, before the first vnetenc_ovsdb_run(). */
@@ -39,5 +41,10 @@ void vnetenc_ovsdb_run(struct ovsdb_idl *, const struct ovsrec_open_vswitch *);
 
 /* Writes status columns, within the caller's transaction. */
 void vnetenc_ovsdb_status(struct ovsdb_idl *);
+
+/* Writes what is wrong with the encryption of a tunnel port, or nothing, to
+ * the 'error' of its Interface. */
+void vnetenc_ovsdb_set_port_error(const struct ovsrec_interface *,
+                                  const struct netdev *);
 
 #endif /* vnetenc/main/ovsdb.h */
