@@ -5,8 +5,8 @@
 --
 --   tshark -r CAPTURE -X lua_script:vnetenc.lua -o tls.keylog_file:KEYLOG
 --
--- A datagram to or from a DTLS port is DTLS; what its application_data
--- records hold is Geneve (port 6082) or VXLAN (port 6089).
+-- A datagram to or from a DTLS port is DTLS.  Its application_data records
+-- contain Geneve (port 6082) or VXLAN (port 6089).
 
 local udp = DissectorTable.get("udp.port")
 local dtls = DissectorTable.get("dtls.port")
