@@ -126,13 +126,15 @@ def make_archive(stock):
 
 
 def readme(title):
-    """The commands that README.md has under the bold words TITLE."""
-    text = (TOP / "README.md").read_text()
-    part = text.partition("**%s**" % title)[2].partition("\n**")[0]
+    """The commands that README.md or PACKAGES.md has under the bold words
+    TITLE."""
+    text = ((TOP / "README.md").read_text()
+            + (TOP / "Documentation/PACKAGES.md").read_text())
+    part = re.split(r"\n(?:\*\*|#)", text.partition("**%s**" % title)[2])[0]
     found = [line[4:] for line in part.splitlines()
              if line.startswith("    ")]
     if not found:
-        raise Broken("README.md: no commands under " + title)
+        raise Broken("README.md, PACKAGES.md: no commands under " + title)
     return found
 
 
@@ -202,7 +204,7 @@ class Host:
         return self("/bin/sh", "-c", script, check=check)
 
     def readme(self, title, check=True):
-        """What README.md says under TITLE, but for making the packages."""
+        """What the manual says under TITLE, but for making the packages."""
         script = "\n".join(c for c in readme(title) if "quickstart" not in c)
         return self("/bin/bash", "-ec", "mkdir -p /tmp/DIR; cd /tmp; "
                     "[ -e DIR/deb ] || ln -s /debs/ours DIR/deb\n" + script,
