@@ -19,8 +19,10 @@
 #include "ovn-vnetenc-encap.h"
 
 #include "lib/ovn-sb-idl.h"
+#include "lib/ovn-vnetenc-capable.h"
 #include "lib/ovn-vnetenc-demand.h"
 #include "lib/vswitch-idl.h"
+#include "openvswitch/dynamic-string.h"
 #include "openvswitch/vlog.h"
 #include "ovn/features.h"
 #include "ovn-vnetenc-flows.h"
@@ -30,13 +32,6 @@ VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_encap);
 
 /* The profile whose certificate identifies a chassis to the others. */
 #define IDENTITY_PROFILE 0
-
-bool
-ovn_vnetenc_encap_is_capable(const struct sbrec_encap *encap)
-{
-    return !strcmp(smap_get_def(&encap->options, OVN_VNETENC_ENCAP_CAPABLE,
-                                ""), "1");
-}
 
 static const struct ovsrec_vnetenc_profile *
 identity_profile(struct ovsdb_idl *ovs_idl)
@@ -84,6 +79,22 @@ set_option(struct smap *options, const char *key, const char *value)
     }
 }
 
+/* Adds our entry to the types of interfaces in the row of 'chassis', or takes
+ * it away. */
+static void
+set_announced(const struct sbrec_chassis *chassis, bool announced)
+{
+    if (announced == ovn_vnetenc_chassis_is_announced(chassis)) {
+        return;
+    }
+
+    struct ds types = DS_EMPTY_INITIALIZER;
+    ovn_vnetenc_put_iface_types(chassis, announced, &types);
+    sbrec_chassis_update_other_config_setkey(chassis, "iface-types",
+                                             ds_cstr(&types));
+    ds_destroy(&types);
+}
+
 void
 ovn_vnetenc_encap_run(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
                       struct ovsdb_idl_txn *ovnsb_txn,
@@ -100,6 +111,7 @@ ovn_vnetenc_encap_run(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
         /* Whatever was published by a controller that ran before stays. */
         return;
     }
+    set_announced(chassis, supported);
     for (size_t i = 0; i < chassis->n_encaps; i++) {
         const struct sbrec_encap *encap = chassis->encaps[i];
         struct smap options;

@@ -27,6 +27,9 @@
  *     options:vnetenc-fp=LIST     fingerprints of its certificates, the one
  *                                 in use first, separated by commas
  *
+ * and its Chassis row says the same in a place that stock ovn-controller
+ * corrects when it takes over (lib/ovn-vnetenc-capable.h).
+ *
  * Role-based access control lets a chassis write its own rows only, and
  * ovn-ic copies the options to other availability zones.  The fingerprint
  * comes from the local Open_vSwitch database: ovs-vswitchd writes it into row
@@ -38,15 +41,9 @@
  *
  * Main thread only. */
 
-#include <stdbool.h>
-
 struct ovsdb_idl;
 struct ovsdb_idl_txn;
 struct sbrec_chassis;
-struct sbrec_encap;
-
-/* Does the row say that its chassis takes encrypted packets? */
-bool ovn_vnetenc_encap_is_capable(const struct sbrec_encap *);
 
 /* Call once per main loop, after the Encap rows were brought up to date. */
 void ovn_vnetenc_encap_run(struct ovsdb_idl *ovs_idl,

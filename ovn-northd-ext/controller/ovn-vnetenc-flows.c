@@ -41,7 +41,6 @@
 #include "openvswitch/vlog.h"
 #include "ovn/features.h"
 #include "ovn/logical-fields.h"
-#include "ovn-vnetenc-encap.h"
 #include "ovn-vnetenc-modes.h"
 #include "physical.h"
 #include "timeval.h"

@@ -22,6 +22,7 @@
 #include "encaps.h"
 #include "lib/ovn-sb-idl.h"
 #include "lib/ovn-util.h"
+#include "lib/ovn-vnetenc-capable.h"
 #include "lib/ovn-vnetenc-demand.h"
 #include "lib/vswitch-idl.h"
 #include "local_data.h"
@@ -30,7 +31,6 @@
 #include "openvswitch/vlog.h"
 #include "ovn-controller.h"
 #include "ovn/features.h"
-#include "ovn-vnetenc-encap.h"
 #include "ovn-vnetenc-flows.h"
 #include "packets.h"
 #include "smap.h"
@@ -226,7 +226,7 @@ add_chassis(const struct sbrec_chassis *chassis, enum chassis_tunnel_type type,
 
         if (get_tunnel_type(encap->type) != type
             || strcmp(encap->chassis_name, chassis->name)
-            || !ovn_vnetenc_encap_is_capable(encap)) {
+            || !ovn_vnetenc_is_capable(chassis, encap)) {
             continue;
         }
 

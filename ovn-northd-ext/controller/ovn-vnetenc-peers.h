@@ -21,9 +21,9 @@
  * =================================================
  *
  * For every other chassis that this one has tunnels to, and that says in its
- * Encap rows that it takes encrypted packets, VNetEnc_Peer in the local
- * Open_vSwitch database gets one row per tunnel address, with the name of the
- * chassis and the fingerprints it published: they pin its certificate.
+ * Encap and Chassis rows that it takes encrypted packets, VNetEnc_Peer in the
+ * local Open_vSwitch database gets one row per tunnel address, with the name
+ * of the chassis and the fingerprints it published: they pin its certificate.
  *
  * Who owns a row
  * ==============

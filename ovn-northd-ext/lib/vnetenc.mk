@@ -1,6 +1,8 @@
 # The demand and the register, shared by ovn-northd, ovn-controller, ovn-trace,
 # and what the tools say about them.
 lib_libovn_la_SOURCES += \
+	lib/ovn-vnetenc-capable.c \
+	lib/ovn-vnetenc-capable.h \
 	lib/ovn-vnetenc-demand.c \
 	lib/ovn-vnetenc-demand.h \
 	lib/ovn-vnetenc-fields.c \

@@ -45,6 +45,8 @@ class Site:
                 *(f"other_config:{k.replace('_', '-')}={v}"
                   for k, v in config.items()))
         if pin is not None:
+            self.sb("set", "Chassis", name,
+                    'other_config:iface-types="geneve,vnetenc"')
             self.set_encap(name, "options:vnetenc=1")
         if pin:
             self.set_encap(name, f'options:vnetenc-fp="{pin}"')
@@ -303,6 +305,17 @@ def test_vtep_chassis(site, third):
     site.sb("chassis-add", third, "vxlan", "192.0.2.3", "--", "set",
             "Chassis", third, "other_config:is-vtep=true")
     assert site.findings("plain") == (0, {})
+
+
+def test_stock_controller_took_over(site, third):
+    """It leaves Encap options alone and writes its own types of
+    interfaces."""
+    site.add_chassis(third, "192.0.2.3", fingerprint("3"))
+    assert site.findings() == (0, {})
+    site.sb("set", "Chassis", third, 'other_config:iface-types="geneve"')
+    status, found = site.findings()
+    assert status == 1 and set(found) == {"chassis-not-capable"}
+    assert found["chassis-not-capable"][0]["where"].startswith(third)
 
 
 def test_text_of_others(site, third):

@@ -100,6 +100,36 @@ def start_southbound(run, tree, monkeypatch, name):
     return server
 
 
+def test_withdraw(run, tree, rollback, monkeypatch, capsys):
+    """The southbound database says no more that the chassis takes encrypted
+    packets, and what it says of others stays."""
+    folder = tree.program("ovn-sbctl").parent
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    start_southbound(run, tree, monkeypatch, "before.db")
+    for name in ("hv1", "hv2"):
+        run.cmd("ovn-sbctl", "chassis-add", name, "geneve,vxlan",
+                "192.0.2." + name[-1], "--", "set", "Chassis", name,
+                'other_config:iface-types="geneve,vnetenc"',
+                "other_config:datapath-type=netdev")
+    for row in run.cmd("ovn-sbctl", "--bare", "--columns=_uuid", "list",
+                       "Encap").split():
+        run.cmd("ovn-sbctl", "set", "Encap", row, "options:vnetenc=1",
+                "options:vnetenc-fp=sha256:00")
+    access = [f"--db={os.environ['OVN_SB_DB']}", "--timeout=5"]
+    rollback.withdraw(access, "hv1")
+    assert "says no more that hv1" in capsys.readouterr().out
+    for name, announced in (("hv1", False), ("hv2", True)):
+        options = run.cmd("ovn-sbctl", "--bare", "--columns=options", "find",
+                          "Encap", f"chassis_name={name}")
+        assert options.count("vnetenc=1") == options.count("vnetenc-fp") \
+            == (2 if announced else 0) and options.count("csum") == 2
+        config = run.cmd("ovn-sbctl", "get", "Chassis", name, "other_config")
+        assert ("vnetenc" in config) == announced
+        assert "datapath-type=netdev" in config
+    rollback.withdraw(["--db=unix:/nonexistent", "--timeout=1"], "hv1")
+    assert "still says that hv1" in capsys.readouterr().out
+
+
 TABLES = {"SSL": ("private_key", "certificate", "ca_cert",
                   "bootstrap_ca_cert", "ssl_protocols", "ssl_ciphers"),
           "Connection": ("target", "role", "read_only", "inactivity_probe",

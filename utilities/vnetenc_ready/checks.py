@@ -188,7 +188,7 @@ def pins_of(encaps):
             [t for t in texts if not FINGERPRINT.fullmatch(t)])
 
 
-def check_capability(chassis, encaps, add, where, remote):
+def check_capability(chassis, encaps, south, add, where):
     """Whether others can encrypt to this chassis.  Of one of another zone
     its datapath is not known."""
     if not encaps:
@@ -196,6 +196,7 @@ def check_capability(chassis, encaps, add, where, remote):
             "on it: ovs-vsctl set Open_vSwitch ."
             " external_ids:ovn-encap-type=geneve")
         return
+    remote = chassis["other_config"].get("is-remote") == "true"
     if (not remote and chassis["other_config"].get("datapath-type", "")
             != "netdev"):
         add("chassis-kernel-datapath", "its br-int is on the kernel datapath,"
@@ -203,11 +204,12 @@ def check_capability(chassis, encaps, add, where, remote):
             "on it: ovn-vnetenc-ready --local says which bridges to change,"
             " and what that interrupts")
         return
-    incapable = [e["ip"] for e in encaps if e["options"].get("vnetenc") != "1"]
+    incapable = [e["ip"] for e in encaps if not south.is_capable(chassis, e)]
     if incapable:
         add("chassis-not-capable", "does not announce that it can decrypt"
             f" ({', '.join(incapable)})", where,
-            "bring Open vSwitch and ovn-controller of vnetenc to it; there,"
+            "bring this release of Open vSwitch and ovn-controller of vnetenc"
+            " to it; there,"
             " ovs-appctl dpif/show-dp-features br-int says whether the"
             " datapath can")
         return
@@ -245,7 +247,7 @@ def check_chassis(south, switches, report):
 
         encaps = south.encaps_of(chassis)
         check_capability(chassis, [e for e in encaps if e["type"] == "geneve"],
-                         add, where, remote)
+                         south, add, where)
         for encap in encaps:
             if encap["chassis_name"] != where:
                 report.fail(
@@ -453,7 +455,7 @@ def check_local_peers(local, south, where, report):
         for encap in south.encaps_of(chassis):
             address = address_of(encap["ip"])
             if (encap["type"] == "geneve" and chassis["name"] != local.name
-                    and encap["options"].get("vnetenc") == "1"
+                    and south.is_capable(chassis, encap)
                     and address not in rows):
                 report.fail(
                     "local-no-peer", f"has no row for {chassis['name']} at"

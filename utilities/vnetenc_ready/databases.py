@@ -224,6 +224,18 @@ class South:
         return [self.encaps[u] for u in as_list(chassis["encaps"])
                 if u in self.encaps]
 
+    def is_announced(self, chassis):
+        """Whether ovn-controller of vnetenc runs on it: a stock one takes the
+        entry away, and leaves Encap options alone.  ovn-ic, which does not
+        copy the entry, looked at it in the other zone."""
+        config = chassis["other_config"]
+        return (config.get("is-remote") == "true"
+                or "vnetenc" in config.get("iface-types", "").split(","))
+
+    def is_capable(self, chassis, encap):
+        return (encap["options"].get("vnetenc") == "1"
+                and self.is_announced(chassis))
+
     def datapath_of(self, switch):
         return self.datapaths.get(switch.uuid)
 
