@@ -592,7 +592,7 @@ add_redirect_flows(const struct sbrec_port_binding *pb,
                    enum mf_field_id mff_ovn_geneve, struct ofpbuf *ofpacts,
                    struct ovn_desired_flow_table *flow_table)
 {
-    struct ovn_vnetenc_demand demand = ovn_vnetenc_demand_get(&pb->options);
+    struct ovn_vnetenc_demand demand = ovn_vnetenc_demand_of_port(pb);
     struct match match;
 
     if (demand.mode == VNETENC_OFF) {

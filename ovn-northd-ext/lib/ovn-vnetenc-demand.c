@@ -73,6 +73,18 @@ ovn_vnetenc_demand_of_dp(const struct sbrec_datapath_binding *dp)
     return ovn_vnetenc_demand_get(&dp->external_ids);
 }
 
+/* Returns the stronger one of the demands in external_ids and options.  Every
+ * chassis may write options, but may so only encrypt more. */
+struct ovn_vnetenc_demand
+ovn_vnetenc_demand_of_port(const struct sbrec_port_binding *pb)
+{
+    struct ovn_vnetenc_demand demand =
+        ovn_vnetenc_demand_get(&pb->external_ids);
+    struct ovn_vnetenc_demand former = ovn_vnetenc_demand_get(&pb->options);
+
+    return former.mode > demand.mode ? former : demand;
+}
+
 /* Parses 's' as a profile.  Returns false and leaves '*profile' alone if 's'
  * is not a decimal number from 0 to 255. */
 bool

@@ -20,11 +20,15 @@
 /* What a datapath or a port demands of its tunnel traffic
  * =======================================================
  *
- * A demand is a mode and a profile.  ovn-northd writes it as two string
- * options, into Datapath_Binding external_ids and into the options of
- * chassisredirect ports in Port_Binding; ovn-northd itself and ovn-controller
- * read it from there.  So the southbound database has the only copy, and the
- * two daemons cannot come to different conclusions about a switch.
+ * A demand is a mode and a profile.  ovn-northd writes it as two strings into
+ * external_ids: of Datapath_Binding, and of chassisredirect ports in
+ * Port_Binding; ovn-northd itself and ovn-controller read it from there.  So
+ * the southbound database has the only copy, and the two daemons cannot come
+ * to different conclusions about a switch.
+ *
+ * Role-based access control lets no chassis write these columns.  The options
+ * of Port_Binding, where a former ovn-northd put the demand, every chassis may
+ * write: a demand there is obeyed if it is the stronger one.
  *
  * Reading fails closed: a mode that this version does not know is taken as
  * the strongest one.
@@ -39,6 +43,7 @@
 #include "vnetenc/mode.h"
 
 struct sbrec_datapath_binding;
+struct sbrec_port_binding;
 struct smap;
 
 /* Option names in the southbound database. */
@@ -65,6 +70,8 @@ bool ovn_vnetenc_demand_equals(struct ovn_vnetenc_demand,
                                struct ovn_vnetenc_demand);
 struct ovn_vnetenc_demand ovn_vnetenc_demand_of_dp(
     const struct sbrec_datapath_binding *);
+struct ovn_vnetenc_demand ovn_vnetenc_demand_of_port(
+    const struct sbrec_port_binding *);
 
 bool ovn_vnetenc_profile_from_string(const char *, uint8_t *profile);
 

@@ -21,6 +21,7 @@
 #include "debug.h"
 #include "lflow-mgr.h"
 #include "lib/ovn-nb-idl.h"
+#include "lib/ovn-sb-idl.h"
 #include "lib/ovn-vnetenc-demand.h"
 #include "northd.h"
 #include "openvswitch/vlog.h"
@@ -221,19 +222,31 @@ refuse_bridged_redirect(const struct ovn_port *op, struct smap *options)
     smap_remove(options, "redirect-type");
 }
 
+void
+ovn_vnetenc_lrp_options(const struct ovn_port *op, struct smap *options)
+{
+    if (op->primary_port) {
+        refuse_bridged_redirect(op, options);
+    }
+}
+
 /* A chassisredirect port has the demand of the switch behind it, so that the
  * tunnel to its gateway is encrypted even if the packet comes from a switch
  * without a demand. */
 void
-ovn_vnetenc_lrp_options(const struct ovn_port *op, struct smap *options)
+ovn_vnetenc_lrp_set_external_ids(const struct ovn_port *op)
 {
-    if (!op->primary_port) {
-        return;
-    }
+    struct smap ids;
 
-    const struct ovn_port *peer = op->primary_port->peer;
+    smap_clone(&ids, &op->nbrp->external_ids);
+    smap_remove(&ids, OVN_VNETENC_MODE);
+    smap_remove(&ids, OVN_VNETENC_PROFILE);
+
+    const struct ovn_port *peer = op->primary_port ? op->primary_port->peer
+                                                   : NULL;
     if (peer && peer->od && peer->od->nbs) {
-        ovn_vnetenc_demand_put(options, od_demand(peer->od));
+        ovn_vnetenc_demand_put(&ids, od_demand(peer->od));
     }
-    refuse_bridged_redirect(op, options);
+    sbrec_port_binding_set_external_ids(op->sb, &ids);
+    smap_destroy(&ids);
 }

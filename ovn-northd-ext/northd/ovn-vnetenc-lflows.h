@@ -49,4 +49,8 @@ void ovn_vnetenc_build_lsp_flows(const struct ovn_port *,
 /* Call when all other options of the logical router port were collected. */
 void ovn_vnetenc_lrp_options(const struct ovn_port *, struct smap *options);
 
+/* Sets Port_Binding external_ids of the logical router port.  Call wherever
+ * upstream does, and after a demand may have changed. */
+void ovn_vnetenc_lrp_set_external_ids(const struct ovn_port *);
+
 #endif /* northd/ovn-vnetenc-lflows.h */
