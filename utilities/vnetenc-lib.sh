@@ -39,6 +39,8 @@ load_env () {
         || die "no vnetenc-env in $dir: run ./configure there first"
     . "$dir/vnetenc-env"
     [ -n "$CFLAGS" ] || CFLAGS='-O2 -g'
+    # It may have been installed since.
+    [ -n "$CLANG" ] || CLANG=$(command -v clang)
 }
 
 # take_lock FILE WHAT: hold FILE until the script ends; waits for another run.

@@ -228,9 +228,8 @@ def main():
         return 0
     tree = Tree(args.builddir)
     path = pathlib.Path(args.report or tree.folder / "report.json").resolve()
-    if runspace.OUTER not in os.environ:
-        fetch(tree, args.parts)
-    runspace.enter([sys.executable, *sys.argv])
+    fetch(tree, args.parts)
+    runspace.enter()
 
     watch = machine.Watch()
     bench = Bench(tree, QUICK if args.quick else FULL)

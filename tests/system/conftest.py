@@ -9,34 +9,17 @@ import sys
 import pytest
 from _pytest.runner import runtestprotocol
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
 
 import runspace                     # noqa: E402
 from cloud import Cloud             # noqa: E402
 from lab import Lab, Tree           # noqa: E402
 
 
-def pytest_addoption(parser):
-    parser.addoption(
-        "--builddir", metavar="DIR",
-        default=os.environ.get("VNETENC_BUILDDIR",
-                               pathlib.Path(__file__).resolve().parents[2]),
-        help="holds _ovs/build and _ovn/build")
-    parser.addoption(
-        "--keep-folder", action="store_true",
-        help="do not remove the folders with logs and captures")
-
-
-def pytest_configure(config):
-    if config.option.help or config.option.collectonly:
-        return
-    capturing = config.pluginmanager.getplugin("capturemanager")
-    if capturing:
-        capturing.stop_global_capturing()
-    runspace.enter([sys.executable, "-m", "pytest",
-                    *map(str, config.invocation_params.args)])
-    if capturing:
-        capturing.start_global_capturing()
+@pytest.fixture(scope="session", autouse=True)
+def fixture_isolation():
+    runspace.enter()
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -62,15 +45,18 @@ def pytest_runtest_protocol(item, nextitem):
     virtual one, gone for a while.  A test that was late is so run once more,
     and named.  A claim that is not true, a daemon that ended, a packet that
     was seen where it must not be fail for good."""
+    if HERE not in item.path.parents:
+        return None
     hook = item.ihook
     hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     stolen = _stolen()
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
     failed = [r for r in reports if r.failed]
     if failed and all(r.late for r in failed):
-        print(f"\nonce more: {item.nodeid}; while it ran, the processors were "
-              f"gone for {_stolen() - stolen:.1f} s\n"
-              + "\n".join(r.longreprtext for r in failed), flush=True)
+        item.user_properties.append((
+            "second run", "the processors were gone for "
+            f"{_stolen() - stolen:.1f} s\n"
+            + "\n".join(r.longreprtext for r in failed)))
         item._initrequest()
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
     for report in reports:

@@ -461,7 +461,7 @@ def main():
     if args.end:
         runspace.end_kept(args.end)
         return 0
-    runspace.enter([sys.executable, *sys.argv])
+    runspace.enter()
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
         signal.signal(signum, interrupted)
     signal.alarm(TIME_LIMIT_S)

@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One run: a private world for a demo or a test session.
 
-enter() starts the program again inside `unshare --net --mount` with a
-/run/netns of its own: no name made by a run is visible to the machine or to
-another run.
+enter() puts the program into a network and a mount namespace with a /run/netns
+of its own: no name made by a run is visible to the machine or to another run.
 
 A Run owns a folder, whose name carries the run's id, and every process it
 starts.  Each process is written to a ledger (pid and start time) before
@@ -31,8 +30,8 @@ import tempfile
 import time
 
 PREFIX = "vnetenc-run-"
-OUTER = "VNETENC_OUTER_NETNS"
 CLONE_NEWNET = 0x40000000
+CLONE_NEWNS = 0x00020000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -45,20 +44,16 @@ class Late(Failed):
     that is busy, or not there, this need not be the product's fault."""
 
 
-def _own_netns():
-    return os.readlink("/proc/self/ns/net")
-
-
-def enter(argv):
-    """Makes sure that the program runs in namespaces of its own; `argv`
-    starts it again."""
+def enter():
+    """Puts the calling thread, and all that it starts from now on, into
+    namespaces of its own."""
     if os.geteuid() != 0:
         print("system tests and the demo must be run as root",
               file=sys.stderr)
         sys.exit(2)
-    if os.environ.pop(OUTER, _own_netns()) == _own_netns():
-        os.environ[OUTER] = _own_netns()
-        os.execvp("unshare", ["unshare", "--net", "--mount", *argv])
+    if _libc.unshare(CLONE_NEWNET | CLONE_NEWNS):
+        raise OSError(ctypes.get_errno(), "unshare")
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
     os.makedirs("/run/netns", exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run/netns"],
                    check=True)

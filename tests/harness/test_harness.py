@@ -1,0 +1,207 @@
+# Copyright (c) 2026 The vnetenc authors.
+# SPDX-License-Identifier: Apache-2.0
+"""The harness itself: what fails is seen to fail, and nothing is lost.
+
+A small source tree with a suite and two unit programs of its own is run by
+tests/run-check as the real one is.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from harness.run import TOP
+
+SUITE = """m4_define([AT_PACKAGE_NAME], [dummy])
+m4_define([AT_PACKAGE_TARNAME], [dummy])
+m4_define([AT_PACKAGE_VERSION], [1])
+m4_define([AT_PACKAGE_STRING], [dummy 1])
+m4_define([AT_PACKAGE_BUGREPORT], [nobody])
+AT_INIT([dummy])
+AT_COPYRIGHT([])
+m4_include([vnetenc-tests.m4])
+"""
+
+GROUPS = """
+AT_SETUP([good])
+AT_KEYWORDS([fine])
+AT_CHECK([true])
+AT_CLEANUP
+AT_SETUP([bad])
+AT_CHECK([echo what was seen], [0], [what was wanted
+])
+AT_CLEANUP
+AT_SETUP([skipped])
+AT_SKIP_IF([true])
+AT_CLEANUP
+"""
+
+# It ends the suite that it is run by.
+KILLER = """
+AT_SETUP([killer])
+AT_CHECK([kill -9 $(cat "$SUITE_PID"); sleep 60])
+AT_CLEANUP
+AT_SETUP([after it])
+AT_CHECK([true])
+AT_CLEANUP
+"""
+
+# The first time it is like a program that waits for a processor.
+LATE = """
+AT_SETUP([late])
+AT_CHECK([test -e "$STATE" || {
+  touch "$STATE"
+  echo 'Unreasonably long 2000ms poll interval (3ms user, 1ms system)' > x.log
+  exit 1
+}])
+AT_CLEANUP
+"""
+
+MAKEFILE = """
+TESTSUITE =
+check_SCRIPTS =
+check_DATA =
+AUTOTEST_PATH = tests
+Makefile:
+"""
+
+
+class Project:
+    """A source and build tree with dummy tests."""
+
+    def __init__(self, top):
+        self.top = top
+        tests = top / "tests"
+        tests.mkdir()
+        for name in ("conftest.py", "pytest.ini", "run-check"):
+            shutil.copy(TOP / "tests" / name, tests)
+        shutil.copytree(TOP / "tests/harness", tests / "harness",
+                        ignore=shutil.ignore_patterns("test_*", "__py*"))
+        (top / "utilities").mkdir()
+        shutil.copy(TOP / "utilities/vnetenc-lib.sh", top / "utilities")
+        (top / "vnetenc-env").write_text(
+            f"srcdir='{top}'\nbuilddir='{top}'\nPYTHON3='{sys.executable}'\n"
+            "CFLAGS=\nCLANG=\n")
+        (tests / "testsuite.at").write_text(SUITE)
+        for tree in ("ovs", "ovn"):
+            build = top / f"_{tree}/build"
+            (build / "tests").mkdir(parents=True)
+            (build / "Makefile").write_text(MAKEFILE)
+            (build / "tests/atconfig").write_text(
+                f"at_testdir=tests\nabs_builddir={build}/tests\n"
+                f"at_srcdir=.\nabs_srcdir={build}/tests\nat_top_srcdir=..\n"
+                f"abs_top_srcdir={build}\nat_top_build_prefix=../\n"
+                f"abs_top_builddir={build}\nat_top_builddir={build}\n"
+                "AUTOTEST_PATH=tests\nSHELL=/bin/sh\n")
+            (build / "tests/atlocal").write_text(
+                f"SUITE_PID={top}/pid\nSTATE={top}/state\necho $$ >$SUITE_PID"
+                "\nexport SUITE_PID STATE\n")
+
+    def add_groups(self, name, text):
+        (self.top / "tests" / name).write_text(text)
+
+    def add_program(self, name, script):
+        (self.top / f"tests/{name}.c").write_text(
+            "int\nmain (void)\n{\n}\n")
+        program = self.top / f"_ovs/build/tests/{name}"
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+
+    def check(self, *args):
+        """(exit status, last line, all output)."""
+        done = subprocess.run([self.top / "tests/run-check", *args],
+                              stdout=subprocess.PIPE, cwd=self.top, text=True,
+                              stderr=subprocess.STDOUT, timeout=100,
+                              stdin=subprocess.DEVNULL, check=False,
+                              env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+        return done.returncode, done.stdout.splitlines()[-1], done.stdout
+
+
+@pytest.fixture(name="project")
+def fixture_project(tmp_path):
+    return Project(tmp_path)
+
+
+def test_groups(project):
+    project.add_groups("vnetenc-dummy.at", GROUPS)
+    status, last, output = project.check("ovs")
+    assert (status, last) == (1, "1 passed, 2 failed, 0 skipped"), output
+    # The log of the group that failed, and why the other is a failure.
+    assert "+what was seen" in output
+    assert re.search("3: skipped: skipped", output)
+    failed = (project.top / "_log/check.failures").read_text()
+    assert "vnetenc-dummy.at::bad" in failed
+
+
+def test_selected_groups(project):
+    project.add_groups("vnetenc-dummy.at", GROUPS)
+    status, last, output = project.check("ovs", "--", "-k", "fine")
+    assert (status, last) == (0, "1 passed, 0 failed, 0 skipped"), output
+    project.check("ovs")
+    status, last, output = project.check("ovs", "--", "--lf", "-x")
+    assert (status, last) == (1, "0 passed, 1 failed, 0 skipped"), output
+    ran = (project.top / "_log/ovs.output").read_text()
+    assert not re.search("1: good", ran) and "2: bad" in ran
+
+
+def test_name(project):
+    project.add_groups("vnetenc-dummy.at", GROUPS)
+    project.add_groups("ovn-testsuite.at", SUITE)
+    project.add_groups("ovn-vnetenc-other.at",
+                       "AT_SETUP([other])\nAT_CLEANUP\n")
+    project.add_program("test-vnetenc-good", "exit 0")
+    status, last, output = project.check("--match", "good")
+    assert (status, last) == (0, "2 passed, 0 failed, 0 skipped"), output
+
+
+def test_killed_suite(project):
+    project.add_groups("vnetenc-dummy.at", GROUPS + KILLER)
+    status, last, output = project.check("ovs", "--", "-k", "good or killer "
+                                         "or after")
+    assert status == 1, output
+    assert "the suite ended before this group did" in output
+    passed, failed, _ = map(int, re.findall(r"\d+", last))
+    assert failed >= 1 and passed + failed == 3, output
+
+
+def test_second_run(project):
+    project.add_groups("vnetenc-dummy.at", LATE)
+    status, last, output = project.check("ovs")
+    assert (status, last) == (0, "1 passed, 0 failed, 0 skipped"), output
+    assert "needed a second run: " in output
+
+
+def test_unit_programs(project):
+    project.add_program("test-vnetenc-good", "exit 0")
+    project.add_program("test-vnetenc-bad", "echo not true: 1 == 2; exit 1")
+    project.add_program("test-vnetenc-skipped", "exit 77")
+    project.add_program("test-vnetenc-missing", "")
+    (project.top / "_ovs/build/tests/test-vnetenc-missing").unlink()
+    status, last, output = project.check("unit")
+    assert (status, last) == (1, "1 passed, 3 failed, 0 skipped"), output
+    assert "not true: 1 == 2" in output
+    assert "was not built" in output
+
+
+def test_build_that_fails_stops_the_rest(project):
+    build = project.top / "utilities/vnetenc-build"
+    build.write_text("#!/bin/sh\necho no compiler today\nexit 1\n")
+    build.chmod(0o755)
+    project.add_program("test-vnetenc-good", "exit 0")
+    status, last, output = project.check("build", "unit")
+    assert (status, last) == (1, "0 passed, 1 failed, 0 skipped"), output
+    assert "no compiler today" in output
+
+
+def test_nothing_to_test(project):
+    status, last, output = project.check("unit")
+    assert (status, last) == (5, "0 passed, 1 failed, 0 skipped"), output
+
+
+def test_unknown_part(project):
+    status, _, output = project.check("units")
+    assert status == 4, output
+    assert "unknown part 'units'" in output
