@@ -63,7 +63,7 @@ class Run:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("another run is busy with the tests; waiting for it")
+            say("another run is busy with the tests; waiting for it\n")
             fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def set_environment(self):
