@@ -476,7 +476,9 @@ ovn_vnetenc_flows_run(const struct sbrec_datapath_binding_table *table,
     collect(&new_modes, table, ctx->local_datapaths);
     ovn_vnetenc_modes_replace(&modes, &new_modes);
     supported = ovs_feature_is_supported(OVS_VNETENC_SUPPORT);
-    installed.done &= supported;
+    if (!supported) {
+        installed.done = installed.asked = false;
+    }
     if (modes.n_demanding && !supported) {
         static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 1);
 
@@ -553,16 +555,20 @@ ovn_vnetenc_flows_installed(void)
     if (type == SIZE_MAX) {
         type = ofctrl_seqno_add_type();
     }
-    if (!supported || installed.done) {
-        return installed.done;
+    if (!supported) {
+        return false;
     }
     if (!ofctrl_is_connected()) {
-        /* Requests are forgotten with the connection. */
-        installed.asked = false;
-    } else if (!installed.asked) {
-        ofctrl_seqno_update_create(type, ++installed.seqno);
+        /* Flows may go, and requests are forgotten, with the connection. */
+        installed.done = installed.asked = false;
+    } else if (!installed.done && !installed.asked) {
+        /* What an earlier connection acknowledged still counts for requests
+         * of as low a number, and numbers begin anew with each connection. */
+        do {
+            ofctrl_seqno_update_create(type, ++installed.seqno);
+        } while (ofctrl_seqno_get_req_cfg() <= ofctrl_get_cur_cfg());
         installed.asked = true;
-    } else {
+    } else if (!installed.done) {
         struct ofctrl_acked_seqnos *acked = ofctrl_acked_seqnos_get(type);
 
         installed.done = ofctrl_acked_seqnos_contains(acked, installed.seqno);
