@@ -178,7 +178,7 @@ static struct unit_sessions sessions;
 static void
 set_provider(const struct vnetenc_aead_provider *provider)
 {
-    const struct vnetenc_traffic_key *keys = &sessions.keys[0];
+    const struct vnetenc_record_key *keys = &sessions.keys[0];
 
     vnetenc_aead_key_destroy(sessions.tx[0]->key);
     vnetenc_aead_key_destroy(sessions.rx[0]->key);

@@ -142,7 +142,7 @@ seal(const struct ovs_action_vnetenc *action, unsigned int n, size_t size,
 static void
 test_who_waits(void)
 {
-    struct vnetenc_path path = unit_path(false, false);
+    struct vnetenc_path_key path = unit_path(false, false);
     const struct ovs_action_vnetenc *action;
     struct vnetenc_gate *gate;
 
@@ -205,7 +205,7 @@ test_who_waits(void)
 static void
 test_bounds(void)
 {
-    struct vnetenc_path path = unit_path(false, false);
+    struct vnetenc_path_key path = unit_path(false, false);
     struct vnetenc_gate *gate = vnetenc_gate_add(&path.remote);
     const struct ovs_action_vnetenc *action;
     unsigned int n = 0, n_admitted;
@@ -264,7 +264,7 @@ test_bounds(void)
 static void
 test_release(void)
 {
-    struct vnetenc_path path = unit_path(false, false);
+    struct vnetenc_path_key path = unit_path(false, false);
     struct vnetenc_gate *gate = vnetenc_gate_add(&path.remote);
     const struct ovs_action_vnetenc *action;
     struct unit_sessions s;

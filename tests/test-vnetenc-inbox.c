@@ -29,7 +29,7 @@
 #include "util.h"
 #include "vnetenc-unit.h"
 
-static struct vnetenc_path path;
+static struct vnetenc_path_key path;
 
 static bool
 post_number(enum vnetenc_inbox_queue queue, uint32_t number)

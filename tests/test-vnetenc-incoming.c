@@ -61,10 +61,10 @@ struct client {
 
 static struct client clients[N_CLIENTS];
 
-static struct vnetenc_path
+static struct vnetenc_path_key
 path_to_b(uint8_t profile)
 {
-    return (struct vnetenc_path) {
+    return (struct vnetenc_path_key) {
         .local = unit_b,
         .remote = unit_a,
         .dtls_port = htons(UNIT_DTLS_PORT),
@@ -97,7 +97,7 @@ catch(const struct unit_wire *wire)
 static void
 to_b(struct client *c, const void *data, size_t size)
 {
-    const struct vnetenc_path path = path_to_b(0);
+    const struct vnetenc_path_key path = path_to_b(0);
     uint8_t *copy = xmemdup(data, size);
 
     vnetenc_incoming_input(&path, c->port, copy, size, unit_now_ms);
@@ -521,7 +521,7 @@ test_session_limit(void)
 static void
 test_same_port(void)
 {
-    const struct vnetenc_path path = path_to_b(0);
+    const struct vnetenc_path_key path = path_to_b(0);
     struct vnetenc_record_keys old_keys;
     struct vnetenc_rx *old;
     struct client *c;
@@ -679,8 +679,8 @@ test_forgeries(void)
 static void
 test_unknown(void)
 {
-    const struct vnetenc_path path = path_to_b(0);
-    struct vnetenc_path stranger = path;
+    const struct vnetenc_path_key path = path_to_b(0);
+    struct vnetenc_path_key stranger = path;
     struct client *c;
 
     begin();
@@ -709,7 +709,7 @@ test_unexpected(void)
     static const uint8_t ccs[] = {
         20, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 1, 1,
     };
-    struct vnetenc_path stranger = path_to_b(0);
+    struct vnetenc_path_key stranger = path_to_b(0);
     struct client *c;
     uint8_t *p;
 

@@ -367,7 +367,7 @@ report_many(uint32_t in_port)
 {
     struct dp_packet *packet = unit_frame(IPPROTO_UDP, 1472, false);
     const struct eth_header *eth = dp_packet_eth(packet);
-    struct vnetenc_path path = unit_path(false, false);
+    struct vnetenc_path_key path = unit_path(false, false);
     static struct vnetenc_event event;
     unsigned int n = 0;
     struct flow flow;

@@ -408,7 +408,7 @@ static void
 test_who(void)
 {
     static struct vnetenc_event event;
-    struct vnetenc_path path = unit_path(false, true);
+    struct vnetenc_path_key path = unit_path(false, true);
     struct dp_packet *good, *wire;
     uint8_t plain[30], record[128];
     struct vnetenc_gate *gate;
@@ -499,8 +499,8 @@ test_who(void)
 static void
 test_replace(void)
 {
-    struct vnetenc_path path = unit_path(false, true);
-    struct vnetenc_traffic_key key;
+    struct vnetenc_path_key path = unit_path(false, true);
+    struct vnetenc_record_key key;
     uint8_t plain[30], record[128];
     struct vnetenc_rx *new;
     struct unit_sessions s;
@@ -718,7 +718,7 @@ drain(enum vnetenc_inbox_queue queue, ovs_be16 src, size_t size)
 static void
 test_datagrams(void)
 {
-    struct vnetenc_path path = unit_path(false, true);
+    struct vnetenc_path_key path = unit_path(false, true);
     ovs_be16 stranger = htons(55555);
     struct vnetenc_gate *gate;
     struct unit_sessions s;
@@ -786,7 +786,7 @@ test_datagrams(void)
 static void
 test_queue_full(void)
 {
-    struct vnetenc_path path = unit_path(false, true);
+    struct vnetenc_path_key path = unit_path(false, true);
     uint8_t probe[24], record[64];
     struct vnetenc_gate *gate = vnetenc_gate_add(&path.remote);
     struct unit_sessions s;
@@ -1015,8 +1015,8 @@ test_threads(bool with_churn)
         threads[i] = ovs_thread_create("open", open_many, NULL);
     }
     for (int i = 0; with_churn && i < 200; i++) {
-        struct vnetenc_path path = unit_path(false, true);
-        struct vnetenc_traffic_key key;
+        struct vnetenc_path_key path = unit_path(false, true);
+        struct vnetenc_record_key key;
         struct vnetenc_rx *rx;
 
         /* With another key: none of its records exist. */

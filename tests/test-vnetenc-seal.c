@@ -772,7 +772,7 @@ test_slow_path(void)
 /* Modes. */
 
 static unsigned int
-count_wants(const struct vnetenc_path *path)
+count_wants(const struct vnetenc_path_key *path)
 {
     static struct vnetenc_event event;
     unsigned int n = 0;
@@ -815,7 +815,7 @@ is_refused(enum vnetenc_mode mode, enum vnetenc_drop reason, bool clear)
 static void
 test_modes(void)
 {
-    struct vnetenc_path path = unit_path(false, false);
+    struct vnetenc_path_key path = unit_path(false, false);
     struct vnetenc_lanes *lanes;
     struct vnetenc_gate *gate;
     struct unit_sessions s;
@@ -872,7 +872,7 @@ test_modes(void)
 static void
 test_prefer_time(void)
 {
-    struct vnetenc_path path = unit_path(false, false);
+    struct vnetenc_path_key path = unit_path(false, false);
     struct vnetenc_lanes *lanes = vnetenc_lanes_create(&path, 1);
     long long int clear_at = time_msec() + 200;
     unsigned int n_wrong = 0, n = 0;

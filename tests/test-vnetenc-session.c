@@ -31,7 +31,7 @@
 #include "vnetenc-unit-race.h"
 #include "vnetenc-unit.h"
 
-static struct vnetenc_traffic_key traffic;
+static struct vnetenc_record_key traffic;
 
 static struct vnetenc_tx *
 make_tx(uint64_t end_seq, uint64_t max_bytes)
@@ -209,11 +209,11 @@ test_last_number(void)
     vnetenc_tx_destroy(shared);
 }
 
-static struct vnetenc_path
+static struct vnetenc_path_key
 make_path(const char *local, const char *remote, uint16_t port,
           uint8_t profile)
 {
-    struct vnetenc_path path;
+    struct vnetenc_path_key path;
 
     memset(&path, 0, sizeof path);
     ovs_assert(ipv6_parse(local, &path.local));
@@ -226,7 +226,7 @@ make_path(const char *local, const char *remote, uint16_t port,
 static void
 test_lanes(void)
 {
-    struct vnetenc_path paths[] = {
+    struct vnetenc_path_key paths[] = {
         make_path("::ffff:10.0.0.1", "::ffff:10.0.0.2", 6082, 0),
         make_path("::ffff:10.0.0.2", "::ffff:10.0.0.1", 6082, 0),
         make_path("::ffff:10.0.0.1", "::ffff:10.0.0.2", 6089, 0),
@@ -271,10 +271,10 @@ test_lanes(void)
 static void
 test_receivers(void)
 {
-    struct vnetenc_path p = make_path("::ffff:10.0.0.1", "::ffff:10.0.0.2",
-                                      6082, 4);
-    struct vnetenc_path q = make_path("::ffff:10.0.0.1", "::ffff:10.0.0.3",
-                                      6082, 4);
+    struct vnetenc_path_key p = make_path("::ffff:10.0.0.1", "::ffff:10.0.0.2",
+                                          6082, 4);
+    struct vnetenc_path_key q = make_path("::ffff:10.0.0.1", "::ffff:10.0.0.3",
+                                          6082, 4);
     struct vnetenc_rx *a = vnetenc_rx_create(&traffic, &p, htons(1000));
     struct vnetenc_rx *b = vnetenc_rx_create(&traffic, &p, htons(1001));
     struct vnetenc_rx *c = vnetenc_rx_create(&traffic, &q, htons(1000));
@@ -336,7 +336,7 @@ count_all(void *n_bytes_)
 static void
 test_counts(void)
 {
-    struct vnetenc_path p = make_path("::1", "::2", 6082, 4);
+    struct vnetenc_path_key p = make_path("::1", "::2", 6082, 4);
     pthread_t threads[N_COUNTERS];
     unsigned int sizes[N_COUNTERS];
     uint64_t n_records, n_bytes, sum = 0;
@@ -361,8 +361,8 @@ test_counts(void)
 static void
 test_rates(void)
 {
-    struct vnetenc_path p = make_path("::ffff:10.0.0.1", "::ffff:10.0.0.2",
-                                      6082, 4);
+    struct vnetenc_path_key p = make_path("::ffff:10.0.0.1", "::ffff:10.0.0.2",
+                                          6082, 4);
     struct vnetenc_rx *rx = vnetenc_rx_create(&traffic, &p, htons(1000));
     unsigned int n_replies = 0, n_shakes = 0;
 
@@ -385,7 +385,7 @@ test_rates(void)
 static void
 test_no_cipher(void)
 {
-    struct vnetenc_path p = make_path("::1", "::2", 6082, 4);
+    struct vnetenc_path_key p = make_path("::1", "::2", 6082, 4);
 
     CHECK(!vnetenc_tx_create(&traffic, 0, 0, 0));
     CHECK(!vnetenc_rx_create(&traffic, &p, 0));

@@ -181,7 +181,7 @@ static void
 test_up(void)
 {
     struct vnetenc_session_status a[VNETENC_MAX_LANES], b[4];
-    struct vnetenc_path ba = unit_ab;
+    struct vnetenc_path_key ba = unit_ab;
     const struct unit_flow *back;
 
     begin();
@@ -231,7 +231,7 @@ test_up(void)
 static void
 test_no_row(void)
 {
-    struct vnetenc_path path = unit_ab;
+    struct vnetenc_path_key path = unit_ab;
 
     begin();
     in6_addr_set_mapped_ipv4(&path.remote, htonl(0x7f000003));

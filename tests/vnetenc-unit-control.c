@@ -47,7 +47,7 @@
 enum { MAX_FLOWS = 4096, PATIENCE_MS = 5000, MAX_ROUNDS = 10000 };
 
 struct in6_addr unit_a, unit_b;
-struct vnetenc_path unit_ab;
+struct vnetenc_path_key unit_ab;
 bool (*unit_control_fate)(const struct unit_wire *);
 struct vnetenc_peer_config unit_rows[UNIT_ROWS];
 struct vnetenc_profile_config unit_profile;
@@ -266,8 +266,8 @@ recvfrom(int fd, void *data, size_t size, int flags, __SOCKADDR_ARG from,
 /* What the packet path does with a record of type 23.  Returns true if it is
  * delivered. */
 static bool
-pop_record(const struct vnetenc_path *path, ovs_be16 lane_port, uint8_t *data,
-           size_t size)
+pop_record(const struct vnetenc_path_key *path, ovs_be16 lane_port,
+           uint8_t *data, size_t size)
 {
     struct vnetenc_gate *gate = vnetenc_gate_find(&path->remote);
     struct vnetenc_rx *rx = vnetenc_rx_find(&path->local, path->dtls_port,
@@ -299,7 +299,7 @@ pop_record(const struct vnetenc_path *path, ovs_be16 lane_port, uint8_t *data,
 bool
 unit_control_pop(ovs_be16 lane_port, const void *data, size_t size)
 {
-    const struct vnetenc_path ba = {
+    const struct vnetenc_path_key ba = {
         .local = unit_b,
         .remote = unit_a,
         .dtls_port = htons(UNIT_DTLS_PORT),
@@ -316,7 +316,7 @@ take_datagram(struct vnetenc_socket *sock, struct vnetenc_lease *lease,
               const struct in6_addr *remote, ovs_be16 remote_port,
               uint8_t *data, size_t size, long long int now)
 {
-    const struct vnetenc_path path = {
+    const struct vnetenc_path_key path = {
         .local = *vnetenc_socket_local(sock),
         .remote = *remote,
         .dtls_port = vnetenc_socket_port(sock),

@@ -80,7 +80,7 @@ void unit_control_run(long long int ms);
 void unit_control_exchange(void);
 
 /* From A to B, profile 0. */
-extern struct vnetenc_path unit_ab;
+extern struct vnetenc_path_key unit_ab;
 struct vnetenc_tx *unit_control_tx(unsigned int lane);
 struct vnetenc_rx *unit_control_rx(ovs_be16 lane_port);
 

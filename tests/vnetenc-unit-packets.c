@@ -34,12 +34,12 @@
 
 /* Sessions. */
 
-struct vnetenc_path
+struct vnetenc_path_key
 unit_path(bool ipv6, bool at_receiver)
 {
     struct in6_addr a = { .s6_addr = { 0xfd, [15] = 1 } };
     struct in6_addr b = { .s6_addr = { 0xfd, [15] = 2 } };
-    struct vnetenc_path path;
+    struct vnetenc_path_key path;
 
     if (!ipv6) {
         in6_addr_set_mapped_ipv4(&a, htonl(0x0a000001));
@@ -69,15 +69,15 @@ void
 unit_sessions_create(struct unit_sessions *s, enum vnetenc_cipher cipher,
                      bool ipv6, unsigned int n)
 {
-    struct vnetenc_path sender = unit_path(ipv6, false);
-    struct vnetenc_path receiver = unit_path(ipv6, true);
+    struct vnetenc_path_key sender = unit_path(ipv6, false);
+    struct vnetenc_path_key receiver = unit_path(ipv6, true);
 
     memset(s, 0, sizeof *s);
     s->ipv6 = ipv6;
     s->n = n;
     s->lanes = vnetenc_lanes_create(&sender, n);
     for (unsigned int i = 0; i < n; i++) {
-        struct vnetenc_traffic_key *key = &s->keys[i];
+        struct vnetenc_record_key *key = &s->keys[i];
         ovs_be16 port = htons(UNIT_LANE_PORT + i);
 
         key->cipher = cipher;
@@ -182,7 +182,7 @@ void
 unit_push(struct dp_packet *packet, bool ipv6, bool vxlan)
 {
     struct ovs_action_push_tnl data;
-    struct vnetenc_path path = unit_path(ipv6, false);
+    struct vnetenc_path_key path = unit_path(ipv6, false);
     uint8_t *header = (uint8_t *) data.header;
     struct eth_header *eth = (struct eth_header *) data.header;
     size_t l3_len = ipv6 ? IPV6_HEADER_LEN : IP_HEADER_LEN;
@@ -371,7 +371,7 @@ unit_payload(const struct dp_packet *packet, size_t *size)
 /* The other implementation of the record format. */
 
 bool
-unit_open_record(const struct vnetenc_traffic_key *key, const uint8_t *record,
+unit_open_record(const struct vnetenc_record_key *key, const uint8_t *record,
                  size_t size, uint64_t *seq, uint8_t *plain,
                  size_t *plain_size)
 {

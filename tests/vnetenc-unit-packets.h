@@ -45,7 +45,7 @@ enum {
 struct unit_sessions {
     bool ipv6;
     unsigned int n;
-    struct vnetenc_traffic_key keys[VNETENC_MAX_LANES];
+    struct vnetenc_record_key keys[VNETENC_MAX_LANES];
     struct vnetenc_lanes *lanes;
     struct vnetenc_tx *tx[VNETENC_MAX_LANES];
     struct vnetenc_rx *rx[VNETENC_MAX_LANES];
@@ -57,7 +57,7 @@ void unit_sessions_create(struct unit_sessions *, enum vnetenc_cipher,
 void unit_sessions_destroy(struct unit_sessions *);
 
 /* As the sender and as the receiver see it. */
-struct vnetenc_path unit_path(bool ipv6, bool at_receiver);
+struct vnetenc_path_key unit_path(bool ipv6, bool at_receiver);
 struct ovs_action_vnetenc unit_action(enum vnetenc_mode);
 
 /* An Ethernet frame with an IPv4 packet of 'proto' (TCP, UDP or SCTP), with
@@ -94,7 +94,7 @@ uint8_t *unit_payload(const struct dp_packet *, size_t *size);
 
 /* Opens a record with libcrypto and none of our code.  Returns false if its
  * tag or format is wrong. */
-bool unit_open_record(const struct vnetenc_traffic_key *,
+bool unit_open_record(const struct vnetenc_record_key *,
                       const uint8_t *record, size_t size, uint64_t *seq,
                       uint8_t *plain, size_t *plain_size);
 

@@ -126,7 +126,7 @@ vnetenc_inbox_destroy(void)
 bool
 vnetenc_inbox_post(enum vnetenc_inbox_queue queue,
                    enum vnetenc_event_type type,
-                   const struct vnetenc_path *path, ovs_be16 remote_port,
+                   const struct vnetenc_path_key *path, ovs_be16 remote_port,
                    uint64_t echo, const void *payload, size_t size)
 {
     struct ring *ring = &rings[queue];

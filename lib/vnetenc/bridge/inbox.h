@@ -45,7 +45,7 @@ enum vnetenc_event_type {
 
 struct vnetenc_event {
     enum vnetenc_event_type type;
-    struct vnetenc_path path;   /* 'profile': WANT, PROBE, HELD. */
+    struct vnetenc_path_key path;   /* 'profile': WANT, PROBE, HELD. */
     ovs_be16 remote_port;       /* Not for WANT, TOO_LONG, HELD. */
     uint64_t echo;              /* PROBE and HELD only. */
     uint16_t size;              /* DATAGRAM and TOO_LONG. */
@@ -65,7 +65,7 @@ void vnetenc_inbox_destroy(void);
 /* Any thread.  'payload' may be NULL if 'size' is 0.  Returns false if the
  * ring is full. */
 bool vnetenc_inbox_post(enum vnetenc_inbox_queue, enum vnetenc_event_type,
-                        const struct vnetenc_path *, ovs_be16 remote_port,
+                        const struct vnetenc_path_key *, ovs_be16 remote_port,
                         uint64_t echo, const void *payload,
                         size_t size);
 

@@ -60,7 +60,7 @@ hash_addresses(const struct in6_addr *a, const struct in6_addr *b,
 }
 
 uint32_t
-vnetenc_path_hash(const struct vnetenc_path *path)
+vnetenc_path_hash(const struct vnetenc_path_key *path)
 {
     return hash_addresses(&path->remote, &path->local,
                           (uint32_t) path->profile << 16
@@ -68,8 +68,8 @@ vnetenc_path_hash(const struct vnetenc_path *path)
 }
 
 bool
-vnetenc_path_equals(const struct vnetenc_path *a,
-                    const struct vnetenc_path *b)
+vnetenc_path_equals(const struct vnetenc_path_key *a,
+                    const struct vnetenc_path_key *b)
 {
     return (a->dtls_port == b->dtls_port
             && a->profile == b->profile
@@ -78,7 +78,7 @@ vnetenc_path_equals(const struct vnetenc_path *a,
 }
 
 void
-vnetenc_traffic_key_wipe(struct vnetenc_traffic_key *traffic)
+vnetenc_record_key_wipe(struct vnetenc_record_key *traffic)
 {
     OPENSSL_cleanse(traffic, sizeof *traffic);
 }
@@ -86,7 +86,7 @@ vnetenc_traffic_key_wipe(struct vnetenc_traffic_key *traffic)
 /* Sender's half. */
 
 struct vnetenc_tx *
-vnetenc_tx_create(const struct vnetenc_traffic_key *traffic,
+vnetenc_tx_create(const struct vnetenc_record_key *traffic,
                   ovs_be16 lane_port, uint64_t end_seq, uint64_t max_bytes)
 {
     struct vnetenc_aead_key *key;
@@ -153,7 +153,7 @@ vnetenc_tx_reserve(struct vnetenc_tx *tx, unsigned int n, uint64_t n_bytes)
 /* Lanes. */
 
 struct vnetenc_lanes *
-vnetenc_lanes_create(const struct vnetenc_path *path, unsigned int n_lanes)
+vnetenc_lanes_create(const struct vnetenc_path_key *path, unsigned int n_lanes)
 {
     struct vnetenc_lanes *lanes = xzalloc(sizeof *lanes);
 
@@ -186,7 +186,7 @@ vnetenc_lanes_retire(struct vnetenc_lanes *lanes)
 }
 
 struct vnetenc_lanes *
-vnetenc_lanes_find(const struct vnetenc_path *path)
+vnetenc_lanes_find(const struct vnetenc_path_key *path)
 {
     struct vnetenc_lanes *lanes;
 
@@ -237,8 +237,8 @@ hash_of_rx(const struct vnetenc_rx *rx)
 }
 
 struct vnetenc_rx *
-vnetenc_rx_create(const struct vnetenc_traffic_key *traffic,
-                  const struct vnetenc_path *path, ovs_be16 lane_port)
+vnetenc_rx_create(const struct vnetenc_record_key *traffic,
+                  const struct vnetenc_path_key *path, ovs_be16 lane_port)
 {
     struct vnetenc_aead_key *key;
     struct vnetenc_rx *rx;

@@ -52,25 +52,25 @@
 #include "vnetenc/packet/join.h"
 #include "vnetenc/packet/replay.h"
 
-struct vnetenc_path {
+struct vnetenc_path_key {
     struct in6_addr local;      /* IPv4 addresses are mapped. */
     struct in6_addr remote;
     ovs_be16 dtls_port;
     uint8_t profile;
 };
 
-uint32_t vnetenc_path_hash(const struct vnetenc_path *);
-bool vnetenc_path_equals(const struct vnetenc_path *,
-                         const struct vnetenc_path *);
+uint32_t vnetenc_path_hash(const struct vnetenc_path_key *);
+bool vnetenc_path_equals(const struct vnetenc_path_key *,
+                         const struct vnetenc_path_key *);
 
 /* What a handshake yields for one direction. */
-struct vnetenc_traffic_key {
+struct vnetenc_record_key {
     enum vnetenc_cipher cipher;
     uint8_t key[VNETENC_MAX_KEY_BYTES];
     uint8_t fixed_iv[VNETENC_MAX_FIXED_IV_BYTES];
 };
 
-void vnetenc_traffic_key_wipe(struct vnetenc_traffic_key *);
+void vnetenc_record_key_wipe(struct vnetenc_record_key *);
 
 /* Sender's half.
  *
@@ -103,7 +103,7 @@ struct vnetenc_rx_count {
 /* Receiver's half. */
 struct vnetenc_rx {
     struct cmap_node node;      /* In table of published sessions. */
-    struct vnetenc_path path;   /* As the receiver sees it. */
+    struct vnetenc_path_key path;   /* As the receiver sees it. */
     ovs_be16 lane_port;         /* UDP source port of the records. */
     struct vnetenc_aead_key *key;
     const struct vnetenc_cipher_info *cipher;
@@ -125,7 +125,7 @@ struct vnetenc_rx {
 /* Lanes of a path, from the sender's side. */
 struct vnetenc_lanes {
     struct cmap_node node;      /* In table of published paths. */
-    struct vnetenc_path path;
+    struct vnetenc_path_key path;
 
     /* Any thread reads, control thread writes. */
     OVSRCU_TYPE(struct vnetenc_tx *) tx[VNETENC_MAX_LANES];
@@ -150,20 +150,20 @@ struct vnetenc_lanes {
 
 /* Creation.  Keys are copied; the caller wipes its own.  Return NULL if the
  * cipher cannot be set up. */
-struct vnetenc_tx *vnetenc_tx_create(const struct vnetenc_traffic_key *,
+struct vnetenc_tx *vnetenc_tx_create(const struct vnetenc_record_key *,
                                      ovs_be16 lane_port, uint64_t end_seq,
                                      uint64_t max_bytes);
-struct vnetenc_rx *vnetenc_rx_create(const struct vnetenc_traffic_key *,
-                                     const struct vnetenc_path *,
+struct vnetenc_rx *vnetenc_rx_create(const struct vnetenc_record_key *,
+                                     const struct vnetenc_path_key *,
                                      ovs_be16 lane_port);
 void vnetenc_tx_destroy(struct vnetenc_tx *);   /* Never published. */
 void vnetenc_rx_destroy(struct vnetenc_rx *);   /* Never published. */
 
 /* Lanes. */
-struct vnetenc_lanes *vnetenc_lanes_create(const struct vnetenc_path *,
+struct vnetenc_lanes *vnetenc_lanes_create(const struct vnetenc_path_key *,
                                            unsigned int n_lanes);
 void vnetenc_lanes_retire(struct vnetenc_lanes *);  /* Empty by then. */
-struct vnetenc_lanes *vnetenc_lanes_find(const struct vnetenc_path *);
+struct vnetenc_lanes *vnetenc_lanes_find(const struct vnetenc_path_key *);
 
 /* Makes 'tx' (NULL for none) the session of 'lane'.  What was there is
  * returned: the caller may go on to use it and then retires it. */

@@ -174,7 +174,7 @@ take_joined(struct vnetenc_socket *sock, const struct in6_addr *remote,
             ovs_be16 remote_port, uint8_t *data, size_t size,
             long long int now)
 {
-    const struct vnetenc_path path = {
+    const struct vnetenc_path_key path = {
         .local = *vnetenc_socket_local(sock),
         .remote = *remote,
         .dtls_port = vnetenc_socket_port(sock),

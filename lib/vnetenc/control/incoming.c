@@ -70,7 +70,7 @@ struct door {
  * NULL. */
 struct incoming {
     struct hmap_node node;      /* In 'incomings', by 4-tuple. */
-    struct vnetenc_path path;   /* Profile known when up. */
+    struct vnetenc_path_key path;   /* Profile known when up. */
     ovs_be16 lane_port;
     struct vnetenc_peer *remote;
     struct door *door;
@@ -98,7 +98,7 @@ static unsigned int n_half_open;
 /* The door that 'path' leads to, made if there is none; NULL if it can't
  * be. */
 static struct door *
-door_get(const struct vnetenc_path *path, long long int now)
+door_get(const struct vnetenc_path_key *path, long long int now)
 {
     static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
     struct vnetenc_socket *socket;
@@ -134,7 +134,7 @@ door_get(const struct vnetenc_path *path, long long int now)
 /* The table. */
 
 static uint32_t
-hash_tuple(const struct vnetenc_path *path, ovs_be16 lane_port)
+hash_tuple(const struct vnetenc_path_key *path, ovs_be16 lane_port)
 {
     uint32_t hash = hash_bytes(&path->remote, sizeof path->remote, 0);
 
@@ -144,7 +144,7 @@ hash_tuple(const struct vnetenc_path *path, ovs_be16 lane_port)
 }
 
 static bool
-has_tuple(const struct incoming *in, const struct vnetenc_path *path,
+has_tuple(const struct incoming *in, const struct vnetenc_path_key *path,
           ovs_be16 lane_port)
 {
     return (in->lane_port == lane_port
@@ -156,7 +156,7 @@ has_tuple(const struct incoming *in, const struct vnetenc_path *path,
 /* The session of a 4-tuple that is up, or the one that is half-open: there is
  * at most one of each. */
 static struct incoming *
-incoming_find(const struct vnetenc_path *path, ovs_be16 lane_port, bool up)
+incoming_find(const struct vnetenc_path_key *path, ovs_be16 lane_port, bool up)
 {
     struct incoming *in;
 
@@ -169,10 +169,10 @@ incoming_find(const struct vnetenc_path *path, ovs_be16 lane_port, bool up)
     return NULL;
 }
 
-static struct vnetenc_traffic
+static struct vnetenc_traffic_counts
 incoming_traffic(const struct incoming *in)
 {
-    struct vnetenc_traffic traffic;
+    struct vnetenc_traffic_counts traffic;
 
     vnetenc_rx_traffic(in->rx, &traffic.n_records, &traffic.n_bytes);
     return traffic;
@@ -181,8 +181,8 @@ incoming_traffic(const struct incoming *in)
 static void
 incoming_add_up(const struct incoming *in)
 {
-    struct vnetenc_traffic *sum = &in->remote->ended[VNETENC_IN];
-    struct vnetenc_traffic traffic = incoming_traffic(in);
+    struct vnetenc_traffic_counts *sum = &in->remote->ended[VNETENC_IN];
+    struct vnetenc_traffic_counts traffic = incoming_traffic(in);
 
     sum->n_records += traffic.n_records;
     sum->n_bytes += traffic.n_bytes;
@@ -265,16 +265,16 @@ make_halves(const struct incoming *in, struct vnetenc_rx **rx,
             struct vnetenc_tx **tx)
 {
     struct vnetenc_record_keys keys;
-    struct vnetenc_traffic_key traffic;
+    struct vnetenc_record_key traffic;
 
     vnetenc_handshake_take_keys(in->handshake, &keys);
     traffic = vnetenc_record_keys_get(&keys, true);
     *rx = vnetenc_rx_create(&traffic, &in->path, in->lane_port);
-    vnetenc_traffic_key_wipe(&traffic);
+    vnetenc_record_key_wipe(&traffic);
     traffic = vnetenc_record_keys_get(&keys, false);
     *tx = vnetenc_tx_create(&traffic, in->path.dtls_port,
                             VNETENC_FIRST_SEQ + REPLY_RECORDS, REPLY_BYTES);
-    vnetenc_traffic_key_wipe(&traffic);
+    vnetenc_record_key_wipe(&traffic);
     vnetenc_record_keys_wipe(&keys);
     if (*rx && *tx) {
         return true;
@@ -403,7 +403,7 @@ is_full(const struct vnetenc_peer *remote)
  * that a half-open one on the same 4-tuple is dead: may_begin() saw to it that
  * it is not a young one. */
 static void
-begin(const struct vnetenc_path *path, ovs_be16 lane_port,
+begin(const struct vnetenc_path_key *path, ovs_be16 lane_port,
       struct vnetenc_peer *remote, struct door *door,
       struct vnetenc_handshake *handshake, long long int now)
 {
@@ -427,7 +427,7 @@ begin(const struct vnetenc_path *path, ovs_be16 lane_port,
 }
 
 static void
-input_to_listener(const struct vnetenc_path *path, ovs_be16 remote_port,
+input_to_listener(const struct vnetenc_path_key *path, ovs_be16 remote_port,
                   struct vnetenc_peer *remote, const uint8_t *data,
                   size_t size, long long int now)
 {
@@ -528,8 +528,9 @@ input_alert(struct incoming *up, const uint8_t *data, size_t size,
 }
 
 void
-vnetenc_incoming_input(const struct vnetenc_path *path, ovs_be16 remote_port,
-                       uint8_t *data, size_t size, long long int now)
+vnetenc_incoming_input(const struct vnetenc_path_key *path,
+                       ovs_be16 remote_port, uint8_t *data, size_t size,
+                       long long int now)
 {
     struct vnetenc_peer *remote = vnetenc_peer_find(&path->remote);
     struct incoming *half_open = incoming_find(path, remote_port, false);
@@ -560,8 +561,8 @@ vnetenc_incoming_input(const struct vnetenc_path *path, ovs_be16 remote_port,
 /* Records. */
 
 void
-vnetenc_incoming_probe(const struct vnetenc_path *path, ovs_be16 remote_port,
-                       uint64_t echo, long long int now)
+vnetenc_incoming_probe(const struct vnetenc_path_key *path,
+                       ovs_be16 remote_port, uint64_t echo, long long int now)
 {
     uint8_t message[VNETENC_CONTROL_BYTES];
     uint8_t record[VNETENC_MAX_HEAD_BYTES + sizeof message
@@ -589,7 +590,8 @@ vnetenc_incoming_probe(const struct vnetenc_path *path, ovs_be16 remote_port,
 }
 
 void
-vnetenc_incoming_unknown(const struct vnetenc_path *path, ovs_be16 remote_port)
+vnetenc_incoming_unknown(const struct vnetenc_path_key *path,
+                         ovs_be16 remote_port)
 {
     struct vnetenc_socket *socket;
     char *error;

@@ -46,17 +46,17 @@ struct vnetenc_session_status;
 
 /* A datagram of record type 20, 21 or 22 from 'remote_port' to the DTLS port
  * of 'path', whose profile is not known. */
-void vnetenc_incoming_input(const struct vnetenc_path *path,
+void vnetenc_incoming_input(const struct vnetenc_path_key *path,
                             ovs_be16 remote_port, uint8_t *data, size_t size,
                             long long int now);
 
 /* An authenticated probe on a session of 'path'. */
-void vnetenc_incoming_probe(const struct vnetenc_path *path,
+void vnetenc_incoming_probe(const struct vnetenc_path_key *path,
                             ovs_be16 remote_port, uint64_t echo,
                             long long int now);
 
 /* A record of no known session. */
-void vnetenc_incoming_unknown(const struct vnetenc_path *path,
+void vnetenc_incoming_unknown(const struct vnetenc_path_key *path,
                               ovs_be16 remote_port);
 
 /* Timers.  Returns when to call again, at the latest. */

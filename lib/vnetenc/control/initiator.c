@@ -42,7 +42,7 @@ static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
 static void
 session_send(struct vnetenc_initiator *session, const void *data, size_t size)
 {
-    const struct vnetenc_path *path = session->path;
+    const struct vnetenc_path_key *path = session->path;
 
     vnetenc_socket_send(vnetenc_lease_socket(session->lease), &path->remote,
                         path->dtls_port, data, size);
@@ -82,10 +82,10 @@ vnetenc_initiator_next_seq(const struct vnetenc_initiator *session)
     return next_seq;
 }
 
-static struct vnetenc_traffic
+static struct vnetenc_traffic_counts
 session_traffic(const struct vnetenc_initiator *session)
 {
-    struct vnetenc_traffic traffic;
+    struct vnetenc_traffic_counts traffic;
 
     atomic_read_relaxed(&session->tx->n_bytes, &traffic.n_bytes);
     traffic.n_records = (vnetenc_initiator_next_seq(session)
@@ -96,9 +96,9 @@ session_traffic(const struct vnetenc_initiator *session)
 static void
 session_add_up(const struct vnetenc_initiator *session)
 {
-    struct vnetenc_traffic *sum
+    struct vnetenc_traffic_counts *sum
         = &session->remote->ended[VNETENC_OUT];
-    struct vnetenc_traffic traffic = session_traffic(session);
+    struct vnetenc_traffic_counts traffic = session_traffic(session);
 
     sum->n_records += traffic.n_records;
     sum->n_bytes += traffic.n_bytes;
@@ -136,7 +136,7 @@ vnetenc_initiator_send_close_notify(struct vnetenc_initiator *session)
 /* Begin. */
 
 struct vnetenc_initiator *
-vnetenc_initiator_create(const struct vnetenc_path *path,
+vnetenc_initiator_create(const struct vnetenc_path_key *path,
                          struct vnetenc_peer *remote, void *owner,
                          unsigned int lane, long long int now, char **error)
 {
@@ -174,17 +174,17 @@ static bool
 make_halves(struct vnetenc_initiator *session,
             const struct vnetenc_record_keys *keys)
 {
-    const struct vnetenc_path *path = session->path;
+    const struct vnetenc_path_key *path = session->path;
     ovs_be16 port = vnetenc_socket_port(vnetenc_lease_socket(session->lease));
-    struct vnetenc_traffic_key traffic;
+    struct vnetenc_record_key traffic;
 
     traffic = vnetenc_record_keys_get(keys, true);
     session->tx = vnetenc_tx_create(&traffic, port, session->life.end_seq,
                                     session->life.end_bytes);
-    vnetenc_traffic_key_wipe(&traffic);
+    vnetenc_record_key_wipe(&traffic);
     traffic = vnetenc_record_keys_get(keys, false);
     session->rx = vnetenc_rx_create(&traffic, path, port);
-    vnetenc_traffic_key_wipe(&traffic);
+    vnetenc_record_key_wipe(&traffic);
     return session->tx && session->rx;
 }
 

@@ -46,7 +46,7 @@ struct vnetenc_initiator {
     struct ovs_list node;       /* The owner's. */
     void *owner;
     unsigned int lane;
-    const struct vnetenc_path *path;    /* Outlives us. */
+    const struct vnetenc_path_key *path;    /* Outlives us. */
     struct vnetenc_peer *remote;      /* Likewise. */
     struct vnetenc_lease *lease;
     long long int since;        /* Began; then: established. */
@@ -67,7 +67,7 @@ struct vnetenc_initiator {
 
 /* Begins.  NULL and '*error' if there is no socket to be had. */
 struct vnetenc_initiator *vnetenc_initiator_create(
-    const struct vnetenc_path *, struct vnetenc_peer *, void *owner,
+    const struct vnetenc_path_key *, struct vnetenc_peer *, void *owner,
     unsigned int lane, long long int now, char **error);
 
 /* Frees what is not, or no longer, used by the packet path: its keys go when

@@ -172,10 +172,10 @@ vnetenc_record_keys_wipe(struct vnetenc_record_keys *keys)
     OPENSSL_cleanse(keys, sizeof *keys);
 }
 
-struct vnetenc_traffic_key
+struct vnetenc_record_key
 vnetenc_record_keys_get(const struct vnetenc_record_keys *keys, bool client)
 {
-    struct vnetenc_traffic_key traffic = { .cipher = keys->cipher };
+    struct vnetenc_record_key traffic = { .cipher = keys->cipher };
 
     memcpy(traffic.key, client ? keys->client_key : keys->server_key,
            sizeof traffic.key);

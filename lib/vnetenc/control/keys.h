@@ -85,7 +85,7 @@ void vnetenc_record_keys_wipe(struct vnetenc_record_keys *);
 
 /* The key that the client, or else the server, seals with.  The caller wipes
  * it. */
-struct vnetenc_traffic_key vnetenc_record_keys_get(
+struct vnetenc_record_key vnetenc_record_keys_get(
     const struct vnetenc_record_keys *, bool client);
 
 #endif /* vnetenc/control/keys.h */

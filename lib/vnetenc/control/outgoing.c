@@ -84,7 +84,7 @@ struct path {
 static struct hmap paths = HMAP_INITIALIZER(&paths);
 
 static struct path *
-path_find(const struct vnetenc_path *key)
+path_find(const struct vnetenc_path_key *key)
 {
     struct path *path;
 
@@ -231,7 +231,7 @@ path_take_mtu(struct path *path, unsigned int mtu, long long int now)
 static void
 path_follow_mtu(struct path *path, long long int now)
 {
-    const struct vnetenc_path *key = &path->lanes->path;
+    const struct vnetenc_path_key *key = &path->lanes->path;
     unsigned int mtu;
 
     if (now >= path->mtu.look_at) {
@@ -267,7 +267,7 @@ path_probe_mtu(struct path *path, long long int now)
 }
 
 static struct path *
-path_create(const struct vnetenc_path *key, struct vnetenc_peer *remote,
+path_create(const struct vnetenc_path_key *key, struct vnetenc_peer *remote,
             long long int now)
 {
     struct path *path = xzalloc(sizeof *path);
@@ -608,7 +608,7 @@ vnetenc_outgoing_run(long long int now)
 /* Events. */
 
 void
-vnetenc_outgoing_want(const struct vnetenc_path *key, long long int now)
+vnetenc_outgoing_want(const struct vnetenc_path_key *key, long long int now)
 {
     struct path *path = path_find(key);
 
@@ -630,7 +630,7 @@ vnetenc_outgoing_input(struct vnetenc_lease *lease,
                        uint8_t *data, size_t size, long long int now)
 {
     struct vnetenc_initiator *session = vnetenc_lease_owner(lease);
-    const struct vnetenc_path *path = session->path;
+    const struct vnetenc_path_key *path = session->path;
 
     if (remote_port != path->dtls_port
         || !ipv6_addr_equals(remote, &path->remote) || !size) {

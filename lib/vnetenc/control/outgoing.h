@@ -44,7 +44,7 @@ struct vnetenc_peer;
 struct vnetenc_session_status;
 
 /* A packet found no session on 'path'. */
-void vnetenc_outgoing_want(const struct vnetenc_path *path,
+void vnetenc_outgoing_want(const struct vnetenc_path_key *path,
                            long long int now);
 
 /* A datagram for whoever holds 'lease'. */

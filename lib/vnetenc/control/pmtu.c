@@ -68,8 +68,9 @@ may_report(odp_port_t in_port, long long int now)
 }
 
 void
-vnetenc_pmtu_report(const struct vnetenc_path *path, const struct flow *flow,
-                    const void *frame, size_t size, size_t max_frame)
+vnetenc_pmtu_report(const struct vnetenc_path_key *path,
+                    const struct flow *flow, const void *frame, size_t size,
+                    size_t max_frame)
 {
     uint8_t data[sizeof(struct vnetenc_pmtu_note) + VNETENC_PMTU_HEAD_BYTES];
     struct vnetenc_pmtu_note note;

@@ -40,7 +40,7 @@
 
 struct dp_packet;
 struct flow;
-struct vnetenc_path;
+struct vnetenc_path_key;
 
 enum {
     VNETENC_PMTU_HEAD_BYTES = 1280, /* Of a packet, at most. */
@@ -57,7 +57,7 @@ struct vnetenc_pmtu_note {
 
 /* Reports 'size' octets at 'frame', what a guest sent, which came in with
  * 'flow'.  A frame of 'max_frame' octets would have got through. */
-void vnetenc_pmtu_report(const struct vnetenc_path *, const struct flow *,
+void vnetenc_pmtu_report(const struct vnetenc_path_key *, const struct flow *,
                          const void *frame, size_t size, size_t max_frame);
 
 /* Returns the message that 'note' and the 'size' octets at 'frame' call for,

@@ -33,7 +33,7 @@
 struct vnetenc_session_status {
     enum vnetenc_direction direction;
     const struct vnetenc_peer *remote;
-    const struct vnetenc_path *path;
+    const struct vnetenc_path_key *path;
     unsigned int lane;          /* Outgoing only. */
     const char *state;
     ovs_be16 lane_port;         /* 0: no session. */
@@ -41,7 +41,7 @@ struct vnetenc_session_status {
     const char *provider;
     char fingerprint[VNETENC_FINGERPRINT_TEXT_BYTES];
     long long int age_ms;
-    struct vnetenc_traffic traffic;
+    struct vnetenc_traffic_counts traffic;
     uint64_t n_failed;          /* Incoming only: forgeries. */
     uint64_t n_dropped;         /* Outgoing only, lane 0: packets of the path
                                  * that found no session. */

@@ -94,7 +94,7 @@ take_hex(const char ***argv, uint8_t *octets, size_t n)
 
 /* LOCAL REMOTE DTLS_PORT PROFILE. */
 static bool
-take_path(const char ***argv, struct vnetenc_path *path)
+take_path(const char ***argv, struct vnetenc_path_key *path)
 {
     unsigned int port, profile;
 
@@ -112,7 +112,7 @@ take_path(const char ***argv, struct vnetenc_path *path)
 
 /* CIPHER KEY IV. */
 static bool
-take_traffic_key(const char ***argv, struct vnetenc_traffic_key *traffic)
+take_traffic_key(const char ***argv, struct vnetenc_record_key *traffic)
 {
     const struct vnetenc_cipher_info *info;
 
@@ -209,7 +209,7 @@ take_state(const char ***argv, enum vnetenc_drop *reason)
 }
 
 static const char *
-add_path(const struct vnetenc_path *path, enum vnetenc_drop reason)
+add_path(const struct vnetenc_path_key *path, enum vnetenc_drop reason)
     OVS_REQUIRES(vnetenc_control_mutex)
 {
     struct vnetenc_lanes *lanes;
@@ -231,7 +231,7 @@ test_add_path(struct unixctl_conn *conn, int argc OVS_UNUSED,
               const char *argv[], void *aux OVS_UNUSED)
 {
     const char **arg = argv + 1;
-    struct vnetenc_path path;
+    struct vnetenc_path_key path;
     enum vnetenc_drop reason;
     const char *error;
 
@@ -252,7 +252,7 @@ test_set_mtu(struct unixctl_conn *conn, int argc OVS_UNUSED,
 {
     struct vnetenc_lanes *lanes;
     const char **arg = argv + 1;
-    struct vnetenc_path path;
+    struct vnetenc_path_key path;
     const char *error = NULL;
     unsigned int mtu;
     bool split;
@@ -282,9 +282,9 @@ test_set_mtu(struct unixctl_conn *conn, int argc OVS_UNUSED,
 
 struct session_args {
     bool out;
-    struct vnetenc_path path;
+    struct vnetenc_path_key path;
     unsigned int lane_port;
-    struct vnetenc_traffic_key traffic;
+    struct vnetenc_record_key traffic;
     uint64_t max_records;
     uint64_t max_octets;
 };

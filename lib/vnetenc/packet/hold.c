@@ -94,7 +94,7 @@ find_rest(const struct nlattr *actions, size_t actions_len,
 
 /* Posts a copy of 'packet'.  Returns false if that is too much. */
 static bool
-post(const struct dp_packet *packet, const struct vnetenc_path *path,
+post(const struct dp_packet *packet, const struct vnetenc_path_key *path,
      const struct ovs_action_vnetenc *action, enum vnetenc_drop verdict,
      const struct nlattr *rest, size_t rest_len)
 {

@@ -56,7 +56,7 @@ struct vnetenc_route;
 /* A packet that waits, and what is to be done with it once it is sealed. */
 struct vnetenc_held {
     struct ovs_list node;       /* Of control/release.c. */
-    struct vnetenc_path path;
+    struct vnetenc_path_key path;
     struct ovs_action_vnetenc action;
     enum vnetenc_drop verdict;  /* Why it will be dropped. */
     long long int until;

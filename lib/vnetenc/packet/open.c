@@ -74,7 +74,7 @@ static bool
 post_datagram(const struct datagram *d, enum vnetenc_inbox_queue queue,
               enum vnetenc_event_type type, const void *data, size_t size)
 {
-    struct vnetenc_path path;
+    struct vnetenc_path_key path;
 
     memset(&path, 0, sizeof path);      /* Padding, too. */
     path.local = d->outer.dst;

@@ -57,7 +57,7 @@ collect_sessions(struct vnetenc_lanes *lanes, struct vnetenc_route *route)
 /* Tells the control thread that 'path' is missed.  Should its queue be full,
  * the next packets will try again. */
 static void
-want_session(const struct vnetenc_path *path)
+want_session(const struct vnetenc_path_key *path)
 {
     vnetenc_inbox_post(VNETENC_INBOX_KNOWN, VNETENC_EV_WANT, path, 0, 0,
                        NULL, 0);
@@ -65,7 +65,7 @@ want_session(const struct vnetenc_path *path)
 
 /* The peer has no lanes, so at most a row. */
 static enum vnetenc_drop
-judge_peer(const struct vnetenc_path *path, bool require)
+judge_peer(const struct vnetenc_path_key *path, bool require)
 {
     bool loaded = vnetenc_gates_loaded();
     struct vnetenc_gate *gate = vnetenc_gate_find(&path->remote);

@@ -37,7 +37,7 @@ struct flow;
 struct ovs_action_vnetenc;
 
 struct vnetenc_route {
-    struct vnetenc_path path;
+    struct vnetenc_path_key path;
     bool ipv6;
     struct vnetenc_lanes *lanes;                /* NULL if there are none. */
     unsigned int n_lanes;

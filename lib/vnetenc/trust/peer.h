@@ -42,7 +42,7 @@ enum vnetenc_direction {
     VNETENC_N_DIRECTIONS
 };
 
-struct vnetenc_traffic {
+struct vnetenc_traffic_counts {
     uint64_t n_records;
     uint64_t n_bytes;
 };
@@ -70,7 +70,10 @@ struct vnetenc_peer {
     uint64_t n_rekeys;          /* Sessions that replaced one. */
     uint64_t n_lost;            /* Sessions whose peer went silent. */
     uint64_t n_hints;           /* Obeyed. */
-    struct vnetenc_traffic ended[VNETENC_N_DIRECTIONS]; /* Sessions gone. */
+
+    /* Of sessions that are gone. */
+    struct vnetenc_traffic_counts ended[VNETENC_N_DIRECTIONS];
+
     uint64_t n_dropped;         /* Paths gone: packets without a session. */
     uint64_t n_clear;           /* Likewise: that left in clear. */
     uint64_t n_split;           /* Likewise: that were split. */
