@@ -288,15 +288,15 @@ test_release(void)
     unit_sessions_destroy(&s);
 
     /* The path is there before its session: nothing counts twice. */
-    s.lanes = vnetenc_lanes_create(&path, 1);
+    s.published = vnetenc_path_create(&path, 1);
     CHECK(seal(action, 3, 500, false) == 3);
-    atomic_read_relaxed(&s.lanes->n_dropped, &n);
+    atomic_read_relaxed(&s.published->n_dropped, &n);
     CHECK(n == 0);
     run(VNETENC_HOLD_MS);
-    atomic_read_relaxed(&s.lanes->n_dropped, &n);
+    atomic_read_relaxed(&s.published->n_dropped, &n);
     CHECK(n == 3);
     CHECK(unit_drops_are(VNETENC_DROP_tx_no_session, 3));
-    vnetenc_lanes_retire(s.lanes);
+    vnetenc_path_retire(s.published);
 
     /* The end, with some in the queue and some out of it. */
     unit_drops_begin();

@@ -22,6 +22,7 @@
 #include <config.h>
 #undef NDEBUG
 #include "vnetenc/packet/join.h"
+#include "vnetenc/bridge/halves.h"
 
 #include <stdlib.h>
 
@@ -92,7 +93,7 @@ is_whole(const struct dp_packet *packet, const struct whole *w)
 
 /* Gives 'packet' to 'join' and keeps it. */
 static enum vnetenc_drop
-give(struct vnetenc_join *join, struct dp_packet *packet, uint64_t seq,
+give(struct vnetenc_halves *join, struct dp_packet *packet, uint64_t seq,
      long long int now, bool *whole)
 {
     *whole = true;
@@ -101,7 +102,7 @@ give(struct vnetenc_join *join, struct dp_packet *packet, uint64_t seq,
 
 /* A half that has to wait. */
 static bool
-waits(struct vnetenc_join *join, const struct whole *w, bool back,
+waits(struct vnetenc_halves *join, const struct whole *w, bool back,
       size_t front, uint64_t n, long long int now)
 {
     struct dp_packet *packet = make_half(w, back, front);
@@ -114,7 +115,7 @@ waits(struct vnetenc_join *join, const struct whole *w, bool back,
 
 /* A half that makes 'w' whole. */
 static bool
-completes(struct vnetenc_join *join, const struct whole *w, bool back,
+completes(struct vnetenc_halves *join, const struct whole *w, bool back,
           size_t front, uint64_t n, long long int now)
 {
     struct dp_packet *packet = make_half(w, back, front);
@@ -128,7 +129,7 @@ completes(struct vnetenc_join *join, const struct whole *w, bool back,
 
 /* A half that has to go. */
 static bool
-goes(struct vnetenc_join *join, struct dp_packet *packet, uint64_t seq,
+goes(struct vnetenc_halves *join, struct dp_packet *packet, uint64_t seq,
      enum vnetenc_drop reason)
 {
     bool whole;
@@ -139,10 +140,10 @@ goes(struct vnetenc_join *join, struct dp_packet *packet, uint64_t seq,
 }
 
 static void
-end(struct vnetenc_join *join)
+end(struct vnetenc_halves *join)
 {
-    vnetenc_join_destroy(join);
-    CHECK(vnetenc_join_n_bytes() == 0);
+    vnetenc_halves_destroy(join);
+    CHECK(vnetenc_halves_n_bytes() == 0);
 }
 
 /* Orders and lengths. */
@@ -151,11 +152,11 @@ static void
 test_lengths(void)
 {
     static struct whole w;
-    struct vnetenc_join join;
+    struct vnetenc_halves join;
     unsigned int n_wrong = 0;
     uint64_t n = 65536;
 
-    vnetenc_join_init(&join);
+    vnetenc_halves_init(&join);
     unit_drops_begin();
     for (unsigned int options = 0; options <= 61; options += 61) {
         for (size_t inner = 2; inner < 4000; inner += 1 + inner / 10) {
@@ -188,7 +189,7 @@ test_lengths(void)
     CHECK(waits(&join, &w, true, 8000, n + 4, NOW));
     CHECK(goes(&join, make_half(&w, false, 8000), n + 5,
                VNETENC_DROP_rx_half_other));
-    CHECK(vnetenc_join_n_bytes() == 0);
+    CHECK(vnetenc_halves_n_bytes() == 0);
     end(&join);
 }
 
@@ -199,12 +200,12 @@ joins_in(size_t head, size_t tail, bool back, bool fixed,
          enum vnetenc_drop expected)
 {
     static struct whole w;
-    struct vnetenc_join join;
+    struct vnetenc_halves join;
     struct dp_packet *packet;
     enum vnetenc_drop drop;
     bool whole, ok;
 
-    vnetenc_join_init(&join);
+    vnetenc_halves_init(&join);
     whole_init(&w, 2, 1514, 7);
     ok = waits(&join, &w, !back, 1400, 65536, NOW);
     packet = make_half(&w, back, 1400);
@@ -244,9 +245,9 @@ static void
 test_time(void)
 {
     static struct whole w;
-    struct vnetenc_join join;
+    struct vnetenc_halves join;
 
-    vnetenc_join_init(&join);
+    vnetenc_halves_init(&join);
     whole_init(&w, 2, 1514, 3);
     unit_drops_begin();
     CHECK(waits(&join, &w, true, 1400, 65536, NOW));
@@ -254,12 +255,12 @@ test_time(void)
     CHECK(unit_drops_are(VNETENC_DROP_rx_half_late, 1));
 
     /* What came too late waits in its turn, for nobody. */
-    vnetenc_join_sweep(&join, NOW + 2 * VNETENC_JOIN_MS - 1);
+    vnetenc_halves_sweep(&join, NOW + 2 * VNETENC_JOIN_MS - 1);
     CHECK(unit_no_drops());
-    CHECK(vnetenc_join_n_bytes() > 0);
-    vnetenc_join_sweep(&join, NOW + 2 * VNETENC_JOIN_MS);
+    CHECK(vnetenc_halves_n_bytes() > 0);
+    vnetenc_halves_sweep(&join, NOW + 2 * VNETENC_JOIN_MS);
     CHECK(unit_drops_are(VNETENC_DROP_rx_half_late, 1));
-    CHECK(vnetenc_join_n_bytes() == 0);
+    CHECK(vnetenc_halves_n_bytes() == 0);
 
     /* The end of a session is the end of its halves. */
     CHECK(waits(&join, &w, true, 1400, 65536, NOW));
@@ -292,11 +293,11 @@ static void
 test_slots(void)
 {
     static struct whole w;
-    struct vnetenc_join join;
+    struct vnetenc_halves join;
     unsigned int n_wrong = 0;
     uint64_t base = 65537;      /* Pairs may begin with odd numbers, too. */
 
-    vnetenc_join_init(&join);
+    vnetenc_halves_init(&join);
     whole_init(&w, 2, 1514, 4);
     unit_drops_begin();
     for (uint64_t i = 0; i < SLOTS; i++) {
@@ -314,7 +315,7 @@ test_slots(void)
     }
     CHECK(n_wrong == 0);
     CHECK(unit_no_drops());
-    CHECK(vnetenc_join_n_bytes() == 0);
+    CHECK(vnetenc_halves_n_bytes() == 0);
     end(&join);
 }
 
@@ -323,23 +324,23 @@ test_memory(void)
 {
     enum { N = 200, BIG = VNETENC_MAX_PLAINTEXT_BYTES - 100 };
     static struct whole big, small;
-    struct vnetenc_join *joins = xcalloc(N, sizeof *joins);
+    struct vnetenc_halves *joins = xcalloc(N, sizeof *joins);
     uint64_t max = 0, before;
     unsigned int refused = 0;
-    struct vnetenc_join late;
+    struct vnetenc_halves late;
 
-    vnetenc_join_init(&late);
+    vnetenc_halves_init(&late);
     whole_init(&big, 0, BIG, 1);
     whole_init(&small, 0, 1514, 2);
     for (size_t i = 0; i < N; i++) {
-        vnetenc_join_init(&joins[i]);
+        vnetenc_halves_init(&joins[i]);
         for (uint64_t k = 0; k < SLOTS; k++) {
             struct dp_packet *packet = make_half(&big, true, 1);
             bool whole;
 
             refused += give(&joins[i], packet, 2 * k, NOW, &whole) != 0;
             dp_packet_delete(packet);
-            max = MAX(max, vnetenc_join_n_bytes());
+            max = MAX(max, vnetenc_halves_n_bytes());
         }
     }
     CHECK(max <= VNETENC_JOIN_BYTES);
@@ -356,17 +357,17 @@ test_memory(void)
     CHECK(unit_no_drops());
 
     /* Who holds much gives up its own oldest. */
-    before = vnetenc_join_n_bytes();
+    before = vnetenc_halves_n_bytes();
     CHECK(waits(&joins[0], &big, true, 1, 2 * SLOTS - 2 + 128 * SLOTS, NOW));
-    CHECK(vnetenc_join_n_bytes() <= before);
+    CHECK(vnetenc_halves_n_bytes() <= before);
 
     /* All of it goes when its time is over. */
     for (size_t i = 0; i < N; i++) {
-        vnetenc_join_sweep(&joins[i], NOW + VNETENC_JOIN_MS);
+        vnetenc_halves_sweep(&joins[i], NOW + VNETENC_JOIN_MS);
     }
-    CHECK(vnetenc_join_n_bytes() == 0);
+    CHECK(vnetenc_halves_n_bytes() == 0);
     for (size_t i = 0; i < N; i++) {
-        vnetenc_join_destroy(&joins[i]);
+        vnetenc_halves_destroy(&joins[i]);
     }
     end(&late);
     free(joins);
@@ -387,9 +388,9 @@ static void
 test_hostile(void)
 {
     static struct whole w, other;
-    struct vnetenc_join join;
+    struct vnetenc_halves join;
 
-    vnetenc_join_init(&join);
+    vnetenc_halves_init(&join);
     whole_init(&w, 2, 1514, 4);
 
     /* Unreadable: does not even wait. */
@@ -401,7 +402,7 @@ test_hostile(void)
                VNETENC_DROP_rx_half_bad));
     CHECK(goes(&join, changed(&w, false, 14, 5), 65537,
                VNETENC_DROP_rx_half_bad));
-    CHECK(vnetenc_join_n_bytes() == 0);
+    CHECK(vnetenc_halves_n_bytes() == 0);
 
     /* Another VNI, other options, another length, in either half. */
     for (int back = 0; back < 2; back++) {
@@ -424,7 +425,7 @@ test_hostile(void)
         CHECK(goes(&join, make_half(&other, back, 1400), 65536 + !back,
                    VNETENC_DROP_rx_half_other));
     }
-    CHECK(vnetenc_join_n_bytes() == 0);
+    CHECK(vnetenc_halves_n_bytes() == 0);
 
     /* Two of the same kind side by side, the wrong way round, and with a
      * number between them: nothing is joined. */
@@ -439,7 +440,7 @@ test_hostile(void)
     end(&join);
 
     /* Numbers at both ends of what there is. */
-    vnetenc_join_init(&join);
+    vnetenc_halves_init(&join);
     CHECK(waits(&join, &w, false, 1400, UINT64_MAX, NOW));
     CHECK(waits(&join, &w, true, 1400, 0, NOW));
     CHECK(completes(&join, &w, false, 1400, 0, NOW));
@@ -454,11 +455,11 @@ test_random(void)
 {
     enum { N = 40000, SPREAD = 200 };
     static struct whole w;
-    struct vnetenc_join join;
+    struct vnetenc_halves join;
     unsigned int n_wrong = 0, n_whole = 0;
     uint8_t *given = xzalloc(N + SPREAD + 2);
 
-    vnetenc_join_init(&join);
+    vnetenc_halves_init(&join);
     for (int i = 0; i < N; i++) {
         uint64_t seq = i + random_range(SPREAD);
         bool back = !(seq & 1);
@@ -488,7 +489,7 @@ test_random(void)
 /* Threads: each has one half of every packet. */
 
 enum { N_ROUNDS = 30000 };
-static struct vnetenc_join shared;
+static struct vnetenc_halves shared;
 static struct unit_race race;
 static struct ovs_mutex making = OVS_MUTEX_INITIALIZER;
 static atomic_uint n_completed[N_ROUNDS];
@@ -530,7 +531,7 @@ sweep(void *aux OVS_UNUSED)
     bool on;
 
     do {
-        vnetenc_join_sweep(&shared, NOW);
+        vnetenc_halves_sweep(&shared, NOW);
         atomic_read(&sweeping, &on);
     } while (on);
     return NULL;
@@ -542,7 +543,7 @@ test_threads(void)
     unsigned int n_once = 0, n_more = 0;
     pthread_t threads[3];
 
-    vnetenc_join_init(&shared);
+    vnetenc_halves_init(&shared);
     unit_race_init(&race, 2);
     atomic_init(&sweeping, true);
     unit_drops_begin();
@@ -569,7 +570,7 @@ test_threads(void)
     CHECK(n_once == N_ROUNDS);
     CHECK(n_more == 0);
     CHECK(unit_no_drops());
-    CHECK(vnetenc_join_n_bytes() == 0);
+    CHECK(vnetenc_halves_n_bytes() == 0);
     end(&shared);
 }
 
@@ -609,7 +610,7 @@ test_fight(void)
     enum { N = 3 };
     pthread_t threads[N];
 
-    vnetenc_join_init(&shared);
+    vnetenc_halves_init(&shared);
     unit_race_init(&race, N);
     for (uintptr_t i = 0; i < N; i++) {
         threads[i] = ovs_thread_create("fight", fight, (void *) i);
@@ -620,8 +621,8 @@ test_fight(void)
         xpthread_join(threads[i], &n_wrong);
         CHECK(!n_wrong);
     }
-    vnetenc_join_sweep(&shared, NOW + VNETENC_JOIN_MS);
-    CHECK(vnetenc_join_n_bytes() == 0);
+    vnetenc_halves_sweep(&shared, NOW + VNETENC_JOIN_MS);
+    CHECK(vnetenc_halves_n_bytes() == 0);
     end(&shared);
 }
 

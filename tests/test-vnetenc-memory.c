@@ -381,10 +381,10 @@ test_joined_without_heap(void)
         heap = take_heap();
         CHECK(!open_in_place(halves[!last]));
         CHECK(unit_no_drops());
-        CHECK(vnetenc_join_n_bytes() > 0);
+        CHECK(vnetenc_halves_n_bytes() > 0);
         CHECK(!open_in_place(halves[last]));
         CHECK(unit_drops_are(VNETENC_DROP_rx_half_room, 1));
-        CHECK(vnetenc_join_n_bytes() == 0);
+        CHECK(vnetenc_halves_n_bytes() == 0);
         CHECK(n_used(normal) == 0);
         give_heap_back(heap);
 
@@ -428,7 +428,7 @@ main(int argc OVS_UNUSED, char *argv[])
     unit_dpdk_log();
 #endif
     unit_sessions_create(&sessions, VNETENC_AES256_GCM, false, 1);
-    atomic_store_relaxed(&sessions.lanes->mtu, MTU);
+    atomic_store_relaxed(&sessions.published->mtu, MTU);
     test_malloced();
 #ifdef DPDK_NETDEV
     test_with_dpdk();

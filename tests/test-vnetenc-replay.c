@@ -18,7 +18,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc/packet/replay.h"
+#include "vnetenc/bridge/replay.h"
 
 #include <stdlib.h>
 

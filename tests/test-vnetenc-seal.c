@@ -300,7 +300,7 @@ test_mixed_batch(void)
         }
     }
     CHECK(n_wrong == 0);
-    atomic_read_relaxed(&s.lanes->n_dropped, &n_dropped);
+    atomic_read_relaxed(&s.published->n_dropped, &n_dropped);
     CHECK(n_dropped == N / 10);
     dp_packet_delete_batch(&batch, true);
     dp_packet_batch_destroy(&batch);
@@ -816,7 +816,7 @@ static void
 test_modes(void)
 {
     struct vnetenc_path_key path = unit_path(false, false);
-    struct vnetenc_lanes *lanes;
+    struct vnetenc_path *published;
     struct vnetenc_gate *gate;
     struct unit_sessions s;
     uint64_t n;
@@ -836,29 +836,29 @@ test_modes(void)
     CHECK(count_wants(&path) <= 1);
 
     /* A handshake runs. */
-    lanes = vnetenc_lanes_create(&path, 2);
-    atomic_store_relaxed(&lanes->clear_at, time_msec() + 100000);
+    published = vnetenc_path_create(&path, 2);
+    atomic_store_relaxed(&published->clear_at, time_msec() + 100000);
     CHECK(is_refused(VNETENC_REQUIRE, VNETENC_DROP_tx_no_session, false));
     CHECK(count_wants(&path) == 1);
     CHECK(is_refused(VNETENC_PREFER, VNETENC_DROP_tx_prefer_wait, false));
 
     /* It is old enough to be given up. */
-    atomic_store_relaxed(&lanes->clear_at, time_msec());
+    atomic_store_relaxed(&published->clear_at, time_msec());
     CHECK(is_refused(VNETENC_REQUIRE, VNETENC_DROP_tx_no_session, false));
     CHECK(is_refused(VNETENC_PREFER, VNETENC_DROP_clear_no_session, true));
-    atomic_store_relaxed(&lanes->clear_reason, VNETENC_DROP_clear_lost);
+    atomic_store_relaxed(&published->clear_reason, VNETENC_DROP_clear_lost);
     CHECK(is_refused(VNETENC_PREFER, VNETENC_DROP_clear_lost, true));
 
     /* A reason that is none leaves nothing in clear. */
-    atomic_store_relaxed(&lanes->clear_reason, VNETENC_KEEP);
+    atomic_store_relaxed(&published->clear_reason, VNETENC_KEEP);
     CHECK(is_refused(VNETENC_PREFER, VNETENC_DROP_tx_prefer_wait, false));
-    atomic_store_relaxed(&lanes->clear_reason, VNETENC_N_DROPS);
+    atomic_store_relaxed(&published->clear_reason, VNETENC_N_DROPS);
     CHECK(is_refused(VNETENC_PREFER, VNETENC_DROP_tx_prefer_wait, false));
-    atomic_read_relaxed(&lanes->n_clear, &n);
+    atomic_read_relaxed(&published->n_clear, &n);
     CHECK(n == 2);
-    atomic_read_relaxed(&lanes->n_dropped, &n);
+    atomic_read_relaxed(&published->n_dropped, &n);
     CHECK(n == 5);
-    vnetenc_lanes_retire(lanes);
+    vnetenc_path_retire(published);
     vnetenc_gate_remove(gate);
 
     /* With a session, and without the row. */
@@ -873,12 +873,12 @@ static void
 test_prefer_time(void)
 {
     struct vnetenc_path_key path = unit_path(false, false);
-    struct vnetenc_lanes *lanes = vnetenc_lanes_create(&path, 1);
+    struct vnetenc_path *published = vnetenc_path_create(&path, 1);
     long long int clear_at = time_msec() + 200;
     unsigned int n_wrong = 0, n = 0;
     struct dp_packet *last;
 
-    atomic_store_relaxed(&lanes->clear_at, clear_at);
+    atomic_store_relaxed(&published->clear_at, clear_at);
     while (time_msec() < clear_at + 50) {
         long long int before = time_msec();
         struct dp_packet *packet = seal_one(unit_pushed(100, false),
@@ -895,7 +895,7 @@ test_prefer_time(void)
     last = seal_one(unit_pushed(100, false), VNETENC_PREFER);
     CHECK(last != NULL);
     dp_packet_delete(last);
-    vnetenc_lanes_retire(lanes);
+    vnetenc_path_retire(published);
     count_wants(&path);
 }
 
@@ -918,7 +918,7 @@ test_lane_down(void)
 
     unit_sessions_create(&s, VNETENC_AES256_GCM, false, 4);
     for (unsigned int i = 0; i < 3; i++) {
-        vnetenc_tx_retire(vnetenc_lanes_swap(s.lanes, i, NULL));
+        vnetenc_tx_retire(vnetenc_lanes_swap(&s.published->lanes, i, NULL));
     }
     for (unsigned int i = 0; i < 50; i++) {
         struct dp_packet *packet = unit_pushed(100, false);
@@ -1164,7 +1164,8 @@ test_threads(void)
             new = vnetenc_tx_create(&stress.keys[0],
                                     htons(UNIT_LANE_PORT + key++),
                                     VNETENC_MAX_SEQ + 1, UINT64_MAX);
-            vnetenc_tx_retire(vnetenc_lanes_swap(stress.lanes, 0, new));
+            vnetenc_tx_retire(vnetenc_lanes_swap(&stress.published->lanes, 0,
+                                                 new));
             stress.tx[0] = new;
             ovsrcu_quiesce();
         }

@@ -116,13 +116,13 @@ n_sessions_b(void)
 static void
 check_clear(enum vnetenc_drop reason, long long int at)
 {
-    struct vnetenc_lanes *lanes = vnetenc_lanes_find(&unit_ab);
+    struct vnetenc_path *published = vnetenc_path_find(&unit_ab);
     unsigned int actual_reason;
     long long int actual_at;
 
-    if (CHECK(lanes)) {
-        atomic_read_relaxed(&lanes->clear_reason, &actual_reason);
-        atomic_read_relaxed(&lanes->clear_at, &actual_at);
+    if (CHECK(published)) {
+        atomic_read_relaxed(&published->clear_reason, &actual_reason);
+        atomic_read_relaxed(&published->clear_at, &actual_at);
         CHECK(actual_reason == reason);
         if (!CHECK(actual_at == at)) {
             printf("clear %lld ms later\n", actual_at - at);
@@ -140,7 +140,7 @@ static void
 end(void)
 {
     unit_control_end();
-    CHECK(!vnetenc_lanes_find(&unit_ab));
+    CHECK(!vnetenc_path_find(&unit_ab));
     CHECK(!n_sessions_b());
     CHECK(!unit_control_n_broken());
 }
@@ -185,7 +185,7 @@ test_up(void)
     const struct unit_flow *back;
 
     begin();
-    CHECK(!vnetenc_lanes_find(&unit_ab));
+    CHECK(!vnetenc_path_find(&unit_ab));
     want();
     check_clear(VNETENC_DROP_clear_no_session, unit_now_ms + 1000);
     CHECK(!lane_port(0));
@@ -219,7 +219,7 @@ test_up(void)
     /* One way only. */
     ba.local = unit_b;
     ba.remote = unit_a;
-    CHECK(!vnetenc_lanes_find(&ba));
+    CHECK(!vnetenc_path_find(&ba));
 
     /* A second want makes no second session. */
     want();
@@ -237,7 +237,7 @@ test_no_row(void)
     in6_addr_set_mapped_ipv4(&path.remote, htonl(0x7f000003));
     vnetenc_outgoing_want(&path, unit_now_ms);
     unit_control_run(1000);
-    CHECK(!vnetenc_lanes_find(&path));
+    CHECK(!vnetenc_path_find(&path));
     CHECK(!unit_control_n_hellos());
     end();
 }
@@ -337,9 +337,9 @@ test_back_off(void)
     before = remote_b()->n_failures;
     unit_control_run(238000);
     CHECK(remote_b()->n_failures == before);
-    CHECK(vnetenc_lanes_find(&unit_ab));
+    CHECK(vnetenc_path_find(&unit_ab));
     unit_control_run(1000 + TICK_MS);
-    CHECK(!vnetenc_lanes_find(&unit_ab));
+    CHECK(!vnetenc_path_find(&unit_ab));
     CHECK(!unit_control_tx(0));
     end();
 }
@@ -819,14 +819,14 @@ test_row_removed(void)
     port = lane_port(0);
     unit_control_configure(1);
     CHECK(!remote_b());
-    CHECK(!vnetenc_lanes_find(&unit_ab));
+    CHECK(!vnetenc_path_find(&unit_ab));
     CHECK(flow_of(port)->n_alerts == 1);
     CHECK(unit_control_rx(port));
     unit_control_run(3000 + TICK_MS);
     CHECK(!unit_control_rx(port));
     want();
     unit_control_run(1000);
-    CHECK(!vnetenc_lanes_find(&unit_ab));
+    CHECK(!vnetenc_path_find(&unit_ab));
     CHECK(unit_control_n_ports_with_hello() == 1);
     end();
 
@@ -853,7 +853,7 @@ test_row_removed(void)
     CHECK(remote_b()->n_attempts == 1);
     unit_control_configure(0);
     CHECK(!n_sessions_b());
-    CHECK(!vnetenc_lanes_find(&unit_ab));
+    CHECK(!vnetenc_path_find(&unit_ab));
     unit_control_fate = NULL;
     unit_control_run(20000);
     CHECK(unit_control_n_ports_with_hello() == 1);

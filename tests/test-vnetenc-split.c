@@ -49,7 +49,7 @@ enum { MTU = 1500 };
 static void
 set_mtu(const struct unit_sessions *s, unsigned int mtu)
 {
-    atomic_store_relaxed(&s->lanes->mtu, mtu);
+    atomic_store_relaxed(&s->published->mtu, mtu);
 }
 
 /* Seals 'packet' as a batch of its own. */
@@ -265,7 +265,7 @@ test_lengths(enum vnetenc_cipher cipher, bool ipv6, unsigned int mtu)
     for (size_t size = max - 40; size <= max; size++) {
         n_wrong += !goes_whole(unit_pushed(size, ipv6));
     }
-    atomic_read_relaxed(&s.lanes->n_split, &n_split);
+    atomic_read_relaxed(&s.published->n_split, &n_split);
     CHECK(n_wrong == 0);
     CHECK(n_split == 0);
     for (size_t size = max + 1;
@@ -276,7 +276,7 @@ test_lengths(enum vnetenc_cipher cipher, bool ipv6, unsigned int mtu)
     }
     CHECK(n_wrong == 0);
     CHECK(unit_no_drops());
-    atomic_read_relaxed(&s.lanes->n_split, &n_split);
+    atomic_read_relaxed(&s.published->n_split, &n_split);
     CHECK(n_split > 200);
 
     if (last < VNETENC_MAX_PLAINTEXT_BYTES) {
@@ -288,7 +288,7 @@ test_lengths(enum vnetenc_cipher cipher, bool ipv6, unsigned int mtu)
     }
     CHECK(is_dropped(unit_pushed(VNETENC_MAX_PLAINTEXT_BYTES + 1, ipv6),
                      VNETENC_DROP_tx_too_long));
-    CHECK(vnetenc_join_n_bytes() == 0);
+    CHECK(vnetenc_halves_n_bytes() == 0);
     unit_sessions_destroy(&s);
 }
 
@@ -418,10 +418,10 @@ test_not_split(void)
     CHECK(unit_no_drops());
     dp_packet_delete(packet);
 
-    atomic_store_relaxed(&s.lanes->split, false);
+    atomic_store_relaxed(&s.published->split, false);
     CHECK(is_dropped(unit_pushed(1500, false), VNETENC_DROP_tx_mtu));
     CHECK(goes_whole(unit_pushed(1400, false)));
-    atomic_read_relaxed(&s.lanes->n_dropped, &n);
+    atomic_read_relaxed(&s.published->n_dropped, &n);
     CHECK(n == 3);
     unit_sessions_destroy(&s);
 }
@@ -470,7 +470,7 @@ test_answers(void)
     CHECK(told(with_options(1500, 63, true, false), port)
           == ROOM - 260);
 
-    atomic_store_relaxed(&s.lanes->split, false);
+    atomic_store_relaxed(&s.published->split, false);
     CHECK(told(unit_pushed(1500, false), port) == ROOM - 8);
 
     /* Nobody sent it. */
@@ -569,7 +569,7 @@ test_tso(bool ipv6)
     }
     CHECK(n_wrong == 0);
     CHECK(n_octets == SIZE);
-    atomic_read_relaxed(&s.lanes->n_split, &n_split);
+    atomic_read_relaxed(&s.published->n_split, &n_split);
     CHECK(n_split == 0);
     batch_free(&batch);
     unit_sessions_destroy(&s);
@@ -658,7 +658,7 @@ test_burst(void)
     for (unsigned int i = 0; i < 100; i++) {
         dp_packet_batch_add(&batch, unit_pushed(i == 50 ? 100 : 1500, false));
     }
-    CHECK(!vnetenc_route_find(batch.packets[0], &action, 100, &route));
+    CHECK(!vnetenc_route_find(batch.packets[0], &action, &route));
     CHECK(vnetenc_split_batch(&batch, &route));
     CHECK(!vnetenc_split_batch(&batch, &route));
     CHECK(dp_packet_batch_size(&batch) == 199);
@@ -718,7 +718,7 @@ test_threads(void)
         CHECK(!n_wrong);
     }
     CHECK(unit_no_drops());
-    CHECK(vnetenc_join_n_bytes() == 0);
+    CHECK(vnetenc_halves_n_bytes() == 0);
     unit_sessions_destroy(&s);
 }
 
@@ -739,7 +739,7 @@ open_one(const struct dp_packet *sealed, bool whole)
 static void
 wait_for_free(void)
 {
-    for (int i = 0; i < 1000 && vnetenc_join_n_bytes(); i++) {
+    for (int i = 0; i < 1000 && vnetenc_halves_n_bytes(); i++) {
         ovsrcu_quiesce();
         xnanosleep(1000000);
     }
@@ -789,7 +789,7 @@ test_replay(void)
     unit_sessions_destroy(&s);
     wait_for_free();
     CHECK(unit_drops_are(VNETENC_DROP_rx_half_late, 1));
-    CHECK(vnetenc_join_n_bytes() == 0);
+    CHECK(vnetenc_halves_n_bytes() == 0);
 }
 
 /* A forged half is gone before anybody sees that it is one. */
@@ -833,7 +833,7 @@ test_vni(void)
     CHECK(unit_drops_are(VNETENC_DROP_rx_vni, 1));
     open_one(batch.packets[1], false);
     CHECK(unit_drops_are(VNETENC_DROP_rx_vni, 1));
-    CHECK(vnetenc_join_n_bytes() == 0);
+    CHECK(vnetenc_halves_n_bytes() == 0);
     vnetenc_vni_set(NULL, 0);
     batch_free(&batch);
     unit_sessions_destroy(&s);
@@ -871,7 +871,7 @@ test_loss(void)
     CHECK(unit_no_drops());
     vnetenc_rx_sweep(time_msec() + VNETENC_JOIN_MS);
     CHECK(unit_drops_are(VNETENC_DROP_rx_half_late, 14));
-    CHECK(vnetenc_join_n_bytes() == 0);
+    CHECK(vnetenc_halves_n_bytes() == 0);
     unit_sessions_destroy(&s);
     wait_for_free();
     CHECK(unit_no_drops());

@@ -373,9 +373,11 @@ unit_control_run(long long int ms)
 struct vnetenc_tx *
 unit_control_tx(unsigned int lane)
 {
-    struct vnetenc_lanes *lanes = vnetenc_lanes_find(&unit_ab);
+    struct vnetenc_path *published = vnetenc_path_find(&unit_ab);
 
-    return lanes ? ovsrcu_get(struct vnetenc_tx *, &lanes->tx[lane]) : NULL;
+    return (published
+            ? ovsrcu_get(struct vnetenc_tx *, &published->lanes.tx[lane])
+            : NULL);
 }
 
 struct vnetenc_rx *

@@ -39,7 +39,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "vnetenc/bridge/session.h"
+#include "vnetenc/bridge/path.h"
+#include "vnetenc/bridge/rx.h"
+#include "vnetenc/bridge/tx.h"
 #include "vnetenc/main/config.h"
 #include "vnetenc/main/status.h"
 #include "vnetenc/trust/peer.h"

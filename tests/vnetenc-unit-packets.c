@@ -75,7 +75,7 @@ unit_sessions_create(struct unit_sessions *s, enum vnetenc_cipher cipher,
     memset(s, 0, sizeof *s);
     s->ipv6 = ipv6;
     s->n = n;
-    s->lanes = vnetenc_lanes_create(&sender, n);
+    s->published = vnetenc_path_create(&sender, n);
     for (unsigned int i = 0; i < n; i++) {
         struct vnetenc_record_key *key = &s->keys[i];
         ovs_be16 port = htons(UNIT_LANE_PORT + i);
@@ -87,7 +87,7 @@ unit_sessions_create(struct unit_sessions *s, enum vnetenc_cipher cipher,
                                      UINT64_MAX);
         s->rx[i] = vnetenc_rx_create(key, &receiver, port);
         ovs_assert(s->tx[i] && s->rx[i]);
-        ovs_assert(!vnetenc_lanes_swap(s->lanes, i, s->tx[i]));
+        ovs_assert(!vnetenc_lanes_swap(&s->published->lanes, i, s->tx[i]));
         vnetenc_rx_publish(s->rx[i]);
     }
 }
@@ -96,10 +96,10 @@ void
 unit_sessions_destroy(struct unit_sessions *s)
 {
     for (unsigned int i = 0; i < s->n; i++) {
-        vnetenc_tx_retire(vnetenc_lanes_swap(s->lanes, i, NULL));
+        vnetenc_tx_retire(vnetenc_lanes_swap(&s->published->lanes, i, NULL));
         vnetenc_rx_retire(s->rx[i]);
     }
-    vnetenc_lanes_retire(s->lanes);
+    vnetenc_path_retire(s->published);
     ovsrcu_quiesce();
 }
 

@@ -30,7 +30,9 @@
 #include <stdint.h>
 #include "odp-netlink.h"
 #include "vnetenc/bridge/drops.h"
-#include "vnetenc/bridge/session.h"
+#include "vnetenc/bridge/path.h"
+#include "vnetenc/bridge/rx.h"
+#include "vnetenc/bridge/tx.h"
 #include "vnetenc/vnetenc.h"
 
 struct dp_packet;
@@ -46,7 +48,7 @@ struct unit_sessions {
     bool ipv6;
     unsigned int n;
     struct vnetenc_record_key keys[VNETENC_MAX_LANES];
-    struct vnetenc_lanes *lanes;
+    struct vnetenc_path *published;
     struct vnetenc_tx *tx[VNETENC_MAX_LANES];
     struct vnetenc_rx *rx[VNETENC_MAX_LANES];
 };

@@ -44,9 +44,21 @@ noinst_PROGRAMS += tests/test-vnetenc-inbox
 tests_test_vnetenc_inbox_SOURCES = tests/test-vnetenc-inbox.c tests/vnetenc-unit.h
 tests_test_vnetenc_inbox_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
-noinst_PROGRAMS += tests/test-vnetenc-session
-tests_test_vnetenc_session_SOURCES = tests/test-vnetenc-session.c tests/vnetenc-unit.h tests/vnetenc-unit-race.h
-tests_test_vnetenc_session_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+noinst_PROGRAMS += tests/test-vnetenc-lanes
+tests_test_vnetenc_lanes_SOURCES = tests/test-vnetenc-lanes.c tests/vnetenc-unit.h
+tests_test_vnetenc_lanes_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-path
+tests_test_vnetenc_path_SOURCES = tests/test-vnetenc-path.c tests/vnetenc-unit.h
+tests_test_vnetenc_path_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-rx
+tests_test_vnetenc_rx_SOURCES = tests/test-vnetenc-rx.c tests/vnetenc-unit.h
+tests_test_vnetenc_rx_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-tx
+tests_test_vnetenc_tx_SOURCES = tests/test-vnetenc-tx.c tests/vnetenc-unit.h tests/vnetenc-unit-race.h
+tests_test_vnetenc_tx_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
 noinst_PROGRAMS += tests/test-vnetenc-gate
 tests_test_vnetenc_gate_SOURCES = tests/test-vnetenc-gate.c tests/vnetenc-unit.h

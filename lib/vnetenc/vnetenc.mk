@@ -5,17 +5,27 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc/bridge/drops.h \
 	lib/vnetenc/bridge/gate.c \
 	lib/vnetenc/bridge/gate.h \
+	lib/vnetenc/bridge/halves.c \
+	lib/vnetenc/bridge/halves.h \
 	lib/vnetenc/bridge/inbox.c \
 	lib/vnetenc/bridge/inbox.h \
+	lib/vnetenc/bridge/lanes.c \
+	lib/vnetenc/bridge/lanes.h \
 	lib/vnetenc/bridge/limits.h \
 	lib/vnetenc/bridge/message.c \
 	lib/vnetenc/bridge/message.h \
+	lib/vnetenc/bridge/path.c \
+	lib/vnetenc/bridge/path.h \
 	lib/vnetenc/bridge/rate.c \
 	lib/vnetenc/bridge/rate.h \
-	lib/vnetenc/bridge/session.c \
-	lib/vnetenc/bridge/session.h \
+	lib/vnetenc/bridge/replay.c \
+	lib/vnetenc/bridge/replay.h \
+	lib/vnetenc/bridge/rx.c \
+	lib/vnetenc/bridge/rx.h \
 	lib/vnetenc/bridge/tunnel.c \
 	lib/vnetenc/bridge/tunnel.h \
+	lib/vnetenc/bridge/tx.c \
+	lib/vnetenc/bridge/tx.h \
 	lib/vnetenc/bridge/vni.c \
 	lib/vnetenc/bridge/vni.h \
 	lib/vnetenc/control/control.c \
@@ -100,8 +110,6 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc/packet/open.h \
 	lib/vnetenc/packet/outer.c \
 	lib/vnetenc/packet/outer.h \
-	lib/vnetenc/packet/replay.c \
-	lib/vnetenc/packet/replay.h \
 	lib/vnetenc/packet/route.c \
 	lib/vnetenc/packet/route.h \
 	lib/vnetenc/packet/seal.c \

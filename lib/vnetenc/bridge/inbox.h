@@ -32,7 +32,7 @@
  * takes and waits. */
 
 #include "vnetenc/bridge/limits.h"
-#include "vnetenc/bridge/session.h"
+#include "vnetenc/bridge/path.h"
 
 enum vnetenc_event_type {
     VNETENC_EV_WANT,            /* A packet found no session on 'path'. */

@@ -27,8 +27,10 @@
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/gate.h"
+#include "vnetenc/bridge/halves.h"
 #include "vnetenc/bridge/inbox.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/bridge/rx.h"
 #include "vnetenc/bridge/vni.h"
 #include "vnetenc/control/execute.h"
 #include "vnetenc/control/incoming.h"
@@ -210,7 +212,7 @@ take_datagram(struct vnetenc_socket *sock, struct vnetenc_lease *lease,
 
 /* The thread. */
 
-/* Halves of packets do not wait for ever, see packet/join.h. */
+/* Halves of packets do not wait for ever, see bridge/halves.h. */
 static long long int
 sweep(long long int now)
 {
@@ -220,7 +222,7 @@ sweep(long long int now)
         next = now + VNETENC_JOIN_SWEEP_MS;
         vnetenc_rx_sweep(now);
     }
-    return vnetenc_join_n_bytes() ? next : now + REFRESH_MS;
+    return vnetenc_halves_n_bytes() ? next : now + REFRESH_MS;
 }
 
 /* Does what there is to do.  Returns when to do so again, at the latest. */

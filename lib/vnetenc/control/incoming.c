@@ -30,6 +30,8 @@
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/message.h"
+#include "vnetenc/bridge/rx.h"
+#include "vnetenc/bridge/tx.h"
 #include "vnetenc/control/handshake.h"
 #include "vnetenc/control/hello.h"
 #include "vnetenc/control/keys.h"
@@ -174,7 +176,7 @@ incoming_traffic(const struct incoming *in)
 {
     struct vnetenc_traffic_counts traffic;
 
-    vnetenc_rx_traffic(in->rx, &traffic.n_records, &traffic.n_bytes);
+    vnetenc_rx_sum(in->rx, &traffic.n_records, &traffic.n_bytes);
     return traffic;
 }
 

@@ -39,7 +39,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "openvswitch/types.h"
-#include "vnetenc/bridge/session.h"
+#include "vnetenc/bridge/path.h"
 
 struct vnetenc_peer;
 struct vnetenc_session_status;

@@ -34,7 +34,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "openvswitch/list.h"
-#include "vnetenc/bridge/session.h"
+#include "vnetenc/bridge/path.h"
+#include "vnetenc/bridge/rx.h"
+#include "vnetenc/bridge/tx.h"
 #include "vnetenc/control/lifetime.h"
 #include "vnetenc/trust/peer.h"
 

@@ -36,8 +36,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "compiler.h"
-#include "vnetenc/bridge/session.h"
 #include "vnetenc/crypto/aead.h"
+#include "vnetenc/crypto/record.h"
 
 struct ssl_st;
 

@@ -73,7 +73,7 @@ struct lane {
 
 struct path {
     struct hmap_node node;
-    struct vnetenc_lanes *lanes;    /* Published. */
+    struct vnetenc_path *published; /* Published. */
     struct vnetenc_peer *remote;
     unsigned int n_lanes;
     struct lane lane[VNETENC_MAX_LANES];
@@ -89,7 +89,7 @@ path_find(const struct vnetenc_path_key *key)
     struct path *path;
 
     HMAP_FOR_EACH_WITH_HASH (path, node, vnetenc_path_hash(key), &paths) {
-        if (vnetenc_path_equals(&path->lanes->path, key)) {
+        if (vnetenc_path_equals(&path->published->key, key)) {
             return path;
         }
     }
@@ -99,7 +99,7 @@ path_find(const struct vnetenc_path_key *key)
 static const struct vnetenc_profile_config *
 path_profile(const struct path *path)
 {
-    return &vnetenc_profile_get(path->lanes->path.profile)->config;
+    return &vnetenc_profile_get(path->published->key.profile)->config;
 }
 
 static void
@@ -140,8 +140,8 @@ path_has_attempt(const struct path *path)
 static void
 path_allow_clear(struct path *path, enum vnetenc_drop reason, long long int at)
 {
-    atomic_store_relaxed(&path->lanes->clear_reason, reason);
-    atomic_store_relaxed(&path->lanes->clear_at, at);
+    atomic_store_relaxed(&path->published->clear_reason, reason);
+    atomic_store_relaxed(&path->published->clear_at, at);
 }
 
 /* Takes the session of 'lane' from the packet path, and returns it. */
@@ -152,7 +152,7 @@ lane_withdraw(struct path *path, unsigned int i)
 
     if (session) {
         path->lane[i].up = NULL;
-        vnetenc_lanes_swap(path->lanes, i, NULL);
+        vnetenc_lanes_swap(&path->published->lanes, i, NULL);
         seq_change(connectivity_seq_get());
     }
     return session;
@@ -180,9 +180,9 @@ lane_end_session(struct path *path, unsigned int i, const char *why,
         /* A path without a session is tried again and kept for a while. */
         path->wanted_at = now;
         path_allow_clear(path, VNETENC_DROP_clear_lost, now + grace_ms);
-        ipv6_format_mapped(&path->lanes->path.remote, &s);
+        ipv6_format_mapped(&path->published->key.remote, &s);
         VLOG_WARN_RL(&rl, "%s profile %"PRIu8": no session any more: %s",
-                     ds_cstr(&s), path->lanes->path.profile, why);
+                     ds_cstr(&s), path->published->key.profile, why);
         ds_destroy(&s);
     }
 }
@@ -219,7 +219,7 @@ path_take_mtu(struct path *path, unsigned int mtu, long long int now)
     if (mtu && mtu < VNETENC_MIN_MTU && mtu != path->mtu.device) {
         struct ds s = DS_EMPTY_INITIALIZER;
 
-        ipv6_format_mapped(&path->lanes->path.remote, &s);
+        ipv6_format_mapped(&path->published->key.remote, &s);
         VLOG_WARN_RL(&rl, "the interface that leads to %s has an MTU of %u: "
                      "sessions need %d", ds_cstr(&s), mtu, VNETENC_MIN_MTU);
         ds_destroy(&s);
@@ -231,7 +231,7 @@ path_take_mtu(struct path *path, unsigned int mtu, long long int now)
 static void
 path_follow_mtu(struct path *path, long long int now)
 {
-    const struct vnetenc_path_key *key = &path->lanes->path;
+    const struct vnetenc_path_key *key = &path->published->key;
     unsigned int mtu;
 
     if (now >= path->mtu.look_at) {
@@ -240,8 +240,8 @@ path_follow_mtu(struct path *path, long long int now)
                       now);
     }
     mtu = path->remote->mtu ? path->remote->mtu : vnetenc_mtu_get(&path->mtu);
-    atomic_store_relaxed(&path->lanes->mtu, mtu);
-    atomic_store_relaxed(&path->lanes->split, !path->remote->no_split);
+    atomic_store_relaxed(&path->published->mtu, mtu);
+    atomic_store_relaxed(&path->published->split, !path->remote->no_split);
 }
 
 /* Looks whether packets of the length that is believed get through.  A short
@@ -273,7 +273,7 @@ path_create(const struct vnetenc_path_key *key, struct vnetenc_peer *remote,
     struct path *path = xzalloc(sizeof *path);
 
     path->n_lanes = vnetenc_profile_get(key->profile)->config.n_lanes;
-    path->lanes = vnetenc_lanes_create(key, path->n_lanes);
+    path->published = vnetenc_path_create(key, path->n_lanes);
     path->remote = remote;
     path->wanted_at = now;
     for (unsigned int i = 0; i < VNETENC_MAX_LANES; i++) {
@@ -292,9 +292,9 @@ path_add_up(const struct path *path)
 {
     uint64_t n_dropped, n_clear, n_split;
 
-    atomic_read_relaxed(&path->lanes->n_dropped, &n_dropped);
-    atomic_read_relaxed(&path->lanes->n_clear, &n_clear);
-    atomic_read_relaxed(&path->lanes->n_split, &n_split);
+    atomic_read_relaxed(&path->published->n_dropped, &n_dropped);
+    atomic_read_relaxed(&path->published->n_clear, &n_clear);
+    atomic_read_relaxed(&path->published->n_split, &n_split);
     path->remote->n_split += n_split;
     path->remote->n_dropped += n_dropped;
     path->remote->n_clear += n_clear;
@@ -308,7 +308,7 @@ path_destroy(struct path *path, const char *why, long long int now)
     }
     hmap_remove(&paths, &path->node);
     path_add_up(path);
-    vnetenc_lanes_retire(path->lanes);
+    vnetenc_path_retire(path->published);
     free(path);
 }
 
@@ -321,7 +321,7 @@ path_resize(struct path *path, long long int now)
     if (n == path->n_lanes) {
         return;
     }
-    atomic_store_relaxed(&path->lanes->n_lanes, n);
+    atomic_store_relaxed(&path->published->lanes.n, n);
     for (unsigned int i = n; i < path->n_lanes; i++) {
         lane_close(path, i, "fewer lanes", now);
     }
@@ -349,9 +349,9 @@ attempt_failed(struct path *path, unsigned int i, char *reason,
     static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
     struct ds s = DS_EMPTY_INITIALIZER;
 
-    ipv6_format_mapped(&path->lanes->path.remote, &s);
+    ipv6_format_mapped(&path->published->key.remote, &s);
     VLOG_WARN_RL(&rl, "%s profile %"PRIu8" lane %u: %s", ds_cstr(&s),
-                 path->lanes->path.profile, i, reason);
+                 path->published->key.profile, i, reason);
     ds_destroy(&s);
 
     path->remote->n_failures++;
@@ -373,7 +373,7 @@ lane_publish(struct path *path, struct vnetenc_initiator *session,
     /* Before packets can find the session gone again: while one is up, none
      * of them leaves in clear. */
     path_allow_clear(path, VNETENC_DROP_clear_lost, LLONG_MAX);
-    vnetenc_lanes_swap(path->lanes, session->lane, session->tx);
+    vnetenc_lanes_swap(&path->published->lanes, session->lane, session->tx);
     lane->up = session;
     lane->rekey = vnetenc_initiator_is_outdated(session);
     if (old && old->probe.lost && now < old->since + SHORT_LIFE_MS) {
@@ -442,8 +442,8 @@ attempt_start(struct path *path, unsigned int i, long long int now)
     struct vnetenc_initiator *session;
     char *error;
 
-    session = vnetenc_initiator_create(&path->lanes->path, path->remote, path,
-                                       i, now, &error);
+    session = vnetenc_initiator_create(&path->published->key, path->remote,
+                                       path, i, now, &error);
     if (!session) {
         attempt_failed(path, i, error, now);
         return;
@@ -616,7 +616,7 @@ vnetenc_outgoing_want(const struct vnetenc_path_key *key, long long int now)
         struct vnetenc_peer *remote = vnetenc_peer_find(&key->remote);
 
         /* Lanes that are not ours are a test's. */
-        if (!remote || vnetenc_lanes_find(key)) {
+        if (!remote || vnetenc_path_find(key)) {
             return;
         }
         path = path_create(key, remote, now);
@@ -743,7 +743,7 @@ vnetenc_outgoing_for_each(
             struct vnetenc_session_status status = {
                 .direction = VNETENC_OUT,
                 .remote = path->remote,
-                .path = &path->lanes->path,
+                .path = &path->published->key,
                 .lane = i,
                 .state = lane_state(lane),
             };
@@ -752,11 +752,13 @@ vnetenc_outgoing_for_each(
                 vnetenc_initiator_status(lane->up, &status, now);
             }
             if (!i) {
-                atomic_read_relaxed(&path->lanes->n_dropped,
+                atomic_read_relaxed(&path->published->n_dropped,
                                     &status.n_dropped);
-                atomic_read_relaxed(&path->lanes->n_clear, &status.n_clear);
-                atomic_read_relaxed(&path->lanes->n_split, &status.n_split);
-                atomic_read_relaxed(&path->lanes->mtu, &status.mtu);
+                atomic_read_relaxed(&path->published->n_clear,
+                                    &status.n_clear);
+                atomic_read_relaxed(&path->published->n_split,
+                                    &status.n_split);
+                atomic_read_relaxed(&path->published->mtu, &status.mtu);
             }
             cb(&status, aux);
         }

@@ -37,7 +37,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "openvswitch/types.h"
-#include "vnetenc/bridge/session.h"
+#include "vnetenc/bridge/path.h"
 
 struct vnetenc_lease;
 struct vnetenc_peer;

@@ -32,8 +32,8 @@
 #include "unaligned.h"
 #include "util.h"
 #include "vnetenc/bridge/inbox.h"
+#include "vnetenc/bridge/path.h"
 #include "vnetenc/bridge/rate.h"
-#include "vnetenc/bridge/session.h"
 #include "vnetenc/control/execute.h"
 
 COVERAGE_DEFINE(vnetenc_pmtu_sent);

@@ -25,7 +25,7 @@
 #include "ovs-atomic.h"
 #include "util.h"
 #include "vnetenc/bridge/inbox.h"
-#include "vnetenc/bridge/session.h"
+#include "vnetenc/bridge/path.h"
 #include "vnetenc/packet/hold.h"
 #include "vnetenc/packet/seal.h"
 
@@ -42,20 +42,10 @@ vnetenc_release_take(uint64_t echo, long long int until)
     ovs_list_push_back(&held, &h->node);
 }
 
-static bool
-path_is_up(const struct vnetenc_lanes *lanes)
-{
-    for (size_t i = 0; i < VNETENC_MAX_LANES; i++) {
-        if (ovsrcu_get(struct vnetenc_tx *, &lanes->tx[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* What vnetenc_seal_batch() leaves may go on, as it may in the packet path. */
 static void
-seal_and_send(struct vnetenc_held *h, vnetenc_release_func *send)
+seal_and_send(struct vnetenc_held *h, struct vnetenc_path *path,
+              vnetenc_release_func *send)
 {
     struct dp_packet_batch batch;
     struct dp_packet *packet;
@@ -69,22 +59,11 @@ seal_and_send(struct vnetenc_held *h, vnetenc_release_func *send)
     DP_PACKET_BATCH_FOR_EACH (i, packet, &batch) {
         if (!send(packet, (const struct nlattr *) h->actions,
                   h->actions_len)) {
-            vnetenc_count(h->verdict, 1);
+            vnetenc_path_count(path, h->verdict, 1);
         }
     }
     dp_packet_delete_batch(&batch, true);
     dp_packet_batch_destroy(&batch);
-}
-
-static void
-count_drop(const struct vnetenc_held *h, struct vnetenc_lanes *lanes)
-{
-    uint64_t orig;
-
-    vnetenc_count(h->verdict, 1);
-    if (lanes) {
-        atomic_add_relaxed(&lanes->n_dropped, 1, &orig);
-    }
 }
 
 long long int
@@ -94,12 +73,12 @@ vnetenc_release_run(vnetenc_release_func *send, long long int now)
     struct vnetenc_held *h;
 
     LIST_FOR_EACH_SAFE (h, node, &held) {
-        struct vnetenc_lanes *lanes = vnetenc_lanes_find(&h->path);
+        struct vnetenc_path *path = vnetenc_path_find(&h->path);
 
-        if (lanes && path_is_up(lanes)) {
-            seal_and_send(h, send);
+        if (path && vnetenc_lanes_up(&path->lanes)) {
+            seal_and_send(h, path, send);
         } else if (now >= h->until) {
-            count_drop(h, lanes);
+            vnetenc_path_count(path, h->verdict, 1);
         } else {
             wake = MIN(wake, h->until);
             continue;
@@ -124,7 +103,7 @@ vnetenc_release_end(void)
     free(event);
     LIST_FOR_EACH_SAFE (h, node, &held) {
         ovs_list_remove(&h->node);
-        count_drop(h, NULL);
+        vnetenc_path_count(NULL, h->verdict, 1);
         vnetenc_held_destroy(h);
     }
 }

@@ -25,7 +25,7 @@
 
 #include <stdint.h>
 #include "openvswitch/types.h"
-#include "vnetenc/bridge/session.h"
+#include "vnetenc/bridge/path.h"
 #include "vnetenc/trust/cert.h"
 #include "vnetenc/trust/peer.h"
 

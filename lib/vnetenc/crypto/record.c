@@ -16,6 +16,7 @@
 
 #include <config.h>
 #include "vnetenc/crypto/record.h"
+#include <openssl/crypto.h>
 #include <string.h>
 #include "byte-order.h"
 #include "openvswitch/types.h"
@@ -124,6 +125,12 @@ put_nonce(struct vnetenc_aead_op *op, const struct vnetenc_cipher_info *cipher,
                   get_be32(fixed_iv + 4) ^ htonl(seq_num_ >> 32),
                   get_be32(fixed_iv + 8) ^ htonl(seq_num_), 0);
     }
+}
+
+void
+vnetenc_record_key_wipe(struct vnetenc_record_key *key)
+{
+    OPENSSL_cleanse(key, sizeof *key);
 }
 
 bool

@@ -55,7 +55,18 @@ struct vnetenc_record {
     uint16_t length;            /* Octets behind the header. */
 };
 
-/* Octets in front of the ciphertext, and added in all. */
+/* Key of the records of one direction of a session (RFC 5246 section 6.3:
+ * write key and write IV). */
+struct vnetenc_record_key {
+    enum vnetenc_cipher cipher;
+    uint8_t key[VNETENC_MAX_KEY_BYTES];
+    uint8_t fixed_iv[VNETENC_MAX_FIXED_IV_BYTES];
+};
+
+/* Overwrites a key that is no longer needed. */
+void vnetenc_record_key_wipe(struct vnetenc_record_key *);
+
+/* Bytes in front of the ciphertext, and added in all. */
 static inline size_t
 vnetenc_record_head(const struct vnetenc_cipher_info *cipher)
 {

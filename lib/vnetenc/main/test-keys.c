@@ -26,7 +26,9 @@
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/gate.h"
-#include "vnetenc/bridge/session.h"
+#include "vnetenc/bridge/path.h"
+#include "vnetenc/bridge/rx.h"
+#include "vnetenc/bridge/tx.h"
 #include "vnetenc/bridge/vni.h"
 #include "vnetenc/control/control.h"
 #include "vnetenc/main/config.h"
@@ -37,7 +39,7 @@ enum { MAX_VNI = 0xffffff };
 struct made {
     struct ovs_list node;       /* In 'all_made'. */
     struct vnetenc_gate *gate;
-    struct vnetenc_lanes *lanes;
+    struct vnetenc_path *published;
     struct vnetenc_rx *rx;
 };
 
@@ -212,17 +214,17 @@ static const char *
 add_path(const struct vnetenc_path_key *path, enum vnetenc_drop reason)
     OVS_REQUIRES(vnetenc_control_mutex)
 {
-    struct vnetenc_lanes *lanes;
+    struct vnetenc_path *published;
 
-    if (vnetenc_lanes_find(path)) {
+    if (vnetenc_path_find(path)) {
         return "there is such a path already";
     }
-    lanes = vnetenc_lanes_create(path, 1);
+    published = vnetenc_path_create(path, 1);
     if (reason) {
-        atomic_store_relaxed(&lanes->clear_reason, reason);
-        atomic_store_relaxed(&lanes->clear_at, 0);
+        atomic_store_relaxed(&published->clear_reason, reason);
+        atomic_store_relaxed(&published->clear_at, 0);
     }
-    remember()->lanes = lanes;
+    remember()->published = published;
     return NULL;
 }
 
@@ -250,7 +252,7 @@ static void
 test_set_mtu(struct unixctl_conn *conn, int argc OVS_UNUSED,
              const char *argv[], void *aux OVS_UNUSED)
 {
-    struct vnetenc_lanes *lanes;
+    struct vnetenc_path *published;
     const char **arg = argv + 1;
     struct vnetenc_path_key path;
     const char *error = NULL;
@@ -267,10 +269,10 @@ test_set_mtu(struct unixctl_conn *conn, int argc OVS_UNUSED,
         return;
     }
     ovs_mutex_lock(&vnetenc_control_mutex);
-    lanes = vnetenc_lanes_find(&path);
-    if (lanes) {
-        atomic_store_relaxed(&lanes->mtu, mtu);
-        atomic_store_relaxed(&lanes->split, split);
+    published = vnetenc_path_find(&path);
+    if (published) {
+        atomic_store_relaxed(&published->mtu, mtu);
+        atomic_store_relaxed(&published->split, split);
     } else {
         error = "there is no such path";
     }
@@ -307,13 +309,13 @@ take_session(const char ***argv, struct session_args *args)
 }
 
 static struct made *
-find_made(const struct vnetenc_lanes *lanes)
+find_made(const struct vnetenc_path *published)
     OVS_REQUIRES(vnetenc_control_mutex)
 {
     struct made *made;
 
     LIST_FOR_EACH (made, node, &all_made) {
-        if (made->lanes == lanes) {
+        if (made->published == published) {
             return made;
         }
     }
@@ -328,7 +330,7 @@ put_on_lane(struct vnetenc_lanes *lanes, struct vnetenc_tx *tx)
     for (unsigned int i = 0; i < VNETENC_MAX_LANES; i++) {
         if (!ovsrcu_get_protected(struct vnetenc_tx *, &lanes->tx[i])) {
             vnetenc_lanes_swap(lanes, i, tx);
-            atomic_store_relaxed(&lanes->n_lanes, i + 1);
+            atomic_store_relaxed(&lanes->n, i + 1);
             return true;
         }
     }
@@ -339,10 +341,10 @@ static const char *
 add_tx(const struct session_args *args)
     OVS_REQUIRES(vnetenc_control_mutex)
 {
-    struct vnetenc_lanes *lanes = vnetenc_lanes_find(&args->path);
+    struct vnetenc_path *published = vnetenc_path_find(&args->path);
     struct vnetenc_tx *tx;
 
-    if (lanes && !find_made(lanes)) {
+    if (published && !find_made(published)) {
         return "the path belongs to the control thread";
     }
     tx = vnetenc_tx_create(&args->traffic, htons(args->lane_port),
@@ -351,11 +353,11 @@ add_tx(const struct session_args *args)
     if (!tx) {
         return "the cipher is not available";
     }
-    if (!lanes) {
+    if (!published) {
         add_path(&args->path, VNETENC_KEEP);
-        lanes = vnetenc_lanes_find(&args->path);
+        published = vnetenc_path_find(&args->path);
     }
-    if (!put_on_lane(lanes, tx)) {
+    if (!put_on_lane(&published->lanes, tx)) {
         vnetenc_tx_destroy(tx);
         return "the path has no more lanes";
     }
@@ -444,13 +446,13 @@ test_set_vni(struct unixctl_conn *conn, int argc, const char *argv[],
 /* Reset. */
 
 static void
-retire_lanes(struct vnetenc_lanes *lanes)
+retire_path(struct vnetenc_path *published)
     OVS_REQUIRES(vnetenc_control_mutex)
 {
     for (unsigned int i = 0; i < VNETENC_MAX_LANES; i++) {
-        vnetenc_tx_retire(vnetenc_lanes_swap(lanes, i, NULL));
+        vnetenc_tx_retire(vnetenc_lanes_swap(&published->lanes, i, NULL));
     }
-    vnetenc_lanes_retire(lanes);
+    vnetenc_path_retire(published);
 }
 
 static void
@@ -463,8 +465,8 @@ test_reset(struct unixctl_conn *conn, int argc OVS_UNUSED,
     LIST_FOR_EACH_POP (made, node, &all_made) {
         if (made->gate) {
             vnetenc_gate_remove(made->gate);
-        } else if (made->lanes) {
-            retire_lanes(made->lanes);
+        } else if (made->published) {
+            retire_path(made->published);
         } else {
             vnetenc_rx_retire(made->rx);
         }

@@ -131,12 +131,11 @@ vnetenc_hold_batch(const struct dp_packet_batch *batch,
                    enum vnetenc_drop verdict,
                    const struct nlattr *actions, size_t actions_len)
 {
-    struct vnetenc_gate *gate = vnetenc_gate_find(&route->path.remote);
+    struct vnetenc_gate *gate = vnetenc_gate_find(&route->key.remote);
     long long int now = time_msec();
     const struct dp_packet *packet;
     const struct nlattr *rest;
     size_t rest_len, n = 0;
-    uint64_t orig;
 
     /* A copy does not know how much of it was to be cut off. */
     if (!gate || batch->trunc || !actions) {
@@ -148,13 +147,10 @@ vnetenc_hold_batch(const struct dp_packet_batch *batch,
     }
     DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
         if (!vnetenc_gate_may_hold(gate, now)
-            || !post(packet, &route->path, action, verdict, rest, rest_len)) {
+            || !post(packet, &route->key, action, verdict, rest, rest_len)) {
             break;
         }
         n++;
-    }
-    if (route->lanes) {
-        atomic_sub_relaxed(&route->lanes->n_dropped, n, &orig);
     }
     return n;
 }

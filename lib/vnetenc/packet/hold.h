@@ -33,7 +33,7 @@
  *
  * A packet that waits is as one in a queue of the network: it leaves sealed,
  * or is dropped and counted as if it had not waited.  How many may is bounded
- * for each peer, and in octets for all, before anything is allocated.  Who
+ * for each peer, and in bytes for all, before anything is allocated.  Who
  * floods paths without a session takes the places of others without one: their
  * packets are dropped as if nothing could wait.  Only a list of actions that
  * sends on, and asks for no translation, is kept.
@@ -46,7 +46,7 @@
 #include "openvswitch/compiler.h"
 #include "openvswitch/list.h"
 #include "vnetenc/bridge/drops.h"
-#include "vnetenc/bridge/session.h"
+#include "vnetenc/bridge/path.h"
 
 struct dp_packet;
 struct dp_packet_batch;

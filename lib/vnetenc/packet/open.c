@@ -23,10 +23,11 @@
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/inbox.h"
 #include "vnetenc/bridge/message.h"
-#include "vnetenc/bridge/session.h"
+#include "vnetenc/bridge/rx.h"
 #include "vnetenc/bridge/vni.h"
 #include "vnetenc/crypto/record.h"
 #include "vnetenc/packet/half.h"
+#include "vnetenc/packet/join.h"
 #include "vnetenc/packet/outer.h"
 
 /* A received datagram and what is known of it so far. */
@@ -272,7 +273,7 @@ take_record(struct dp_packet *packet, const struct datagram *d, bool *deliver)
         vnetenc_outer_shrink(packet, &d->outer, opened.plain - d->data,
                              opened.size);
         if (rx->geneve && vnetenc_half_is(opened.plain, opened.size)) {
-            drop = vnetenc_join(&rx->join, packet, d->outer.payload_ofs,
+            drop = vnetenc_join(&rx->halves, packet, d->outer.payload_ofs,
                                 d->record.seq, vnetenc_join_time(), deliver);
         }
     }

@@ -17,62 +17,37 @@
 #include <config.h>
 #include "vnetenc/packet/route.h"
 #include <string.h>
-#include "hash.h"
 #include "odp-netlink.h"
 #include "packets.h"
 #include "timeval.h"
 #include "util.h"
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/inbox.h"
+#include "vnetenc/bridge/tx.h"
 #include "vnetenc/crypto/record.h"
 #include "vnetenc/mode.h"
 
 BUILD_ASSERT_DECL(sizeof(struct ovs_action_vnetenc) == 4);
 
-/* Copies the sessions of the lanes, putting another lane's where one has
- * none.  Returns false if no lane has one. */
-static bool
-collect_sessions(struct vnetenc_lanes *lanes, struct vnetenc_route *route)
-{
-    struct vnetenc_tx *any = NULL;
-    unsigned int n;
-
-    atomic_read_relaxed(&lanes->n_lanes, &n);
-    n = MIN(n, VNETENC_MAX_LANES);
-    for (unsigned int i = 0; i < n; i++) {
-        route->tx[i] = ovsrcu_get(struct vnetenc_tx *, &lanes->tx[i]);
-        if (route->tx[i]) {
-            any = route->tx[i];
-        }
-    }
-    for (unsigned int i = 0; i < n; i++) {
-        if (!route->tx[i]) {
-            route->tx[i] = any;
-        }
-    }
-    route->n_lanes = n;
-    return any != NULL;
-}
-
-/* Tells the control thread that 'path' is missed.  Should its queue be full,
+/* Tells the control thread that the path is missed.  Should its queue be full,
  * the next packets will try again. */
 static void
-want_session(const struct vnetenc_path_key *path)
+want_session(const struct vnetenc_path_key *key)
 {
-    vnetenc_inbox_post(VNETENC_INBOX_KNOWN, VNETENC_EV_WANT, path, 0, 0,
+    vnetenc_inbox_post(VNETENC_INBOX_KNOWN, VNETENC_EV_WANT, key, 0, 0,
                        NULL, 0);
 }
 
 /* The peer has no lanes, so at most a row. */
 static enum vnetenc_drop
-judge_peer(const struct vnetenc_path_key *path, bool require)
+judge_peer(const struct vnetenc_path_key *key, bool require)
 {
     bool loaded = vnetenc_gates_loaded();
-    struct vnetenc_gate *gate = vnetenc_gate_find(&path->remote);
+    struct vnetenc_gate *gate = vnetenc_gate_find(&key->remote);
 
     if (gate) {
         if (vnetenc_gate_may_want(gate, time_msec())) {
-            want_session(path);
+            want_session(key);
         }
         return require ? VNETENC_DROP_tx_no_session
                        : VNETENC_DROP_tx_prefer_wait;
@@ -84,23 +59,23 @@ judge_peer(const struct vnetenc_path_key *path, bool require)
 
 /* The path is known, but no lane has a session. */
 static enum vnetenc_drop
-judge_lanes(struct vnetenc_lanes *lanes, bool require)
+judge_path(struct vnetenc_path *path, bool require)
 {
     long long int now = time_msec();
     long long int clear_at;
     unsigned int reason;
 
-    if (vnetenc_lanes_may_want(lanes, now)) {
-        want_session(&lanes->path);
+    if (vnetenc_path_may_want(path, now)) {
+        want_session(&path->key);
     }
     if (require) {
         return VNETENC_DROP_tx_no_session;
     }
-    atomic_read_relaxed(&lanes->clear_at, &clear_at);
+    atomic_read_relaxed(&path->clear_at, &clear_at);
     if (now < clear_at) {
         return VNETENC_DROP_tx_prefer_wait;
     }
-    atomic_read_relaxed(&lanes->clear_reason, &reason);
+    atomic_read_relaxed(&path->clear_reason, &reason);
     return vnetenc_is_fallback(reason) ? reason : VNETENC_DROP_tx_prefer_wait;
 }
 
@@ -130,7 +105,7 @@ limit_size(struct vnetenc_route *route)
     unsigned int mtu;
     size_t added;
 
-    atomic_read_relaxed(&route->lanes->mtu, &mtu);
+    atomic_read_relaxed(&route->path->mtu, &mtu);
     if (!mtu) {
         route->max_size = SIZE_MAX;
         return;
@@ -143,36 +118,31 @@ limit_size(struct vnetenc_route *route)
 enum vnetenc_drop
 vnetenc_route_find(const struct dp_packet *packet,
                    const struct ovs_action_vnetenc *action,
-                   unsigned int n_packets, struct vnetenc_route *route)
+                   struct vnetenc_route *route)
 {
     /* Whatever is not known to be weaker is `require`. */
     bool require = action->mode != VNETENC_PREFER;
-    enum vnetenc_drop verdict;
-    uint64_t orig;
 
     /* Zero the padding: callers hash and compare whole structs. */
-    memset(&route->path, 0, sizeof route->path);
+    memset(&route->key, 0, sizeof route->key);
+    route->path = NULL;
     if (!vnetenc_outer_parse_addresses(packet, &route->ipv6,
-                                       &route->path.local,
-                                       &route->path.remote)) {
+                                       &route->key.local,
+                                       &route->key.remote)) {
         return VNETENC_DROP_tx_bad_packet;
     }
-    route->path.dtls_port = action->tp_dst;
-    route->path.profile = action->profile;
-    route->lanes = vnetenc_lanes_find(&route->path);
-    if (!route->lanes) {
-        return judge_peer(&route->path, require);
+    route->key.dtls_port = action->tp_dst;
+    route->key.profile = action->profile;
+    route->path = vnetenc_path_find(&route->key);
+    if (!route->path) {
+        return judge_peer(&route->key, require);
     }
-    if (collect_sessions(route->lanes, route)) {
-        limit_size(route);
-        return VNETENC_KEEP;
+    route->n_lanes = vnetenc_lanes_get(&route->path->lanes, route->tx);
+    if (!route->n_lanes) {
+        return judge_path(route->path, require);
     }
-
-    verdict = judge_lanes(route->lanes, require);
-    atomic_add_relaxed(vnetenc_is_fallback(verdict) ? &route->lanes->n_clear
-                                                    : &route->lanes->n_dropped,
-                       n_packets, &orig);
-    return verdict;
+    limit_size(route);
+    return VNETENC_KEEP;
 }
 
 bool
@@ -182,15 +152,6 @@ vnetenc_route_admits(const struct vnetenc_route *route,
 {
     return (outer->ipv6 == route->ipv6
             && vnetenc_outer_has_addresses(packet, outer->ipv6,
-                                           &route->path.local,
-                                           &route->path.remote));
-}
-
-unsigned int
-vnetenc_route_lane(const struct vnetenc_route *route,
-                   const struct vnetenc_outer *outer)
-{
-    return (route->n_lanes == 1 ? 0
-            : hash_int((OVS_FORCE uint16_t) outer->udp_src, 0)
-              % route->n_lanes);
+                                           &route->key.local,
+                                           &route->key.remote));
 }

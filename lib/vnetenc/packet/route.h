@@ -29,7 +29,7 @@
 
 #include <stdbool.h>
 #include "vnetenc/bridge/drops.h"
-#include "vnetenc/bridge/session.h"
+#include "vnetenc/bridge/path.h"
 #include "vnetenc/packet/outer.h"
 
 struct dp_packet;
@@ -37,21 +37,23 @@ struct flow;
 struct ovs_action_vnetenc;
 
 struct vnetenc_route {
-    struct vnetenc_path_key path;
+    struct vnetenc_path_key key;
     bool ipv6;
-    struct vnetenc_lanes *lanes;                /* NULL if there are none. */
+    struct vnetenc_path *path;                  /* NULL if there is none. */
     unsigned int n_lanes;
     struct vnetenc_tx *tx[VNETENC_MAX_LANES];   /* All nonnull. */
-    size_t max_size;            /* Of a pushed packet that is not split. */
+    size_t max_size;            /* Of a pushed packet that is not split, in
+                                 * bytes. */
     const struct flow *flow;    /* Its, before the tunnel, or NULL. */
 };
 
-/* VNETENC_KEEP if the packets are to be sealed; a fallback, see
- * vnetenc_is_fallback(), if they are to leave in clear; otherwise why they
- * are to be dropped.  The packet is the first of 'n_packets'. */
+/* Returns VNETENC_KEEP if the packet, and those of its batch, are to be
+ * sealed; a fallback, see vnetenc_is_fallback(), if they are to leave in
+ * clear; otherwise why they are to be dropped.  Counts nothing.  The members 'key'
+ * and 'path' of the route are set in any case, the others if VNETENC_KEEP is
+ * returned, but for 'flow', which is the caller's. */
 enum vnetenc_drop vnetenc_route_find(const struct dp_packet *,
                                      const struct ovs_action_vnetenc *,
-                                     unsigned int n_packets,
                                      struct vnetenc_route *)
     OVS_WARN_UNUSED_RESULT;
 
@@ -60,10 +62,5 @@ enum vnetenc_drop vnetenc_route_find(const struct dp_packet *,
 bool vnetenc_route_admits(const struct vnetenc_route *,
                           const struct dp_packet *,
                           const struct vnetenc_outer *);
-
-/* Lane of a packet, from the flow hash in its UDP source port, so that a flow
- * keeps its order. */
-unsigned int vnetenc_route_lane(const struct vnetenc_route *,
-                                const struct vnetenc_outer *);
 
 #endif /* vnetenc/packet/route.h */

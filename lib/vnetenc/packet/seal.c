@@ -21,6 +21,7 @@
 #include "dp-packet-gso.h"
 #include "odp-netlink.h"
 #include "util.h"
+#include "vnetenc/bridge/tx.h"
 #include "vnetenc/crypto/record.h"
 #include "vnetenc/mode.h"
 #include "vnetenc/packet/hold.h"
@@ -73,7 +74,7 @@ prepare_packet(struct burst *b, size_t i)
     }
     b->packets[i] = vnetenc_outer_make_room(packet, VNETENC_MAX_HEAD_BYTES,
                                             VNETENC_TAG_BYTES);
-    b->lanes[i] = vnetenc_route_lane(b->route, outer);
+    b->lanes[i] = vnetenc_lanes_choose(b->route->n_lanes, outer->udp_src);
     return VNETENC_KEEP;
 }
 
@@ -157,15 +158,6 @@ seal_burst(struct burst *b)
     }
 }
 
-static void
-count_drop(const struct vnetenc_route *route, enum vnetenc_drop drop)
-{
-    uint64_t orig;
-
-    vnetenc_count(drop, 1);
-    atomic_add_relaxed(&route->lanes->n_dropped, 1, &orig);
-}
-
 /* The next packets of 'batch', from 'start' on.  Those that stay in it are
  * added again: never more than were read. */
 static void
@@ -181,7 +173,7 @@ seal_from_batch(struct burst *b, struct dp_packet_batch *batch, size_t start,
         if (!b->drops[i]) {
             dp_packet_batch_add(batch, b->packets[i]);
         } else {
-            count_drop(b->route, b->drops[i]);
+            vnetenc_path_count(b->route->path, b->drops[i], 1);
             dp_packet_delete(b->packets[i]);
         }
     }
@@ -230,21 +222,20 @@ vnetenc_seal_batch_of_flow(struct dp_packet_batch *batch,
     struct vnetenc_route route;
     enum vnetenc_drop verdict;
     struct burst b;
-    size_t size;
+    size_t burst;
     bool split;
 
     if (!n || action->mode == VNETENC_OFF) {
         return;
     }
-    verdict = vnetenc_route_find(batch->packets[0], action, n, &route);
+    verdict = vnetenc_route_find(batch->packets[0], action, &route);
     if (verdict) {
-        size = 0;
         if (verdict == VNETENC_DROP_tx_no_session
             || verdict == VNETENC_DROP_tx_prefer_wait) {
-            size = vnetenc_hold_batch(batch, &route, action, verdict, actions,
-                                      actions_len);
+            n -= vnetenc_hold_batch(batch, &route, action, verdict, actions,
+                                    actions_len);
         }
-        vnetenc_count(verdict, n - size);
+        vnetenc_path_count(route.path, verdict, n);
         dp_packet_delete_batch(batch, !vnetenc_is_fallback(verdict));
         return;
     }
@@ -257,10 +248,10 @@ vnetenc_seal_batch_of_flow(struct dp_packet_batch *batch,
     b.udp_dst = action->tp_dst;
     b.owned = true;
     dp_packet_batch_refill_init(batch);
-    for (size_t i = 0; i < n; i += size) {
-        size = (split ? vnetenc_split_burst(&batch->packets[i], n - i)
-                : MIN(n - i, VNETENC_BURST));
-        seal_from_batch(&b, batch, i, size);
+    for (size_t i = 0; i < n; i += burst) {
+        burst = (split ? vnetenc_split_burst(&batch->packets[i], n - i)
+                 : MIN(n - i, VNETENC_BURST));
+        seal_from_batch(&b, batch, i, burst);
     }
 }
 
@@ -275,19 +266,19 @@ vnetenc_seal_packet(struct dp_packet *packet,
     if (action->mode == VNETENC_OFF) {
         return true;
     }
-    verdict = vnetenc_route_find(packet, action, 1, &route);
+    verdict = vnetenc_route_find(packet, action, &route);
     if (verdict) {
-        vnetenc_count(verdict, 1);
+        vnetenc_path_count(route.path, verdict, 1);
         return vnetenc_is_fallback(verdict);
     }
 
     /* The caller has one packet and can take no segments. */
     if (dp_packet_get_tso_segsz(packet)) {
-        count_drop(&route, VNETENC_DROP_tx_slow_tso);
+        vnetenc_path_count(route.path, VNETENC_DROP_tx_slow_tso, 1);
         return false;
     }
     if (dp_packet_size(packet) > route.max_size) {
-        count_drop(&route, VNETENC_DROP_tx_slow_mtu);
+        vnetenc_path_count(route.path, VNETENC_DROP_tx_slow_mtu, 1);
         return false;
     }
     b.route = &route;
@@ -297,7 +288,7 @@ vnetenc_seal_packet(struct dp_packet *packet,
     b.packets[0] = packet;
     seal_burst(&b);
     if (b.drops[0]) {
-        count_drop(&route, b.drops[0]);
+        vnetenc_path_count(route.path, b.drops[0], 1);
         return false;
     }
     return true;

@@ -74,7 +74,7 @@ may_split(const struct vnetenc_route *route)
 {
     bool split;
 
-    atomic_read_relaxed(&route->lanes->split, &split);
+    atomic_read_relaxed(&route->path->split, &split);
     return split;
 }
 
@@ -151,7 +151,7 @@ report(const struct vnetenc_route *route, const struct dp_packet *packet)
     if (head < outer.payload_size
         && outer.payload_ofs + head + mark < route->max_size) {
         max = route->max_size - (outer.payload_ofs + head + mark);
-        vnetenc_pmtu_report(&route->path, route->flow, tunnel + head,
+        vnetenc_pmtu_report(&route->key, route->flow, tunnel + head,
                             outer.payload_size - head,
                             mark ? 2 * max : max);
     }
@@ -243,7 +243,6 @@ split_packet(struct dp_packet_batch *out, const struct vnetenc_route *route,
              struct dp_packet *packet)
 {
     enum vnetenc_drop drop;
-    uint64_t orig;
     struct cut cut;
 
     drop = plan_cut(route, packet, &cut);
@@ -251,8 +250,7 @@ split_packet(struct dp_packet_batch *out, const struct vnetenc_route *route,
         if (drop == VNETENC_DROP_tx_mtu) {
             report(route, packet);
         }
-        vnetenc_count(drop, 1);
-        atomic_add_relaxed(&route->lanes->n_dropped, 1, &orig);
+        vnetenc_path_count(route->path, drop, 1);
         dp_packet_delete(packet);
         return false;
     }
@@ -288,7 +286,7 @@ vnetenc_split_batch(struct dp_packet_batch *batch,
     }
     dp_packet_batch_swap(batch, &out);
     dp_packet_batch_destroy(&out);
-    atomic_add_relaxed(&route->lanes->n_split, n_split, &orig);
+    atomic_add_relaxed(&route->path->n_split, n_split, &orig);
     return true;
 }
 

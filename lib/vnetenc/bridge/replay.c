@@ -15,7 +15,7 @@
  */
 
 #include <config.h>
-#include "vnetenc/packet/replay.h"
+#include "vnetenc/bridge/replay.h"
 
 enum { BLOCK_SHIFT = 5 };       /* 32 sequence numbers in a block. */
 BUILD_ASSERT_DECL(IS_POW2(VNETENC_REPLAY_SLOTS));

@@ -55,4 +55,4 @@ enum vnetenc_drop vnetenc_replay_check(const struct vnetenc_replay *,
 enum vnetenc_drop vnetenc_replay_commit(struct vnetenc_replay *, uint64_t seq)
     OVS_WARN_UNUSED_RESULT;
 
-#endif /* vnetenc/packet/replay.h */
+#endif /* vnetenc/bridge/replay.h */

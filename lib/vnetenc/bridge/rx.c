@@ -15,16 +15,14 @@
  */
 
 #include <config.h>
-#include "vnetenc/bridge/session.h"
+#include "vnetenc/bridge/rx.h"
 #include <openssl/crypto.h>
 #include <string.h>
-#include "hash.h"
+#include "ovs-rcu.h"
 #include "ovs-thread.h"
 #include "packets.h"
-#include "util.h"
 #include "vnetenc/bridge/tunnel.h"
 
-static struct cmap paths = CMAP_INITIALIZER;        /* struct vnetenc_lanes. */
 static struct cmap receivers = CMAP_INITIALIZER;    /* struct vnetenc_rx. */
 
 /* Counts changes of 'receivers', each after it was made: what a thread found
@@ -40,193 +38,13 @@ struct found_rx {
 DEFINE_STATIC_PER_THREAD_DATA(struct found_rx, found_rx, { NULL, 0 });
 
 static uint32_t
-hash_address(uint32_t hash, const struct in6_addr *addr)
-{
-    uint64_t words[2];
-
-    memcpy(&words[0], &addr->s6_addr[0], sizeof words[0]);
-    memcpy(&words[1], &addr->s6_addr[8], sizeof words[1]);
-    return hash_add64(hash_add64(hash, words[0]), words[1]);
-}
-
-/* Where every packet is of another flow, this is done for every packet: by
- * words, which costs a third of hash_bytes(). */
-static uint32_t
-hash_addresses(const struct in6_addr *a, const struct in6_addr *b,
-               uint32_t basis)
-{
-    return hash_finish(hash_address(hash_address(basis, a), b),
-                       2 * sizeof *a);
-}
-
-uint32_t
-vnetenc_path_hash(const struct vnetenc_path_key *path)
-{
-    return hash_addresses(&path->remote, &path->local,
-                          (uint32_t) path->profile << 16
-                          | (OVS_FORCE uint16_t) path->dtls_port);
-}
-
-bool
-vnetenc_path_equals(const struct vnetenc_path_key *a,
-                    const struct vnetenc_path_key *b)
-{
-    return (a->dtls_port == b->dtls_port
-            && a->profile == b->profile
-            && ipv6_addr_equals(&a->remote, &b->remote)
-            && ipv6_addr_equals(&a->local, &b->local));
-}
-
-void
-vnetenc_record_key_wipe(struct vnetenc_record_key *traffic)
-{
-    OPENSSL_cleanse(traffic, sizeof *traffic);
-}
-
-/* Sender's half. */
-
-struct vnetenc_tx *
-vnetenc_tx_create(const struct vnetenc_record_key *traffic,
-                  ovs_be16 lane_port, uint64_t end_seq, uint64_t max_bytes)
-{
-    struct vnetenc_aead_key *key;
-    struct vnetenc_tx *tx;
-
-    if (vnetenc_aead_key_create(traffic->cipher, traffic->key, &key)) {
-        return NULL;
-    }
-
-    tx = xzalloc_cacheline(sizeof *tx);
-    tx->key = key;
-    tx->cipher = vnetenc_cipher_info(traffic->cipher);
-    memcpy(tx->fixed_iv, traffic->fixed_iv, sizeof tx->fixed_iv);
-    tx->lane_port = lane_port;
-    tx->end_seq = MIN(end_seq, VNETENC_MAX_SEQ + 1);
-    tx->max_bytes = max_bytes;
-    atomic_init(&tx->next_seq, VNETENC_FIRST_SEQ);
-    atomic_init(&tx->n_bytes, 0);
-    return tx;
-}
-
-void
-vnetenc_tx_destroy(struct vnetenc_tx *tx)
-{
-    if (tx) {
-        vnetenc_aead_key_destroy(tx->key);
-        OPENSSL_cleanse(tx->fixed_iv, sizeof tx->fixed_iv);
-        free_cacheline(tx);
-    }
-}
-
-void
-vnetenc_tx_retire(struct vnetenc_tx *tx)
-{
-    if (tx) {
-        ovsrcu_postpone(vnetenc_tx_destroy, tx);
-    }
-}
-
-/* Adds 'n' to 'counter' unless that would lift it over 'max'.  Returns the
- * value before, or UINT64_MAX.  Never wraps. */
-static uint64_t
-add_up_to(atomic_uint64_t *counter, uint64_t n, uint64_t max)
-{
-    uint64_t old;
-
-    atomic_read_relaxed(counter, &old);
-    if (old > max || n > max - old) {
-        return UINT64_MAX;
-    }
-    atomic_add_relaxed(counter, n, &old);
-    return old > max || n > max - old ? UINT64_MAX : old;
-}
-
-uint64_t
-vnetenc_tx_reserve(struct vnetenc_tx *tx, unsigned int n, uint64_t n_bytes)
-{
-    if (add_up_to(&tx->n_bytes, n_bytes, tx->max_bytes) == UINT64_MAX) {
-        return UINT64_MAX;
-    }
-    return add_up_to(&tx->next_seq, n, tx->end_seq);
-}
-
-/* Lanes. */
-
-struct vnetenc_lanes *
-vnetenc_lanes_create(const struct vnetenc_path_key *path, unsigned int n_lanes)
-{
-    struct vnetenc_lanes *lanes = xzalloc(sizeof *lanes);
-
-    ovs_assert(n_lanes >= 1 && n_lanes <= VNETENC_MAX_LANES);
-    lanes->path = *path;
-    for (size_t i = 0; i < VNETENC_MAX_LANES; i++) {
-        ovsrcu_init(&lanes->tx[i], NULL);
-    }
-    atomic_init(&lanes->n_lanes, n_lanes);
-    atomic_init(&lanes->clear_at, LLONG_MAX);
-    atomic_init(&lanes->clear_reason, VNETENC_DROP_clear_no_session);
-    atomic_init(&lanes->mtu, 0);
-    atomic_init(&lanes->split, true);
-    vnetenc_rate_init(&lanes->want);
-    atomic_init(&lanes->n_dropped, 0);
-    atomic_init(&lanes->n_clear, 0);
-    atomic_init(&lanes->n_split, 0);
-    cmap_insert(&paths, &lanes->node, vnetenc_path_hash(path));
-    return lanes;
-}
-
-void
-vnetenc_lanes_retire(struct vnetenc_lanes *lanes)
-{
-    for (size_t i = 0; i < VNETENC_MAX_LANES; i++) {
-        ovs_assert(!ovsrcu_get_protected(struct vnetenc_tx *, &lanes->tx[i]));
-    }
-    cmap_remove(&paths, &lanes->node, vnetenc_path_hash(&lanes->path));
-    ovsrcu_postpone(free, lanes);
-}
-
-struct vnetenc_lanes *
-vnetenc_lanes_find(const struct vnetenc_path_key *path)
-{
-    struct vnetenc_lanes *lanes;
-
-    CMAP_FOR_EACH_WITH_HASH (lanes, node, vnetenc_path_hash(path), &paths) {
-        if (vnetenc_path_equals(&lanes->path, path)) {
-            return lanes;
-        }
-    }
-    return NULL;
-}
-
-struct vnetenc_tx *
-vnetenc_lanes_swap(struct vnetenc_lanes *lanes, unsigned int lane,
-                   struct vnetenc_tx *tx)
-{
-    struct vnetenc_tx *old;
-
-    ovs_assert(lane < VNETENC_MAX_LANES);
-    old = ovsrcu_get_protected(struct vnetenc_tx *, &lanes->tx[lane]);
-    ovsrcu_set(&lanes->tx[lane], tx);
-    return old;
-}
-
-bool
-vnetenc_lanes_may_want(struct vnetenc_lanes *lanes, long long int now)
-{
-    return vnetenc_rate_take(&lanes->want, now,
-                             1000 * VNETENC_WANT_AGAIN_MS, 1);
-}
-
-/* Receiver's half. */
-
-static uint32_t
 hash_rx(const struct in6_addr *local, ovs_be16 dtls_port,
         const struct in6_addr *remote, ovs_be16 lane_port)
 {
     uint32_t ports = (((OVS_FORCE uint32_t) dtls_port << 16)
                       | (OVS_FORCE uint32_t) lane_port);
 
-    return hash_addresses(remote, local, ports);
+    return vnetenc_path_hash_addresses(remote, local, ports);
 }
 
 static uint32_t
@@ -263,7 +81,7 @@ vnetenc_rx_create(const struct vnetenc_record_key *traffic,
     vnetenc_rate_init(&rx->replies);
     vnetenc_rate_init(&rx->handshake);
     vnetenc_replay_init(&rx->window);
-    vnetenc_join_init(&rx->join);
+    vnetenc_halves_init(&rx->halves);
     return rx;
 }
 
@@ -273,7 +91,7 @@ vnetenc_rx_destroy(struct vnetenc_rx *rx)
     if (rx) {
         vnetenc_aead_key_destroy(rx->key);
         OPENSSL_cleanse(rx->fixed_iv, sizeof rx->fixed_iv);
-        vnetenc_join_destroy(&rx->join);
+        vnetenc_halves_destroy(&rx->halves);
         free_cacheline(rx);
     }
 }
@@ -356,13 +174,13 @@ vnetenc_rx_find(const struct in6_addr *local, ovs_be16 dtls_port,
 /* The part of the counters that is this thread's own, or NULL: the first
  * threads to receive anything of a session each take one, which almost always
  * is one thread, since a lane goes into one queue of a device. */
-static struct vnetenc_rx_count *
-own_count(struct vnetenc_rx *rx)
+static struct vnetenc_rx_counts *
+own_counts(struct vnetenc_rx *rx)
 {
     unsigned int self = ovsthread_id_self() + 1;
 
     for (size_t i = 0; i < VNETENC_RX_COUNTS - 1; i++) {
-        struct vnetenc_rx_count *count = &rx->counts[i];
+        struct vnetenc_rx_counts *count = &rx->counts[i];
         unsigned int owner;
 
         atomic_read_relaxed(&count->owner, &owner);
@@ -379,7 +197,7 @@ own_count(struct vnetenc_rx *rx)
 void
 vnetenc_rx_count(struct vnetenc_rx *rx, size_t n_bytes)
 {
-    struct vnetenc_rx_count *count = own_count(rx);
+    struct vnetenc_rx_counts *count = own_counts(rx);
     uint64_t old;
 
     if (count) {
@@ -396,8 +214,8 @@ vnetenc_rx_count(struct vnetenc_rx *rx, size_t n_bytes)
 }
 
 void
-vnetenc_rx_traffic(const struct vnetenc_rx *rx_, uint64_t *n_records,
-                   uint64_t *n_bytes)
+vnetenc_rx_sum(const struct vnetenc_rx *rx_, uint64_t *n_records,
+               uint64_t *n_bytes)
 {
     struct vnetenc_rx *rx = CONST_CAST(struct vnetenc_rx *, rx_);
 
@@ -418,7 +236,7 @@ vnetenc_rx_sweep(long long int now)
     struct vnetenc_rx *rx;
 
     CMAP_FOR_EACH (rx, node, &receivers) {
-        vnetenc_join_sweep(&rx->join, now);
+        vnetenc_halves_sweep(&rx->halves, now);
     }
 }
 

@@ -1,0 +1,115 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_PATH_H
+#define VNETENC_PATH_H 1
+
+/* Paths to peers
+ * ==============
+ *
+ * A path is what a sender knows before it has a session: two addresses, the
+ * DTLS port (and so the tunnel type), and a profile.  These are its key.  The
+ * control thread publishes a path when packets want to take it, and the packet
+ * path finds it by its key.  A path has lanes (bridge/lanes.h), each with one
+ * session at a time.
+ *
+ * Thread-safety
+ * =============
+ *
+ * Only the control thread creates and retires paths.  Any thread may find a
+ * path and use it until it next quiesces.  Members that are not atomic are
+ * immutable. */
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "cmap.h"
+#include "openvswitch/types.h"
+#include "ovs-atomic.h"
+#include "vnetenc/bridge/drops.h"
+#include "vnetenc/bridge/lanes.h"
+#include "vnetenc/bridge/rate.h"
+
+/* Callers zero the padding, because keys are copied into events and compared
+ * there as a whole. */
+struct vnetenc_path_key {
+    struct in6_addr local;      /* IPv4 addresses are mapped. */
+    struct in6_addr remote;
+    ovs_be16 dtls_port;
+    uint8_t profile;
+};
+
+struct vnetenc_path {
+    struct cmap_node node;      /* In table of published paths. */
+    struct vnetenc_path_key key;
+    struct vnetenc_lanes lanes;
+
+    /* Any thread reads, control thread writes.
+     *
+     * Mode `prefer` while no lane has a session: packets are dropped before
+     * 'clear_at' (time_msec()), then leave in clear, counted as
+     * 'clear_reason', an enum vnetenc_drop.  PROTOCOL.md section 5. */
+    atomic_llong clear_at;
+    atomic_uint clear_reason;
+
+    atomic_uint mtu;            /* Of the underlay, IP, in bytes.  0: not
+                                 * known. */
+    atomic_bool split;          /* Longer packets are split, else dropped. */
+
+    struct vnetenc_rate want;   /* Any thread: WANT events. */
+
+    /* Any thread.  Packets since creation; see vnetenc_path_count(). */
+    atomic_uint64_t n_dropped;
+    atomic_uint64_t n_clear;    /* Left in clear. */
+    atomic_uint64_t n_split;    /* Sealed as two records. */
+};
+
+/* Hash of a key.  Pure function. */
+uint32_t vnetenc_path_hash(const struct vnetenc_path_key *);
+
+/* Hash of two addresses on top of 'basis'.  Pure function. */
+uint32_t vnetenc_path_hash_addresses(const struct in6_addr *a,
+                                     const struct in6_addr *b, uint32_t basis);
+
+/* True if two keys name the same path.  Pure function. */
+bool vnetenc_path_equals(const struct vnetenc_path_key *,
+                         const struct vnetenc_path_key *);
+
+/* Makes and publishes a path with 'n_lanes' lanes, 1 to VNETENC_MAX_LANES,
+ * without sessions.  No path with this key may be published yet.  Control
+ * thread. */
+struct vnetenc_path *vnetenc_path_create(const struct vnetenc_path_key *,
+                                         unsigned int n_lanes);
+
+/* Withdraws a path, whose lanes have no sessions any more, and frees it after
+ * a grace period.  Control thread. */
+void vnetenc_path_retire(struct vnetenc_path *);
+
+/* Returns the published path with this key, or NULL.  Any thread; good until
+ * it next quiesces. */
+struct vnetenc_path *vnetenc_path_find(const struct vnetenc_path_key *);
+
+/* True if a WANT event for this path may be posted at 'now', in milliseconds
+ * of time_msec(): one in VNETENC_WANT_AGAIN_MS.  Any thread. */
+bool vnetenc_path_may_want(struct vnetenc_path *, long long int now);
+
+/* Counts 'n' packets that were dropped for 'reason' or, if 'reason' is a
+ * fallback, left in clear.  They count for 'path', too, unless that is NULL
+ * because the packets had none.  Any thread. */
+void vnetenc_path_count(struct vnetenc_path *path, enum vnetenc_drop reason,
+                        unsigned int n);
+
+#endif /* vnetenc/bridge/path.h */

@@ -1,0 +1,130 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_RX_H
+#define VNETENC_RX_H 1
+
+/* Sessions to open with
+ * =====================
+ *
+ * The receiver's half of a session (the sender's half: bridge/tx.h): the key,
+ * the replay window, the halves of packets that wait for each other, and what
+ * was received.  The control thread makes it from a finished handshake and
+ * publishes it in a table by addresses and ports, where the packet path finds
+ * it.  Every session has epoch 1 and no other (PROTOCOL.md section 3).
+ *
+ * Thread-safety
+ * =============
+ *
+ * Only the control thread creates, publishes, withdraws and destroys.  Any
+ * thread may find and use what is published until it next quiesces.  Members
+ * marked "any thread" are atomic; all others are immutable after creation,
+ * unless marked "control thread". */
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "cmap.h"
+#include "openvswitch/types.h"
+#include "ovs-atomic.h"
+#include "util.h"
+#include "vnetenc/bridge/limits.h"
+#include "vnetenc/bridge/halves.h"
+#include "vnetenc/bridge/path.h"
+#include "vnetenc/bridge/rate.h"
+#include "vnetenc/bridge/replay.h"
+#include "vnetenc/crypto/aead.h"
+#include "vnetenc/crypto/record.h"
+
+/* What one thread received, which alone writes to it. */
+struct vnetenc_rx_counts {
+    PADDED_MEMBERS(CACHE_LINE_SIZE,
+        atomic_uint owner;          /* Thread, 0 for none. */
+        atomic_uint64_t n_records;  /* Authenticated, not replayed. */
+        atomic_uint64_t n_bytes;    /* Bytes of their plaintext. */
+    );
+};
+
+struct vnetenc_rx {
+    struct cmap_node node;      /* In table of published sessions. */
+    struct vnetenc_path_key path;   /* As the receiver sees it. */
+    ovs_be16 lane_port;         /* UDP source port of the records. */
+    struct vnetenc_aead_key *key;
+    const struct vnetenc_cipher_info *cipher;
+    uint8_t fixed_iv[VNETENC_MAX_FIXED_IV_BYTES];
+    bool geneve;                /* Carries Geneve, so maybe halves. */
+    bool published;             /* Control thread. */
+
+    /* Any thread. */
+    struct vnetenc_rx_counts counts[VNETENC_RX_COUNTS];
+    PADDED_MEMBERS(CACHE_LINE_SIZE,
+        atomic_uint64_t n_failed;       /* Forgeries. */
+        struct vnetenc_rate replies;    /* Probes to be answered. */
+        struct vnetenc_rate handshake;  /* Datagrams for the control thread. */
+    );
+    struct vnetenc_replay window;
+    struct vnetenc_halves halves;
+};
+
+/* Makes a session, unpublished, for records that come along 'path' from UDP
+ * port 'lane_port'.  Copies the key: the caller wipes its own.  Returns NULL
+ * if the cipher cannot be set up. */
+struct vnetenc_rx *vnetenc_rx_create(const struct vnetenc_record_key *,
+                                     const struct vnetenc_path_key *path,
+                                     ovs_be16 lane_port);
+
+/* Wipes and frees a session that was never published.  NULL is ignored. */
+void vnetenc_rx_destroy(struct vnetenc_rx *);
+
+/* Publishes a session.  It takes the place of a published one with the same
+ * addresses and ports in one step; that one the caller still retires. */
+void vnetenc_rx_publish(struct vnetenc_rx *);
+
+/* Withdraws a session, if it is published, and wipes and frees it after a
+ * grace period.  NULL is ignored. */
+void vnetenc_rx_retire(struct vnetenc_rx *);
+
+/* Returns the published session with these addresses and ports, or NULL.  Any
+ * thread; good until it next quiesces. */
+struct vnetenc_rx *vnetenc_rx_find(const struct in6_addr *local,
+                                   ovs_be16 dtls_port,
+                                   const struct in6_addr *remote,
+                                   ovs_be16 lane_port);
+
+/* Counts a record of 'n_bytes' bytes of plaintext that was authentic and new.
+ * Any thread. */
+void vnetenc_rx_count(struct vnetenc_rx *, size_t n_bytes);
+
+/* Stores the sums of records and of their plaintext's bytes, of which no
+ * record is missing that was counted before.  Any thread. */
+void vnetenc_rx_sum(const struct vnetenc_rx *, uint64_t *n_records,
+                    uint64_t *n_bytes);
+
+/* Frees halves that have waited too long at 'now', in milliseconds of
+ * time_msec(), in all published sessions.  Control thread. */
+void vnetenc_rx_sweep(long long int now);
+
+/* True if one more probe is within VNETENC_REPLIES_PER_SECOND at 'now'.  Any
+ * thread. */
+bool vnetenc_rx_may_reply(struct vnetenc_rx *, long long int now);
+
+/* True if one more datagram from this session's addresses is within the rate
+ * at which the control thread will see them, VNETENC_SOURCE_PER_SECOND, at
+ * 'now'.  Any thread. */
+bool vnetenc_rx_may_shake(struct vnetenc_rx *, long long int now);
+
+#endif /* vnetenc/bridge/rx.h */

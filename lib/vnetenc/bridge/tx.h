@@ -1,0 +1,87 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_TX_H
+#define VNETENC_TX_H 1
+
+/* Sessions to seal with
+ * =====================
+ *
+ * A session is one DTLS 1.2 association that carries data one way.  This is
+ * the sender's half of it: the key and the sequence numbers.  The receiver's
+ * half is a 'struct vnetenc_rx' (bridge/rx.h).  The control thread makes both
+ * from a finished handshake; on a lane (bridge/lanes.h) the packet path finds
+ * this one.
+ *
+ * Control messages travel against the data: for them, a sender also keeps an
+ * unpublished 'struct vnetenc_rx', and a receiver an unpublished 'struct
+ * vnetenc_tx', with the keys of the other direction.
+ *
+ * There is one owner per nonce space (PROTOCOL.md section 3): a sequence
+ * number is used once, by the thread that took it with vnetenc_tx_reserve().
+ *
+ * Thread-safety
+ * =============
+ *
+ * Only the control thread creates, destroys and retires.  Any thread may use
+ * a session that it found on a lane until it next quiesces.  Members marked
+ * "any thread" are atomic; all others are immutable. */
+
+#include <stdint.h>
+#include "openvswitch/types.h"
+#include "ovs-atomic.h"
+#include "util.h"
+#include "vnetenc/bridge/limits.h"
+#include "vnetenc/crypto/aead.h"
+#include "vnetenc/crypto/record.h"
+
+struct vnetenc_tx {
+    struct vnetenc_aead_key *key;
+    const struct vnetenc_cipher_info *cipher;
+    uint8_t fixed_iv[VNETENC_MAX_FIXED_IV_BYTES];
+    ovs_be16 lane_port;         /* UDP source port of the records. */
+    uint64_t end_seq;           /* First sequence number never to be used. */
+    uint64_t max_bytes;         /* Nothing is sealed past this. */
+
+    /* Any thread. */
+    PADDED_MEMBERS(CACHE_LINE_SIZE,
+        atomic_uint64_t next_seq;
+        atomic_uint64_t n_bytes;    /* Bytes of plaintext sealed. */
+    );
+};
+
+/* Makes a session, unpublished, that sends from UDP port 'lane_port', uses
+ * sequence numbers below 'end_seq', and seals at most 'max_bytes' bytes of
+ * plaintext.  Copies the key: the caller wipes its own.  Returns NULL if the
+ * cipher cannot be set up. */
+struct vnetenc_tx *vnetenc_tx_create(const struct vnetenc_record_key *,
+                                     ovs_be16 lane_port, uint64_t end_seq,
+                                     uint64_t max_bytes);
+
+/* Wipes and frees a session that was never published.  NULL is ignored. */
+void vnetenc_tx_destroy(struct vnetenc_tx *);
+
+/* Wipes and frees, after a grace period, a session that was published and is
+ * withdrawn.  NULL is ignored. */
+void vnetenc_tx_retire(struct vnetenc_tx *);
+
+/* Takes 'n' sequence numbers.  Returns the first, or UINT64_MAX if the key's
+ * hard limit does not admit that many or 'n_bytes' more bytes of plaintext.
+ * Numbers that end up unused are lost.  Any thread. */
+uint64_t vnetenc_tx_reserve(struct vnetenc_tx *, unsigned int n,
+                            uint64_t n_bytes);
+
+#endif /* vnetenc/bridge/tx.h */
