@@ -33,7 +33,8 @@
 #include "util.h"
 #include "vnetenc/bridge/inbox.h"
 #include "vnetenc/bridge/limits.h"
-#include "vnetenc/control/pmtu.h"
+#include "vnetenc/control/icmp.h"
+#include "vnetenc/packet/pmtu.h"
 #include "vnetenc-unit-packets.h"
 #include "vnetenc-unit.h"
 
@@ -177,7 +178,7 @@ check_4(bool vlan)
         note.tags[0][0] = htons(ETH_TYPE_VLAN);
         note.tags[0][1] = htons(0x2064);
     }
-    answer = vnetenc_pmtu_build(&note, dp_packet_data(packet),
+    answer = vnetenc_icmp_build(&note, dp_packet_data(packet),
                                 MIN(dp_packet_size(packet), 1280));
     if (!CHECK(answer)) {
         dp_packet_delete(packet);
@@ -246,7 +247,7 @@ check_6(uint16_t max_frame, uint32_t mtu)
     uint32_t sum;
 
     note.max_frame = max_frame;
-    answer = vnetenc_pmtu_build(&note, dp_packet_data(packet), 1294);
+    answer = vnetenc_icmp_build(&note, dp_packet_data(packet), 1294);
     if (!CHECK(answer)) {
         dp_packet_delete(packet);
         return;
@@ -273,7 +274,7 @@ is_silent(struct dp_packet *packet, size_t size)
 {
     struct vnetenc_pmtu_note note = make_note(packet);
     struct dp_packet *answer
-        = vnetenc_pmtu_build(&note, dp_packet_data(packet), size);
+        = vnetenc_icmp_build(&note, dp_packet_data(packet), size);
     bool ok = !answer;
 
     dp_packet_delete(answer);

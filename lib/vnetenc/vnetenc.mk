@@ -40,6 +40,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc/control/handshake.h \
 	lib/vnetenc/control/hello.c \
 	lib/vnetenc/control/hello.h \
+	lib/vnetenc/control/icmp.c \
+	lib/vnetenc/control/icmp.h \
 	lib/vnetenc/control/incoming.c \
 	lib/vnetenc/control/incoming.h \
 	lib/vnetenc/control/initiator.c \
@@ -56,8 +58,6 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc/control/mtu.h \
 	lib/vnetenc/control/outgoing.c \
 	lib/vnetenc/control/outgoing.h \
-	lib/vnetenc/control/pmtu.c \
-	lib/vnetenc/control/pmtu.h \
 	lib/vnetenc/control/release.c \
 	lib/vnetenc/control/release.h \
 	lib/vnetenc/control/session-status.h \
@@ -110,6 +110,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc/packet/open.h \
 	lib/vnetenc/packet/outer.c \
 	lib/vnetenc/packet/outer.h \
+	lib/vnetenc/packet/pmtu.c \
+	lib/vnetenc/packet/pmtu.h \
 	lib/vnetenc/packet/route.c \
 	lib/vnetenc/packet/route.h \
 	lib/vnetenc/packet/seal.c \

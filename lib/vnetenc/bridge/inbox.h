@@ -39,7 +39,7 @@ enum vnetenc_event_type {
     VNETENC_EV_DATAGRAM,        /* Record types 20 to 22, whole. */
     VNETENC_EV_PROBE,           /* Authenticated probe: 'echo'. */
     VNETENC_EV_UNKNOWN,         /* Application data of no known session. */
-    VNETENC_EV_TOO_LONG,        /* A guest's packet, see control/pmtu.h. */
+    VNETENC_EV_TOO_LONG,        /* A guest's packet, see packet/pmtu.h. */
     VNETENC_EV_HELD,            /* One that waits, see packet/hold.h. */
 };
 

@@ -33,10 +33,10 @@
 #include "vnetenc/bridge/rx.h"
 #include "vnetenc/bridge/vni.h"
 #include "vnetenc/control/execute.h"
+#include "vnetenc/control/icmp.h"
 #include "vnetenc/control/incoming.h"
 #include "vnetenc/control/keylog.h"
 #include "vnetenc/control/outgoing.h"
-#include "vnetenc/control/pmtu.h"
 #include "vnetenc/control/release.h"
 #include "vnetenc/control/socket.h"
 #include "vnetenc/crypto/record.h"
@@ -137,7 +137,7 @@ take_event(struct vnetenc_event *event, long long int now)
         vnetenc_incoming_unknown(&event->path, event->remote_port);
         break;
     case VNETENC_EV_TOO_LONG:
-        vnetenc_pmtu_answer(event->data, event->size);
+        vnetenc_icmp_answer(event->data, event->size);
         break;
     case VNETENC_EV_HELD:
         /* A wish is posted at most every 10 ms for a peer, and perhaps for

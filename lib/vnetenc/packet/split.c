@@ -23,10 +23,10 @@
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
-#include "vnetenc/control/pmtu.h"
 #include "vnetenc/crypto/record.h"
 #include "vnetenc/packet/half.h"
 #include "vnetenc/packet/outer.h"
+#include "vnetenc/packet/pmtu.h"
 #include "vnetenc/packet/route.h"
 
 /* Headroom of a back half: what sealing and an Ethernet tag will ask for. */

@@ -15,26 +15,22 @@
  */
 
 #include <config.h>
-#include "vnetenc/control/pmtu.h"
+#include "vnetenc/control/icmp.h"
 #include <netinet/icmp6.h>
 #include <netinet/ip6.h>
 #include <string.h>
 #include "coverage.h"
 #include "csum.h"
 #include "dp-packet.h"
-#include "flow.h"
 #include "netlink.h"
 #include "odp-netlink.h"
 #include "odp-util.h"
 #include "openvswitch/ofpbuf.h"
 #include "packets.h"
-#include "timeval.h"
 #include "unaligned.h"
 #include "util.h"
-#include "vnetenc/bridge/inbox.h"
-#include "vnetenc/bridge/path.h"
-#include "vnetenc/bridge/rate.h"
 #include "vnetenc/control/execute.h"
+#include "vnetenc/packet/pmtu.h"
 
 COVERAGE_DEFINE(vnetenc_pmtu_sent);
 
@@ -44,70 +40,6 @@ enum {
     ICMP6_MESSAGE_BYTES = 1280, /* RFC 4443 section 2.4 (c). */
     ICMP6_MIN_MTU = 1280,
 };
-
-/* Packet path. */
-
-/* No guest may use up what the others need, so each port has a bucket; ports
- * share one only where there are more than VNETENC_PMTU_PORTS, and no guest
- * chooses its number.  All of them together must not keep the control thread
- * from its work.  All zeros is a full bucket. */
-static struct vnetenc_rate of_port[VNETENC_PMTU_PORTS];
-static struct vnetenc_rate of_all;
-
-static bool
-may_report(odp_port_t in_port, long long int now)
-{
-    size_t i = odp_to_u32(in_port) % VNETENC_PMTU_PORTS;
-
-    return (vnetenc_rate_take(&of_port[i], now,
-                              1000000 / VNETENC_PMTU_PER_SECOND,
-                              VNETENC_PMTU_BURST)
-            && vnetenc_rate_take(&of_all, now,
-                                 1000000 / VNETENC_PMTU_ALL_PER_SECOND,
-                                 VNETENC_PMTU_ALL_PER_SECOND / 10));
-}
-
-void
-vnetenc_pmtu_report(const struct vnetenc_path_key *path,
-                    const struct flow *flow, const void *frame, size_t size,
-                    size_t max_frame)
-{
-    uint8_t data[sizeof(struct vnetenc_pmtu_note) + VNETENC_PMTU_HEAD_BYTES];
-    struct vnetenc_pmtu_note note;
-
-    /* What came out of a tunnel, or was made by Open vSwitch, was sent by no
-     * guest of this host.  To a guest behind a translation of addresses the
-     * message would show what that hides, and mean nothing. */
-    if (!flow || flow_tnl_dst_is_set(&flow->tunnel)
-        || flow->in_port.odp_port == ODPP_NONE
-        || flow->ct_state & (CS_SRC_NAT | CS_DST_NAT)
-        || !may_report(flow->in_port.odp_port, time_msec())) {
-        return;
-    }
-
-    memset(&note, 0, sizeof note);
-    note.in_port = odp_to_u32(flow->in_port.odp_port);
-    /* 'flow' may be that of another packet of the megaflow, with another
-     * source.  Where the packet was not routed, it says itself. */
-    note.src = flow->dl_src;
-    note.dst = flow->dl_dst;
-    if (size >= 2 * ETH_ADDR_LEN && !memcmp(frame, &note.dst, ETH_ADDR_LEN)) {
-        memcpy(&note.src, (const uint8_t *) frame + ETH_ADDR_LEN,
-               ETH_ADDR_LEN);
-    }
-    for (size_t i = 0; i < VNETENC_PMTU_MAX_TAGS; i++) {
-        if (flow->vlans[i].tci & htons(VLAN_CFI)) {
-            note.tags[i][0] = flow->vlans[i].tpid;
-            note.tags[i][1] = flow->vlans[i].tci & ~htons(VLAN_CFI);
-        }
-    }
-    note.max_frame = max_frame;
-    size = MIN(size, VNETENC_PMTU_HEAD_BYTES);
-    memcpy(data, &note, sizeof note);
-    memcpy(data + sizeof note, frame, size);
-    vnetenc_inbox_post(VNETENC_INBOX_GUESTS, VNETENC_EV_TOO_LONG, path, 0, 0,
-                       data, sizeof note + size);
-}
 
 /* The message. */
 
@@ -275,7 +207,7 @@ build_6(const struct vnetenc_pmtu_note *note, const uint8_t *l3, size_t size,
 }
 
 struct dp_packet *
-vnetenc_pmtu_build(const struct vnetenc_pmtu_note *note, const uint8_t *frame,
+vnetenc_icmp_build(const struct vnetenc_pmtu_note *note, const uint8_t *frame,
                    size_t size)
 {
     uint64_t l3[VNETENC_PMTU_HEAD_BYTES / 8];
@@ -323,7 +255,7 @@ send_out(struct dp_packet *packet, uint32_t port)
 }
 
 void
-vnetenc_pmtu_answer(const uint8_t *data, size_t size)
+vnetenc_icmp_answer(const uint8_t *data, size_t size)
 {
     struct vnetenc_pmtu_note note;
     struct dp_packet *packet;
@@ -332,7 +264,7 @@ vnetenc_pmtu_answer(const uint8_t *data, size_t size)
         return;
     }
     memcpy(&note, data, sizeof note);
-    packet = vnetenc_pmtu_build(&note, data + sizeof note,
+    packet = vnetenc_icmp_build(&note, data + sizeof note,
                                 size - sizeof note);
     if (packet) {
         send_out(packet, note.in_port);

@@ -17,28 +17,22 @@
 #ifndef VNETENC_PMTU_H
 #define VNETENC_PMTU_H 1
 
-/* Telling guests what is too long
- * ===============================
+/* Reporting what is too long
+ * ==========================
  *
- * A packet that is too long for the underlay and cannot be split is dropped;
- * its sender is told by ICMP "fragmentation needed" (RFC 792, RFC 1191) or
- * ICMPv6 "packet too big" (RFC 4443 section 3.2), in the name of the packet's
- * destination, since a switched network has no router to speak.  The message
- * goes out of the port that the packet came in from.
+ * A packet that is too long for the underlay and cannot be split is dropped,
+ * and its sender is told how long it may be:
  *
  *     packet path:     vnetenc_pmtu_report() posts the head of the packet
- *     control thread:  vnetenc_pmtu_answer() builds the message and sends it
+ *     control thread:  vnetenc_icmp_answer() (control/icmp.h) builds the
+ *                      message and sends it
  *
- * Thread-safety: vnetenc_pmtu_report() any thread, no locks;
- * vnetenc_pmtu_build() is a pure function; the others under
- * vnetenc_control_mutex. */
+ * Thread-safety: any thread, no locks. */
 
 #include <stddef.h>
 #include <stdint.h>
-#include "openvswitch/compiler.h"
 #include "openvswitch/types.h"
 
-struct dp_packet;
 struct flow;
 struct vnetenc_path_key;
 
@@ -52,22 +46,14 @@ struct vnetenc_pmtu_note {
     uint32_t in_port;           /* The datapath's number. */
     struct eth_addr src, dst;   /* As the packet came in. */
     ovs_be16 tags[VNETENC_PMTU_MAX_TAGS][2];    /* TPID and TCI, or 0. */
-    uint16_t max_frame;         /* Octets of a frame that would do. */
+    uint16_t max_frame;         /* Bytes of a frame that would do. */
 };
 
-/* Reports 'size' octets at 'frame', what a guest sent, which came in with
- * 'flow'.  A frame of 'max_frame' octets would have got through. */
+/* Reports 'size' bytes at 'frame', what a guest sent, which came in with
+ * 'flow' (NULL if that is not known: then nothing is reported).  A frame of
+ * 'max_frame' bytes would have got through.  Reports over the rate of a port,
+ * VNETENC_PMTU_PER_SECOND, or of all, are lost. */
 void vnetenc_pmtu_report(const struct vnetenc_path_key *, const struct flow *,
                          const void *frame, size_t size, size_t max_frame);
 
-/* Returns the message that 'note' and the 'size' octets at 'frame' call for,
- * or NULL if there must be none (RFC 1122 section 3.2.2, RFC 4443 section
- * 2.4). */
-struct dp_packet *vnetenc_pmtu_build(const struct vnetenc_pmtu_note *note,
-                                     const uint8_t *frame, size_t size)
-    OVS_WARN_UNUSED_RESULT;
-
-/* What was posted. */
-void vnetenc_pmtu_answer(const uint8_t *data, size_t size);
-
-#endif /* vnetenc/control/pmtu.h */
+#endif /* vnetenc/packet/pmtu.h */
