@@ -36,6 +36,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include "cmap.h"
 #include "openvswitch/types.h"
 #include "ovs-atomic.h"
@@ -43,8 +44,8 @@
 #include "vnetenc/bridge/lanes.h"
 #include "vnetenc/bridge/rate.h"
 
-/* Callers zero the padding, because keys are copied into events and compared
- * there as a whole. */
+/* To be begun with vnetenc_path_key_init(), so that a whole key may be hashed
+ * and compared. */
 struct vnetenc_path_key {
     struct in6_addr local;      /* IPv4 addresses are mapped. */
     struct in6_addr remote;
@@ -76,6 +77,13 @@ struct vnetenc_path {
     atomic_uint64_t n_clear;    /* Left in clear. */
     atomic_uint64_t n_split;    /* Sealed as two records. */
 };
+
+/* Zeroes a key and its padding. */
+static inline void
+vnetenc_path_key_init(struct vnetenc_path_key *key)
+{
+    memset(key, 0, sizeof *key);
+}
 
 /* Hash of a key.  Pure function. */
 uint32_t vnetenc_path_hash(const struct vnetenc_path_key *);

@@ -16,7 +16,6 @@
 
 #include <config.h>
 #include "vnetenc/packet/open.h"
-#include <string.h>
 #include "dp-packet.h"
 #include "packets.h"
 #include "timeval.h"
@@ -77,7 +76,7 @@ post_datagram(const struct datagram *d, enum vnetenc_inbox_queue queue,
 {
     struct vnetenc_path_key path;
 
-    memset(&path, 0, sizeof path);      /* Padding, too. */
+    vnetenc_path_key_init(&path);
     path.local = d->outer.dst;
     path.remote = d->outer.src;
     path.dtls_port = d->outer.udp_dst;

@@ -16,7 +16,6 @@
 
 #include <config.h>
 #include "vnetenc/packet/route.h"
-#include <string.h>
 #include "odp-netlink.h"
 #include "packets.h"
 #include "timeval.h"
@@ -123,8 +122,7 @@ vnetenc_route_find(const struct dp_packet *packet,
     /* Whatever is not known to be weaker is `require`. */
     bool require = action->mode != VNETENC_PREFER;
 
-    /* Zero the padding: callers hash and compare whole structs. */
-    memset(&route->key, 0, sizeof route->key);
+    vnetenc_path_key_init(&route->key);
     route->path = NULL;
     if (!vnetenc_outer_parse_addresses(packet, &route->ipv6,
                                        &route->key.local,
@@ -143,15 +141,4 @@ vnetenc_route_find(const struct dp_packet *packet,
     }
     limit_size(route);
     return VNETENC_KEEP;
-}
-
-bool
-vnetenc_route_admits(const struct vnetenc_route *route,
-                     const struct dp_packet *packet,
-                     const struct vnetenc_outer *outer)
-{
-    return (outer->ipv6 == route->ipv6
-            && vnetenc_outer_has_addresses(packet, outer->ipv6,
-                                           &route->key.local,
-                                           &route->key.remote));
 }

@@ -28,11 +28,13 @@
  * Thread-safety: any thread.  A route is good until the thread quiesces. */
 
 #include <stdbool.h>
+#include "dp-packet.h"
+#include "dp-packet-gso.h"
 #include "vnetenc/bridge/drops.h"
+#include "vnetenc/bridge/limits.h"
 #include "vnetenc/bridge/path.h"
 #include "vnetenc/packet/outer.h"
 
-struct dp_packet;
 struct flow;
 struct ovs_action_vnetenc;
 
@@ -49,18 +51,35 @@ struct vnetenc_route {
 
 /* Returns VNETENC_KEEP if the packet, and those of its batch, are to be
  * sealed; a fallback, see vnetenc_is_fallback(), if they are to leave in
- * clear; otherwise why they are to be dropped.  Counts nothing.  The members 'key'
- * and 'path' of the route are set in any case, the others if VNETENC_KEEP is
- * returned, but for 'flow', which is the caller's. */
+ * clear; otherwise why they are to be dropped.  Counts nothing.
+ *
+ * Sets the members 'key' and 'path' of the route in any case, and the others
+ * if it returns VNETENC_KEEP, but for 'flow', which the caller sets. */
 enum vnetenc_drop vnetenc_route_find(const struct dp_packet *,
                                      const struct ovs_action_vnetenc *,
                                      struct vnetenc_route *)
     OVS_WARN_UNUSED_RESULT;
 
-/* True if a packet, whose outer headers were parsed, belongs on the same
- * route. */
-bool vnetenc_route_admits(const struct vnetenc_route *,
-                          const struct dp_packet *,
-                          const struct vnetenc_outer *);
+/* Returns VNETENC_KEEP if 'packet', which a tunnel pushed, can be sealed on
+ * the route, whole or in halves, or else why it must be dropped.  'outer' is
+ * set to its outer headers, unless the reason is tx_bad_packet. */
+static inline enum vnetenc_drop
+vnetenc_route_admit(const struct vnetenc_route *route,
+                    struct dp_packet *packet, struct vnetenc_outer *outer)
+{
+    if (!vnetenc_outer_parse_pushed(packet, outer)
+        || outer->ipv6 != route->ipv6
+        || !vnetenc_outer_has_addresses(packet, outer->ipv6,
+                                        &route->key.local,
+                                        &route->key.remote)) {
+        return VNETENC_DROP_tx_bad_packet;
+    }
+    if (dp_packet_get_tso_segsz(packet)
+        && dp_packet_gso_nr_segs(packet) != 1) {
+        return VNETENC_DROP_tx_gso;
+    }
+    return (outer->payload_size > VNETENC_MAX_PLAINTEXT_BYTES
+            ? VNETENC_DROP_tx_too_long : VNETENC_KEEP);
+}
 
 #endif /* vnetenc/packet/route.h */

@@ -53,17 +53,11 @@ prepare_packet(struct burst *b, size_t i)
 {
     struct dp_packet *packet = b->packets[i];
     struct vnetenc_outer *outer = &b->outer[i];
+    enum vnetenc_drop drop;
 
-    if (!vnetenc_outer_parse_pushed(packet, outer)
-        || !vnetenc_route_admits(b->route, packet, outer)) {
-        return VNETENC_DROP_tx_bad_packet;
-    }
-    if (dp_packet_get_tso_segsz(packet)
-        && dp_packet_gso_nr_segs(packet) != 1) {
-        return VNETENC_DROP_tx_gso;
-    }
-    if (outer->payload_size > VNETENC_MAX_PLAINTEXT_BYTES) {
-        return VNETENC_DROP_tx_too_long;
+    drop = vnetenc_route_admit(b->route, packet, outer);
+    if (drop) {
+        return drop;
     }
     if (!vnetenc_outer_complete_inner(packet)) {
         return VNETENC_DROP_tx_checksum;

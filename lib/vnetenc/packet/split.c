@@ -18,7 +18,6 @@
 #include "vnetenc/packet/split.h"
 #include <string.h>
 #include "dp-packet.h"
-#include "dp-packet-gso.h"
 #include "packets.h"
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
@@ -92,18 +91,12 @@ plan_cut(const struct vnetenc_route *route, struct dp_packet *packet,
          struct cut *cut)
 {
     struct vnetenc_outer outer;
+    enum vnetenc_drop drop;
     size_t max, inner;
 
-    if (!vnetenc_outer_parse_pushed(packet, &outer)
-        || !vnetenc_route_admits(route, packet, &outer)) {
-        return VNETENC_DROP_tx_bad_packet;
-    }
-    if (dp_packet_get_tso_segsz(packet)
-        && dp_packet_gso_nr_segs(packet) != 1) {
-        return VNETENC_DROP_tx_gso;
-    }
-    if (outer.payload_size > VNETENC_MAX_PLAINTEXT_BYTES) {
-        return VNETENC_DROP_tx_too_long;
+    drop = vnetenc_route_admit(route, packet, &outer);
+    if (drop) {
+        return drop;
     }
     if (!dp_packet_tunnel_geneve(packet) || !may_split(route)) {
         return VNETENC_DROP_tx_mtu;
