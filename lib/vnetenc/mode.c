@@ -71,16 +71,24 @@ vnetenc_parse_port_mode(const char *s, uint8_t *mode)
     return NULL;
 }
 
-char *
-vnetenc_parse_profile(const char *s, uint8_t *profile)
+bool
+vnetenc_profile_from_string(const char *s, uint8_t *profile)
 {
     unsigned int value;
 
     if (!vnetenc_parse_uint(s, UINT8_MAX, &value)) {
-        return xasprintf("\"%s\" is not an integer from 0 to 255", s);
+        return false;
     }
     *profile = value;
-    return NULL;
+    return true;
+}
+
+char *
+vnetenc_parse_profile(const char *s, uint8_t *profile)
+{
+    return (vnetenc_profile_from_string(s, profile)
+            ? NULL
+            : xasprintf("\"%s\" is not an integer from 0 to 255", s));
 }
 
 void

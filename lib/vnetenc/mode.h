@@ -50,6 +50,10 @@ bool vnetenc_mode_from_string(const char *, enum vnetenc_mode *mode);
 char *vnetenc_parse_port_mode(const char *, uint8_t *mode)
     OVS_WARN_UNUSED_RESULT;
 
+/* Sets '*profile' to the one whose number, 0 to 255, is the string.  Returns
+ * false and leaves '*profile' alone if there is none. */
+bool vnetenc_profile_from_string(const char *, uint8_t *profile);
+
 /* Parses a profile, 0 to 255.  Returns NULL and sets '*profile', or returns an
  * error message that the caller must free. */
 char *vnetenc_parse_profile(const char *, uint8_t *profile)

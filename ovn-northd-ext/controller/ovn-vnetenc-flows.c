@@ -731,7 +731,7 @@ ovn_vnetenc_cut_off(uint32_t dp_key)
     return !supported && ovn_vnetenc_requires(dp_key);
 }
 
-/* Returns how many octets a packet in a tunnel may grow by, whoever sent it.
+/* Returns how many bytes a packet in a tunnel may grow by, whoever sent it.
  * The mode of its datapath is not asked: it changes without a recompute. */
 uint16_t
 ovn_vnetenc_overhead(void)

@@ -20,7 +20,6 @@
 
 #include "lib/ovn-sb-idl.h"
 #include "smap.h"
-#include "util.h"
 
 /* Returns the demand written in 'options', off if there is none. */
 struct ovn_vnetenc_demand
@@ -40,7 +39,7 @@ ovn_vnetenc_demand_get(const struct smap *options)
         const char *profile = smap_get(options, OVN_VNETENC_PROFILE);
 
         if (profile) {
-            ovn_vnetenc_profile_from_string(profile, &demand.profile);
+            vnetenc_profile_from_string(profile, &demand.profile);
         }
     }
     return demand;
@@ -83,18 +82,4 @@ ovn_vnetenc_demand_of_port(const struct sbrec_port_binding *pb)
     struct ovn_vnetenc_demand former = ovn_vnetenc_demand_get(&pb->options);
 
     return former.mode > demand.mode ? former : demand;
-}
-
-/* Parses 's' as a profile.  Returns false and leaves '*profile' alone if 's'
- * is not a decimal number from 0 to 255. */
-bool
-ovn_vnetenc_profile_from_string(const char *s, uint8_t *profile)
-{
-    unsigned int value;
-
-    if (!str_to_uint(s, 10, &value) || value > UINT8_MAX) {
-        return false;
-    }
-    *profile = value;
-    return true;
 }

@@ -73,6 +73,4 @@ struct ovn_vnetenc_demand ovn_vnetenc_demand_of_dp(
 struct ovn_vnetenc_demand ovn_vnetenc_demand_of_port(
     const struct sbrec_port_binding *);
 
-bool ovn_vnetenc_profile_from_string(const char *, uint8_t *profile);
-
 #endif /* lib/ovn-vnetenc-demand.h */

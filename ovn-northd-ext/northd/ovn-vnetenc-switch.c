@@ -59,7 +59,7 @@ switch_profile(const struct nbrec_logical_switch *nbs)
     const char *s = smap_get(&nbs->other_config, OVN_VNETENC_NB_PROFILE);
     uint8_t profile = 0;
 
-    if (s && !ovn_vnetenc_profile_from_string(s, &profile)) {
+    if (s && !vnetenc_profile_from_string(s, &profile)) {
         static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 10);
 
         VLOG_WARN_RL(&rl, "logical switch %s: other_config:%s=%s: must be a "
