@@ -209,6 +209,47 @@ test_lengths(void)
     }
 }
 
+/* From record to record through a datagram. */
+static void
+test_next(void)
+{
+    const struct vnetenc_record first = {
+        .type = 22, .version = 0xfeff, .seq = UINT64_C(0x123456789abc),
+        .length = 3,
+    };
+    const struct vnetenc_record second = {
+        .type = 21, .version = 0xfefd, .epoch = 1, .seq = 7,
+    };
+    uint8_t data[2 * VNETENC_RECORD_HEADER_BYTES + 3] = { 0 };
+    struct vnetenc_record r;
+    size_t pos = 0;
+    uint8_t *body;
+
+    body = vnetenc_record_put_header(data, &first);
+    CHECK(body == data + VNETENC_RECORD_HEADER_BYTES);
+    CHECK(vnetenc_record_put_header(body + 3, &second)
+          == data + sizeof data);
+
+    CHECK(vnetenc_record_next(data, sizeof data, &pos, &r) == body);
+    CHECK(r.type == 22 && r.version == 0xfeff && r.epoch == 0
+          && r.seq == UINT64_C(0x123456789abc) && r.length == 3);
+    CHECK(pos == VNETENC_RECORD_HEADER_BYTES + 3);
+    CHECK(vnetenc_record_next(data, sizeof data, &pos, &r)
+          == data + sizeof data);
+    CHECK(r.type == 21 && r.version == 0xfefd && r.epoch == 1 && r.seq == 7
+          && r.length == 0);
+    CHECK(pos == sizeof data);
+    CHECK(!vnetenc_record_next(data, sizeof data, &pos, &r));
+    CHECK(pos == sizeof data);
+
+    /* Not a whole one. */
+    for (size_t size = 0; size < VNETENC_RECORD_HEADER_BYTES + 3; size++) {
+        pos = 0;
+        CHECK(!vnetenc_record_next(data, size, &pos, &r));
+        CHECK(pos == 0);
+    }
+}
+
 int
 main(int argc OVS_UNUSED, char *argv[])
 {
@@ -220,5 +261,6 @@ main(int argc OVS_UNUSED, char *argv[])
     test_parse_short();
     test_check();
     test_lengths();
+    test_next();
     return unit_end();
 }

@@ -31,7 +31,6 @@
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/message.h"
-#include "vnetenc/control/hello.h"
 #include "vnetenc/control/incoming.h"
 #include "vnetenc/control/outgoing.h"
 #include "vnetenc/control/socket.h"
@@ -130,17 +129,18 @@ is_responder(const struct unit_flow *flow)
 
 /* A record in clear. */
 static void
-note_clear(struct unit_flow *flow, const struct vnetenc_wire_record *r)
+note_clear(struct unit_flow *flow, const struct vnetenc_record *r,
+           const uint8_t *body)
 {
     enum { CLIENT_HELLO = 1, SERVER_HELLO = 2 };
 
     if (r->type == VNETENC_RECORD_ALERT) {
         flow->n_hints++;
-    } else if (r->type == VNETENC_RECORD_HANDSHAKE && r->body_size) {
-        if (r->body[0] == CLIENT_HELLO) {
+    } else if (r->type == VNETENC_RECORD_HANDSHAKE && r->length) {
+        if (body[0] == CLIENT_HELLO) {
             flow->n_hellos++;
         }
-        if (r->body[0] == CLIENT_HELLO || r->body[0] == SERVER_HELLO) {
+        if (body[0] == CLIENT_HELLO || body[0] == SERVER_HELLO) {
             flow->rekeying = true;
         }
     }
@@ -148,9 +148,9 @@ note_clear(struct unit_flow *flow, const struct vnetenc_wire_record *r)
 
 /* A sealed record, by libssl or our code. */
 static void
-note_sealed(struct unit_flow *flow, const struct vnetenc_wire_record *r)
+note_sealed(struct unit_flow *flow, const struct vnetenc_record *r)
 {
-    if (r->sequence < VNETENC_FIRST_SEQ) {
+    if (r->seq < VNETENC_FIRST_SEQ) {
         flow->n_last_flights += r->type == VNETENC_RECORD_HANDSHAKE;
         if (flow->rekeying) {       /* The first under another key. */
             flow->rekeying = false;
@@ -168,12 +168,12 @@ note_sealed(struct unit_flow *flow, const struct vnetenc_wire_record *r)
     }
     flow->n_data += r->type == VNETENC_RECORD_DATA;
     flow->n_alerts += r->type == VNETENC_RECORD_ALERT;
-    if (r->sequence < flow->next_seq) {
+    if (r->seq < flow->next_seq) {
         broken(flow, "sequence number used twice");
     }
-    flow->next_seq = r->sequence + 1;
+    flow->next_seq = r->seq + 1;
     if (!is_responder(flow)
-        && r->sequence >= (VNETENC_FIRST_SEQ
+        && r->seq >= (VNETENC_FIRST_SEQ
                            + 2 * unit_profile.rekey_records)) {
         broken(flow, "more records than the key's hard limit");
     }
@@ -184,14 +184,16 @@ note(const struct unit_wire *wire)
 {
     struct unit_flow *flow = flow_get(&wire->from, wire->from_port,
                                       &wire->to, wire->to_port);
-    struct vnetenc_wire_record record;
+    struct vnetenc_record record;
+    const uint8_t *body;
     size_t pos = 0;
 
-    while (vnetenc_wire_record_next(wire->data, wire->size, &pos, &record)) {
+    while ((body = vnetenc_record_next(wire->data, wire->size, &pos,
+                                       &record))) {
         if (record.epoch) {
             note_sealed(flow, &record);
         } else {
-            note_clear(flow, &record);
+            note_clear(flow, &record, body);
         }
     }
 }

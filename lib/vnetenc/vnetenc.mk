@@ -85,6 +85,7 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc/crypto/cryptodev.h \
 	lib/vnetenc/crypto/record.c \
 	lib/vnetenc/crypto/record.h \
+	lib/vnetenc/crypto/wire.h \
 	lib/vnetenc/main/config.c \
 	lib/vnetenc/main/config.h \
 	lib/vnetenc/main/ovsdb.c \

@@ -17,10 +17,9 @@
 #include <config.h>
 #include "vnetenc/bridge/message.h"
 #include <string.h>
-#include "byte-order.h"
-#include "unaligned.h"
 #include "util.h"
 #include "vnetenc/crypto/record.h"
+#include "vnetenc/crypto/wire.h"
 
 enum { TYPE_OFS = 8, ECHO_OFS = 16 };
 BUILD_ASSERT_DECL(TYPE_OFS == sizeof(uint64_t));
@@ -31,8 +30,7 @@ vnetenc_control_build(enum vnetenc_control_type type, uint64_t echo,
 {
     memset(out, 0, VNETENC_CONTROL_BYTES);
     out[TYPE_OFS] = type;
-    put_unaligned_be64(ALIGNED_CAST(ovs_be64 *, out + ECHO_OFS),
-                       htonll(echo));
+    vnetenc_wire_put_u64(out + ECHO_OFS, echo);
 }
 
 bool
@@ -58,8 +56,7 @@ vnetenc_control_parse(const uint8_t *plain, size_t size,
                          ECHO_OFS - TYPE_OFS - 1)) {
         return false;
     }
-    *echo = ntohll(get_unaligned_be64(ALIGNED_CAST(const ovs_be64 *,
-                                                   plain + ECHO_OFS)));
+    *echo = vnetenc_wire_get_u64(plain + ECHO_OFS);
     return true;
 }
 

@@ -187,9 +187,7 @@ take_joined(struct vnetenc_socket *sock, const struct in6_addr *remote,
         vnetenc_count(VNETENC_DROP_rx_unknown_source, 1);
     } else if (!vnetenc_gate_admit(gate, now)) {
         vnetenc_count(VNETENC_DROP_rx_rate, 1);
-    } else if (data[0] != VNETENC_RECORD_CHANGE_CIPHER_SPEC
-               && data[0] != VNETENC_RECORD_ALERT
-               && data[0] != VNETENC_RECORD_HANDSHAKE) {
+    } else if (!vnetenc_record_is_control(data[0])) {
         vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
     } else {
         vnetenc_incoming_input(&path, remote_port, data, size, now);

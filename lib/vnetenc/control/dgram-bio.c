@@ -20,13 +20,10 @@
 #include <string.h>
 
 #include "openvswitch/ofpbuf.h"
-#include "unaligned.h"
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
-#include "vnetenc/control/hello.h"
-
-/* Our own nonces begin with the epoch. */
-enum { OUR_EPOCH = 1 };
+#include "vnetenc/crypto/record.h"
+#include "vnetenc/crypto/wire.h"
 
 static BIO_METHOD *dgram_method(void);
 
@@ -93,20 +90,22 @@ vnetenc_dgram_nonces_ok(const struct vnetenc_dgram *dgram,
 static void
 watch(struct vnetenc_dgram *dgram, const uint8_t *data, size_t size)
 {
-    struct vnetenc_wire_record record;
+    struct vnetenc_record record;
+    const uint8_t *body;
     size_t pos = 0;
 
-    while (vnetenc_wire_record_next(data, size, &pos, &record)) {
+    while ((body = vnetenc_record_next(data, size, &pos, &record))) {
         if (!record.epoch) {
             continue;
         }
         dgram->n_records++;
-        if (record.epoch != OUR_EPOCH
-            || record.sequence >= VNETENC_FIRST_SEQ) {
+        if (record.epoch != VNETENC_EPOCH
+            || record.seq >= VNETENC_FIRST_SEQ) {
             dgram->bad_sequence = true;
         }
-        if (record.body_size < VNETENC_EXPLICIT_NONCE_BYTES
-            || (record.body[0] << 8 | record.body[1]) == OUR_EPOCH) {
+        /* Our own nonces begin with the epoch. */
+        if (record.length < VNETENC_EXPLICIT_NONCE_BYTES
+            || vnetenc_wire_get_u16(body) == VNETENC_EPOCH) {
             dgram->bad_nonce = true;
         }
     }

@@ -33,16 +33,9 @@
 #include "vnetenc/control/hello.h"
 #include "vnetenc/control/keys.h"
 #include "vnetenc/control/ssl.h"
+#include "vnetenc/crypto/record.h"
 #include "vnetenc/trust/cred.h"
 #include "vnetenc/trust/trust.h"
-
-/* Content types, RFC 5246 section 6.2.1. */
-enum {
-    TYPE_CHANGE_CIPHER_SPEC = 20,
-    TYPE_ALERT = 21,
-    TYPE_HANDSHAKE = 22,
-    TYPE_APPLICATION_DATA = 23,
-};
 
 struct vnetenc_handshake {
     struct vnetenc_ssl_owner owner;     /* First: libssl calls back with it. */
@@ -90,7 +83,7 @@ static void advance(struct vnetenc_handshake *, long long int now_ms);
 static void finish(struct vnetenc_handshake *, long long int now_ms);
 static void drain(struct vnetenc_handshake *);
 static bool is_wanted(struct vnetenc_handshake *,
-                      const struct vnetenc_wire_record *);
+                      const struct vnetenc_record *, const uint8_t *body);
 static void fail(struct vnetenc_handshake *, const char *format, ...)
     OVS_PRINTF_FORMAT(2, 3);
 
@@ -182,7 +175,8 @@ void
 vnetenc_handshake_input(struct vnetenc_handshake *h, const void *data,
                         size_t size, long long int now_ms)
 {
-    struct vnetenc_wire_record record;
+    struct vnetenc_record record;
+    const uint8_t *body;
     size_t start = 0;
     size_t pos = 0;
 
@@ -192,8 +186,9 @@ vnetenc_handshake_input(struct vnetenc_handshake *h, const void *data,
 
     /* libssl reads one record at a time: whether it should see a record
      * depends on how far the records before it have brought the handshake. */
-    while (h->ssl && vnetenc_wire_record_next(data, size, &pos, &record)) {
-        if (is_wanted(h, &record)) {
+    while (h->ssl
+           && (body = vnetenc_record_next(data, size, &pos, &record))) {
+        if (is_wanted(h, &record, body)) {
             vnetenc_dgram_lend(&h->dgram, (const uint8_t *) data + start,
                                pos - start);
             if (h->state == VNETENC_HANDSHAKE_RUNNING) {
@@ -633,28 +628,28 @@ is_wanted_in_epoch_1(struct vnetenc_handshake *h, size_t size)
     return true;
 }
 
-/* Whether libssl gets to see 'record'. */
+/* Whether libssl gets to see 'record', whose body is at 'body'. */
 static bool
-is_wanted(struct vnetenc_handshake *h,
-          const struct vnetenc_wire_record *record)
+is_wanted(struct vnetenc_handshake *h, const struct vnetenc_record *record,
+          const uint8_t *body)
 {
     bool running = h->state == VNETENC_HANDSHAKE_RUNNING;
 
     switch (record->type) {
-    case TYPE_ALERT:
+    case VNETENC_RECORD_ALERT:
         if (!record->epoch) {
             /* Anyone may have sent it.  The attempt runs to its deadline. */
-            if (running && record->body_size == 2) {
-                h->peer_alert = SSL_alert_desc_string_long(record->body[1]);
+            if (running && record->length == 2) {
+                h->peer_alert = SSL_alert_desc_string_long(body[1]);
             }
             return false;
         }
         break;
-    case TYPE_APPLICATION_DATA:
+    case VNETENC_RECORD_DATA:
         vnetenc_count(VNETENC_DROP_ctl_app_data, 1);
         return false;
-    case TYPE_CHANGE_CIPHER_SPEC:
-    case TYPE_HANDSHAKE:
+    case VNETENC_RECORD_CHANGE_CIPHER_SPEC:
+    case VNETENC_RECORD_HANDSHAKE:
         break;
     default:
         return false;
@@ -664,6 +659,6 @@ is_wanted(struct vnetenc_handshake *h,
     if (!record->epoch) {
         return running;
     }
-    return (record->epoch == 1
-            && is_wanted_in_epoch_1(h, record->body_size));
+    return (record->epoch == VNETENC_EPOCH
+            && is_wanted_in_epoch_1(h, record->length));
 }

@@ -19,59 +19,18 @@
 
 #include <string.h>
 
-#include "unaligned.h"
 #include "util.h"
+#include "vnetenc/crypto/record.h"
+#include "vnetenc/crypto/wire.h"
 
 /* RFC 6347 sections 4.1, 4.2.2, 4.3.2. */
 enum {
-    TYPE_HANDSHAKE = 22,
     MESSAGE_CLIENT_HELLO = 1,
     MESSAGE_HELLO_VERIFY_REQUEST = 3,
     MESSAGE_HEADER_BYTES = 12,
     VERSION_MAJOR = 0xfe,       /* Of every DTLS. */
     VERSION_DTLS_1_0 = 0xfeff,
 };
-
-static uint16_t
-get_u16(const uint8_t *p)
-{
-    return p[0] << 8 | p[1];
-}
-
-static uint32_t
-get_u24(const uint8_t *p)
-{
-    return (uint32_t) p[0] << 16 | p[1] << 8 | p[2];
-}
-
-static uint64_t
-get_u48(const uint8_t *p)
-{
-    return (uint64_t) get_u24(p) << 24 | get_u24(p + 3);
-}
-
-bool
-vnetenc_wire_record_next(const uint8_t *data, size_t size, size_t *pos,
-                         struct vnetenc_wire_record *record)
-{
-    const uint8_t *p = data + *pos;
-    size_t left = size - *pos;
-
-    if (left < VNETENC_RECORD_HEADER_BYTES) {
-        return false;
-    }
-    record->type = p[0];
-    record->version = get_u16(p + 1);
-    record->epoch = get_u16(p + 3);
-    record->sequence = get_u48(p + 5);
-    record->body = p + VNETENC_RECORD_HEADER_BYTES;
-    record->body_size = get_u16(p + 11);
-    if (record->body_size > left - VNETENC_RECORD_HEADER_BYTES) {
-        return false;
-    }
-    *pos += VNETENC_RECORD_HEADER_BYTES + record->body_size;
-    return true;
-}
 
 /* Reads the vector at '*pos', whose length is one octet, and moves '*pos'
  * behind it. */
@@ -114,40 +73,31 @@ enum vnetenc_hello_result
 vnetenc_client_hello_parse(const void *data, size_t size,
                            struct vnetenc_client_hello *hello)
 {
-    struct vnetenc_wire_record record;
+    struct vnetenc_record record;
     const uint8_t *message;
     size_t length, pos = 0;
 
-    if (!vnetenc_wire_record_next(data, size, &pos, &record)
-        || record.type != TYPE_HANDSHAKE
+    message = vnetenc_record_next(data, size, &pos, &record);
+    if (!message
+        || record.type != VNETENC_RECORD_HANDSHAKE
         || record.version >> 8 != VERSION_MAJOR
         || record.epoch
-        || record.body_size < MESSAGE_HEADER_BYTES
-        || record.body[0] != MESSAGE_CLIENT_HELLO) {
+        || record.length < MESSAGE_HEADER_BYTES
+        || message[0] != MESSAGE_CLIENT_HELLO) {
         return VNETENC_HELLO_OTHER;
     }
 
-    message = record.body;
-    length = get_u24(message + 1);
+    length = vnetenc_wire_get_u24(message + 1);
     if (pos != size
-        || get_u24(message + 6)                 /* Fragment's offset. */
-        || get_u24(message + 9) != length       /* Fragment's length. */
-        || record.body_size != MESSAGE_HEADER_BYTES + length) {
+        || vnetenc_wire_get_u24(message + 6)            /* Fragment, offset. */
+        || vnetenc_wire_get_u24(message + 9) != length  /* And its length. */
+        || record.length != MESSAGE_HEADER_BYTES + length) {
         return VNETENC_HELLO_FRAGMENT;
     }
 
-    hello->record_sequence = record.sequence;
+    hello->record_sequence = record.seq;
     return (parse_body(message + MESSAGE_HEADER_BYTES, length, hello)
             ? VNETENC_HELLO_OK : VNETENC_HELLO_MALFORMED);
-}
-
-static uint8_t *
-put_uint(uint8_t *p, uint64_t value, int n_bytes)
-{
-    for (int i = n_bytes - 1; i >= 0; i--) {
-        *p++ = value >> (8 * i);
-    }
-    return p;
 }
 
 /* RFC 6347 section 4.2.1: "the server MUST use the record sequence number in
@@ -159,22 +109,22 @@ vnetenc_verify_request_build(uint64_t record_sequence,
                              uint8_t out[VNETENC_VERIFY_REQUEST_BYTES])
 {
     const size_t length = 3 + VNETENC_COOKIE_BYTES;
-    uint8_t *p = out;
+    const struct vnetenc_record record = {
+        .type = VNETENC_RECORD_HANDSHAKE,
+        .version = VERSION_DTLS_1_0,
+        .seq = record_sequence,
+        .length = MESSAGE_HEADER_BYTES + length,
+    };
+    uint8_t *p = vnetenc_record_put_header(out, &record);
 
-    p = put_uint(p, TYPE_HANDSHAKE, 1);
-    p = put_uint(p, VERSION_DTLS_1_0, 2);
-    p = put_uint(p, 0, 2);                      /* Epoch. */
-    p = put_uint(p, record_sequence, 6);
-    p = put_uint(p, MESSAGE_HEADER_BYTES + length, 2);
+    memset(p, 0, MESSAGE_HEADER_BYTES);
+    p[0] = MESSAGE_HELLO_VERIFY_REQUEST;
+    vnetenc_wire_put_u24(p + 1, length);
+    vnetenc_wire_put_u24(p + 9, length);        /* Fragment's length. */
+    p += MESSAGE_HEADER_BYTES;
 
-    p = put_uint(p, MESSAGE_HELLO_VERIFY_REQUEST, 1);
-    p = put_uint(p, length, 3);
-    p = put_uint(p, 0, 2);                      /* Message sequence. */
-    p = put_uint(p, 0, 3);                      /* Fragment's offset. */
-    p = put_uint(p, length, 3);                 /* Fragment's length. */
-
-    p = put_uint(p, VERSION_DTLS_1_0, 2);
-    p = put_uint(p, VNETENC_COOKIE_BYTES, 1);
-    memcpy(p, cookie, VNETENC_COOKIE_BYTES);
-    ovs_assert(p + VNETENC_COOKIE_BYTES == out + VNETENC_VERIFY_REQUEST_BYTES);
+    vnetenc_wire_put_u16(p, VERSION_DTLS_1_0);
+    p[2] = VNETENC_COOKIE_BYTES;
+    memcpy(p + 3, cookie, VNETENC_COOKIE_BYTES);
+    ovs_assert(p + length == out + VNETENC_VERIFY_REQUEST_BYTES);
 }

@@ -20,9 +20,9 @@
 /* The two messages that are exchanged before there is state
  * =========================================================
  *
- * ClientHello, read; HelloVerifyRequest, written (RFC 6347 section 4.2.1);
- * and the way from record to record through a datagram.  All on raw octets,
- * so that nothing of libssl is touched for a datagram that could be anyone's.
+ * ClientHello, read; HelloVerifyRequest, written (RFC 6347 section 4.2.1).
+ * All on raw octets, so that nothing of libssl is touched for a datagram that
+ * could be anyone's.
  *
  * Thread-safety: pure functions. */
 
@@ -32,21 +32,6 @@
 #include "compiler.h"
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/control/cookie.h"
-
-/* A DTLS record as it lies in a datagram. */
-struct vnetenc_wire_record {
-    uint8_t type;
-    uint16_t version;
-    uint16_t epoch;
-    uint64_t sequence;
-    const uint8_t *body;
-    size_t body_size;
-};
-
-/* Reads the record at '*pos' and moves '*pos' behind it.  Returns false at
- * the end and at anything that is not a whole record. */
-bool vnetenc_wire_record_next(const uint8_t *data, size_t size, size_t *pos,
-                              struct vnetenc_wire_record *);
 
 /* What the stateless part needs of a ClientHello; points into it. */
 struct vnetenc_client_hello {

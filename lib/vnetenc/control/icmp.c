@@ -30,6 +30,7 @@
 #include "unaligned.h"
 #include "util.h"
 #include "vnetenc/control/execute.h"
+#include "vnetenc/crypto/wire.h"
 #include "vnetenc/packet/pmtu.h"
 
 COVERAGE_DEFINE(vnetenc_pmtu_sent);
@@ -42,15 +43,6 @@ enum {
 };
 
 /* The message. */
-
-static ovs_be16
-get_be16(const uint8_t *p)
-{
-    ovs_be16 x;
-
-    memcpy(&x, p, sizeof x);
-    return x;
-}
 
 /* Ethernet header with the tags that the packet came in with. */
 static void
@@ -218,7 +210,7 @@ vnetenc_icmp_build(const struct vnetenc_pmtu_note *note, const uint8_t *frame,
         return NULL;
     }
     for (int i = 0; i <= VNETENC_PMTU_MAX_TAGS && size >= ofs + 2; i++) {
-        ovs_be16 type = get_be16(frame + ofs);
+        ovs_be16 type = htons(vnetenc_wire_get_u16(frame + ofs));
         size_t mtu;
 
         if (eth_type_vlan(type)) {

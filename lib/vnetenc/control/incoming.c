@@ -497,12 +497,12 @@ is_hello(const uint8_t *data, size_t size)
 static bool
 is_sealed_alert(const uint8_t *data, size_t size)
 {
-    struct vnetenc_wire_record record;
+    struct vnetenc_record record;
     size_t pos = 0;
 
-    return (vnetenc_wire_record_next(data, size, &pos, &record)
+    return (vnetenc_record_next(data, size, &pos, &record)
             && record.type == VNETENC_RECORD_ALERT
-            && record.epoch == 1);
+            && record.epoch == VNETENC_EPOCH);
 }
 
 /* A sealed alert of the peer's record code.  Returns false if it is not one

@@ -18,8 +18,8 @@
 #include "vnetenc/crypto/record.h"
 #include <openssl/crypto.h>
 #include <string.h>
-#include "byte-order.h"
 #include "openvswitch/types.h"
+#include "vnetenc/crypto/wire.h"
 
 /* Offsets in a record. */
 enum {
@@ -30,15 +30,6 @@ enum {
 };
 BUILD_ASSERT_DECL(OFS_LENGTH + 2 == VNETENC_RECORD_HEADER_BYTES);
 
-static uint16_t
-get_u16(const uint8_t *p)
-{
-    ovs_be16 x;
-
-    memcpy(&x, p, sizeof x);
-    return ntohs(x);
-}
-
 static ovs_be32
 get_be32(const uint8_t *p)
 {
@@ -46,31 +37,6 @@ get_be32(const uint8_t *p)
 
     memcpy(&x, p, sizeof x);
     return x;
-}
-
-static uint64_t
-get_u64(const uint8_t *p)
-{
-    ovs_be64 x;
-
-    memcpy(&x, p, sizeof x);
-    return ntohll(x);
-}
-
-static void
-put_u16(uint8_t *p, uint16_t value)
-{
-    ovs_be16 x = htons(value);
-
-    memcpy(p, &x, sizeof x);
-}
-
-static void
-put_u64(uint8_t *p, uint64_t value)
-{
-    ovs_be64 x = htonll(value);
-
-    memcpy(p, &x, sizeof x);
 }
 
 /* Epoch and sequence number as they stand in header and additional data. */
@@ -142,11 +108,36 @@ vnetenc_record_parse(const void *data, size_t size, struct vnetenc_record *r)
         return false;
     }
     r->type = p[OFS_TYPE];
-    r->version = get_u16(p + OFS_VERSION);
-    r->epoch = get_u16(p + OFS_EPOCH);
-    r->seq = get_u64(p + OFS_EPOCH) & ((UINT64_C(1) << 48) - 1);
-    r->length = get_u16(p + OFS_LENGTH);
+    r->version = vnetenc_wire_get_u16(p + OFS_VERSION);
+    r->epoch = vnetenc_wire_get_u16(p + OFS_EPOCH);
+    r->seq = vnetenc_wire_get_u64(p + OFS_EPOCH) & ((UINT64_C(1) << 48) - 1);
+    r->length = vnetenc_wire_get_u16(p + OFS_LENGTH);
     return true;
+}
+
+const uint8_t *
+vnetenc_record_next(const uint8_t *data, size_t size, size_t *pos,
+                    struct vnetenc_record *r)
+{
+    const uint8_t *p = data + *pos;
+    size_t left = size - *pos;
+
+    if (!vnetenc_record_parse(p, left, r)
+        || r->length > left - VNETENC_RECORD_HEADER_BYTES) {
+        return NULL;
+    }
+    *pos += VNETENC_RECORD_HEADER_BYTES + r->length;
+    return p + VNETENC_RECORD_HEADER_BYTES;
+}
+
+uint8_t *
+vnetenc_record_put_header(uint8_t *data, const struct vnetenc_record *r)
+{
+    data[OFS_TYPE] = r->type;
+    vnetenc_wire_put_u16(data + OFS_VERSION, r->version);
+    vnetenc_wire_put_u64(data + OFS_EPOCH, seq_num(r->epoch, r->seq));
+    vnetenc_wire_put_u16(data + OFS_LENGTH, r->length);
+    return data + VNETENC_RECORD_HEADER_BYTES;
 }
 
 enum vnetenc_drop
@@ -167,16 +158,18 @@ vnetenc_record_seal_op(uint8_t *record,
                        const uint8_t *fixed_iv, uint8_t type,
                        uint64_t seq, size_t size, struct vnetenc_aead_op *op)
 {
+    const struct vnetenc_record header = {
+        .type = type,
+        .version = VNETENC_DTLS_1_2,
+        .epoch = VNETENC_EPOCH,
+        .seq = seq,
+        .length = cipher->explicit_bytes + size + VNETENC_TAG_BYTES,
+    };
     uint64_t seq_num_ = seq_num(VNETENC_EPOCH, seq);
-    uint8_t *explicit = record + VNETENC_RECORD_HEADER_BYTES;
+    uint8_t *explicit = vnetenc_record_put_header(record, &header);
 
-    record[OFS_TYPE] = type;
-    put_u16(record + OFS_VERSION, VNETENC_DTLS_1_2);
-    put_u64(record + OFS_EPOCH, seq_num_);
-    put_u16(record + OFS_LENGTH,
-            cipher->explicit_bytes + size + VNETENC_TAG_BYTES);
     if (cipher->explicit_bytes) {
-        put_u64(explicit, seq_num_);
+        vnetenc_wire_put_u64(explicit, seq_num_);
     }
 
     op->text = explicit + cipher->explicit_bytes;

@@ -47,12 +47,22 @@ enum {
     VNETENC_EPOCH = 1,          /* Without renegotiation the only one. */
 };
 
+/* True if records of 'type' concern a handshake, and so the control thread. */
+static inline bool
+vnetenc_record_is_control(uint8_t type)
+{
+    return (type == VNETENC_RECORD_CHANGE_CIPHER_SPEC
+            || type == VNETENC_RECORD_ALERT
+            || type == VNETENC_RECORD_HANDSHAKE);
+}
+
+/* The header of a record, RFC 6347 section 4.1. */
 struct vnetenc_record {
     uint8_t type;
     uint16_t version;
     uint16_t epoch;
     uint64_t seq;               /* 48 bits. */
-    uint16_t length;            /* Octets behind the header. */
+    uint16_t length;            /* Bytes behind the header, as it says. */
 };
 
 /* Key of the records of one direction of a session (RFC 5246 section 6.3:
@@ -79,10 +89,23 @@ vnetenc_record_overhead(const struct vnetenc_cipher_info *cipher)
     return vnetenc_record_head(cipher) + VNETENC_TAG_BYTES;
 }
 
-/* Reads the header of the first record in the 'size' octets at 'data'.
+/* Reads the header of the first record in the 'size' bytes at 'data'.
  * Returns false if they are too few for one. */
 bool vnetenc_record_parse(const void *data, size_t size,
                           struct vnetenc_record *) OVS_WARN_UNUSED_RESULT;
+
+/* Reads the header of the record at '*pos' in the 'size' bytes at 'data',
+ * moves '*pos' behind the record and returns its body, which has as many bytes
+ * as the header says.  Returns NULL at the end of 'data' and at anything that
+ * is not a whole record. */
+const uint8_t *vnetenc_record_next(const uint8_t *data, size_t size,
+                                   size_t *pos, struct vnetenc_record *)
+    OVS_WARN_UNUSED_RESULT;
+
+/* Writes a header, VNETENC_RECORD_HEADER_BYTES long, to 'data' and returns the
+ * place behind it. */
+uint8_t *vnetenc_record_put_header(uint8_t *data,
+                                   const struct vnetenc_record *);
 
 /* VNETENC_KEEP if a datagram of 'size' octets is exactly this record, under
  * our keys, with 'type'; or why not. */

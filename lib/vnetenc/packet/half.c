@@ -17,6 +17,7 @@
 #include <config.h>
 #include "vnetenc/packet/half.h"
 #include "util.h"
+#include "vnetenc/crypto/wire.h"
 
 /* Offsets in a Geneve header, and in our option. */
 enum {
@@ -42,19 +43,6 @@ enum {
 enum { MARK_UNITS = VNETENC_MARK_BYTES / 4 };
 BUILD_ASSERT_DECL(VNETENC_MARK_BYTES % 4 == 0);
 
-static uint16_t
-get_u16(const uint8_t *p)
-{
-    return p[0] << 8 | p[1];
-}
-
-static void
-put_u16(uint8_t *p, uint16_t value)
-{
-    p[0] = value >> 8;
-    p[1] = value & 0xff;
-}
-
 bool
 vnetenc_half_parse(const uint8_t *plain, size_t size,
                    struct vnetenc_half *half)
@@ -73,10 +61,10 @@ vnetenc_half_parse(const uint8_t *plain, size_t size,
     }
     half->size = size - half->head;
     half->back = mark[OFS_MARK_HALF] & HALF_BACK;
-    half->total = get_u16(&mark[OFS_MARK_TOTAL]);
+    half->total = vnetenc_wire_get_u16(&mark[OFS_MARK_TOTAL]);
     return (half->size < half->total
-            && ((get_u16(&plain[OFS_PROTOCOL]) == VNETENC_BACK_ETHERTYPE)
-                == half->back));
+            && half->back == (vnetenc_wire_get_u16(&plain[OFS_PROTOCOL])
+                              == VNETENC_BACK_ETHERTYPE));
 }
 
 bool
@@ -97,19 +85,19 @@ vnetenc_half_mark(uint8_t *geneve, bool back, size_t total)
 {
     uint8_t *mark = geneve + VNETENC_GENEVE_BYTES;
 
-    put_u16(mark, VNETENC_MARK_CLASS);
+    vnetenc_wire_put_u16(mark, VNETENC_MARK_CLASS);
     mark[2] = VNETENC_MARK_TYPE;
     mark[OFS_MARK_LENGTH] = MARK_UNITS - 1;
     mark[OFS_MARK_HALF] = ((back ? HALF_BACK : 0)
                            | (geneve[OFS_FLAGS] & FLAG_CRITICAL
                               ? HALF_CRITICAL : 0));
     mark[OFS_MARK_ZERO] = 0;
-    put_u16(&mark[OFS_MARK_TOTAL], total);
+    vnetenc_wire_put_u16(&mark[OFS_MARK_TOTAL], total);
 
     geneve[OFS_LENGTH] += MARK_UNITS;
     geneve[OFS_FLAGS] |= FLAG_CRITICAL;
     if (back) {
-        put_u16(&geneve[OFS_PROTOCOL], VNETENC_BACK_ETHERTYPE);
+        vnetenc_wire_put_u16(&geneve[OFS_PROTOCOL], VNETENC_BACK_ETHERTYPE);
     }
 }
 

@@ -25,6 +25,7 @@
 #include "vnetenc/bridge/rx.h"
 #include "vnetenc/bridge/vni.h"
 #include "vnetenc/crypto/record.h"
+#include "vnetenc/crypto/wire.h"
 #include "vnetenc/packet/half.h"
 #include "vnetenc/packet/join.h"
 #include "vnetenc/packet/outer.h"
@@ -82,15 +83,6 @@ post_datagram(const struct datagram *d, enum vnetenc_inbox_queue queue,
     path.dtls_port = d->outer.udp_dst;
     return vnetenc_inbox_post(queue, type, &path, d->outer.udp_src, 0, data,
                               size);
-}
-
-/* True if 'd' begins with a record that concerns a handshake. */
-static bool
-is_control_datagram(const struct datagram *d)
-{
-    return (d->record.type == VNETENC_RECORD_CHANGE_CIPHER_SPEC
-            || d->record.type == VNETENC_RECORD_ALERT
-            || d->record.type == VNETENC_RECORD_HANDSHAKE);
 }
 
 /* One who can forge the source address of a peer can use up that peer's rate,
@@ -223,12 +215,12 @@ take_control_message(const struct opened *opened)
 }
 
 /* The VNI is in the same place of a Geneve and a VXLAN header. */
+enum { VNI_OFS = 4 };
+
 static uint32_t
 get_vni(const struct opened *opened)
 {
-    const uint8_t *p = opened->plain;
-
-    return p[4] << 16 | p[5] << 8 | p[6];
+    return vnetenc_wire_get_u24(opened->plain + VNI_OFS);
 }
 
 /* Says in '*deliver' whether the plaintext is a tunnel packet. */
@@ -288,7 +280,7 @@ vnetenc_open(struct dp_packet *packet, struct udp_header *udp OVS_UNUSED)
 
     drop = parse_datagram(packet, &d);
     if (!drop) {
-        drop = (is_control_datagram(&d)
+        drop = (vnetenc_record_is_control(d.record.type)
                 ? pass_to_control(&d)
                 : take_record(packet, &d, &deliver));
     }
