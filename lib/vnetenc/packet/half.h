@@ -44,7 +44,7 @@
 enum {
     VNETENC_GENEVE_BYTES = 8,           /* Header without options. */
     VNETENC_MARK_BYTES = 8,             /* Our option. */
-    VNETENC_MAX_GENEVE_OPTIONS = 63,    /* In units of 4 octets. */
+    VNETENC_MAX_GENEVE_OPTIONS = 63,    /* In units of 4 bytes. */
 
     /* RFC 8926 section 3.5: a class for experiments, a critical option. */
     VNETENC_MARK_CLASS = 0xffe7,
@@ -56,19 +56,19 @@ enum {
 
 struct vnetenc_half {
     bool back;
-    size_t head;                /* Octets of Geneve header, the mark's too. */
-    size_t size;                /* Octets of the inner frame in this half. */
+    size_t head;                /* Bytes of Geneve header, the mark's too. */
+    size_t size;                /* Bytes of the inner frame in this half. */
     size_t total;               /* In both. */
 };
 
-/* Octets of the Geneve header at 'geneve', options included. */
+/* Bytes of the Geneve header at 'geneve', options included. */
 static inline size_t
 vnetenc_geneve_size(const uint8_t *geneve)
 {
     return VNETENC_GENEVE_BYTES + 4 * (geneve[0] & 0x3f);
 }
 
-/* True if 'plain', the 'size' octets of a Geneve packet, claims to be a
+/* True if 'plain', the 'size' bytes of a Geneve packet, claims to be a
  * half. */
 static inline bool
 vnetenc_half_is(const uint8_t *plain, size_t size)
@@ -86,7 +86,7 @@ vnetenc_half_is(const uint8_t *plain, size_t size)
 bool vnetenc_half_parse(const uint8_t *plain, size_t size,
                         struct vnetenc_half *) OVS_WARN_UNUSED_RESULT;
 
-/* True if the headers of 'front' and 'back', of 'head' octets, are those of
+/* True if the headers of 'front' and 'back', of 'head' bytes, are those of
  * one packet. */
 bool vnetenc_half_match(const uint8_t *front, const uint8_t *back,
                         size_t head) OVS_WARN_UNUSED_RESULT;

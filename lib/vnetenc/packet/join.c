@@ -82,8 +82,8 @@ resize(struct dp_packet *packet, size_t headroom, size_t tailroom)
     return false;
 }
 
-/* Makes 'packet' have 'head' octets of room in front and 'tail' behind, moving
- * its octets where there is room on the other side.  Returns false if its
+/* Makes 'packet' have 'head' bytes of room in front and 'tail' behind, moving
+ * its bytes where there is room on the other side.  Returns false if its
  * memory is too small and cannot grow. */
 static bool
 make_gap(struct dp_packet *packet, size_t head, size_t tail)
@@ -128,7 +128,7 @@ append_back(struct dp_packet *packet, size_t ofs, const uint8_t *back,
 }
 
 /* 'packet' is the back half, 'front' what is missing, 'geneve' the header that
- * counts, both of them of a whole.  'head' octets of headers remain in
+ * counts, both of them of a whole.  'head' bytes of headers remain in
  * front. */
 static bool
 insert_front(struct dp_packet *packet, size_t ofs, size_t head,

@@ -52,7 +52,7 @@ struct vnetenc_rx;
 struct udp_header *vnetenc_open(struct dp_packet *, struct udp_header *)
     OVS_WARN_UNUSED_RESULT;
 
-/* Opens, in place, the record of 'type' that the 'size' octets at 'record'
+/* Opens, in place, the record of 'type' that the 'size' bytes at 'record'
  * are, and commits its number.  Counts nothing: returns VNETENC_KEEP and
  * stores where the plaintext is, or returns why not. */
 enum vnetenc_drop vnetenc_open_record(struct vnetenc_rx *, uint8_t *record,

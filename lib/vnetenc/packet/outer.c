@@ -199,7 +199,7 @@ has_room_in_all(const struct dp_packet *packet, size_t head, size_t tail)
             >= head + tail);
 }
 
-/* Moves the octets to where there is room on both sides of them.  What a
+/* Moves the bytes to where there is room on both sides of them.  What a
  * packet socket receives and what segmentation makes has much in front and
  * nothing behind. */
 static void
@@ -241,7 +241,7 @@ vnetenc_outer_make_room(struct dp_packet *packet, size_t head, size_t tail)
         packet = copy;
     }
     if (!has_room(packet, head, tail)) {
-        /* Both at once, so that the octets move once.  Old room is not kept
+        /* Both at once, so that the bytes move once.  Old room is not kept
          * where there was much: the whole must stay below 64 kB. */
         size_t old = dp_packet_headroom(packet);
 
@@ -278,7 +278,7 @@ inner_is_complete(const struct dp_packet *packet)
 bool
 vnetenc_outer_complete_inner(struct dp_packet *packet)
 {
-    /* The outer checksums are worthless, the octets below them change. */
+    /* The outer checksums are worthless, the bytes below them change. */
     packet->offloads &= ~(DP_PACKET_OL_IP_CKSUM_MASK
                           | DP_PACKET_OL_L4_CKSUM_MASK);
 

@@ -69,7 +69,7 @@ bool vnetenc_outer_parse_received(const struct dp_packet *,
                                   struct vnetenc_outer *)
     OVS_WARN_UNUSED_RESULT;
 
-/* Room for 'head' octets in front and 'tail' behind.  Returns the packet, or
+/* Room for 'head' bytes in front and 'tail' behind.  Returns the packet, or
  * another in its place if its memory cannot grow; in that case the first was
  * freed. */
 struct dp_packet *vnetenc_outer_make_room(struct dp_packet *, size_t head,
@@ -84,14 +84,14 @@ bool vnetenc_outer_may_grow(const struct dp_packet *, size_t head,
  * the packet's state does not say how. */
 bool vnetenc_outer_complete_inner(struct dp_packet *) OVS_WARN_UNUSED_RESULT;
 
-/* Makes the packet plain UDP from 'udp_src' to 'udp_dst', with 'head' octets
+/* Makes the packet plain UDP from 'udp_src' to 'udp_dst', with 'head' bytes
  * between UDP header and payload and 'tail' behind, for which there must be
- * room.  Returns the first octet behind the UDP header. */
+ * room.  Returns the first byte behind the UDP header. */
 uint8_t *vnetenc_outer_grow(struct dp_packet *, const struct vnetenc_outer *,
                             size_t head, size_t tail, ovs_be16 udp_src,
                             ovs_be16 udp_dst);
 
-/* The reverse: 'head' octets behind the UDP header disappear and everything
+/* The reverse: 'head' bytes behind the UDP header disappear and everything
  * behind the next 'size'.  Nothing is known of checksums and hash of the
  * packet inside.  Lengths in the outer headers stay what they were. */
 void vnetenc_outer_shrink(struct dp_packet *, const struct vnetenc_outer *,

@@ -24,7 +24,7 @@
  * just pushed.  A batch is worked off so:
  *
  *     route:   which session, or whether to drop or leave in clear; decided
- *              for all packets before the first octet of any changes
+ *              for all packets before the first byte of any changes
  *     segment: what the network device would have segmented
  *     split:   what would be too long for the underlay
  *     prepare: inner checksums, room
@@ -68,8 +68,8 @@ void vnetenc_seal_batch_of_flow(struct dp_packet_batch *,
 bool vnetenc_seal_packet(struct dp_packet *, const struct ovs_action_vnetenc *)
     OVS_WARN_UNUSED_RESULT;
 
-/* Writes into 'out', which has 'out_size' octets, a record of 'type' with the
- * 'size' octets at 'plain'.  Returns its size, or 0 if the key may not be used
+/* Writes into 'out', which has 'out_size' bytes, a record of 'type' with the
+ * 'size' bytes at 'plain'.  Returns its size, or 0 if the key may not be used
  * any more, the cipher failed, or 'out' is too small. */
 size_t vnetenc_seal_record(struct vnetenc_tx *, uint8_t type,
                            const void *plain, size_t size,

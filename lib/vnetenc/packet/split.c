@@ -63,8 +63,8 @@ vnetenc_split_shorten_segments(struct dp_packet_batch *batch,
 /* Where a packet is cut. */
 struct cut {
     size_t ofs;                 /* Of the Geneve header. */
-    size_t head;                /* Octets of that, without mark. */
-    size_t front;               /* Octets of the inner frame in front... */
+    size_t head;                /* Bytes of that, without mark. */
+    size_t front;               /* Bytes of the inner frame in front... */
     size_t back;                /* ...and behind. */
 };
 
@@ -77,7 +77,7 @@ may_split(const struct vnetenc_route *route)
     return split;
 }
 
-/* True if a Geneve header of 'head' octets has a place for the mark. */
+/* True if a Geneve header of 'head' bytes has a place for the mark. */
 static bool
 has_place(size_t head)
 {
@@ -114,7 +114,7 @@ plan_cut(const struct vnetenc_route *route, struct dp_packet *packet,
     if (inner > 2 * max) {
         return VNETENC_DROP_tx_mtu;
     }
-    /* More than 'max' octets are there, or the packet would not be too long
+    /* More than 'max' bytes are there, or the packet would not be too long
      * without a mark. */
     cut->front = max;
     cut->back = inner - cut->front;
@@ -165,7 +165,7 @@ finish_half(struct dp_packet *packet, const struct cut *cut, bool back)
                       cut->front + cut->back);
 }
 
-/* A packet with room for 'size' octets, out of the same memory as 'like' if
+/* A packet with room for 'size' bytes, out of the same memory as 'like' if
  * that is DPDK's: from other memory, it would be copied when it is sent. */
 static struct dp_packet *
 new_back(const struct dp_packet *like OVS_UNUSED, size_t size)

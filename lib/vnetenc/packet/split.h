@@ -24,8 +24,8 @@
  * before it is sealed, PROTOCOL.md section 8: in a batch, first the back half
  * and right behind it the front half, which is as long as the underlay
  * allows.  So the back half, the one that waits at the receiver, is the short
- * one: with the 37 octets that sealing adds to a packet that filled the
- * underlay's MTU, 45 octets of it are copied, and no other octet moves.
+ * one: with the 37 bytes that sealing adds to a packet that filled the
+ * underlay's MTU, 45 bytes of it are copied, and no other byte moves.
  *
  * Thread-safety: any thread, no locks. */
 
