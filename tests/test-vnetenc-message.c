@@ -109,16 +109,7 @@ test_not_control(void)
 static void
 test_close_notify(void)
 {
-    static const uint8_t fatal[] = { 2, 0 };
-    static const uint8_t other[] = { 1, 10 };
-
     CHECK(vnetenc_close_notify[0] == 1 && vnetenc_close_notify[1] == 0);
-    CHECK(vnetenc_is_close_notify(vnetenc_close_notify,
-                                  sizeof vnetenc_close_notify));
-    CHECK(vnetenc_is_close_notify(fatal, sizeof fatal));
-    CHECK(!vnetenc_is_close_notify(other, sizeof other));
-    CHECK(!vnetenc_is_close_notify(fatal, 1));
-    CHECK(!vnetenc_is_close_notify(probe, sizeof probe));
 }
 
 static void

@@ -25,7 +25,7 @@
  * the coverage counters ("vnetenc_" and the name) and the lines of
  * "ovs-appctl vnetenc/show".
  *
- * Thread-safety: vnetenc_count() may be called by any thread. */
+ * Thread-safety: any thread. */
 
 #include <stdbool.h>
 
@@ -105,9 +105,20 @@ vnetenc_is_fallback(enum vnetenc_drop reason)
             && reason < VNETENC_N_DROPS);
 }
 
+/* Counts 'n_packets' packets for a reason, which must not be VNETENC_KEEP.
+ * Packets of a path are counted by vnetenc_path_count() instead.  Any
+ * thread. */
 void vnetenc_count(enum vnetenc_drop, unsigned int n_packets);
+
+/* Returns the name of a reason, "keep" for VNETENC_KEEP, "unknown" for what is
+ * no reason.  Pure function. */
 const char *vnetenc_drop_name(enum vnetenc_drop);
+
+/* Returns the text of a reason for a human reader.  Pure function. */
 const char *vnetenc_drop_text(enum vnetenc_drop);
+
+/* Returns the number of packets counted for a reason since the process
+ * started, 0 for what is no reason.  Any thread. */
 unsigned long long int vnetenc_drop_total(enum vnetenc_drop);
 
 #endif /* vnetenc/bridge/drops.h */

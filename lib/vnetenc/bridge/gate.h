@@ -46,17 +46,28 @@ struct vnetenc_gate {
     struct vnetenc_rate handshake;  /* Handshake datagrams. */
 };
 
+/* Makes and publishes a gate for 'remote', which has none yet.  Control
+ * thread. */
 struct vnetenc_gate *vnetenc_gate_add(const struct in6_addr *remote);
+
+/* Withdraws a gate, and frees it after a grace period.  Control thread. */
 void vnetenc_gate_remove(struct vnetenc_gate *);
+
+/* Returns the gate of 'remote', or NULL if it has none.  Any thread; good
+ * until it next quiesces. */
 struct vnetenc_gate *vnetenc_gate_find(const struct in6_addr *remote);
 
-/* True if one more handshake datagram is within the source's rate. */
+/* The following take 'now' in milliseconds of time_msec(), from any thread. */
+
+/* True if one more handshake datagram is within the source's rate:
+ * VNETENC_SOURCE_PER_SECOND, in bursts of VNETENC_SOURCE_BURST. */
 bool vnetenc_gate_admit(struct vnetenc_gate *, long long int now);
 
 /* True if a WANT may be posted now: one in VNETENC_WANT_INTERVAL_MS. */
 bool vnetenc_gate_may_want(struct vnetenc_gate *, long long int now);
 
-/* True if a packet may wait for a session. */
+/* True if one more packet may wait for a session: VNETENC_HOLD_PER_SECOND, in
+ * bursts of VNETENC_HOLD_BURST. */
 bool vnetenc_gate_may_hold(struct vnetenc_gate *, long long int now);
 
 /* True if a record of no known session may be reported now: one in
@@ -65,14 +76,18 @@ bool vnetenc_gate_may_hold(struct vnetenc_gate *, long long int now);
  * needs. */
 bool vnetenc_gate_may_report(struct vnetenc_gate *, long long int now);
 
-/* Until the control thread has said that it has read all rows once, a peer
- * that is not found may yet be one, and nothing is sent to it in clear.  Ask
- * before looking for the peer, not after. */
+/* Says that the control thread has read all rows once.  Until then, a peer
+ * that is not found may yet be one, and nothing is sent to it in clear.
+ * Control thread. */
 void vnetenc_gates_set_loaded(void);
+
+/* True if all rows were read.  Ask before looking for a gate, not after.  Any
+ * thread. */
 bool vnetenc_gates_loaded(void);
 
-/* Before the peers are taken away because the process ends.  After that and a
- * grace period nobody takes one that is not found for none. */
+/* Takes that back, before the peers are removed because the process ends.
+ * After that and a grace period, no thread concludes from a missing gate that
+ * there is no peer.  Control thread. */
 void vnetenc_gates_unset_loaded(void);
 
 #endif /* vnetenc/bridge/gate.h */

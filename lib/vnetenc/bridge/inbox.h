@@ -59,19 +59,30 @@ enum vnetenc_inbox_queue {
     VNETENC_N_INBOXES
 };
 
+/* Allocates the rings, before any thread posts. */
 void vnetenc_inbox_init(void);
+
+/* Frees the rings, when no thread posts any more.  Events that are still in
+ * them are lost. */
 void vnetenc_inbox_destroy(void);
 
-/* Any thread.  'payload' may be NULL if 'size' is 0.  Returns false if the
- * ring is full. */
+/* Posts an event and wakes the control thread.  Copies the path's key and the
+ * 'size' bytes at 'payload', at most VNETENC_MAX_DATAGRAM_BYTES; 'payload' may
+ * be NULL if 'size' is 0.  Returns false if the ring is full.  Any thread. */
 bool vnetenc_inbox_post(enum vnetenc_inbox_queue, enum vnetenc_event_type,
                         const struct vnetenc_path_key *, ovs_be16 remote_port,
                         uint64_t echo, const void *payload,
                         size_t size);
 
-/* Control thread. */
+/* Takes the oldest event of a queue.  Returns false if there is none.  Control
+ * thread. */
 bool vnetenc_inbox_take(enum vnetenc_inbox_queue, struct vnetenc_event *);
+
+/* Makes poll_block() return when there is an event to take.  Control
+ * thread. */
 void vnetenc_inbox_wait(void);
-void vnetenc_inbox_wake(void);  /* Any thread: end the control's wait. */
+
+/* Ends the wait of the control thread.  Any thread. */
+void vnetenc_inbox_wake(void);
 
 #endif /* vnetenc/bridge/inbox.h */

@@ -63,12 +63,6 @@ vnetenc_control_parse(const uint8_t *plain, size_t size,
 /* Level warning, close_notify. */
 const uint8_t vnetenc_close_notify[VNETENC_ALERT_BYTES] = { 1, 0 };
 
-bool
-vnetenc_is_close_notify(const uint8_t *plain, size_t size)
-{
-    return size == VNETENC_ALERT_BYTES && !plain[1];
-}
-
 /* Epoch 0, sequence number 0, level fatal, unexpected_message. */
 const uint8_t vnetenc_hint[VNETENC_HINT_BYTES] = {
     VNETENC_RECORD_ALERT, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0,

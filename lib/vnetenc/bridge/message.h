@@ -37,13 +37,17 @@ enum vnetenc_control_type {
     VNETENC_CONTROL_REPLY = 2,
 };
 
+/* Writes the plaintext of a control message.  'echo' comes back in the reply
+ * to a probe. */
 void vnetenc_control_build(enum vnetenc_control_type, uint64_t echo,
                            uint8_t out[VNETENC_CONTROL_BYTES]);
 
-/* True if 'plain' is a control message at all. */
+/* True if the 'size' bytes of plaintext at 'plain' are a control message, of
+ * whatever type, and not a tunnel payload. */
 bool vnetenc_control_is(const uint8_t *plain, size_t size);
 
-/* Reads a control message of 'type'. */
+/* Reads the control message in the 'size' bytes of plaintext at 'plain'.
+ * Returns false if it is not one of this type, or malformed. */
 bool vnetenc_control_parse(const uint8_t *plain, size_t size,
                            enum vnetenc_control_type, uint64_t *echo)
     OVS_WARN_UNUSED_RESULT;
@@ -51,13 +55,15 @@ bool vnetenc_control_parse(const uint8_t *plain, size_t size,
 /* Alerts, RFC 5246 section 7.2. */
 enum { VNETENC_ALERT_BYTES = 2, VNETENC_HINT_BYTES = 15 };
 
+/* Plaintext of the alert that ends a session, RFC 5246 section 7.2.1. */
 extern const uint8_t vnetenc_close_notify[VNETENC_ALERT_BYTES];
-bool vnetenc_is_close_notify(const uint8_t *plain, size_t size);
 
-/* "Your record was of no session that I know." */
+/* The record, in clear, that says "your record was of no session that I
+ * know". */
 extern const uint8_t vnetenc_hint[VNETENC_HINT_BYTES];
 
-/* True if 'data' is an alert in clear. */
+/* True if the datagram of 'size' bytes at 'data' begins with an alert in
+ * clear. */
 bool vnetenc_is_hint(const uint8_t *data, size_t size);
 
 #endif /* vnetenc/bridge/message.h */

@@ -33,10 +33,12 @@ struct vnetenc_rate {
     atomic_llong full_at;       /* In microseconds. */
 };
 
+/* Fills the bucket.  All zeros is a full one, too. */
 void vnetenc_rate_init(struct vnetenc_rate *);
 
-/* Takes one token of a bucket that holds 'burst' and gains one every
- * 'interval_us'.  'now' is time_msec().  Returns false if there is none. */
+/* Takes one token of a bucket that holds 'burst' tokens and gains one every
+ * 'interval_us' microseconds, at 'now', in milliseconds of time_msec().
+ * Returns false if there is none. */
 bool vnetenc_rate_take(struct vnetenc_rate *, long long int now,
                        long long int interval_us, int burst);
 

@@ -45,9 +45,10 @@ struct vnetenc_replay {
     atomic_uint64_t slots[VNETENC_REPLAY_SLOTS];
 };
 
+/* Makes a window that has seen no number.  Before the window is published. */
 void vnetenc_replay_init(struct vnetenc_replay *);
 
-/* VNETENC_KEEP, or why a record with 'seq' would be refused. */
+/* Returns VNETENC_KEEP, or why a record with 'seq' would be refused. */
 enum vnetenc_drop vnetenc_replay_check(const struct vnetenc_replay *,
                                        uint64_t seq);
 

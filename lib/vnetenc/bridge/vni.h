@@ -34,7 +34,11 @@ struct vnetenc_vni {
     uint8_t profile;
 };
 
+/* Takes over a copy of the 'n' pairs of VNI and profile, in place of all
+ * former ones.  Control thread. */
 void vnetenc_vni_set(const struct vnetenc_vni *, size_t n);
+
+/* True if packets of 'vni' may arrive under 'profile'.  Any thread. */
 bool vnetenc_vni_allowed(uint32_t vni, uint8_t profile);
 
 #endif /* vnetenc/bridge/vni.h */
