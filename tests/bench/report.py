@@ -12,7 +12,7 @@ TITLES = {
     "1": "Encrypted push and pop cost at most 1.15 x raw AEAD + 100 cycles"
          " more than plain ones",
     "2": "Encrypted push and pop cost at most as much as DPDK's ipsec-secgw"
-         " (1.1 x at 64 octets)",
+         " (1.1 x at 64 bytes)",
     "3": "Two PMD threads do at least 1.8 x as much as one",
     "4": "Encrypted TCP reaches 0.9 x plain Geneve, and more than other"
          " encrypted tunnels",
@@ -39,13 +39,13 @@ def publish(report, path, notes=""):
 
 
 def _warning(conditions, cores):
-    # The build just before is in that minute's average, too.
+    # The average of that minute includes the build just before.
     if conditions["load_before"] <= 0.75 * cores \
             and conditions["stolen_percent"] <= 100 * bars.MAX_STEAL:
         return []
-    return ["**Not to be relied on:** the machine had other things to do (load"
-            f" {conditions['load_before']}, {conditions['stolen_percent']} %"
-            " stolen).", ""]
+    return ["**Do not rely on these figures:** the machine had other work"
+            f" (load {conditions['load_before']},"
+            f" {conditions['stolen_percent']} % stolen).", ""]
 
 
 def _table(head, rows):
@@ -76,19 +76,19 @@ def markdown(report, picture):
     raw, facts = report["raw"], report["machine"]
     judged = {bar["bar"]: bar for bar in report["bars"]}
     out = ["# Performance", "",
-           "Made by `./quickstart bench`; only the last section, if there is"
-           " one, is written by hand."
-           "  What is measured, and how, is in the headers of the files in"
-           " `tests/bench/`.  Figures are medians, with least and greatest in"
+           "`./quickstart bench` makes this page, except for the last"
+           " section, if there is one, which is written by hand.  The headers"
+           " of the files in `tests/bench/` describe the measurements."
+           "  Figures are medians, with the least and the greatest in"
            " parentheses.  Cycles are those of the time stamp counter, and"
-           " count only while the measured thread had the processor.", "",
+           " count only while the measured thread has the processor.", "",
            f"![Cycles for one packet, TCP throughput and cost]({picture})",
            "", *_warning(report["conditions"], facts["cores"])]
     out += _table(("Bar", "Result"), [
         (f"{n}. {TITLES[n]}", reached(bar))
         for n, bar in judged.items()])
     out += ["## Machine", ""]
-    out += _table(("What", "Which"), [
+    out += _table(("Property", "Value"), [
         ("Date", report["date"]),
         ("Version", facts["version"]),
         ("CPU", f"{facts['cores']} x {facts['cpu']}, {facts['mhz']} MHz"),
@@ -105,7 +105,7 @@ def markdown(report, picture):
         out += part(raw, judged)
     if report["not_measured"]:
         out += ["## Not measured", ""]
-        out += _table(("What", "Why"), [
+        out += _table(("Measurement", "Reason"), [
             (what, " ".join(str(why).split())[:300].replace("|", "/"))
             for what, why in report["not_measured"].items()])
     return "\n".join(out)
@@ -116,13 +116,13 @@ def _datapath(_raw, judged):
     if not cases:
         return []
     return ["## Cycles for one packet, one PMD thread", "",
-            "ovs-vswitchd with DPDK's virtual devices.  *Push* receives,"
-            " looks up, encapsulates, and sends; *pop* is what a tunnel packet"
-            " costs from its arrival on, found by sending what was pushed"
-            " through a ring.  Sizes are those of inner frames.  *Limit* is"
-            " bar 1's for the difference between encrypted and plain."
-            ""] + [""] + _table(
-        ("Octets, flows, peers", "push plain", "push encrypted",
+            "`ovs-vswitchd` runs with DPDK's virtual devices.  *Push*"
+            " receives, looks up, encapsulates, and sends.  *Pop* is the cost"
+            " of a tunnel packet from its arrival on; to measure it, pushed"
+            " packets are sent through a ring.  Sizes are those of inner"
+            " frames.  *Limit* is the limit that bar 1 sets to the difference"
+            " between encrypted and plain.", ""] + _table(
+        ("Bytes, flows, peers", "push plain", "push encrypted",
          "difference", "limit", "pop plain", "pop encrypted", "difference",
          "limit"),
         [(f"{c['size']}, {c['flows']}, {c['peers']}",
@@ -142,10 +142,11 @@ def _split(raw, _judged):
     if not figures:
         return []
     return ["## Packets as two records, one PMD thread", "",
-            "Over an underlay of 1500: cycles for one packet of a guest with"
-            " MTU 1405, which is one record, and with MTU 1442, which is two;"
-            " and octets for a cycle of these in relation to those.  *Loop*"
-            " seals, opens and joins in one thread.", ""] + _table(
+            "Cycles for one packet over an underlay with MTU 1500.  A guest"
+            " with MTU 1405 has packets of one record, a guest with MTU 1442"
+            " packets of two.  *Ratio* compares the bytes for a cycle of the"
+            " latter with those of the former.  *Loop* seals, opens and joins"
+            " in one thread.", ""] + _table(
         ("", "one record", "two records", "ratio", "goal", "reached"),
         [(f["way"], f["whole"], f["split"], f["ratio"], f["goal"],
           _yes(f["ok"])) for f in figures])
@@ -156,11 +157,12 @@ def _gateway(_raw, judged):
     if not figures:
         return []
     return ["## Against DPDK's ipsec-secgw", "",
-            "Cycles for one packet of one flow: AES-256-GCM in ESP, which"
-            " neither switches nor encapsulates Geneve.  Pop here begins with"
-            " a packet out of a file, as it does there.", ""] + _table(
+            "Cycles for one packet of one flow.  `ipsec-secgw` has AES-256-GCM"
+            " in ESP, and neither switches nor encapsulates Geneve.  For this"
+            " table, pop begins in both programs with a packet from a file.",
+            ""] + _table(
         ("", "vnetenc", "ipsec-secgw", "ratio", "allowed", "reached"),
-        [(f"{f['size']} octets, {f['way']}", f["vnetenc"], f["ipsec_secgw"],
+        [(f"{f['size']} bytes, {f['way']}", f["vnetenc"], f["ipsec_secgw"],
           f["ratio"], f["allowed"], _yes(f["ok"])) for f in figures])
 
 
@@ -169,7 +171,7 @@ def _threads(_raw, judged):
     if not figures:
         return []
     return ["## Two PMD threads", "",
-            "1400 octets, 1000 flows; millions of packets per second.", ""
+            "Millions of packets per second: 1400 bytes, 1000 flows.", ""
             ] + _table(
         ("", "one thread", "two threads", "ratio"),
         [(f"{f['pairs']}, {f['way']} {f['how']}", f["one_mpps"],
@@ -186,9 +188,9 @@ def _ciphers(raw, _judged):
         found.setdefault((row["what"], row["provider"], row["cipher"]), {})[
             row["octets"]] = f"{row['seal']:.0f} / {row['open']:.0f}"
     names = {"aead": "cipher alone", "packet": "cipher and our code"}
-    return ["## Ciphers", "", "Cycles to seal / to open, in bursts of 32;"
-            " the provider `null` does nothing.", ""] + _table(
-        ("What", *(f"{size} octets" for size in sizes)),
+    return ["## Ciphers", "", "Cycles to seal / to open, in bursts of 32."
+            "  The provider `null` does nothing.", ""] + _table(
+        ("Cipher", *(f"{size} bytes" for size in sizes)),
         [(f"{names.get(what, what)}: {provider}, {cipher}",
           *(figures.get(size, "") for size in sizes))
          for (what, provider, cipher), figures in found.items()])
@@ -199,11 +201,12 @@ def _system(raw, judged):
     if not figures["targets"]:
         return []
     out = ["## TCP through two hypervisors", "",
-           "Network namespaces, no DPDK, MTU 1400 inside; everything in turn"
-           " in each round.  Where packets are split, guests have an MTU of"
-           " 1450, with which they fill the underlay's 1500 before they are"
-           " encrypted.  The other tunnels end in the hypervisor itself"
-           " and switch nothing; all are Debian's packages.", ""] + _table(
+           "The hypervisors are network namespaces without DPDK, and guests"
+           " have an MTU of 1400.  Each round measures all tunnels in turn."
+           "  Where packets are split, guests have an MTU of 1450: their"
+           " packets fill the MTU of the underlay, 1500, before they are"
+           " encrypted.  The other tunnels end in the hypervisor itself and"
+           " switch nothing; all of them are Debian's packages.", ""] + _table(
         ("Tunnel", "Version, cipher", "Mbit/s", "CPU s/GB, daemons",
          "CPU s/GB, machine"),
         [(name, raw.get("tunnels", {}).get(name, ""), _range(f["mbps"]),
@@ -246,7 +249,7 @@ def panels(raw):
                         for e in entries], [None] * len(entries)))
         found.append(plot.Panel(
             f"Geneve {way}, one PMD thread, 1 flow", "cycles per packet",
-            "octets of the inner frame", [str(e["size"]) for e in entries],
+            "bytes of the inner frame", [str(e["size"]) for e in entries],
             series))
     targets = bars.system(raw)
     for key, title, unit in (
