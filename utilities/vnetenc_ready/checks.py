@@ -11,7 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What may be wrong.  Each check adds what it finds to a report."""
+"""The checks.  Each of them adds its findings to a report."""
 
 import collections
 import re
@@ -20,14 +20,14 @@ import time
 from vnetenc_ready.databases import (FALLBACKS, MODES, address_of, as_list,
                                      as_one, is_clear_remote)
 
-RECORD = 37             # What a record adds to a tunnel packet, in octets.
+RECORD = 37             # Bytes that a record adds to a tunnel packet.
 ETHERNET = 14
 HALF = 8                        # The option of PROTOCOL.md section 8.
 # Ethernet header of the guest's packet, Geneve with OVN's option, UDP, IP.
 TUNNEL = {4: 14 + 16 + 8 + 20, 6: 14 + 16 + 8 + 40}
 DEFAULT_GUEST_MTU = 1500
 FINGERPRINT = re.compile(r"sha256:[0-9a-fA-F]{64}")
-MAX_FINGERPRINTS = 8                # More are not believed.
+MAX_FINGERPRINTS = 8            # ovn-controller refuses more.
 
 
 # The northbound database.
@@ -42,15 +42,15 @@ def check_north(north, report):
     for connection in north.tables["Connection"]:
         if is_clear_remote(connection["target"]):
             report.warn(
-                "nb-tcp", "the northbound database is served without TLS: who"
-                " can reach it can switch encryption off",
+                "nb-tcp", "the northbound database is served without TLS:"
+                " anybody who can reach it can switch encryption off",
                 connection["target"],
                 "serve it by pssl: (ovn-nbctl set-ssl, set-connection)")
     default = north.options.get("vnetenc-default", "off")
     if default not in MODES:
         report.fail(
-            "nb-default", f'vnetenc-default is "{default}": what was set'
-            " before stays in force, or else require",
+            "nb-default", f'vnetenc-default is "{default}": the previous'
+            " value stays in force, or require if there was none",
             "NB_Global options", "set it to off, prefer or require")
     if north.options.get("vxlan_mode") == "true":
         report.fail(
@@ -114,7 +114,7 @@ def check_ports(switch, north, report):
 
 
 def check_routers(switch, north, report):
-    """What an encrypted switch asks of the routers beside it."""
+    """The demands of an encrypted switch on the routers beside it."""
     if not switch.in_question:
         return
     for name, ports in north.routers_of(switch):
@@ -134,8 +134,8 @@ def check_routers(switch, north, report):
                 continue
             report.warn(
                 "transit-off", f"{other.name} connects routers and demands"
-                f" nothing: what comes over it from another chassis to"
-                f" {switch.name} arrives in clear and would be dropped",
+                f" nothing: packets that cross it from another chassis to"
+                f" {switch.name} arrive in clear and would be dropped",
                 other.name,
                 f"ovn-nbctl set logical_switch {other.name}"
                 " encryption=require, here and in every other zone")
@@ -157,31 +157,32 @@ def check_sb_access(south, remotes, report):
                 " role-based access: every chassis can replace the pins of"
                 " the others", target,
                 "ovn-sbctl set-connection role=ovn-controller"
-                f" {target}; what needs full access uses the Unix socket"
-                " or another address that chassis have no certificates for")
+                f" {target}; clients that need full access use the Unix socket"
+                " or another address for which chassis have no certificates")
     served = [(row["target"], row["target"]) for row in connections]
     for target, where in served + remotes:
         if is_clear_remote(target):
             report.fail(
                 "sb-tcp", "the southbound database is reached without TLS:"
-                " who can reach it can replace every pin", where,
+                " anybody who can reach it can replace every pin", where,
                 "use TLS: ovn-sbctl set-ssl, set-connection"
                 " role=ovn-controller pssl:6642, and"
                 " external_ids:ovn-remote=ssl:... on the chassis")
     if not served and not remotes:
         report.warn(
-            "sb-access", "it cannot be seen how chassis reach the southbound"
-            " database: it has no row in Connection", "SB Connection",
-            "make sure that it is TLS with role-based access")
+            "sb-access", "the southbound database has no row in Connection,"
+            " so the way by which chassis reach it is not known",
+            "SB Connection",
+            "make sure that chassis use TLS with role-based access")
     if (any(row["role"] for row in connections)
             and not south.tables["RBAC_Role"]):
         report.fail(
-            "sb-no-role", "a connection names a role and there is none:"
+            "sb-no-role", "a connection names a role, and no role exists:"
             " ovn-northd has not run", "SB RBAC_Role", "start ovn-northd")
 
 
 def pins_of(encaps):
-    """(set of fingerprints, text that is none)."""
+    """(set of fingerprints, list of texts that are no fingerprints)."""
     texts = [t for e in encaps
              for t in e["options"].get("vnetenc-fp", "").split(",") if t]
     return ({t.lower() for t in texts if FINGERPRINT.fullmatch(t)},
@@ -189,8 +190,8 @@ def pins_of(encaps):
 
 
 def check_capability(chassis, encaps, south, add, where):
-    """Whether others can encrypt to this chassis.  Of one of another zone
-    its datapath is not known."""
+    """Whether others can encrypt to this chassis.  The datapath of a chassis
+    of another zone is not known."""
     if not encaps:
         add("chassis-no-geneve", "has no Geneve encapsulation", where,
             "on it: ovs-vsctl set Open_vSwitch ."
@@ -201,29 +202,28 @@ def check_capability(chassis, encaps, south, add, where):
             != "netdev"):
         add("chassis-kernel-datapath", "its br-int is on the kernel datapath,"
             " which cannot encrypt", where,
-            "on it: ovn-vnetenc-ready --local says which bridges to change,"
-            " and what that interrupts")
+            "on it: ovn-vnetenc-ready --local lists the bridges to change, and"
+            " the interruption that each change causes")
         return
     incapable = [e["ip"] for e in encaps if not south.is_capable(chassis, e)]
     if incapable:
         add("chassis-not-capable", "does not announce that it can decrypt"
             f" ({', '.join(incapable)})", where,
-            "bring this release of Open vSwitch and ovn-controller of vnetenc"
-            " to it; there,"
-            " ovs-appctl dpif/show-dp-features br-int says whether the"
-            " datapath can")
+            "install this release of Open vSwitch and ovn-controller of"
+            " vnetenc on it; there, ovs-appctl dpif/show-dp-features br-int"
+            " says whether the datapath can encrypt")
         return
     pins, bad = pins_of(encaps)
     if bad:
         add("chassis-bad-pin", f'published "{bad[0]}", which is no'
-            " fingerprint: nobody trusts it", where,
-            "restart its ovn-controller; ask who wrote that")
+            " fingerprint: nobody trusts the chassis", where,
+            "restart its ovn-controller; find out who wrote that")
     elif len(pins) > MAX_FINGERPRINTS:
-        add("chassis-bad-pin", f"published {len(pins)} fingerprints, at most"
-            f" {MAX_FINGERPRINTS} are believed: nobody trusts it", where,
-            "restart its ovn-controller; ask who wrote that")
+        add("chassis-bad-pin", f"published {len(pins)} fingerprints, and at"
+            f" most {MAX_FINGERPRINTS} are allowed: nobody trusts the chassis",
+            where, "restart its ovn-controller; find out who wrote that")
     elif not pins or any("vnetenc-fp" not in e["options"] for e in encaps):
-        add("chassis-no-pin", "can decrypt and published no fingerprint",
+        add("chassis-no-pin", "can decrypt, but published no fingerprint",
             where, "on it: ovs-vsctl get VNetEnc_Profile 0 fingerprint error")
 
 
@@ -235,7 +235,7 @@ def check_chassis(south, switches, report):
                 or chassis["other_config"].get("is-vtep") == "true"):
             continue                    # A VTEP gateway, see switch-vtep.
         remote = chassis["other_config"].get("is-remote") == "true"
-        # A chassis of another zone is met over transit switches only.
+        # Only transit switches lead to a chassis of another zone.
         level = "WARN" if remote and not transit else "FAIL"
         n_ports = n_bound[chassis["_uuid"]]
         where = chassis["name"]
@@ -253,8 +253,8 @@ def check_chassis(south, switches, report):
                 report.fail(
                     "chassis-foreign-encap", f"lists the encapsulation"
                     f" {encap['ip']} of {encap['chassis_name']}", where,
-                    "ovn-sbctl chassis-del the one that is wrong; it comes"
-                    " back by itself")
+                    "ovn-sbctl chassis-del the chassis that is wrong; its"
+                    " ovn-controller makes it again")
     check_answers(south, report)
 
 
@@ -265,10 +265,10 @@ def check_answers(south, report):
     for row in south.tables["Chassis_Private"]:
         if row["nb_cfg"] < current and row["name"] not in remote:
             report.warn(
-                "chassis-behind", f"has done what the databases said at"
-                f" {row['nb_cfg']}, they are at {current}", row["name"],
-                "see whether its ovn-controller runs; if the chassis is gone,"
-                f" ovn-sbctl chassis-del {row['name']}")
+                "chassis-behind", f"has reached nb_cfg {row['nb_cfg']}, and"
+                f" the databases are at {current}", row["name"],
+                "check whether its ovn-controller runs; if the chassis is"
+                f" gone, ovn-sbctl chassis-del {row['name']}")
 
 
 def check_identities(south, report):
@@ -287,13 +287,13 @@ def check_identities(south, report):
                 "address-claimed-twice", f"{' and '.join(sorted(names))} both"
                 f" claim {address}: none of them is trusted with it", address,
                 "give each its own external_ids:ovn-encap-ip, or ovn-sbctl"
-                " chassis-del the one that is gone; if nobody configured"
-                " this, somebody tries to take the other's traffic")
+                " chassis-del the chassis that is gone; if nobody configured"
+                " this, one of them tries to take the traffic of the other")
     for pin, names in sorted(owners.items()):
         if len(names) > 1:
             report.warn(
-                "fingerprint-shared", f"{' and '.join(sorted(names))} have one"
-                " certificate: to their peers they are one host", pin,
+                "fingerprint-shared", f"{' and '.join(sorted(names))} have the"
+                " same certificate: to their peers they are one host", pin,
                 "on all but one: delete hypervisor.pem in"
                 " other_config:vnetenc-directory, restart ovs-vswitchd")
 
@@ -306,8 +306,8 @@ def check_northd(north, south, report):
             report.fail(
                 "northd", f"encryption={switch.mode} has not reached the"
                 " southbound database", switch.name,
-                "ovn-nbctl --wait=sb sync; if that does not help, ovn-northd"
-                " is not that of vnetenc")
+                "ovn-nbctl --wait=sb sync; if that does not help, a stock"
+                " ovn-northd is active")
 
 
 # MTU.
@@ -341,8 +341,8 @@ def check_mtu(switch, north, best, report):
         mtu = row["options"].get("mtu")
         if mtu is None and best < DEFAULT_GUEST_MTU:
             report.warn(
-                "mtu-dhcp-unset", "the DHCP options give no MTU: guests use"
-                f" {DEFAULT_GUEST_MTU}, or what they were told otherwise, and"
+                "mtu-dhcp-unset", "the DHCP options have no MTU: guests use"
+                f" {DEFAULT_GUEST_MTU} or an MTU from another source, and"
                 f" {best} is best", where, do)
         too_large(switch.level, mtu, best, "mtu-dhcp",
                   "mtu of the DHCP options", where, do, report)
@@ -364,12 +364,12 @@ def check_mtu(switch, north, best, report):
 def too_large(level, text, best, name, what, where, do, report):
     if not text or not str(text).isdecimal() or int(text) <= best:
         return
-    # Two records, each of a frame less an option that says which half it is.
+    # Two records, each with an option that says which half it is.
     most = 2 * (best + ETHERNET - HALF) - ETHERNET
     if int(text) > most:
         report.add(level, name, f"{what} is {text}: a sealed packet is"
-                   f" {RECORD} octets longer, two records take {most}, and"
-                   f" {best} is best", where, do)
+                   f" {RECORD} bytes longer, two records take at most {most},"
+                   f" and {best} is best", where, do)
     else:
         report.warn(name, f"{what} is {text}: every packet of that size will"
                     f" be sent as two records; {best} is best", where, do)
@@ -378,7 +378,7 @@ def too_large(level, text, best, name, what, where, do, report):
 # The local Open vSwitch.
 
 def check_bridges(local, where, report):
-    """What must leave the kernel datapath first."""
+    """Bridges and addresses that must leave the kernel datapath first."""
     bridges = local.tunnel_bridges()
     for bridge in bridges:
         if bridge["datapath_type"] == "netdev":
@@ -392,13 +392,13 @@ def check_bridges(local, where, report):
                        " external_ids:ovn-bridge-datapath-type=netdev")
         report.fail(
             "local-kernel-datapath", f"bridge {name} is on the kernel"
-            " datapath, which cannot encrypt; the change makes it anew with"
-            f" the same ports, {len(guests)} of them guests': all that goes"
-            " through it stops meanwhile, tracked connections, flows that no"
-            f" controller knows and the addresses on interface {name} are"
-            " gone", where,
-            f"move the guests away or accept that, then: ovs-vsctl set"
-            f" {setting}, and give {name} its addresses and routes again")
+            " datapath, which cannot encrypt; the change makes the bridge anew"
+            f" with the same ports, {len(guests)} of them of guests: all"
+            " traffic through the bridge stops meanwhile, and tracked"
+            " connections, flows that no controller installs and the addresses"
+            f" on interface {name} are lost", where,
+            f"move the guests away or accept the interruption, then: ovs-vsctl"
+            f" set {setting}, and give {name} its addresses and routes again")
     # Tunnel packets would not even enter Open vSwitch.
     owned = {i["name"] for b in bridges for i in local.interfaces_of(b)}
     for link in local.address_links():
@@ -410,8 +410,8 @@ def check_bridges(local, where, report):
                 " find it", where,
                 "ovs-vsctl add-br br-phy -- set bridge br-phy"
                 f" datapath_type=netdev -- add-port br-phy {link['ifname']},"
-                " and move its addresses and routes to br-phy; all that goes"
-                f" through {link['ifname']} stops meanwhile, so use a console")
+                " and move its addresses and routes to br-phy; all traffic"
+                f" through {link['ifname']} stops meanwhile: use a console")
 
 
 def check_local(local, south, switches, best, report):
@@ -419,13 +419,13 @@ def check_local(local, south, switches, best, report):
     check_bridges(local, where, report)
     if local.stock:
         report.fail(
-            "local-stock", "its Open vSwitch is not that of vnetenc", where,
-            "install the packages (PACKAGES.md)")
+            "local-stock", "a stock Open vSwitch runs here", where,
+            "install the packages of vnetenc (PACKAGES.md)")
     elif not local.can_encrypt():
         report.fail(
             "local-not-capable", "its datapath cannot encrypt", where,
-            "use the userspace datapath (datapath_type=netdev) of the Open"
-            " vSwitch of vnetenc")
+            "use the userspace datapath (datapath_type=netdev) of Open vSwitch"
+            " with vnetenc")
     for row in local.tables["VNetEnc_Profile"]:
         if as_one(row["error"]):
             report.fail("local-profile", f"profile {row['id']}:"
@@ -459,8 +459,8 @@ def check_local_peers(local, south, where, report):
                     and address not in rows):
                 report.fail(
                     "local-no-peer", f"has no row for {chassis['name']} at"
-                    f" {address}", where, "see the log of its"
-                    " ovn-controller, and whether there is a tunnel")
+                    f" {address}", where, "read the log of its"
+                    " ovn-controller, and check whether there is a tunnel")
     ca = local.show and any("ca_cert" in p for p in local.show["profiles"])
     for address, row in sorted(rows.items()):
         peer = as_one(row["name"]) or address
@@ -473,7 +473,7 @@ def check_local_peers(local, south, where, report):
 
 
 def check_counters(local, south, watch, report):
-    """What `require` would have dropped, and drops."""
+    """Packets that `require` would have dropped, and packets that it drops."""
     arrivals, departures = local.arrivals(), local.departures()
     span = "since the counters began"
     if watch:
@@ -495,20 +495,21 @@ def check_counters(local, south, watch, report):
             report.fail(
                 "would-drop-arrivals", f"{name}: require would have dropped"
                 f" {packets} packets {span}, which arrived in clear", where,
-                "find the sender: a chassis of this list that cannot encrypt,"
-                " or its `clear_' counters; then ask again with --watch 60")
+                "find the sender: a chassis of this report that cannot"
+                " encrypt, or one whose `clear_' counters grow; then check"
+                " again with --watch 60")
         elif packets:
             report.warn(
                 "dropped-arrivals", f"{name}: {packets} packets arrived in"
                 f" clear and were dropped {span}", where,
-                "find the sender; a few are normal after a switch to require")
+                "find the sender; a few are normal after a change to require")
     for name, packets in sorted(departures.items()):
         counters.append({"left_in_clear": name, "packets": packets})
         if not packets or name in FALLBACKS and name != "clear_no_peer":
-            continue                    # Those are counted by peer, too.
+            continue                    # The peers' counters include them.
         to = "hosts without a peer row" if name == "clear_no_peer" else name
         report.fail(
             "would-drop-departures", f"require would have dropped {packets}"
             f" packets to {to} {span}, which left in clear", where,
-            "bring vnetenc to that host, or see last_error of the peer; then"
-            " ask again with --watch 60")
+            "install vnetenc on that host, or read last_error of the peer;"
+            " then check again with --watch 60")

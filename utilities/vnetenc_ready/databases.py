@@ -11,9 +11,9 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
-"""What the databases and the local Open vSwitch say.
+"""The databases and the local Open vSwitch.
 
-Each source is read by one process, and so from one state of it.
+One process reads each source, and therefore sees one state of it.
 """
 
 import collections
@@ -62,7 +62,7 @@ class Unreachable(Exception):
 
 
 def run(argv):
-    """What a command prints; Unreachable if it fails."""
+    """The output of a command; Unreachable if it fails."""
     try:
         done = subprocess.run(argv, capture_output=True, text=True,
                               check=False)
@@ -92,18 +92,18 @@ def as_list(value):
 
 
 def as_one(value):
-    """The value of an optional column, "" if it has none."""
+    """The value of an optional column, "" if the column is empty."""
     return (value[0] if value else "") if isinstance(value, list) else value
 
 
 def ask(program, options, tables):
-    """The rows of `tables`, each a dict, read by one process and so from one
-    state of the database."""
+    """The rows of `tables`, each a dict.  One process reads them, and
+    therefore sees one state of the database."""
     argv = [program, "--format=json", *options]
     for table, columns in tables.items():
         argv += ["--", *([f"--columns={columns}"] if columns else []),
                  "list", table]
-    # Strings may hold what Python takes for ends of lines, too.
+    # Strings may hold characters that splitlines() takes for ends of lines.
     answers = run(argv).split("\n")
     rows = {}
     for table, line in zip(tables, answers):
@@ -114,8 +114,8 @@ def ask(program, options, tables):
 
 
 def ask_any(program, options, tables):
-    """(rows, True if it is a stock program or database that answered).  Those
-    know nothing of what only vnetenc has."""
+    """(rows, True if a stock program or database answered).  Tables and
+    columns that only vnetenc has are then left out."""
     try:
         return ask(program, options, tables), False
     except Unreachable as error:
@@ -129,7 +129,7 @@ def ask_any(program, options, tables):
 
 
 def address_of(text):
-    """An address in its one form; the text itself if it is none."""
+    """An address in its canonical form; `text` itself if it is no address."""
     try:
         address = ipaddress.ip_address(text)
         return str(getattr(address, "ipv4_mapped", None) or address)
@@ -170,14 +170,14 @@ class Switch:
 
 
 class North:
-    """NB, with what refers to what."""
+    """NB, with its references resolved."""
 
     def __init__(self, tables, stock=False):
         self.tables = tables
         self.stock = stock
         self.options = (tables["NB_Global"] or [{"options": {}}])[0]["options"]
         default = self.options.get("vnetenc-default", "off")
-        # ovn-northd leaves in force what was set before, which is not known.
+        # ovn-northd keeps the previous value, which is not known here.
         self.default = default if default in MODES else "require"
         ports = {p["_uuid"]: p for p in tables["Logical_Switch_Port"]}
         self.switches = sorted(
@@ -191,7 +191,7 @@ class North:
             for row in tables["Logical_Router"]}
 
     def choose(self, names, everything):
-        """Marks the switches in question; returns names that are none."""
+        """Marks the switches in question; returns the names of no switch."""
         for switch in self.switches:
             switch.in_question = (everything or switch.name in names
                                   or switch.uuid in names
@@ -203,14 +203,14 @@ class North:
         return [s for s in self.switches if s.in_question]
 
     def routers_of(self, switch):
-        """[(name, ports)] of the routers that the switch is attached to."""
+        """[(name, ports)] of the routers to which the switch is attached."""
         attached = set(switch.router_ports())
         return [(name, ports) for name, ports in self.routers.items()
                 if any(p["name"] in attached for p in ports)]
 
 
 class South:
-    """SB, with what refers to what."""
+    """SB, with its references resolved."""
 
     def __init__(self, tables):
         self.tables = tables
@@ -225,9 +225,9 @@ class South:
                 if u in self.encaps]
 
     def is_announced(self, chassis):
-        """Whether ovn-controller of vnetenc runs on it: a stock one takes the
-        entry away, and leaves Encap options alone.  ovn-ic, which does not
-        copy the entry, looked at it in the other zone."""
+        """Whether ovn-controller of vnetenc runs on it.  A stock one removes
+        the entry, and leaves Encap options alone.  ovn-ic does not copy the
+        entry; it has checked the entry in the other zone."""
         config = chassis["other_config"]
         return (config.get("is-remote") == "true"
                 or "vnetenc" in config.get("iface-types", "").split(","))
@@ -240,7 +240,7 @@ class South:
         return self.datapaths.get(switch.uuid)
 
     def count_ports(self, switches):
-        """How many ports of `switches` are bound to each chassis."""
+        """The number of ports of `switches` that are bound to each chassis."""
         rows = [self.datapath_of(s) for s in switches]
         datapaths = {row["_uuid"] for row in rows if row}
         return collections.Counter(as_one(p["chassis"])
@@ -249,7 +249,7 @@ class South:
 
 
 class Local:
-    """What this hypervisor knows."""
+    """This hypervisor."""
 
     def __init__(self):
         self.tables, self.stock = ask_any("ovs-vsctl", ["--timeout=5"],
@@ -272,8 +272,8 @@ class Local:
             self.show = None
 
     def can_encrypt(self):
-        """Whether a datapath here says so.  Rows of Datapath are those that
-        ovn-controller made; where there are none the daemon is asked."""
+        """Whether a datapath here can encrypt.  ovn-controller makes rows of
+        Datapath; without such rows the daemon is asked."""
         said = {d["capabilities"].get("vnetenc")
                 for d in self.tables["Datapath"]} - {None}
         if said:
@@ -293,8 +293,8 @@ class Local:
                 for i in self.ports.get(u, ())]
 
     def tunnel_bridges(self):
-        """The bridges that tunnel packets take: those with tunnels, with the
-        tunnel address, and what patch ports connect them to."""
+        """The bridges on the way of tunnel packets: bridges with tunnels, with
+        the tunnel address, and bridges that patch ports connect to these."""
         bridges = {b["name"]: b for b in self.tables["Bridge"]}
         owner = {i["name"]: name for name, b in bridges.items()
                  for i in self.interfaces_of(b)}
@@ -328,7 +328,7 @@ class Local:
         return counts
 
     def departures(self):
-        """What left in clear under `prefer`: {(reason or peer): packets}."""
+        """{reason or peer: packets that left in clear under `prefer`}."""
         show = json.loads(run(["ovs-appctl", "--timeout=5", "--format",
                                "json", "vnetenc/show"]))
         counts = collections.Counter(
