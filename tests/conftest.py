@@ -1,11 +1,11 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""All tests of vnetenc as pytest sees them.
+"""Makes every test of vnetenc an item of pytest.
 
-Besides Python's these are: the groups of autotest (harness/suite.py), unit
-programs, builds and checks (harness/work.py).  tests/run-check starts pytest
-as `make check' and quickstart do; by hand, `pytest tests' in a built tree and
-all of -k, -x, --lf, --durations and --junitxml do as usual.
+Besides tests in Python there are groups of autotest (harness/suite.py), unit
+programs, builds and checks (harness/work.py).  `make check' and quickstart
+call tests/run-check, which starts pytest.  By hand, `pytest tests' works in a
+built tree, with -k, -x, --lf, --durations and --junitxml as usual.
 """
 
 import contextlib
@@ -26,8 +26,8 @@ from harness.run import (           # noqa: E402
 
 TESTS = TOP / "tests"
 
-# A test skipped for one of these reasons failed: everything the tests need is
-# installed for them.
+# A test that is skipped for one of these reasons counts as failed, because
+# all programs that the tests need are installed for them.
 MISSING = ("not installed", "not found", "missing tool", "could not import")
 
 SYSTEM_TIMEOUT_S = 900
@@ -66,7 +66,7 @@ def pytest_configure(config):
     config.run.set_environment()
     if option.help:
         return
-    # What a test prints is captured, and this is not.
+    # pytest captures the output of tests, but not this file.
     config.out = os.fdopen(os.dup(1), "w", buffering=1)
     config.signs = SignsOfLife(config.run, config.out.write)
     config.results = Results(config)
@@ -85,7 +85,7 @@ def pytest_ignore_collect(collection_path, config):
     part = {TESTS / "system": "system", TESTS / "harness": "harness"}.get(
         collection_path)
     if part == "harness":
-        # builds and checks are collected there, too.
+        # Builds and checks are collected there as well.
         return None
     return True if part and part not in config.run.parts else None
 
@@ -169,7 +169,7 @@ def time_limit(seconds):
 
 
 def is_missing(report):
-    """Was a test skipped for something that should be there?"""
+    """Was a test skipped because something is missing that should exist?"""
     return report.skipped and not hasattr(report, "wasxfail") \
         and any(word in str(report.longrepr).lower() for word in MISSING)
 
@@ -181,7 +181,7 @@ def pytest_runtest_makereport(item, call):
     report.part = part_of(item)
     report.span = getattr(item, "span", None) or (call.start, call.stop)
     if call.when == "call":
-        # Not how long pytest waited for it.
+        # The time that the item took, not the time that pytest waited.
         report.duration = report.span[1] - report.span[0]
     if is_missing(report):
         report.outcome = "failed"
@@ -260,7 +260,7 @@ class Results:
         self.write_failures(terminalreporter)
 
     def times(self):
-        """What quickstart took before, as it left it for this table."""
+        """(title, seconds) of the steps that quickstart did before."""
         times = self.config.run.builddir / "_log/times"
         with contextlib.suppress(OSError):
             for entry in times.read_text().splitlines():
@@ -269,7 +269,7 @@ class Results:
             times.unlink()
 
     def write_failures(self, terminalreporter):
-        """What failed, for those who show it again."""
+        """Writes the failures to a file, for programs that show them again."""
         if not self.config.run.configured:
             return
         text = []
@@ -286,7 +286,7 @@ class Results:
             return
         failed = self.count("failed")
         if self.exitstatus and not failed:
-            # A failure that nobody counted is one all the same.
+            # A failure that no test reported counts as one.
             failed = 1
         sys.stdout.flush()
         self.config.out.write(

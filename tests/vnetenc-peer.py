@@ -19,27 +19,26 @@ It seals and opens records with the cryptography module and code of its own.
 Its key for a lane is the lane's port, 16 times; the fixed IV is a0a1a2a3.
 
 vnetenc-peer.py open
-        reads packets in hexadecimal from the underlay, one a line.  Prints for
-        each that is an intact DTLS record
+        reads packets in hexadecimal from the underlay, one on each line.  For
+        an intact DTLS record it prints
             LANE>PORT SEQUENCE-NUMBER TUNNEL-HEADER INNER-PACKET
-        and for any other "CLEAR" and the packet.
+        and for any other packet "CLEAR" and the packet.
 
 vnetenc-peer.py sums
-        reads TCP packets in hexadecimal, one a line, without IP options.
-        Prints
-        for each whether its checksums are "good" or "bad".
+        reads TCP packets in hexadecimal, one on each line, without IP options.
+        For each it prints whether its checksums are "good" or "bad".
 
 vnetenc-peer.py seal PORT LANE SEQ PLAINTEXT [REMOTE LOCAL]
 vnetenc-peer.py record PORT LANE SEQ PLAINTEXT TYPE VERSION EPOCH
 vnetenc-peer.py datagram PORT LANE PAYLOAD [REMOTE LOCAL]
-        prints a packet from REMOTE to LOCAL, 1.1.2.92 and 1.1.2.88 unless
-        given, from UDP port LANE to PORT: with a record of application data,
-        with another record, with PAYLOAD as it is.  SEQ, PLAINTEXT, VERSION
-        and PAYLOAD are hexadecimal.
+        prints a packet from REMOTE to LOCAL (default 1.1.2.92 and 1.1.2.88),
+        from UDP port LANE to PORT.  With "seal" it has a record of application
+        data, with "record" another record, with "datagram" PAYLOAD as it is.
+        SEQ, PLAINTEXT, VERSION and PAYLOAD are hexadecimal.
 
 vnetenc-peer.py stall REMOTE LOCAL N
         begins N handshakes over the kernel's sockets, returns the cookies and
-        says no more.
+        sends nothing more.
 """
 
 import ipaddress
@@ -97,7 +96,7 @@ def datagram(lane, port, payload, remote="1.1.2.92", local="1.1.2.88"):
 
 
 def opened(packet):
-    """What is in a packet from the underlay, as text."""
+    """The contents of a packet from the underlay, as text."""
     kind = int.from_bytes(packet[12:14], "big")
     if kind == 0x800 and packet[14] == 0x45 and packet[23] == 17:
         udp = packet[34:]
@@ -132,12 +131,12 @@ def opened(packet):
 
 
 def vector(size, data):
-    """RFC 5246 section 4.3."""
+    """A vector of TLS: RFC 5246 section 4.3."""
     return be(len(data), size) + data
 
 
 def hello(seq, cookie):
-    """A ClientHello, as the message of that number."""
+    """A ClientHello with this message number."""
     extensions = [
         (0, vector(2, be(0, 1) + vector(2, b"p0.vnetenc.invalid"))),
         (10, vector(2, be(0x001d, 2) + be(0x0017, 2))),
@@ -155,7 +154,7 @@ def hello(seq, cookie):
 
 
 def stall(remote, local, count):
-    """Returns the number of cookies that came."""
+    """Returns the number of cookies that arrived."""
     sockets = []
     for _ in range(count):
         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What the raw rows of a report say about the bars that are set."""
+"""Compares the raw rows of a report with the bars."""
 
 import collections
 import statistics
@@ -23,8 +23,8 @@ def spread(values):
 # Datapath.
 
 def by_case(rows):
-    """For each (size, flows, peers), the quadruples of figures that belong
-    together: of one round of one setup."""
+    """For each (size, flows, peers), the quadruples of figures of one round of
+    one setup."""
     found = collections.defaultdict(dict)
     for row in rows:
         case = row["size"], row["flows"], row["peers"]
@@ -46,7 +46,7 @@ DERIVED = {
 
 
 def datapath(raw):
-    """One entry for each case: figures, and how they compare."""
+    """One entry for each case: figures, and whether they reach the bar."""
     entries = []
     for (size, flows, peers), rounds in by_case(
             raw.get("datapath", [])).items():
@@ -124,7 +124,8 @@ def bar3(raw):
 # System.
 
 def _system_rows(raw):
-    """Those during which the machine was ours; if none were, all of them."""
+    """The rows during which the machine did nothing else, or all rows if there
+    is no such row."""
     rows = raw.get("system", [])
     return [row for row in rows if row["steal"] <= MAX_STEAL] or rows
 
@@ -165,7 +166,7 @@ def bar4(raw):
             figures["ratios"].append({
                 "of": encrypted, "to": other, "tcp": spread(ratios),
                 "cpu": spread(cost), "least": least, "ok": reached})
-        # A goal, and none of this bar.
+        # A goal that does not belong to this bar.
         split = _ratios(raw, f"{encrypted}, split", encrypted, "mbps")
         if split:
             cost = _ratios(raw, f"{encrypted}, split", encrypted,

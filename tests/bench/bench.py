@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The benchmarks: measures everything, and writes one report.
+"""Runs all benchmarks, and writes one report.
 
     bench.py [--builddir DIR] [--report FILE.json] [--quick] [PART...]
     bench.py --publish FILE.json --output DIR/PERFORMANCE.md
@@ -17,8 +17,8 @@ FILE.md and FILE.svg are written beside FILE.json.  PARTs, in this order:
     system        TCP through hypervisors, and through other tunnels
 
 Exit status 0 if everything was measured, whatever the result; 1 if something
-was not, which the report names with the reason.  What cannot be fetched is
-reported as absent and is no failure."""
+was not measured: the report names it with the reason.  A program that cannot
+be fetched is reported as absent, and is no failure."""
 
 import argparse
 import json
@@ -29,7 +29,7 @@ import sys
 import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-# Why bars are missed; goes behind the report that is published.
+# The reasons why bars are missed; they follow the published report.
 NOTES = pathlib.Path(__file__).with_name("notes.md")
 sys.path.insert(0, str(TOP / "tests/system"))
 
@@ -61,7 +61,7 @@ QUICK = {**FULL, "sizes": (64, 1400), "peers": 20, "micro": 1,
 
 
 class Tree(lab.Tree):
-    """The built programs, those of the benchmark among them."""
+    """The built programs, including those of the benchmark."""
 
     def __init__(self, builddir):
         super().__init__(builddir)
@@ -180,8 +180,8 @@ def _note(tree, what):
 
 
 def fetch(tree, parts):
-    """Fetches and builds what is compared with; needs the network, so it
-    comes before everything else.  Leaves a note where it fails."""
+    """Fetches and builds the programs for comparison.  This needs the network
+    and comes before everything else.  A failure is noted, not raised."""
     tree.folder.mkdir(exist_ok=True)
     for part, what, function in (
             ("secgw", "dpdk", lambda folder: secgw.build(folder)),
@@ -195,7 +195,7 @@ def fetch(tree, parts):
               flush=True)
         try:
             function(tree.folder / what)
-        except Exception as failure:        # Whatever it is, it is absent.
+        except Exception as failure:        # Any failure: it is absent.
             note.write_text(f"{failure}\n")
             print(f"   absent: {failure}", flush=True)
 
@@ -205,7 +205,7 @@ def arguments():
     parser.add_argument("--builddir", default=str(TOP))
     parser.add_argument("--report", metavar="FILE.json")
     parser.add_argument("--quick", action="store_true",
-                        help="little of everything, to see that it works")
+                        help="measure little of everything, as a test")
     parser.add_argument("--publish", metavar="FILE.json")
     parser.add_argument("--output", metavar="FILE.md",
                         default=str(TOP / "Documentation/PERFORMANCE.md"))

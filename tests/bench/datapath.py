@@ -1,24 +1,24 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The packet path of one ovs-vswitchd with DPDK, without hardware: cycles for
-one packet that is delivered.
+"""Cycles for one delivered packet in one ovs-vswitchd with DPDK, without
+hardware.
 
                br-int                          br-phys
     src  --> [ vnetenc, gnv ] --tnl_push--> [ LOCAL ] --> null      push
     sink <-- [ gnv ] <------tnl_pop-------- [ LOCAL ] <-> ring      loop
 
-`src' is a capture file that is sent for ever, in bursts of 32.  In `push' the
-tunnel packets end in a port that forgets them; in `loop' they go through a
-ring back into the same thread and are taken out of the tunnel, so that every
-record is a new one: what is sent again would be dropped as a replay.  Both
-ends of the tunnel belong to one ovs-vswitchd, and all that is changed between
-two windows is a flow: plain or encrypted, push or loop.  So what a packet
-costs to open is found as
+`src' sends a capture file for ever, in bursts of 32.  In `push' the tunnel
+packets end in a port that discards them.  In `loop' they go through a ring
+back into the same thread, which takes them out of the tunnel.  Every record is
+a new one there; a record that is sent again would be dropped as a replay.
+Both ends of the tunnel belong to one ovs-vswitchd, and only a flow is changed
+between two windows: plain or encrypted, push or loop.  The cost of opening a
+packet, above that of plain decapsulation, is therefore
 
     (loop encrypted - push encrypted) - (loop plain - push plain)
 
-above the cost of plain decapsulation, in one process, with the same memory.
-Sessions have given keys (vnetenc/test-add-session)."""
+in one process, with the same memory.  vnetenc/test-add-session gives the
+sessions their keys."""
 
 import collections
 import contextlib
@@ -115,8 +115,9 @@ class Datapath:
             "options:local_ip=flow", "options:key=7", "ofport_request=10",
             *self._dpdk("br-int", "sink", 2, "net_null1,no-rx=1"),
             *self._dpdk("br-phys", "null", 2, "net_null2,no-rx=1"),
-            # Each thread sends on a queue of its own, and gets back what it
-            # sent: the main thread has 0, then they are numbered as they come.
+            # Each thread sends on a queue of its own, and gets its own packets
+            # back: the main thread has queue 0, the others follow as they
+            # begin.
             *self._dpdk("br-phys", "ring", 3, "net_ring0",
                         f"options:n_rxq={1 + self.max_threads}",
                         self._spread(1)))
@@ -160,7 +161,7 @@ class Datapath:
                             *args, env=self.env, **kwargs)
 
     def appctl(self, method, *args):
-        """What ovs-appctl does, without a process for each command."""
+        """Does the same as ovs-appctl, without a process for each command."""
         if self._control is None:
             self._control = socket.socket(socket.AF_UNIX)
             self._control.settimeout(20)
@@ -183,18 +184,18 @@ class Datapath:
                 raise Failed(f"{method}: {reply['error']}")
             return reply["result"] or ""
 
-    # What is sent.
+    # The source of packets.
 
     def set_source(self, size, flows, peers=1):
-        """From now on, `src' sends frames of `size'."""
+        """Makes `src' send frames of `size'."""
         path = self.dir / f"{size}-{flows}-{peers}.pcap"
         if not path.exists():
             frames.write(path, size, flows, peers)
         self._add_source("br-int", path)
 
     def set_tunnel_source(self, size):
-        """From now on, `src' sends, to br-phys, frames of `size' inside
-        plain Geneve, of one flow."""
+        """Makes `src' send frames of `size' of one flow, inside plain Geneve,
+        to br-phys."""
         path = self.dir / f"{size}-tunnel.pcap"
         geneve = bytes.fromhex("0000655800000700") + frames.udp_frame(
             size, frames.destination(0), 1000)
@@ -212,8 +213,8 @@ class Datapath:
                                self._spread(0))[1:])
 
     def set_peers(self, n, lanes=1):
-        """Addresses, neighbours and sessions of `n` peers: of more, if there
-        are more already."""
+        """Adds addresses, neighbours and sessions until there are at least `n`
+        peers."""
         new = [remote(i) for i in range(self.peers, n)]
         if not new:
             return
@@ -236,8 +237,8 @@ class Datapath:
                    f"ovs-vswitchd knows {ip}")
 
     def set_cores(self, cores):
-        """Changes the threads.  A port that reads a file cannot be made
-        anew for other threads, so there is none until the next source."""
+        """Changes the threads.  A port that reads a file cannot be made anew
+        for other threads, so the port is missing until the next source."""
         self.vsctl("--if-exists", "del-port", "src")
         self.cores = cores
         self.vsctl("set", "Open_vSwitch", ".", self._core_mask(),
@@ -247,13 +248,13 @@ class Datapath:
             "there are as many threads as asked for")
 
     def close(self):
-        """Makes room for the next one."""
+        """Removes the source, to make room for the next one."""
         with contextlib.suppress(OSError):
             self._control.close()
         self.vswitchd.stop(timeout=20)
         self.ovsdb.stop()
 
-    # What is done with it.
+    # Flows and measurements.
 
     def set_state(self, way, how, peers=1):
         """`way' is PUSH, LOOP or, with PLAIN and a tunnel source, POP; `how'
@@ -297,12 +298,12 @@ class Datapath:
                                               re.M))
 
     def window(self, seconds, way, records=1):
-        """Measures for `seconds`; returns cycles for one delivered packet,
-        delivered packets per second, over all threads, and the part of the
-        time in which something else had the threads' processors.  A packet
-        is sealed as so many `records`.
+        """Measures for `seconds`.  Returns cycles for one delivered packet,
+        delivered packets per second over all threads, and the part of the time
+        in which something else had the threads' processors.  A packet is
+        sealed as this number of `records`.
 
-        The threads never wait, so what they used is the time they ran."""
+        The threads never wait, so they use all the time in which they run."""
         end_of = {PUSH: "null", LOOP: "sink", POP: "sink"}[way]
         dropped, arrived = self.drops(), self._sent(end_of)
         self.appctl("dpif-netdev/pmd-stats-clear")
@@ -333,7 +334,7 @@ class Datapath:
                 "away": 1 - min(ran[t.core] for t in threads)}
 
     def _sent(self, port):
-        """Packets that `port' was given to send, and sent."""
+        """Packets that `port' was given to send, and packets that it sent."""
         text = self.appctl("dpctl/show", "-s", "netdev@ovs-netdev")
         part = text.partition(f": {port} ")[2]
         return int(re.search(r"TX packets:(\d+)", part)[1])
@@ -354,7 +355,7 @@ PmdThread = collections.namedtuple(
 
 
 def pmd_threads(text):
-    """What pmd-perf-show says of each PMD thread."""
+    """The output of pmd-perf-show for each PMD thread."""
     threads = []
     seconds = re.search(r"Measurement duration: ([\d.]+) s", text)
     for part in re.split(r"^(?=pmd thread|main thread)", text, flags=re.M):
@@ -372,7 +373,7 @@ def pmd_threads(text):
     return threads
 
 
-# What is measured.
+# The measurements.
 
 Case = collections.namedtuple("Case", "size flows peers")
 
@@ -383,14 +384,14 @@ def cases(sizes, peers):
 
 
 def states(number):
-    """The four states, in an order that turns round."""
+    """The four states, in an order that rotates."""
     order = [(way, how) for way in (PUSH, LOOP) for how in (PLAIN, ENCRYPTED)]
     return order if number % 2 == 0 else order[::-1]
 
 
 def measure_direct(dp, size, rounds, seconds):
-    """Plain packets that come out of a file, out of the tunnel, and leave:
-    what a gateway does, too."""
+    """Plain packets that come from a file, are taken out of the tunnel, and
+    leave, as in a gateway."""
     dp.set_tunnel_source(size)
     dp.set_state(POP, PLAIN)
     dp.settle()
@@ -411,9 +412,9 @@ def measure_case(dp, case, rounds, seconds):
 
 
 def measure(run, tree, raw, sizes, peers, setups, rounds, seconds, say):
-    """Adds to `raw' rows of cycles for one packet on one PMD thread, and those
-    for packets that are only taken out of a plain tunnel; returns what
-    failed."""
+    """Adds to `raw' rows of cycles for one packet on one PMD thread, and rows
+    for packets that are only taken out of a plain tunnel; returns the
+    failures."""
     rows, direct, failures = [], [], {}
     raw["datapath"], raw["direct"] = rows, direct
     for setup in range(setups):
@@ -449,7 +450,8 @@ def median(rows, way, how):
 
 def measure_threads(run, tree, raw, peers, lanes, rounds, seconds, say):
     """Adds to `raw' rows of packets per second on one and on two PMD threads,
-    between one pair of hosts, with lanes, and many; returns what failed."""
+    between one pair of hosts, with lanes, and between many pairs; returns the
+    failures."""
     rows, failures = [], {}
     raw["threads"] = rows
     for title, n, n_lanes in (("one pair", 1, lanes),

@@ -12,7 +12,7 @@ MACS = bytes.fromhex("020000000002020000000001")
 
 
 def destination(n):
-    """The inner address of peer `n`, as octets."""
+    """The inner address of peer `n`, as bytes."""
     return bytes((10, 9, n // 250, 1 + n % 250))
 
 
@@ -33,7 +33,7 @@ def udp_packet(macs, src, dst, sport, dport, payload):
 
 
 def udp_frame(size, dst, sport):
-    """A frame of `size' octets of one of the machines that are sent for."""
+    """A frame of `size' bytes from one of the machines."""
     return udp_packet(MACS, SOURCE, dst, sport, 2000, bytes(size - HEADERS))
 
 
@@ -50,7 +50,7 @@ def write_frames(path, frames):
 
 
 def write(path, size, flows, peers=1):
-    """Frames of `size' octets of `flows' UDP flows, to `peers' addresses in
+    """Frames of `size' bytes of `flows' UDP flows, to `peers' addresses in
     turn."""
     write_frames(path, (udp_frame(size, destination(i % peers), 1000 + i)
                         for i in range(flows)))

@@ -1,14 +1,14 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Instructions for one packet where nothing is encrypted: patched against
+"""Instructions for one packet while nothing is encrypted: patched against
 pristine Open vSwitch, counted by callgrind.
 
 Both are built alike and run the same dummy datapath: forwarding between two
-ports, encapsulation, decapsulation.  Packets come one by one, as dummy ports
-give them, so what a batch costs counts in full for a packet.  Counted is what
-happens from the arrival of a packet to its departure, on flows that are in the
-exact match cache.  Where hash tables and the heap put things differs from run
-to run by half a per cent, hence several runs of each."""
+ports, encapsulation, decapsulation.  Dummy ports deliver packets one by one,
+so the cost of a batch counts in full for a packet.  The count is from the
+arrival of a packet to its departure, on flows in the exact match cache.  The
+layout of hash tables and of the heap makes runs differ by half a per cent, so
+there are several runs of each."""
 
 import re
 
@@ -18,8 +18,8 @@ from runspace import Failed, serves, wait_until
 SCENARIOS = ("forward", "push", "pop")
 WARM, PACKETS, PER_COMMAND = 20, 400, 50
 SIZE = 128
-# Where callgrind writes a file and begins anew: what a command calls that
-# nothing else calls.
+# At this function callgrind writes a file and begins anew: one command calls
+# it, and nothing else does.
 DUMP_FUNCTION = "coverage_unixctl_read_counter"
 DUMP_COMMAND = ("coverage/read-counter", "poll_zero_timeout")
 RECEIVE = "dp_netdev_process_rxq_port"
@@ -144,7 +144,7 @@ class Switch:
         return edges(self._dump())
 
     def _dump(self):
-        """What callgrind has counted since the last time."""
+        """The counts of callgrind since the last call."""
         self.appctl(*DUMP_COMMAND)
         self.dumps += 1
         return self.counts.with_suffix(f".out.{self.dumps}").read_text()
@@ -156,7 +156,7 @@ class Switch:
 
 def edges(text):
     """Instructions for one packet, from callgrind's file: the inclusive cost
-    of what RECEIVE calls to work on packets."""
+    of the functions for packets that RECEIVE calls."""
     names = {}
 
     def name_of(spec):

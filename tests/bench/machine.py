@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What a report says of the machine and of the programs."""
+"""Facts about the machine and the programs, for a report."""
 
 import os
 import pathlib
@@ -27,7 +27,7 @@ def _stolen():
 
 
 class Watch:
-    """How busy the machine is with other things while it is measured."""
+    """How busy the machine is with other work during the measurement."""
 
     def __init__(self):
         self.load = os.getloadavg()

@@ -9,8 +9,8 @@ CIPHER = "aes256-gcm"
 
 def measure(run, tree, repeats):
     """Rows: what (aead or packet), provider, cipher, octets, and cycles to
-    seal and to open; the median of some runs, each of which gives the least of
-    many repetitions."""
+    seal and to open.  Each figure is the median of some runs; each run gives
+    the least of many repetitions."""
     found = {}
     for _ in range(repeats):
         for what in ("aead", "packets"):
@@ -30,7 +30,7 @@ def measure(run, tree, repeats):
 
 
 def parse(text):
-    """Lines of tab-separated text, under a line of names."""
+    """Rows from lines of tab-separated text below a line of names."""
     names = None
     for line in text.splitlines():
         if not line or line.startswith("#"):
@@ -46,8 +46,8 @@ def parse(text):
 
 
 def raw(rows, way, octets):
-    """Cycles for one AEAD operation on `octets', by the fastest provider:
-    between the two sizes that were measured next to it."""
+    """Cycles for one AEAD operation on `octets' with the fastest provider,
+    interpolated between the two nearest measured sizes."""
     points = {}
     for row in rows:
         if row["what"] == "aead" and row["cipher"] == CIPHER:

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
 """Debian's packages, unpacked into a folder of the benchmark and never
-installed: no file of the machine changes, no service is known to it.
+installed: no file of the machine changes, and no service is added.
 
-`shown' makes them appear in /usr, for the processes of one private mount
+`shown' makes them appear in /usr for the processes of one private mount
 namespace."""
 
 import os
@@ -40,8 +40,8 @@ def _download(names, folder):
 
 
 def unpack(names, folder):
-    """Unpacks `names', and what they need and this machine lacks, into
-    `folder'/root, unless they are there; returns that folder."""
+    """Unpacks `names', and packages that they need and this machine lacks,
+    into `folder'/root, unless they are there already; returns that folder."""
     folder = pathlib.Path(folder)
     root, archives = folder / "root", folder / "archives"
     note = folder / COMPLETE
@@ -72,8 +72,8 @@ def unpack(names, folder):
 
 
 def inside(root, run_folder):
-    """What to put before a command so that it, alone, sees `root'/usr laid
-    over /usr, and `run_folder' as /run."""
+    """A prefix for a command, with which that command alone sees `root'/usr
+    laid over /usr, and `run_folder' as /run."""
     return ["unshare", "--mount", "sh", "-c",
             f"mount -t overlay overlay -o ro,lowerdir={root}/usr:/usr /usr"
             f" && mount --bind {run_folder} /run && exec \"$@\"", "sh"]
@@ -132,7 +132,7 @@ def source(package, folder):
 
 
 def versions(names, folder):
-    """The versions of packages that `unpack' put there, or that were there
+    """The versions of packages that `unpack' unpacked or that were installed
     before."""
     note = pathlib.Path(folder) / "versions"
     found = dict(line.split() for line in note.read_text().splitlines())

@@ -4,8 +4,8 @@
 
     [a]  tunnel 10.8.0.1  ==  u 172.31.0.1 --- u 172.31.0.2  ==  10.8.0.2 [b]
 
-Each is set up as its manual says, for AES-256-GCM where it can, with an inner
-MTU of 1400, and with one connection and nothing else to do."""
+Each is set up as its manual says, with AES-256-GCM if it has that, with an
+inner MTU of 1400, and with one connection and no other work."""
 
 import base64
 import hashlib
@@ -25,7 +25,7 @@ PACKAGES = """fastd iperf3 libcharon-extra-plugins
 
 
 class Peer:
-    """A tunnel between two namespaces; subclasses say which."""
+    """A tunnel between two namespaces; each subclass is one kind."""
 
     name = None
     cipher = None
@@ -55,7 +55,7 @@ class Peer:
         raise NotImplementedError
 
     def inside(self, end):
-        """What to put before a command at `end'."""
+        """A prefix for a command that runs at `end'."""
         return packages.inside(self.root, self.dir / end / "run")
 
     def daemon(self, end, *argv, **kwargs):
@@ -78,7 +78,7 @@ class Peer:
         return path
 
     def device(self, end, name):
-        """Addresses a tunnel device once it is there."""
+        """Gives a tunnel device its address as soon as it exists."""
         wait_until(lambda: name in self.run.cmd("ip", "-n", self.netns[end],
                                                 "-o", "link"),
                    f"{self.name} has made {name}")
@@ -319,8 +319,8 @@ ALL = (WireGuard, OpenVpn, Ocserv, Libipsec, Nebula, Fastd, Tinc)
 
 
 def start_all(run, root):
-    """Starts all peers; returns those that are up, and what went wrong with
-    the others, by name."""
+    """Starts all peers; returns the peers that are up, and the errors of the
+    others by name."""
     up, failures = [], {}
     for kind in ALL:
         try:

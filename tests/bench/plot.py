@@ -14,8 +14,8 @@ class Panel:
     """A chart: groups of bars, one bar for each series.
 
     `series' is a list of (name, values, spans): a value for each group or
-    None, and (least, greatest) or None for each of them.  `unit' is what the
-    bars are measured in, `what' the groups are."""
+    None, and (least, greatest) or None for each of them.  `unit' is the unit
+    of the bars, `what' the kind of the groups."""
 
     def __init__(self, title, unit, what, groups, series):
         self.title, self.unit, self.what = title, unit, what
@@ -66,7 +66,7 @@ class Panel:
         for g, group in enumerate(self.groups):
             left = LEFT + room * (g + 0.1)
             for line, words in enumerate(group.split("\n")):
-                # Of a letter's usual width, so that neighbours keep apart.
+                # The usual width of a letter, to keep neighbours apart.
                 size = min(11, 0.94 * room / (0.57 * max(len(words), 1)))
                 out.append(_text(left + room * 0.4, base + 16 + LINE * line,
                                  words, anchor="middle", size=f"{size:.1f}"))
@@ -95,7 +95,7 @@ class Panel:
 
 
 def _step(most):
-    """A round distance between lines of a grid."""
+    """A round distance between the lines of a grid."""
     rough = most / 5
     power = 10 ** math.floor(math.log10(rough))
     return next(power * n for n in (1, 2, 5, 10) if power * n >= rough)

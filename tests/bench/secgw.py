@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """DPDK's example of an IPsec gateway: ESP in tunnel mode with AES-256-GCM by
 the same library and on the same kind of ports, but without switching and
-without Geneve.  Built from the source of the DPDK that is installed.
+without Geneve.  It is built from the source of the installed DPDK.
 
-Its crypto is synchronous (cpu-crypto), which is what vnetenc does.  Inbound it
-gets one and the same record for ever: its replay window is off."""
+Its crypto is synchronous (cpu-crypto), as that of vnetenc.  Inbound, it gets
+the same record for ever: its replay window is off."""
 
 import pathlib
 import re
@@ -44,7 +44,7 @@ def build(folder):
     copy = folder / "build"
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(source, copy)
-    # Ports without hardware have no offloads to ask for.
+    # Ports without hardware have no offloads.
     main = copy / "ipsec-secgw.c"
     text, n = re.subn(r"\.offloads = RTE_ETH_RX_OFFLOAD_CHECKSUM",
                       ".offloads = 0", main.read_text())

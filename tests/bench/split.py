@@ -1,12 +1,14 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What it costs that guests keep their MTU: octets of theirs for each cycle of
-one PMD thread, over an underlay of 1500, from a guest whose packets fill it
-before they are sealed and so are sent as two records, and from one with the
-ideal MTU, whose packets need one record.  The same process and sessions as in
-datapath.py; in `loop' the thread seals, opens and joins.  A thread takes as
-many packets from a ring in a turn as from the source, so that two records for
-each need two rings, each for one of two peers."""
+"""The cost of keeping the MTU of guests: bytes of a guest for each cycle of
+one PMD thread, over an underlay with MTU 1500.
+
+One guest has packets that fill the underlay before they are sealed; they are
+sent as two records.  The other guest has the ideal MTU, and its packets need
+one record.  Process and sessions are those of datapath.py; in `loop' the
+thread seals, opens and joins.  In one turn a thread takes as many packets from
+a ring as from the source, so two records for each packet need two rings, each
+for one of two peers."""
 
 import statistics
 
@@ -14,14 +16,14 @@ import datapath
 from runspace import Failed
 
 MTU = 1500
-# Records for a frame: its octets.  Guests' MTU 1405 and 1442, Ethernet header.
+# Records for a frame: its bytes.  Guests' MTU 1405 and 1442, Ethernet header.
 FRAMES = {1: 1405 + 14, 2: 1442 + 14}
 GOAL = 0.6
 PEERS = 2
 
 
 def measure(run, tree, raw, rounds, seconds, say):
-    """Adds rows and ratios to `raw'; returns what failed."""
+    """Adds rows and ratios to `raw'; returns the failures."""
     rows, failures = [], {}
     dp = datapath.Datapath(run, tree, "dp-split")
     dp.set_peers(PEERS)
@@ -51,8 +53,8 @@ def measure(run, tree, raw, rounds, seconds, say):
 
 
 def ratios(rows):
-    """For each way, cycles for a packet, and octets for a cycle of those that
-    are split in relation to the others: medians over all rounds."""
+    """For each way, cycles for a packet, and the ratio of bytes for a cycle of
+    split packets to those of whole packets: medians over all rounds."""
     figures = []
     for way in (datapath.PUSH, datapath.LOOP):
         cycles = {records: [row["cycles"] for row in rows

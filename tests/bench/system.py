@@ -3,11 +3,12 @@
 """TCP through two hypervisors in network namespaces, without DPDK: plain
 Geneve, encrypted Geneve on the same ports, and other encrypted tunnels.
 
-Everything is set up once; a round measures all in turn, in an order that
-rotates, with plain and encrypted Geneve next to each other.  What a tunnel
-costs is the processor time of its daemons, at both ends, for a gigabyte that
-arrived.  Before each measurement pings show that 1400 octets pass unfragmented
-and that what passes can be read on the wire, or cannot, as it should be."""
+Everything is set up once.  A round measures all targets in turn, in an order
+that rotates, with plain and encrypted Geneve next to each other.  The cost of
+a tunnel is the processor time of its daemons, at both ends, for a gigabyte
+that arrived.  Before each measurement, pings verify that 1400 bytes pass
+unfragmented, and that they are readable on the wire if, and only if, the
+tunnel is plain."""
 
 import json
 import os
@@ -20,15 +21,15 @@ from runspace import Failed, wait_until
 
 MARKER = b"vnetenc-bench-mk"
 PLAIN, ENCRYPTED, SPLIT = "plain", "encrypted", "encrypted, split"
-# What guests take for their MTU.  SPLIT: every full-size packet is too long
-# for the underlay when it is encrypted, and fills it when it is not.
+# MTU of guests.  SPLIT: every full-size packet fills the underlay in clear,
+# and is too long for it when it is encrypted.
 GUEST_MTU = {PLAIN: 1400, ENCRYPTED: 1400, SPLIT: 1450}
 OFF, ON = "TSO off", "TSO on"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Wire:
-    """A veth in the place of the lab's underlay."""
+    """A veth that replaces the lab's underlay."""
 
     bridge, management = "wire", "management"
 
@@ -88,8 +89,8 @@ class Sandbox(Lab):
 
 
 class Target:
-    """Something to be measured: where TCP goes from and to, who works for it,
-    and how the wire looks."""
+    """A tunnel to measure: the ends of TCP, the daemons that work for it, and
+    its packets on the wire."""
 
     def __init__(self, run, name, client, server, ip, daemons, wire, secret,
                  prepare=lambda: None, inside=((), ())):
@@ -103,8 +104,8 @@ class Target:
         self.inside = inside
 
     def guard(self):
-        """Fails unless 1400 octets pass in one piece, and the wire shows what
-        it should."""
+        """Fails unless 1400 bytes pass in one piece and look on the wire as
+        they should."""
         with packet_socket(self.wire, "u") as sock:
             sock.setblocking(False)
             out = self.run.cmd(
@@ -113,7 +114,7 @@ class Target:
                 check=False)
             frames = list(_drain(sock))
         if " 3 received" not in out:
-            raise Failed(f"{self.name}: 1400 octets do not pass: {out}")
+            raise Failed(f"{self.name}: 1400 bytes do not pass: {out}")
         if not any(len(frame) > 1400 for frame in frames):
             raise Failed(f"{self.name}: nothing was seen on the wire")
         if any(MARKER in frame for frame in frames) == self.secret:
@@ -136,15 +137,15 @@ class Target:
         server.stop()
         try:
             end = json.loads(text)["end"]
-            octets = end["sum_received"]["bytes"]
+            n_bytes = end["sum_received"]["bytes"]
         except (ValueError, KeyError):
             raise Failed(f"{self.name}: iperf3 said {text[-300:]}") from None
-        if not octets:
+        if not n_bytes:
             raise Failed(f"{self.name}: nothing arrived")
         total, daemons, stolen, idle = (b - a for a, b in zip(before, after))
         return {"mbps": end["sum_received"]["bits_per_second"] / 1e6,
-                "cpu_s_per_gb": total / TICKS / (octets / 1e9),
-                "daemon_s_per_gb": daemons / TICKS / (octets / 1e9),
+                "cpu_s_per_gb": total / TICKS / (n_bytes / 1e9),
+                "daemon_s_per_gb": daemons / TICKS / (n_bytes / 1e9),
                 "retransmits": end["sum_sent"]["retransmits"],
                 "steal": stolen / max(1, total + stolen + idle),
                 "load": os.getloadavg()[0]}
@@ -181,7 +182,7 @@ def session_ticks(leaders):
         except OSError:
             continue
         if int(fields[3]) in leaders:
-            ticks += sum(map(int, fields[11:15]))   # Dead children, too.
+            ticks += sum(map(int, fields[11:15]))   # With dead children.
     return ticks
 
 
@@ -201,8 +202,8 @@ def _tunnel(run, peer):
 
 
 def orders(targets, rounds):
-    """The targets in the order of each round: it rotates, and those of one
-    sandbox are measured one after the other, backwards in every other
+    """The targets in the order of each round.  The order rotates.  Targets of
+    one sandbox are measured one after the other, backwards in every other
     round."""
     boxes = [targets[i:i + 3] for i in (0, 3)]
     groups = boxes + [[target] for target in targets[6:]]
@@ -214,7 +215,7 @@ def orders(targets, rounds):
 
 
 def measure(run, tree, raw, root, rounds, seconds, say):
-    """Adds rows to `raw'; returns what failed."""
+    """Adds rows to `raw'; returns the failures."""
     rows = raw["system"] = []
     boxes = [(OFF, Sandbox(run, tree, 1, False)),
              (ON, Sandbox(run, tree, 3, True))]

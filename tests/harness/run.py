@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What all tests of one run share: folders, settings, processes, results."""
+"""Folders, settings, processes and logs that all tests of one run share."""
 
 import contextlib
 import fcntl
@@ -14,7 +14,8 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
-# In this order.  Those of SIDE run beside the suites that stand before them.
+# Parts run in this order.  The parts of SIDE run beside the suites before
+# them.
 PARTS = ["build", "harness", "unit", "ovs", "ovn", "upstream-ovs",
          "upstream-ovn", "full-ovs", "full-ovn", "style", "instructions",
          "asan", "clang", "dpdk", "ns", "system"]
@@ -25,7 +26,7 @@ SIGN_OF_LIFE_S = 30
 
 
 class Failure(Exception):
-    """A test failed; the text says all there is to say."""
+    """A test failed; the text is the complete report."""
 
 
 class Run:
@@ -35,12 +36,12 @@ class Run:
         self.srcdir = TOP
         self.builddir = pathlib.Path(builddir).resolve()
         self.parts = parts
-        self.name = name            # What quickstart test was given.
+        self.name = name            # Argument of `quickstart test'.
         self.logs = self.builddir / "_log"
         if name:
             self.logs /= "match"
         self.jobs = int(os.environ.get("VNETENC_TEST_JOBS", 8))
-        self.doing = {}             # Lane -> what it is at.
+        self.doing = {}             # Lane -> its current item.
         self._lock = None
         self._children = set()
         self._stopped = False
@@ -57,7 +58,7 @@ class Run:
                               "run make there first")
 
     def take_lock(self, say):
-        """Two runs that use the same files wait for each other."""
+        """Waits for another run that uses the same files."""
         name = "_lock.match" if self.name else "_lock.check"
         self._lock = open(self.builddir / name, "ab")
         try:
@@ -67,9 +68,9 @@ class Run:
             fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def set_environment(self):
-        """A desktop's, an outer run's or an outer make's settings are not to
-        decide about results.  The system's programs come first: upstream's
-        tests find python3 by name."""
+        """Removes settings of a desktop, an outer run or an outer make, which
+        would change results.  The system's programs come first in the PATH,
+        because upstream's tests find python3 by name."""
         for name in ("OVS_RUNDIR", "OVS_SYSCONFDIR", "OVN_NB_DB", "OVN_SB_DB",
                      "OVN_RUNDIR", "TESTSUITEFLAGS", "MAKEFLAGS", "MFLAGS",
                      "MAKELEVEL", "MAKEOVERRIDES", "DESTDIR"):
@@ -115,7 +116,7 @@ class Run:
                     return None
 
     def shell(self, function, *args):
-        """What a function of utilities/vnetenc-lib.sh prints."""
+        """The output of a function of utilities/vnetenc-lib.sh."""
         done = subprocess.run(
             ["/bin/bash", "-c", '. "$0"; "$@"',
              self.srcdir / "utilities/vnetenc-lib.sh", function, *args],
@@ -127,7 +128,7 @@ class Run:
         return done.stdout.strip()
 
     def stop(self):
-        """Ends every process, and starts none any more."""
+        """Ends every process; no process can be started after that."""
         with self._mutex:
             self._stopped = True
             children = list(self._children)
@@ -152,8 +153,8 @@ def end_group(process):
 
 
 def tail(path, lines=60):
-    """The end of a log.  Autotest quotes whole logs of daemons there, with
-    ">"; they are beside it."""
+    """The end of a log, without the lines that begin with ">": autotest quotes
+    whole logs of daemons there, which are beside it anyway."""
     try:
         text = pathlib.Path(path).read_text(errors="replace")
     except OSError:
@@ -170,7 +171,7 @@ def keywords_of(source):
 
 
 class SignsOfLife(threading.Thread):
-    """Says every 30 seconds what the run is at, unless a result did."""
+    """Prints the current item after 30 seconds without a result."""
 
     def __init__(self, run, write):
         super().__init__(daemon=True)

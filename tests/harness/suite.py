@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Suites of autotest: ours, and upstream's.
 
-A suite runs once, with the numbers of all groups that were selected, as soon
-as the result of one of them is asked for.  A thread reads what it prints and
+A suite runs once, with the numbers of all selected groups, as soon as an item
+asks for the result of one of them.  A thread reads the output of the suite and
 hands each group's result to the item that waits for it.
 """
 
@@ -24,14 +24,14 @@ LISTED = re.compile(r'^at_help_all="(.*?)"$', re.M | re.S)
 RESULT = re.compile(r"^ *(\d+): .* (ok|(?:FAILED|skipped|expected failure|"
                     r"UNEXPECTED PASS).*)$")
 
-# A process namespace of its own: however it ends, also by an interrupt, the
-# kernel ends every daemon it started.  The shell stays the first process in
-# it, to reap them.
+# The suite has a process namespace of its own.  However the suite ends, also
+# by an interrupt, the kernel ends every daemon that it started.  The shell
+# stays the first process of the namespace, to reap them.
 CONTAINED = ["unshare", "--mount", "--pid", "--fork", "--kill-child",
              "--mount-proc", "/bin/bash", "-c", '"$@"; exit $?', "contained"]
 
-# The same, with network namespaces of its own, too: nothing of it is seen in
-# the machine's.
+# The same, with network namespaces of its own as well, so the machine's
+# networks stay untouched.
 ISOLATED = ["unshare", "--net", *CONTAINED[1:-2], """
     mount -t tmpfs -o mode=755 tmpfs /run || exit 1
     mkdir -p /run/netns /run/lock
@@ -39,9 +39,9 @@ ISOLATED = ["unshare", "--net", *CONTAINED[1:-2], """
     "$@"
     exit $?""", "isolated"]
 
-# Signs that a program waited for a processor: one says that it did not come
-# to poll for more than a second and has computed next to nothing, or that
-# another, here, did not greet within that time.
+# Signs that a program waited for a processor: it reports that it did not poll
+# for more than a second although it computed next to nothing, or that another
+# program on this machine did not greet within that time.
 LATE = re.compile(r"Unreasonably long [0-9]+ms poll interval "
                   r"\([0-9]{1,2}ms user, [0-9]{1,2}ms system\)"
                   r"|<->unix#[0-9]+: connection timed out")
@@ -62,7 +62,7 @@ class Tree:
         self._ours = None
 
     def prepare(self):
-        """Makes what upstream's suite needs."""
+        """Makes the files that upstream's suite needs."""
         if self._prepared:
             return
         self.run.need_builds()
@@ -78,7 +78,7 @@ class Tree:
         self._prepared = True
 
     def ours(self):
-        """Generates our suite, with all files of ours in it."""
+        """Generates our suite out of all our .at files."""
         if self._ours:
             return self._ours
         self.prepare()
@@ -126,7 +126,7 @@ def list_groups(suite):
 class Suite:
     """One run of a suite: the groups of one part."""
 
-    # The suites take turns.
+    # Only one suite runs at a time.
     running = None
 
     def __init__(self, tree, script, part):
@@ -206,8 +206,8 @@ class Suite:
             env["ovs_srcdir"] = str(self.run.builddir / "_ovs/src")
             env["ovs_builddir"] = str(self.run.builddir / "_ovs/build")
         late = []
-        # The groups begin in the order of their numbers, the first JOBS at
-        # once, each of the others when one ends.
+        # The groups begin in the order of their numbers: the first JOBS at
+        # once, each of the others when another group ends.
         begins = collections.deque([time.time()] * jobs)
         waiting = collections.deque(sorted(numbers))
         begin = {}
@@ -241,9 +241,9 @@ class Suite:
             self._changed.notify_all()
 
     def _is_late(self, number, said):
-        """Tests wait for limited times, and a busy machine is slow: what
-        fails beside others gets one more run alone, and is named.  Of ours
-        only what was not given a processor when it wanted one."""
+        """Whether a group gets one more run, alone: tests wait for limited
+        times, and a busy machine is slow.  A group of ours gets it only if one
+        of its programs waited for a processor.  The report names the group."""
         if not self.ours:
             return True
         return said.startswith("FAILED") and any(
@@ -254,10 +254,10 @@ class Suite:
         return self.run.logs / f"{self.label}.{number:04d}"
 
     def _keep(self, number):
-        """Copies what a group left behind to the logs."""
+        """Copies the files that a group left behind to the logs."""
         kept = self.kept(number)
         shutil.rmtree(kept, ignore_errors=True)
-        # Autotest writes a log's last line after it told the result.
+        # Autotest writes a log's last line after it prints the result.
         time.sleep(0.2)
         for folder in (self.tree.build / "tests").glob(
                 f"{self.script.name}.dir/*"):
@@ -295,7 +295,7 @@ class Group(pytest.Item):
             self.span = (result.begin, result.end)
         if result.again:
             self.user_properties.append(("second run", self.part))
-        # A skipped group counts as failed: here none may be skipped.
+        # A skipped group counts as failed: none may be skipped here.
         if result.said != "ok":
             kept = self.suite.kept(number)
             raise Failure(f"{number}: {self.listed.title}: {result.said}\n"
@@ -312,11 +312,11 @@ class Group(pytest.Item):
 
 
 class Groups(pytest.File):
-    """A file that stands for groups: an .at file of ours, or the list of
-    those of upstream."""
+    """A file that stands for groups: an .at file of ours, or a list of groups
+    of upstream."""
 
     def make(self, suite, listed):
-        """Items, with different names."""
+        """Items for groups.  Each item gets a name of its own."""
         seen = collections.Counter()
         for group in listed:
             name = group.title
@@ -335,7 +335,8 @@ class Groups(pytest.File):
 
 
 class OurFile(Groups):
-    """Those of tests/*-ns.at need namespaces, or measure time."""
+    """An .at file of ours.  Groups of tests/*-ns.at need namespaces, or
+    measure time."""
 
     def collect(self):
         suites = self.config.suites
@@ -356,7 +357,7 @@ class Subset(Groups):
         tree = self.path.name.split("-")[1]
         suites = self.config.suites
         if suites.run.name:
-            return                  # Only if nothing of ours is named so.
+            return                  # Only if no test of ours has the name.
         for part in (f"upstream-{tree}", f"full-{tree}"):
             if part in suites.run.parts:
                 suite = self.suite(tree, part)
@@ -395,7 +396,7 @@ class Subset(Groups):
         return [group for line in lines for group in by_name[line]]
 
     def named(self, name):
-        """Upstream's groups of files named so."""
+        """Upstream's groups from files with this name."""
         tree = self.path.name.split("-")[1]
         suite = self.suite(tree, f"full-{tree}")
         return list(self.make(suite, [g for g in suite.listed

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The harness itself: what fails is seen to fail, and nothing is lost.
+"""The harness itself: a failing test is reported, and no test is lost.
 
-A small source tree with a suite and two unit programs of its own is run by
-tests/run-check as the real one is.
+tests/run-check runs a small source tree with a suite and two unit programs of
+its own, in the same way as the real tree.
 """
 
 import re
@@ -39,7 +39,7 @@ AT_SKIP_IF([true])
 AT_CLEANUP
 """
 
-# It ends the suite that it is run by.
+# It ends the suite that runs it.
 KILLER = """
 AT_SETUP([killer])
 AT_CHECK([kill -9 $(cat "$SUITE_PID"); sleep 60])
@@ -49,7 +49,7 @@ AT_CHECK([true])
 AT_CLEANUP
 """
 
-# The first time it is like a program that waits for a processor.
+# Its first run looks like that of a program that waits for a processor.
 LATE = """
 AT_SETUP([late])
 AT_CHECK([test -e "$STATE" || {
@@ -111,7 +111,7 @@ class Project:
         program.chmod(0o755)
 
     def check(self, *args):
-        """(exit status, last line, all output)."""
+        """Runs run-check; returns (exit status, last line, all output)."""
         done = subprocess.run([self.top / "tests/run-check", *args],
                               stdout=subprocess.PIPE, cwd=self.top, text=True,
                               stderr=subprocess.STDOUT, timeout=100,
@@ -129,7 +129,7 @@ def test_groups(project):
     project.add_groups("vnetenc-dummy.at", GROUPS)
     status, last, output = project.check("ovs")
     assert (status, last) == (1, "1 passed, 2 failed, 0 skipped"), output
-    # The log of the group that failed, and why the other is a failure.
+    # The log of the failed group, and the reason why the other one failed.
     assert "+what was seen" in output
     assert re.search("3: skipped: skipped", output)
     failed = (project.top / "_log/check.failures").read_text()

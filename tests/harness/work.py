@@ -1,9 +1,9 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Unit programs, builds and checks: what is one command each.
+"""Unit programs, builds and checks: one command each.
 
-Those that mostly compile run in the side lane, a thread that works beside the
-suites: these wait more than they compute.
+Items that mostly compile run in the side lane, a thread that works beside the
+suites, because the suites wait more than they compute.
 """
 
 import os
@@ -28,7 +28,7 @@ BUILDS = {"build": ["ovs", "ovn"], "asan": ["ovs-asan"],
 
 
 class SideLane:
-    """Does the work of items, in their order, before they are asked for."""
+    """Does the work of items in their order, before pytest asks for them."""
 
     def __init__(self):
         self._outcomes = {}
@@ -148,7 +148,7 @@ class Style(Work):
 
 
 class Instructions(Work):
-    """What a packet costs our code, against tests/instructions."""
+    """The cost of a packet in our code, against tests/instructions."""
 
     def work(self):
         if not shutil.which("valgrind"):
@@ -181,7 +181,7 @@ class Commands(pytest.File):
 # --- Unit programs -------------------------------------------------------
 
 class Unit(Work):
-    """One of tests/test-vnetenc-*.c; what it counts itself is in its log."""
+    """One of tests/test-vnetenc-*.c; its log has its own counts."""
 
     def __init__(self, program, folder, **kwargs):
         super().__init__(**kwargs)
@@ -231,6 +231,7 @@ class UnitFile(pytest.File):
 
 
 def is_program(path):
-    """A source file without main() is a part of another."""
+    """Whether this source file is a program; without main() it is a part of
+    another one."""
     return path.match("test-vnetenc-*.c") \
         and re.search(r"\bmain *\(", path.read_text())
