@@ -1,9 +1,9 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Captures by tcpdump, and what can be read from them without keys.
+"""Captures by tcpdump, read without keys.
 
-The judge of every claim about the wire is the capture file, and this reader
-shares no code with what it judges.
+The capture file is the judge of every claim about the wire, and this reader
+shares no code with the programs that it judges.
 """
 
 import collections
@@ -28,8 +28,7 @@ Record = collections.namedtuple(
 
 
 class Capture:
-    """A running tcpdump; every packet is in the file as soon as it was
-    seen."""
+    """A running tcpdump, which writes each packet to the file at once."""
 
     def __init__(self, run, netns, interface, direction=None):
         self.path = run.dir / f"{interface}.{id(self):x}.pcap"
@@ -43,7 +42,7 @@ class Capture:
                    "tcpdump listens")
 
     def _settle(self):
-        """Waits until the file does not grow any more."""
+        """Waits until the file no longer grows."""
         def quiet():
             size = self.path.stat().st_size
             time.sleep(0.1)
@@ -51,7 +50,7 @@ class Capture:
         wait_until(quiet, "the network is quiet", timeout=3)
 
     def stop(self, quiet=True):
-        """Ends the capture; fails if it missed anything."""
+        """Ends the capture; fails if it missed a packet."""
         if self._tcpdump.alive():
             if quiet:
                 self._settle()
@@ -59,8 +58,8 @@ class Capture:
         counts = [int(n) for n in re.findall(
             r"(\d+) packets? (?:captured|received|dropped)",
             self._tcpdump.output())]
-        # Machines speak by themselves, also between the last look at the file
-        # and the signal: that much may be missing at the end.
+        # Machines send packets by themselves, also between the last look at
+        # the file and the signal: such packets may be missing at the end.
         missing = (quiet and not self._one_way and len(counts) == 3
                    and counts[1] - counts[0] > 3)
         if len(counts) != 3 or counts[2] or missing:
@@ -69,8 +68,8 @@ class Capture:
 
 
 def frames(path):
-    """Yields (time, frame) of a capture file; a last packet that is still
-    being written is left out."""
+    """Yields (time, frame) of a capture file, without a last packet that is
+    still being written."""
     data = path.read_bytes()
     magic = struct.unpack_from("<I", data)[0] if len(data) >= 24 else None
     if magic is None:
@@ -125,7 +124,7 @@ def datagrams(path):
 
 
 def is_tunnel_bfd(payload):
-    """True for BFD between the tunnel's ends: it carries nothing of a
+    """True for BFD between the ends of the tunnel, which carries no data of a
     tenant."""
     if len(payload) < 8:
         return False
@@ -169,7 +168,7 @@ def data_records(path, since=0.0, port=DTLS):
 
 
 def count(path, text, since=0.0, until=float("inf")):
-    """How often `text` is readable anywhere in the captured octets."""
+    """How often `text` is readable anywhere in the capture."""
     return sum(frame.count(text) for when, frame in frames(path)
                if since <= when < until)
 
@@ -178,10 +177,10 @@ def repeated_nonces(path, port=DTLS):
     """Pairs of different records that were sealed under one key with one
     explicit nonce.
 
-    A key is what a 4-tuple, in one direction, uses from a ChangeCipherSpec
-    on, named by the random of the ClientHello that led to it, so that a
-    repeated flight names the same key.  Records equal in every octet are
-    copies that the network made."""
+    A 4-tuple, in one direction, uses a key from a ChangeCipherSpec on.  The
+    random of the ClientHello that led to the key names it, so a repeated
+    flight names the same key.  Records with equal bytes are copies that the
+    network made."""
     hello = {}                  # (client, server) -> random.
     key = {}                    # (src, sport, dst, dport) -> key name.
     seen = {}                   # (key, nonce) -> fragment.

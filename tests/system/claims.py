@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What several tests claim about a capture."""
+"""Claims about a capture that several tests make."""
 
 import capture
 import packets
@@ -8,7 +8,7 @@ from lab import DECODER
 
 
 def assert_sealed(path, lab, *texts, since=0.0, both_ways=True):
-    """Tunnel traffic is in the capture, and no octet of an inner packet."""
+    """The capture has tunnel traffic, and nothing of an inner packet."""
     sealed = capture.data_records(path, since)
     ways = {(r.src, r.dst) for r in sealed}
     assert len(ways) >= (2 if both_ways else 1), "no sealed traffic"

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A cloud under OVN, watched for leaks.
 
-What a test demands of a logical switch goes through set_mode(), so the cloud
-knows when which switch requires encryption.  close() reads the capture of the
-whole test and fails if, at such a time, anything on the underlay could be read
-that belongs to such a switch: a tunnel packet with its key, or any packet with
-the address of one of its machines.
+A test sets the mode of a logical switch by set_mode(), so the cloud knows when
+each switch requires encryption.  close() reads the capture of the whole test.
+It fails if something of a switch was readable on the underlay while the switch
+required encryption: a tunnel packet with its key, or any packet with the
+address of one of its machines.
 """
 
 import socket
@@ -43,7 +43,7 @@ class Cloud:
         self.machines = {}              # Switch -> VMs.
         self.required = {}              # Switch -> [[since, until]].
         self.keys = {}                  # Switch that did -> tunnel key.
-        self.strangers = set()          # Outer addresses not held to it.
+        self.strangers = set()          # Outer addresses that may send clear.
         self.frozen = set()             # Chassis without ovn-controller.
         self.excused = []               # Periods, see excuse().
         self.internet = None
@@ -60,8 +60,8 @@ class Cloud:
         self.central.add_router(name, *switches)
 
     def add_provider(self, *numbers):
-        """A network outside of the overlay that these chassis are attached
-        to, with a host on it."""
+        """A network outside the overlay, to which these chassis are attached,
+        with a host on it."""
         run = self.run
         run.ip(self.underlay.netns, f"link add {PROVIDER} mtu 1500 type bridge"
                " mcast_snooping 0",
@@ -97,9 +97,9 @@ class Cloud:
     # Changing.
 
     def in_effect(self, *command, central=None, datapath=True):
-        """Gives a command to OVN; returns the time at which every chassis
-        that still has an ovn-controller has done it, with 'datapath' in its
-        flow caches, too."""
+        """Gives a command to OVN; returns the time at which every chassis that
+        still has an ovn-controller has done it; with 'datapath', also in its
+        flow caches."""
         central = central or self.central
         if not self.frozen:
             central.nbctl("--wait=hv", *(command or ("sync",)))
@@ -120,8 +120,8 @@ class Cloud:
                                       "nb_cfg"))
 
     def set_mode(self, mode, *switches, central=None):
-        """Sets the column of the switches, or clears it; returns the time at
-        which that is in effect.  For `require' ovn-nbctl --wait=hv alone
+        """Sets or clears the column of the switches; returns the time at which
+        the change is in effect.  For `require', ovn-nbctl --wait=hv alone
         promises that."""
         switches = switches or ("sw0",)
         command = []
@@ -143,15 +143,16 @@ class Cloud:
         return when
 
     def freeze(self, number):
-        """Ends the ovn-controller of a chassis, which from then on does what
-        it did, like one that was not upgraded."""
+        """Ends the ovn-controller of a chassis.  The chassis keeps its flows,
+        like a chassis that was not upgraded."""
         hv = self.hvs[number - 1]
         hv.controller.stop(9)
         self.frozen.add(number)
         self.strangers.add(hv.ip)
 
     def excuse(self, since):
-        """What was in clear between `since` and now was so by contract."""
+        """Allows packets in clear between `since` and now: the contract allows
+        them."""
         self.excused.append((since, time.time()))
 
     # Watching.
@@ -177,8 +178,9 @@ class Cloud:
                 if when >= since and _names(frame, vms)]
 
     def between(self, since, a, b):
-        """Those that name both: what one says to the other.  A machine of a
-        switch that demands nothing may say other things in clear."""
+        """The frames that name both machines: packets from one to the other.
+        A machine of a switch that demands nothing may send other packets in
+        clear."""
         return [f for f in self.in_clear(since, a)
                 if all(socket.inet_aton(vm.ip) in f for vm in (a, b))]
 
@@ -209,7 +211,7 @@ class Cloud:
         since = _steady_pings(a, b, count)
         time.sleep(0.1)
         assert not self.between(since, a, b)
-        # There are probes, and what machines say by themselves.
+        # Probes, and packets that machines send by themselves, are there.
         assert len(self.sealed(since)) < count
 
     def refused(self, a, b, count=5):
@@ -222,7 +224,7 @@ class Cloud:
         assert not [f for f in drain(sock) if source in f[14:34]]
 
     def leaks(self, path):
-        """What could be read of switches that required encryption."""
+        """Readable packets of switches that required encryption."""
         found = []
         for when, frame in capture.frames(path):
             parsed = capture.udp(frame)
@@ -256,8 +258,8 @@ class Cloud:
 
 
 def _steady_pings(a, b, count):
-    """Pings until a series of them lost nothing: ports that have just come up
-    may cost a packet.  Returns when that series began."""
+    """Pings until a series loses nothing: a port that has just come up may
+    lose a packet.  Returns the time at which that series began."""
     for _ in range(3):
         since = time.time()
         ping = a.ping(b.ip, count, 0.02)
@@ -267,9 +269,9 @@ def _steady_pings(a, b, count):
 
 
 def _names(frame, vms):
-    """Whether a frame holds the MAC or, if it is readable at all, the IP
-    address of one of the machines.  In ciphertext, which may hold any four
-    octets by chance, only the former is looked for."""
+    """Whether a frame has the MAC address of one of the machines or, outside
+    ciphertext, its IP address.  Ciphertext may have any four bytes by chance,
+    so only MAC addresses are looked for there."""
     parsed = capture.udp(frame)
     sealed = parsed and capture.DTLS in (parsed[1], parsed[3])
     return any(packets.mac(vm.mac) in frame

@@ -24,7 +24,7 @@ def fixture_isolation():
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """A failure's report ends with what the daemons logged."""
+    """Ends the report of a failure with the logs of the daemons."""
     outcome = yield
     report = outcome.get_result()
     report.late = (call.excinfo is not None
@@ -35,16 +35,16 @@ def pytest_runtest_makereport(item, call):
 
 
 def _stolen():
-    """Seconds for which this machine's processors were not there."""
+    """Seconds during which this machine had no processors."""
     fields = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()
     return int(fields[8]) / os.sysconf("SC_CLK_TCK")
 
 
 def pytest_runtest_protocol(item, nextitem):
-    """A test waits for limited times, and its machine may be busy or, being a
-    virtual one, gone for a while.  A test that was late is so run once more,
-    and named.  A claim that is not true, a daemon that ended, a packet that
-    was seen where it must not be fail for good."""
+    """Runs a test that was late once more, and names it: tests wait for
+    limited times, and the machine may be busy or, if it is virtual, paused for
+    a while.  A false claim, a daemon that ended, or a packet in the wrong
+    place fails at once."""
     if HERE not in item.path.parents:
         return None
     hook = item.ihook
@@ -79,7 +79,7 @@ def fixture_run(pytestconfig):
 
 @pytest.fixture(name="make_lab")
 def fixture_make_lab(run, tree):
-    """Makes a Lab; afterwards its daemons must still be there."""
+    """Makes a Lab; its daemons must still run when the test ends."""
     labs = []
 
     def make(**kwargs):

@@ -2,16 +2,16 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
 """The demonstration: an OVN network of two logical switches and a router on
-three hypervisors, first in clear, then, after one command, encrypted; the
-third hypervisor is one that cannot encrypt.
+three hypervisors, first in clear, then, after one command, encrypted.  The
+third hypervisor cannot encrypt.
 
              hv1                   hv2                   hv3 (cannot encrypt)
     sw0      vm1 10.9.0.1          vm2 10.9.0.2          vm5 10.9.0.5
     lr0       |                     |                     |
     sw1      vm3 10.9.1.3          vm4 10.9.1.4
 
-Every claim about the wire is judged from a capture of the underlay, by
-capture.py, which shares no code with what it judges, and by tshark."""
+capture.py, which shares no code with the programs that it judges, and tshark
+judge every claim about the wire from a capture of the underlay."""
 
 import argparse
 import json
@@ -40,7 +40,7 @@ READY = TOP / "utilities/ovn-vnetenc-ready"
 
 
 class Demo:
-    """Three chassis, five VMs, a capture, and what was claimed so far."""
+    """Three chassis, five VMs, a capture, and the claims so far."""
 
     def __init__(self, tree, run):
         self.tree = tree
@@ -111,8 +111,8 @@ class Demo:
             marker_hits=hits)
 
     def exchange(self, vms):
-        """The traffic that is shown before and after: pings, two transfers,
-        and how many pairs of `vms` reach each other."""
+        """Makes the traffic that is shown before and after: pings, two
+        transfers, and the number of pairs of `vms` that reach each other."""
         vm1, vm2, _, vm4, _ = self.vms
         ping = vm1.ping(vm2.ip, count=20, interval=0.02)
         started = [(a, a.ping_start(b.ip, 2, 0.2, wait=1))
@@ -400,8 +400,8 @@ class Demo:
 
 
 def at_least(n, read):
-    """What `read` finds in the capture, when it has found `n` or had 3 s: the
-    file is a moment behind the wire."""
+    """The findings of `read` in the capture, after it has found `n` or after
+    3 s: the file is a moment behind the wire."""
     deadline = time.monotonic() + 3
     while True:
         found = read()
@@ -411,7 +411,7 @@ def at_least(n, read):
 
 
 def leave_running(demo, builddir):
-    """Tells how to enter the network that was left running, and how to end
+    """Explains how to enter the network that was left running, and how to end
     it."""
     run = demo.run
     holder = run.spawn("sleep", "infinity", name="holder")

@@ -17,8 +17,8 @@ A hypervisor is a network namespace with its own ovsdb-server and
 ovs-vswitchd (userspace datapath).  br-phys holds the uplink "u" and, as a
 host's network set-up would, the underlay addresses.  A stranger is a
 namespace with plain kernel addresses on the underlay, for peers that are
-not Open vSwitch.  A management bridge apart from the underlay carries what
-is not tunnel traffic.
+not Open vSwitch.  A management bridge apart from the underlay carries all
+traffic that is not tunnel traffic.
 """
 
 import dataclasses
@@ -39,11 +39,11 @@ UNDERLAY4 = "172.31.0.%d"
 UNDERLAY6 = "fd00:31::%x"
 MANAGEMENT = "172.31.1.%d"
 TENANT = "10.9.0.%d"
-TENANT_MAC = "0a:7e:5c:31:d9:%02x"      # Found nowhere by chance.
+TENANT_MAC = "0a:7e:5c:31:d9:%02x"      # In no packet by chance.
 GENEVE = 6081
 DTLS = 6082
 ETH_P_ALL = 3
-STOPPED_S = 0.2         # Sent so late, a ping may miss its answer.
+STOPPED_S = 0.2         # A ping that is sent this late may miss its answer.
 SO_RCVBUFFORCE = 33
 TOP = pathlib.Path(__file__).resolve().parents[2]
 DECODER = TOP / "utilities/vnetenc.lua"
@@ -70,8 +70,8 @@ class Tree:
 
 
 class Underlay:
-    """The physical network, a namespace with a bridge that everything is
-    plugged into, and another bridge for management."""
+    """The physical network: a namespace with a bridge to which all hosts are
+    connected, and another bridge for management."""
 
     bridge = "ul0"
     management = "mg0"
@@ -119,8 +119,8 @@ class Underlay:
 
 
 def no_offload(run, netns, interface):
-    """Open vSwitch reads the other end through AF_PACKET, which would see
-    checksums that are still to be made."""
+    """Switches checksum offload off: Open vSwitch reads the other end through
+    AF_PACKET, and would see unfinished checksums."""
     run.cmd("ethtool", "-K", interface, "tx", "off", netns=netns)
 
 
@@ -133,9 +133,9 @@ def packet_socket(netns, interface):
 
 @dataclasses.dataclass
 class Pings:
-    """What a ping told.  `on_the_way` are the last ones of a ping that was
-    stopped, or that went on for late replies: an answer to them cannot be
-    expected."""
+    """The result of a ping.  `on_the_way` counts the last requests of a ping
+    that was stopped, or that continued for late replies: an answer to these
+    cannot be expected."""
     sent: int
     received: int
     text: str
@@ -176,15 +176,16 @@ class Host:
                               *limit, dst, netns=self.netns)
 
     def ping(self, dst, count=5, interval=0.05, wait=None):
-        """`wait` is for pings without any reply: after the first one, ping
-        waits an interval for the last one, whatever it was told, which is too
-        short on a busy machine.  Without `wait` it so goes on until `count`
-        replies came, or 2 s passed; the first `count` are those that count."""
+        """Pings.  `wait` is for pings without any reply.  After the first
+        reply, ping waits only one interval for the last one, whatever its
+        options say; that is too short on a busy machine.  Without `wait`, it
+        therefore continues until `count` replies arrived, or for 2 s, and only
+        the first `count` requests count."""
         deadline = None if wait else math.ceil(count * interval) + 2
         return pings(self.ping_start(dst, count, interval, wait, deadline))
 
     def reaches(self, dst, timeout=5.0):
-        """Waits until `dst` answers; returns the seconds that took."""
+        """Waits until `dst` answers; returns the seconds until then."""
         start = time.monotonic()
         wait_until(lambda: self.ping(dst, 1, 1, wait=0.2).received,
                    f"{self.name} reaches {dst}", timeout)
@@ -212,7 +213,8 @@ def pings(process, stop=False):
 
 
 def tcp_transfer(src, dst, data, port=5001, timeout=10.0):
-    """Sends `data` from one host to another; returns what arrived."""
+    """Sends `data` from one host to another; returns the data that
+    arrived."""
     family = socket.AF_INET6 if ":" in dst.ip else socket.AF_INET
     listener = dst.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -229,7 +231,7 @@ def tcp_transfer(src, dst, data, port=5001, timeout=10.0):
                 while chunk := connection.recv(65536):
                     received.extend(chunk)
         except OSError:
-            pass                            # Too little arrived: that shows.
+            pass                            # The caller sees how much came.
 
     thread = threading.Thread(target=receive, daemon=True)
     thread.start()
@@ -271,7 +273,7 @@ class VM(Host):
              f"external_ids:iface-id={iface_id}") if iface_id else ()))
 
     def know(self, *others):
-        """Spares the search for the others' MAC addresses."""
+        """Sets the MAC addresses of the others, so that none is looked for."""
         self.run.ip(self.netns, *(
             f"neigh replace {other.ip} lladdr {other.mac} dev e0 nud permanent"
             for other in others))
@@ -286,7 +288,7 @@ class VM(Host):
 
 
 class Stranger(Host):
-    """A namespace on the underlay that is no hypervisor."""
+    """A namespace on the underlay that is not a hypervisor."""
 
     def __init__(self, underlay, number):
         super().__init__(underlay.run, f"stranger{number}",
@@ -312,8 +314,8 @@ class Hypervisor:
         self.uplink = f"p{number}"
         self.mtu = underlay.mtu
         underlay.plug(self.uplink, self.netns, "u")
-        # The kernel, too, sees what arrives here; it must not answer for
-        # addresses of br-phys with the address of this device.
+        # The kernel also sees packets that arrive here.  It must not answer
+        # for addresses of br-phys with the address of this device.
         self.run.ip(self.netns, "link set dev u arp off")
         underlay.plug(f"m{number}", self.netns, "mg", underlay.management)
         self.run.ip(self.netns, f"addr add {MANAGEMENT % number}/24 dev mg")
@@ -359,8 +361,8 @@ class Hypervisor:
         self.vswitchd.stop(signal.SIGKILL)
 
     def restart_vswitchd(self):
-        """Starts a daemon that has ended, and makes sure that br-phys has
-        its addresses, as a host's network set-up would."""
+        """Starts a daemon that has ended, and gives br-phys its addresses, as
+        the network set-up of a host would."""
         self.start_vswitchd()
         wait_until(self._serves, f"ovs-vswitchd of {self.name} serves")
         self.restore_addresses()
@@ -374,7 +376,7 @@ class Hypervisor:
             "ip", "-n", self.netns, "-o", "link")
 
     def restore_addresses(self):
-        """As a host's network set-up does."""
+        """Does the same as the network set-up of a host."""
         self.run.ip(self.netns,
                     f"addr replace {self.ip}/24 dev br-phys",
                     f"addr replace {self.ip6}/64 dev br-phys nodad",
@@ -418,8 +420,8 @@ class Hypervisor:
         return int(text.strip() or 0)
 
     def hide_capability(self):
-        """Makes this host one that cannot encrypt: Open vSwitch refuses what
-        it does not know, and its database says so."""
+        """Makes this host unable to encrypt: Open vSwitch refuses the action
+        and the flag, and its database shows that."""
         self.appctl("dpif/set-dp-features", "br-int", "vnetenc", "false")
         if not self.vsctl("list", "Datapath"):
             self.vsctl("--", "--id=@d", "create", "Datapath",
@@ -430,14 +432,14 @@ class Hypervisor:
             "capabilities:vnetenc=false")
 
     def expect(self, counter, total):
-        """Waits until a coverage counter has reached `total`: threads hand
-        in what they counted once a second."""
+        """Waits until a coverage counter has reached `total`: threads report
+        their counts once a second."""
         wait_until(lambda: self.coverage(counter) >= total,
                    f"{counter} of {self.name} reaches {total}", 5)
 
     def revalidate(self):
-        """Returns when the datapath does what the flow tables say: changed
-        flow tables reach the datapath's flow cache a moment later."""
+        """Returns when the datapath follows the flow tables: changes of flow
+        tables reach the datapath's flow cache a moment later."""
         self.appctl("revalidator/wait")
 
     def log(self):

@@ -10,8 +10,7 @@ SB_PORT = 6642
 
 
 class Authority:
-    """The certificate authority of the databases' TLS.  It has nothing to
-    do with the tunnels."""
+    """The certificate authority for TLS of the databases, not for tunnels."""
 
     def __init__(self, run, name):
         self.run = run
@@ -84,7 +83,7 @@ class Central:
             f"--unixctl={self.northd_ctl}",
             f"--log-file={self.dir}/northd.log", "-vconsole:off",
             netns=self.netns, env=self.env, folder=self.dir)
-        # Chassis are let in when the roles they are held to exist.
+        # The database admits chassis only when their role exists.
         self.nbctl("--wait=sb", "sync")
         self.sbctl("set-connection", "role=ovn-controller",
                    f"pssl:{sb_port}:{MANAGEMENT % 254}")
@@ -100,14 +99,14 @@ class Central:
                             env=self.env, check=check).strip()
 
     def sbctl_as(self, hv, *args):
-        """Speaks to SB as the chassis `hv`, over TLS."""
+        """Runs ovn-sbctl as the chassis `hv`, over TLS."""
         return self.run.cmd(
             self.tree.program("ovn-sbctl"), "--timeout=5",
             f"--db={self.sb_remote}", *hv.sb_tls, *args,
             netns=self.netns, env=self.env).strip()
 
     def sync(self):
-        """Returns when every chassis has done what NB says."""
+        """Returns when every chassis has done all changes of NB."""
         self.nbctl("--wait=hv", "sync")
 
     def register(self, hv, **external_ids):
@@ -131,8 +130,8 @@ class Central:
         self.nbctl("ls-add", name)
 
     def add_router(self, name, *switches):
-        """A logical router with a port in each of the switches, number N of
-        them with the address 10.9.N.254."""
+        """A logical router with a port in each of the switches; the port in
+        switch number N has the address 10.9.N.254."""
         self.nbctl("lr-add", name)
         for net, switch in enumerate(switches):
             self.attach(name, switch, f"10.9.{net}.254/24")
@@ -185,7 +184,7 @@ class Interconnection:
             f"--db=unix:{self.dir}/{name}.sock", *args, env=self.env).strip()
 
     def _start(self, zone):
-        """A zone advertises its networks and learns those of the others."""
+        """Lets a zone advertise its networks and learn those of the others."""
         name = zone.dir.name
         zone.nbctl("set", "NB_Global", ".", f"name={name}",
                    "options:ic-route-adv=true", "options:ic-route-learn=true")

@@ -1,10 +1,10 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A cable with faults: forwards whole frames between two interfaces, and
+"""A cable with faults: it forwards whole frames between two interfaces, and
 loses, duplicates, delays and reorders some of them.
 
-What happens to the n-th packet of a direction depends on the seed and on n
-only.  Faults may be changed while packets pass.
+The fate of the n-th packet of a direction depends on the seed and on n only.
+Faults may be changed while packets pass.
 """
 
 import dataclasses
@@ -29,8 +29,8 @@ def _no_packet(_frame):
 
 @dataclasses.dataclass
 class Faults:
-    """What may happen to a packet of one direction; probabilities are 0..1,
-    times are seconds."""
+    """The faults of one direction; probabilities are 0..1, times are
+    seconds."""
     loss: float = 0.0
     duplicate: float = 0.0
     reorder: float = 0.0            # Held back while later packets pass,

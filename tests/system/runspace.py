@@ -3,15 +3,15 @@
 """One run: a private world for a demo or a test session.
 
 enter() puts the program into a network and a mount namespace with a /run/netns
-of its own: no name made by a run is visible to the machine or to another run.
+of its own: neither the machine nor another run sees a name that a run makes.
 
-A Run owns a folder, whose name carries the run's id, and every process it
+A Run owns a folder, whose name has the run's id, and every process that it
 starts.  Each process is written to a ledger (pid and start time) before
-anything else happens.  As long as the run lives, the ledger is locked: by its
-owner or, where a run is to be left running, by every process of it.  So
-sweep(), called by the next run, sees who is dead, ends what the dead left
-behind, and nothing else.  Unless the run is to be left running, the kernel
-also ends each process together with its starter.
+anything else happens.  The ledger is locked as long as the run lives: by its
+owner or, if the run is left running, by every process of the run.  The next
+run calls sweep(), which finds the runs that are dead, and ends the processes
+that they left behind, and nothing else.  Unless the run is left running, the
+kernel also ends each process together with its starter.
 """
 
 import contextlib
@@ -40,12 +40,12 @@ class Failed(Exception):
 
 
 class Late(Failed):
-    """Something did not happen in time, or could not be watched: on a machine
-    that is busy, or not there, this need not be the product's fault."""
+    """Something did not happen in time, or could not be watched.  On a machine
+    that is busy or paused, this need not be the product's fault."""
 
 
 def enter():
-    """Puts the calling thread, and all that it starts from now on, into
+    """Puts the calling thread, and all processes that it starts later, into
     namespaces of its own."""
     if os.geteuid() != 0:
         print("system tests and the demo must be run as root",
@@ -102,14 +102,14 @@ def _setns(fd):
 
 
 def socket_in(netns, *args):
-    """A socket that lives in `netns`, whatever thread uses it."""
+    """A socket in `netns`, for any thread."""
     with in_netns(netns):
         return socket.socket(*args)
 
 
 def start_time(pid):
-    """What tells process `pid` from a later one with the same number; None
-    if there is no such process, or only its zombie."""
+    """A value that distinguishes process `pid` from a later one with the same
+    number; None if there is no such process, or only its zombie."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
             fields = stat.read().rpartition(")")[2].split()
@@ -136,7 +136,8 @@ def _pid_namespace():
 
 
 def _end_recorded(ledger):
-    """Ends the processes that an open ledger names; False if it is none."""
+    """Ends the processes that an open ledger names; False if the file is no
+    ledger."""
     try:
         lines = [json.loads(line) for line in ledger.read().splitlines()]
         if lines[0]["pid_namespace"] == _pid_namespace():
@@ -147,7 +148,7 @@ def _end_recorded(ledger):
 
 
 def sweep():
-    """Removes what dead runs left behind; by their ledgers only."""
+    """Removes processes and folders of dead runs, by their ledgers only."""
     for folder in pathlib.Path(tempfile.gettempdir()).glob(PREFIX + "*"):
         with contextlib.suppress(OSError):
             if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
@@ -249,7 +250,7 @@ class Run:
 
     def cmd(self, *argv, netns=None, timeout=20, check=True, env=None,
             stdin=None):
-        """Runs a command to its end; returns what it printed."""
+        """Runs a command to its end; returns its output."""
         full = self._enter(netns) + [str(arg) for arg in argv]
         try:
             done = subprocess.run(full, capture_output=True, text=True,
@@ -265,7 +266,7 @@ class Run:
 
     def spawn(self, *argv, netns=None, env=None, name=None, folder=None,
               stdin=subprocess.DEVNULL):
-        """Starts a process that lasts; what it prints goes to
+        """Starts a lasting process, with its output in
         <folder>/<name>.out."""
         self._n += 1
         name = name or pathlib.Path(argv[0]).name
@@ -283,7 +284,7 @@ class Run:
         return process
 
     def logs(self, lines=40):
-        """The last lines of every log, and what the daemons printed."""
+        """The last lines of every log and of the daemons' output."""
         text = []
         for path in sorted([*self.dir.glob("*/*.log"),
                             *self.dir.glob("*/*.out")]):

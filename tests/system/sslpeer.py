@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The independent peer: the openssl tool as DTLS client and server, and the
-certificates it shows, good ones and bad ones."""
+"""The independent peer: the openssl tool as DTLS client and server, with good
+and bad certificates."""
 
 import dataclasses
 import datetime
@@ -143,8 +143,8 @@ class Client(Tool):
             *(("-alpn", alpn) if alpn else ()), *options], env)
 
     def established(self):
-        """True once the handshake is done; s_client names a cipher as well
-        when it failed late."""
+        """True when the handshake is done.  s_client also names a cipher after
+        a late failure."""
         text = self.text()
         return "Cipher is ECDHE" in text and ":error:" not in text
 
@@ -156,9 +156,9 @@ class Client(Tool):
 
 
 class Server(Tool):
-    """s_server on the DTLS port of `host`; writes what it decrypts.
+    """s_server on the DTLS port of `host`; writes the decrypted data.
 
-    It is not told a server name: with one it would not negotiate ALPN."""
+    It has no server name, because with one it would not negotiate ALPN."""
 
     def __init__(self, host, credential, alpn="vnetenc/1",
                  version="-dtls1_2", verify="-Verify", port=6082, options=(),
