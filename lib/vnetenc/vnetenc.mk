@@ -90,6 +90,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc/main/config.h \
 	lib/vnetenc/main/ovsdb.c \
 	lib/vnetenc/main/ovsdb.h \
+	lib/vnetenc/main/show-text.c \
+	lib/vnetenc/main/show-text.h \
 	lib/vnetenc/main/show.c \
 	lib/vnetenc/main/show.h \
 	lib/vnetenc/main/status.c \

@@ -484,8 +484,8 @@ class Hypervisor:
     def peer(self, remote, column):
         return self.vsctl("get", "VNetEnc_Peer", remote, column).strip('"')
 
-    def show(self):
-        return self.appctl("vnetenc/show")
+    def show(self, *args):
+        return self.appctl("vnetenc/show", *args)
 
     def show_json(self):
         return json.loads(self.appctl("--format", "json", "vnetenc/show"))

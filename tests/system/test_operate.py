@@ -36,11 +36,15 @@ def server_names(lab, path):
 
 def test_show(lab):
     hv1, hv2 = lab.hvs
-    text = hv1.show()
-    for wanted in (hv2.ip, hv1.fingerprint(), hv2.fingerprint(),
-                   "ECDHE-ECDSA-AES256-GCM-SHA384"):
-        assert wanted in text, wanted
+    for text in (hv1.show(), hv1.show("--all"), hv1.show(hv2.ip)):
+        for wanted in (hv2.ip, hv2.fingerprint(), "state up",
+                       "ECDHE-ECDSA-AES256-GCM-SHA384"):
+            assert wanted in text, wanted
+    assert hv1.fingerprint() in hv1.show()
+    assert "rekeys" not in hv1.show() and "rekeys 0" in hv1.show("--all")
+    text = hv1.show("--all", hv2.ip)
     assert "provider openssl" in text or "provider ipsec-mb" in text
+    assert hv1.fingerprint() not in text and "drops" not in text
     flat = str(hv1.show_json())
     for wanted in (hv2.ip, hv1.fingerprint(), hv2.fingerprint()):
         assert wanted in flat, wanted

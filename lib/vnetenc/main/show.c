@@ -33,11 +33,12 @@
 #include "vnetenc/crypto/aead.h"
 #include "vnetenc/crypto/cryptodev.h"
 #include "vnetenc/main/config.h"
+#include "vnetenc/main/show-text.h"
 #include "vnetenc/main/status.h"
 #include "vnetenc/trust/cred.h"
 #include "vnetenc/trust/profile.h"
 
-/* One description of everything: as JSON, from which the text is printed. */
+/* Everything as JSON, from which main/show-text.c makes the text. */
 
 static char *
 address_to_string(const struct in6_addr *address)
@@ -184,15 +185,18 @@ describe_peer(const struct vnetenc_status *status,
     return object;
 }
 
+/* All peers, or 'only' one if it is nonnull. */
 static struct json *
-describe_peers(void)
+describe_peers(const struct vnetenc_peer *only)
 {
     struct json *array = json_array_create_empty();
     struct vnetenc_status status;
 
     vnetenc_status_init(&status, time_msec());
     for (size_t i = 0; i < status.n_peers; i++) {
-        json_array_add(array, describe_peer(&status, &status.peers[i]));
+        if (!only || status.peers[i].remote == only) {
+            json_array_add(array, describe_peer(&status, &status.peers[i]));
+        }
     }
     vnetenc_status_uninit(&status);
     return array;
@@ -264,7 +268,7 @@ describe_devices(void)
 }
 
 static struct json *
-describe(void)
+describe(const struct vnetenc_peer *only)
 {
     struct json *object = json_object_create();
 
@@ -277,215 +281,156 @@ describe(void)
     json_object_put(object, "providers", describe_providers());
     json_object_put(object, "devices", describe_devices());
     json_object_put(object, "profiles", describe_profiles());
-    json_object_put(object, "peers", describe_peers());
+    json_object_put(object, "peers", describe_peers(only));
     json_object_put(object, "drops", describe_drops());
     return object;
 }
 
-/* Text. */
-
-/* Prints the members of 'object' that are named, those that there are, as
- * "name value, name value". */
-static void
-print_members(struct ds *s, const char *indent, const struct json *object,
-              const char *const names[], size_t n)
-{
-    const char *separator = indent;
-
-    for (size_t i = 0; i < n; i++) {
-        const struct json *value
-            = shash_find_data(json_object(object), names[i]);
-
-        if (!value) {
-            continue;
-        }
-        ds_put_format(s, "%s%s ", separator, names[i]);
-        if (value->type == JSON_STRING) {
-            ds_put_cstr(s, json_string(value));
-        } else {
-            ds_put_format(s, "%"PRId64, json_integer(value));
-        }
-        separator = ", ";
-    }
-    if (separator != indent) {
-        ds_put_char(s, '\n');
-    }
-}
-
-#define PRINT_MEMBERS(S, INDENT, OBJECT, ...)                           \
-    do {                                                                \
-        static const char *const names_[] = { __VA_ARGS__ };            \
-        print_members(S, INDENT, OBJECT, names_, ARRAY_SIZE(names_));   \
-    } while (0)
-
-static const struct json *
-member(const struct json *object, const char *name)
-{
-    return shash_find_data(json_object(object), name);
-}
-
-static void
-print_devices(struct ds *s, const struct json *devices)
-{
-    for (size_t i = 0; i < json_array_size(devices); i++) {
-        const struct json *d = json_array_at(devices, i);
-
-        PRINT_MEMBERS(s, "  ", d, "device", "driver", "state", "error");
-        PRINT_MEMBERS(s, "    ", d, "queue_pairs", "queue_pairs_used",
-                      "in_flight", "timeouts", "records", "errors", "keys",
-                      "elsewhere");
-    }
-}
-
-static void
-print_profiles(struct ds *s, const struct json *profiles)
-{
-    ds_put_cstr(s, "profiles:\n");
-    for (size_t i = 0; i < json_array_size(profiles); i++) {
-        const struct json *p = json_array_at(profiles, i);
-
-        PRINT_MEMBERS(s, "  ", p, "profile", "certificate", "not_after",
-                      "ca_cert", "crl");
-        PRINT_MEMBERS(s, "    ", p, "fingerprint");
-        PRINT_MEMBERS(s, "    ", p, "ciphers", "lanes");
-        PRINT_MEMBERS(s, "    ", p, "rekey_records", "rekey_bytes",
-                      "rekey_interval");
-        PRINT_MEMBERS(s, "    ", p, "error");
-    }
-}
-
-static void
-print_sessions(struct ds *s, const struct json *sessions)
-{
-    for (size_t i = 0; i < json_array_size(sessions); i++) {
-        const struct json *session = json_array_at(sessions, i);
-
-        PRINT_MEMBERS(s, "    ", session, "direction", "state", "profile",
-                      "lane", "local_ip", "dtls_port", "lane_port", "mtu");
-        PRINT_MEMBERS(s, "      ", session, "cipher", "provider", "age_ms",
-                      "records", "bytes", "failed");
-        PRINT_MEMBERS(s, "      ", session, "peer_fingerprint");
-    }
-}
-
-static void
-print_peers(struct ds *s, const struct json *peers)
-{
-    ds_put_cstr(s, "peers:\n");
-    for (size_t i = 0; i < json_array_size(peers); i++) {
-        const struct json *peer = json_array_at(peers, i);
-        const struct json *statistics = member(peer, "statistics");
-
-        PRINT_MEMBERS(s, "  ", peer, "remote_ip", "name", "n_fingerprints",
-                      "state");
-        PRINT_MEMBERS(s, "    ", peer, "last_error");
-        print_members(s, "    ", statistics, vnetenc_peer_counter_names, 5);
-        print_members(s, "    ", statistics, vnetenc_peer_counter_names + 5,
-                      VNETENC_N_PEER_COUNTERS - 5);
-        print_sessions(s, member(peer, "sessions"));
-    }
-}
-
-static void
-print_drops(struct ds *s)
-{
-    ds_put_cstr(s, "drops:\n");
-    for (int i = VNETENC_KEEP + 1; i < VNETENC_N_DROPS; i++) {
-        ds_put_format(s, "  %-20s %10llu  %s\n", vnetenc_drop_name(i),
-                      vnetenc_drop_total(i), vnetenc_drop_text(i));
-    }
-}
-
-static char *
-print(const struct json *all)
-{
-    const struct json *keylog = member(all, "keylog");
-    struct ds s = DS_EMPTY_INITIALIZER;
-
-    PRINT_MEMBERS(&s, "dtls ports: ", member(all, "dtls_ports"), "geneve",
-                  "vxlan");
-    if (member(all, "record_sealing")) {
-        ds_put_format(&s, "record sealing: %s\n",
-                      json_string(member(all, "record_sealing")));
-    }
-    if (keylog) {
-        ds_put_format(&s, "key log: ON, %s\n", json_string(keylog));
-    } else {
-        ds_put_cstr(&s, "key log: off\n");
-    }
-    PRINT_MEMBERS(&s, "providers: ", member(all, "providers"), "aes256-gcm",
-                  "aes128-gcm", "chacha20-poly1305");
-    print_devices(&s, member(all, "devices"));
-    print_profiles(&s, member(all, "profiles"));
-    print_peers(&s, member(all, "peers"));
-    print_drops(&s);
-    return ds_steal_cstr(&s);
-}
-
 /* Commands. */
-
-static void
-unixctl_show(struct unixctl_conn *conn, int argc OVS_UNUSED,
-             const char *argv[] OVS_UNUSED, void *aux OVS_UNUSED)
-{
-    struct json *all;
-
-    vnetenc_control_lock();
-    all = describe();
-    vnetenc_control_unlock();
-
-    if (unixctl_command_get_output_format(conn) == UNIXCTL_OUTPUT_FMT_JSON) {
-        unixctl_command_reply_json(conn, all);
-    } else {
-        char *text = print(all);
-
-        unixctl_command_reply(conn, text);
-        free(text);
-        json_destroy(all);
-    }
-}
 
 /* A peer by its address, in any spelling, or its name. */
 static struct vnetenc_peer *
-find_remote(const char *s)
+find_peer(const char *s)
 {
-    struct vnetenc_peer *remote;
+    struct vnetenc_peer *peer;
     struct in6_addr address;
 
     if (vnetenc_address_parse(s, &address)) {
         return vnetenc_peer_find(&address);
     }
-    HMAP_FOR_EACH (remote, node, vnetenc_peers()) {
-        if (nullable_string_is_equal(remote->trust.name, s)) {
-            return remote;
+    HMAP_FOR_EACH (peer, node, vnetenc_peers()) {
+        if (nullable_string_is_equal(peer->trust.name, s)) {
+            return peer;
+        }
+    }
+    return NULL;
+}
+
+/* Text for a peer that find_peer() did not find, to be freed by the caller.
+ * It names the first peers that there are. */
+static char *
+no_peer_error(const char *s)
+{
+    enum { MAX_NAMED = 8 };
+    struct ds error = DS_EMPTY_INITIALIZER;
+    struct vnetenc_status status;
+    size_t n;
+
+    vnetenc_status_init(&status, time_msec());
+    n = MIN(status.n_peers, MAX_NAMED);
+    ds_put_format(&error, "\"%s\" is not remote_ip or name of a record in "
+                  "table VNetEnc_Peer%s", s, n ? "; peers are " :
+                  ", which has none");
+    for (size_t i = 0; i < n; i++) {
+        const struct vnetenc_trust *trust = &status.peers[i].remote->trust;
+
+        ds_put_cstr(&error, i ? ", " : "");
+        ipv6_format_mapped(&trust->remote_ip, &error);
+        if (trust->name && trust->name[0]) {
+            ds_put_format(&error, " (%s)", trust->name);
+        }
+    }
+    if (n < status.n_peers) {
+        ds_put_format(&error, " and %"PRIuSIZE" more", status.n_peers - n);
+    }
+    vnetenc_status_uninit(&status);
+    return ds_steal_cstr(&error);
+}
+
+/* Arguments of vnetenc/show. */
+struct show_args {
+    bool all;
+    const char *peer;           /* NULL: all peers. */
+};
+
+/* Returns NULL, or a text to be freed by the caller. */
+static char *
+parse_show_args(int argc, const char *argv[], struct show_args *args)
+{
+    memset(args, 0, sizeof *args);
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--all")) {
+            args->all = true;
+        } else if (argv[i][0] == '-') {
+            return xasprintf("\"%s\" is not an option; the only one is "
+                             "\"--all\"", argv[i]);
+        } else if (args->peer) {
+            return xasprintf("\"%s\" is one PEER too many after \"%s\"",
+                             argv[i], args->peer);
+        } else {
+            args->peer = argv[i];
         }
     }
     return NULL;
 }
 
 static void
+reply_text(struct unixctl_conn *conn, const struct show_args *args,
+           const struct json *everything)
+{
+    char *text = (args->peer
+                  ? vnetenc_show_peers_text(everything, args->all)
+                  : vnetenc_show_text(everything, args->all));
+
+    unixctl_command_reply(conn, text);
+    free(text);
+}
+
+/* As JSON, there are always all members. */
+static void
+unixctl_show(struct unixctl_conn *conn, int argc, const char *argv[],
+             void *aux OVS_UNUSED)
+{
+    const struct vnetenc_peer *only = NULL;
+    struct json *everything = NULL;
+    struct show_args args;
+    char *error = parse_show_args(argc, argv, &args);
+
+    vnetenc_control_lock();
+    if (!error && args.peer) {
+        only = find_peer(args.peer);
+        error = only ? NULL : no_peer_error(args.peer);
+    }
+    if (!error) {
+        everything = describe(only);
+    }
+    vnetenc_control_unlock();
+
+    if (error) {
+        unixctl_command_reply_error(conn, error);
+        free(error);
+    } else if (unixctl_command_get_output_format(conn)
+               == UNIXCTL_OUTPUT_FMT_JSON) {
+        unixctl_command_reply_json(conn, everything);
+    } else {
+        reply_text(conn, &args, everything);
+        json_destroy(everything);
+    }
+}
+
+static void
 unixctl_rekey(struct unixctl_conn *conn, int argc OVS_UNUSED,
               const char *argv[], void *aux OVS_UNUSED)
 {
-    const struct vnetenc_peer *remote;
+    const struct vnetenc_peer *peer;
     unsigned int n = 0;
     char *text;
 
     vnetenc_control_lock();
-    remote = find_remote(argv[1]);
-    if (remote) {
-        n = vnetenc_outgoing_rekey(remote, time_msec());
+    peer = find_peer(argv[1]);
+    if (peer) {
+        n = vnetenc_outgoing_rekey(peer, time_msec());
+        text = xasprintf("new sessions begin on %u lanes", n);
+    } else {
+        text = no_peer_error(argv[1]);
     }
     vnetenc_control_unlock();
 
-    if (!remote) {
-        text = xasprintf("\"%s\" is not remote_ip or name of a record in "
-                         "table VNetEnc_Peer", argv[1]);
-        unixctl_command_reply_error(conn, text);
-    } else {
+    if (peer) {
         vnetenc_inbox_wake();
-        text = xasprintf("new sessions begin on %u lanes", n);
         unixctl_command_reply(conn, text);
+    } else {
+        unixctl_command_reply_error(conn, text);
     }
     free(text);
 }
@@ -518,7 +463,8 @@ unixctl_keylog(struct unixctl_conn *conn, int argc OVS_UNUSED,
 void
 vnetenc_show_init(void)
 {
-    unixctl_command_register("vnetenc/show", "", 0, 0, unixctl_show, NULL);
+    unixctl_command_register("vnetenc/show", "[--all] [PEER]", 0, 2,
+                             unixctl_show, NULL);
     unixctl_command_register("vnetenc/rekey", "PEER", 1, 1, unixctl_rekey,
                              NULL);
     unixctl_command_register("vnetenc/keylog", "on|off", 1, 1, unixctl_keylog,

@@ -20,9 +20,13 @@
 /* ovs-appctl
  * ==========
  *
- *     vnetenc/show            everything there is to say, as text or JSON
- *     vnetenc/rekey PEER      new sessions towards PEER, now
- *     vnetenc/keylog on|off   see control/keylog.h
+ *     vnetenc/show [--all] [PEER]     the state of all peers or of one
+ *     vnetenc/rekey PEER              new sessions to PEER, now
+ *     vnetenc/keylog on|off           see control/keylog.h
+ *
+ * As JSON, vnetenc/show always has every member.  As text, it begins with the
+ * key log and the peers that are not up, and leaves out values that are 0 or
+ * the default unless "--all" asks for them.
  *
  * Thread-safety: main thread. */
 

@@ -29,14 +29,14 @@ const char *const vnetenc_peer_counter_names[VNETENC_N_PEER_COUNTERS] = {
 };
 
 /* States of a lane, from good to bad. */
-static const char *const states[] = {
+static const char *const states[VNETENC_N_STATES] = {
     "up", "handshaking", "waiting", "lost"
 };
 
-static size_t
-state_rank(const char *state)
+unsigned int
+vnetenc_state_rank(const char *state)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+    for (int i = 0; i < VNETENC_N_STATES; i++) {
         if (state && !strcmp(state, states[i])) {
             return i + 1;
         }
@@ -137,7 +137,7 @@ add_up(struct vnetenc_peer_status *peer,
     c[VNETENC_PEER_tx_dropped] += session->n_dropped;
     c[VNETENC_PEER_tx_clear] += session->n_clear;
     c[VNETENC_PEER_tx_split] += session->n_split;
-    if (state_rank(session->state) > state_rank(peer->state)) {
+    if (vnetenc_state_rank(session->state) > vnetenc_state_rank(peer->state)) {
         peer->state = session->state;
     }
 }

@@ -53,6 +53,13 @@ enum vnetenc_peer_counter {
     VNETENC_N_PEER_COUNTERS
 };
 
+/* States of a session to a peer. */
+enum { VNETENC_N_STATES = 4 };
+
+/* From 1 for "up" to VNETENC_N_STATES for the worst state.  Returns 0 if
+ * 'state' is NULL or not a state of a session to a peer. */
+unsigned int vnetenc_state_rank(const char *state);
+
 extern const char *const vnetenc_peer_counter_names[VNETENC_N_PEER_COUNTERS];
 
 struct vnetenc_peer_status {
