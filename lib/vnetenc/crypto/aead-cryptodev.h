@@ -20,9 +20,10 @@
 /* The device of the provider "cryptodev"
  * ======================================
  *
- * A crypto device of DPDK (crypto/cryptodev.h), one at a time.  Keys stay
- * with the device that they were made with until they are destroyed; one that
- * is neither in use here nor by a key is closed.
+ * The provider uses one crypto device of DPDK (crypto/cryptodev.h) at a time.
+ * A key stays with the device that it was made with until the key is
+ * destroyed.  A device is closed when the provider has another one and no key
+ * uses it.
  *
  * Thread-safety: main thread. */
 
@@ -30,18 +31,21 @@
 
 struct ds;
 
-/* Makes the device that 'devargs' names (see crypto/cryptodev-find.h) that of
- * the provider, if it gives the known answers.  Returns NULL, or an error
- * message that the caller must free; then nothing has changed. */
+/* Makes the device that 'devargs' names (see crypto/cryptodev-find.h) the
+ * device of the provider, if it gives the known answers.  Returns NULL, or an
+ * error message that the caller must free; in that case nothing has
+ * changed. */
 char *vnetenc_aead_cryptodev_set(const char *devargs);
 
-/* The main thread has tried it out: its queue pair is for others now. */
+/* Returns the queue pair that the main thread took to try out the device, for
+ * the use of other threads. */
 void vnetenc_aead_cryptodev_leave(void);
 
-/* The provider has no device any more. */
+/* Takes the device away from the provider. */
 void vnetenc_aead_cryptodev_clear(void);
 
-/* Puts what may be chosen, for messages: ', "cryptodev" ...'. */
+/* Appends the accepted values of other_config:vnetenc-aead that name a device,
+ * for messages: ', "cryptodev" ...'. */
 void vnetenc_aead_cryptodev_list(struct ds *);
 
 #endif /* vnetenc/crypto/aead-cryptodev.h */

@@ -17,14 +17,15 @@
 #ifndef VNETENC_AEAD_PROVIDER_H
 #define VNETENC_AEAD_PROVIDER_H 1
 
-/* What a provider of AEAD ciphers implements
- * ==========================================
+/* Interface of a provider of AEAD ciphers
+ * =======================================
  *
- * One constant row per provider.  A row is registered only after it passed
- * known answers for each cipher it claims (vnetenc_aead_init()).
+ * Each provider is one constant row.  vnetenc_aead_init() registers a row only
+ * if it gives the known answers for each cipher that it claims to support.
  *
  * Thread-safety: 'seal' and 'open' run in any number of threads on the same
- * key.  They neither allocate, nor lock, nor log. */
+ * key.  They neither allocate, nor lock, nor log.  Threads of the datapath
+ * call no other function. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,10 +40,10 @@ enum vnetenc_aead_result {
     VNETENC_AEAD_FAILED,        /* Not done.  Text may be half done. */
     VNETENC_AEAD_OK,
     VNETENC_AEAD_BAD,           /* Open: tag wrong.  Text is garbage. */
-    VNETENC_AEAD_KEPT,          /* Device may still write into the packet: it
-                                 * belongs to the provider now. */
-    VNETENC_AEAD_UNTRIED,       /* Nobody has begun.  Not seen by callers of
-                                 * vnetenc_aead_seal() and _open(). */
+    VNETENC_AEAD_KEPT,          /* The device may still write into the packet,
+                                 * which now belongs to the provider. */
+    VNETENC_AEAD_UNTRIED,       /* Not begun.  Callers of vnetenc_aead_seal()
+                                 * and vnetenc_aead_open() never see it. */
 };
 
 /* One record.  'text' is replaced by its ciphertext or plaintext; 'tag' is
@@ -50,15 +51,15 @@ enum vnetenc_aead_result {
 struct vnetenc_aead_op {
     uint8_t *text;
     uint8_t *tag;
-    uint32_t size;              /* Octets of 'text'. */
+    uint32_t size;              /* Bytes of 'text'. */
     enum vnetenc_aead_result result;    /* Set by provider. */
 
-    /* Each in 16 octets of its own, which are stored at once. */
+    /* Each has 16 bytes of its own, which are stored at once. */
     PADDED_MEMBERS(16, uint8_t nonce[VNETENC_NONCE_BYTES];);
     PADDED_MEMBERS(16, uint8_t aad[VNETENC_AAD_BYTES];);
 
-    struct dp_packet *packet;   /* Holds 'text' and may be kept, see above; if
-                                 * NULL, a provider may not keep it. */
+    struct dp_packet *packet;   /* Holds 'text'.  If nonnull, the provider may
+                                 * keep it: see VNETENC_AEAD_KEPT. */
 };
 
 struct vnetenc_aead_provider {
@@ -68,6 +69,7 @@ struct vnetenc_aead_provider {
      * which case the provider is left out. */
     int (*init)(void);
 
+    /* True if the provider can compute the cipher. */
     bool (*supports)(enum vnetenc_cipher);
 
     /* Makes '*aux' for 'key' of the cipher's size.  Returns 0 or a positive
@@ -77,18 +79,21 @@ struct vnetenc_aead_provider {
     /* Cleanses and frees 'aux'. */
     void (*key_destroy)(void *aux);
 
-    /* Sets 'result' in each of the 'n' operations.  VNETENC_AEAD_KEPT only
-     * where 'packet' is nonnull: the packet is the provider's from then on, to
-     * be freed when the device can no longer write into it. */
+    /* Sets 'result' in each of the 'n' operations.  VNETENC_AEAD_KEPT is
+     * allowed only if 'packet' is nonnull.  From then on the provider owns the
+     * packet; it frees the packet when the device can no longer write into
+     * it. */
     void (*seal)(void *aux, struct vnetenc_aead_op *, size_t n);
     void (*open)(void *aux, struct vnetenc_aead_op *, size_t n);
 
-    /* NULL for all that compute with the CPU's own instructions.  Otherwise
-     * the provider may fail or have no room: false says that it no longer does
-     * anything for 'aux'.  Such a provider leaves VNETENC_AEAD_UNTRIED in
-     * operations that it never showed to its device: another provider does
-     * them.  One that it did show is lost if it does not succeed: what came of
-     * its text is not known, so its nonce counts as used. */
+    /* NULL in a provider that computes with the CPU's own instructions and
+     * cannot fail.  In any other provider, false means that it no longer does
+     * anything for 'aux'.
+     *
+     * Such a provider sets VNETENC_AEAD_UNTRIED in operations that its device
+     * has not seen; another provider does them.  An operation that the device
+     * has seen and that did not succeed is lost: the state of its text is
+     * unknown, and its nonce counts as used. */
     bool (*works)(const void *aux);
 };
 
@@ -96,8 +101,9 @@ extern const struct vnetenc_aead_provider vnetenc_aead_openssl;
 extern const struct vnetenc_aead_provider vnetenc_aead_ipsec_mb;
 extern const struct vnetenc_aead_provider vnetenc_aead_cryptodev;
 
-/* Known answers for 'provider': returns NULL if all of them match, otherwise
- * the name of the cipher that failed. */
+/* Compares the provider with known answers for each cipher that it supports.
+ * Returns NULL if all of them match, otherwise the name of the cipher that
+ * failed.  Main thread. */
 const char *vnetenc_aead_self_test(const struct vnetenc_aead_provider *);
 
 #endif /* vnetenc/crypto/aead-provider.h */

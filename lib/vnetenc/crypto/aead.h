@@ -20,24 +20,27 @@
 /* Keys
  * ====
  *
- * A key is one direction of one session's traffic under one cipher (see
+ * A key encrypts one direction of one session's traffic under one cipher (see
  * crypto/cipher.h).  Its provider (see crypto/aead-provider.h) is chosen when
  * the key is made and changes at most once: when a device fails, another
  * provider takes over.
  *
- * Sealing and opening take any number of operations, in place, and return when
- * each of them has a result: a provider that hands them to a device enqueues
- * all, then collects.  What it cannot get back in time it reports as KEPT, if
- * the operation says that it may keep the packet, or else as FAILED, having
- * given the device a copy.  Nonces are the caller's: crypto/record.h builds
- * them, and the owner of the session guarantees that none is used twice.
+ * Sealing and opening take any number of operations, work in place, and return
+ * when each operation has a result.  A provider with a device enqueues all
+ * operations, then collects them.  If the device does not return an operation
+ * in time, its result is KEPT if the provider may keep the packet; otherwise
+ * the device had a copy and the result is FAILED.
+ *
+ * The caller provides the nonces: crypto/record.h builds them, and the owner
+ * of the session guarantees that none is used twice.
  *
  * Thread-safety
  * =============
  *
- * A key may be used by any number of threads at once, without locks.
- * Creation and destruction belong to the control thread; a key must outlive a
- * grace period after it was last published. */
+ * Any number of threads may use a key at once, without locks.  Only the
+ * control thread makes keys.  A key must outlive a grace period after it was
+ * last published, so its owner destroys it there or in the thread that runs
+ * the callbacks of ovs-rcu.h. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -48,37 +51,57 @@
 
 struct vnetenc_aead_key;
 
-/* Registers the providers that pass their known answers and decides which of
+/* Registers the providers that give the known answers and decides which of
  * them is used for which cipher: the one named 'choice' (other_config:
  * vnetenc-aead), or, with "auto" or NULL, the fastest by a short measurement.
- * A bad choice is logged and changes nothing; the first time it is "auto".
+ * A bad choice is logged and changes nothing; in the first call it counts as
+ * "auto".
  *
- * Main thread only; before any key is made.  May be called again, for keys
- * that are made from then on. */
+ * Main thread, before any key is made.  A later call applies to keys that are
+ * made after it. */
 void vnetenc_aead_init(const char *choice);
 
-/* The same, if 'choice' has changed since or DPDK has been initialized. */
+/* Calls vnetenc_aead_init() if 'choice' has changed or DPDK has been
+ * initialized since the last call.  Main thread. */
 void vnetenc_aead_update(const char *choice);
 
-/* vnetenc_aead_key_create() with a provider of the caller's choice, registered
- * or not. */
+/* Does the same as vnetenc_aead_key_create(), with a provider of the caller's
+ * choice, which need not be registered. */
 int vnetenc_aead_key_create_with(const struct vnetenc_aead_provider *,
                                  enum vnetenc_cipher, const uint8_t *key,
                                  struct vnetenc_aead_key **)
     OVS_WARN_UNUSED_RESULT;
 
+/* Makes a key from the bytes 'key', whose number is the cipher's 'key_bytes'
+ * and to which no reference is kept.  Returns 0, or a positive errno value and
+ * sets the new key to NULL: EOPNOTSUPP if no provider can compute the cipher.
+ * Control thread. */
 int vnetenc_aead_key_create(enum vnetenc_cipher, const uint8_t *key,
                             struct vnetenc_aead_key **)
     OVS_WARN_UNUSED_RESULT;
+
+/* Cleanses and frees a key, which may be NULL.  Any thread that is not of the
+ * datapath. */
 void vnetenc_aead_key_destroy(struct vnetenc_aead_key *);
+
+/* Returns the cipher of a key. */
 enum vnetenc_cipher vnetenc_aead_key_cipher(const struct vnetenc_aead_key *);
+
+/* Returns the name of the provider that computes with the key now.  The name
+ * changes when a device fails. */
 const char *vnetenc_aead_key_provider(const struct vnetenc_aead_key *);
 
-/* Who would compute a key of the cipher that is made now, NULL if nobody. */
+/* Returns the name of the provider that a new key of the cipher would get, or
+ * NULL if there is none.  Any thread. */
 const char *vnetenc_aead_provider_name(enum vnetenc_cipher);
 
+/* Seals 'n_ops' records in place and sets their results.  Any thread, no
+ * locks. */
 void vnetenc_aead_seal(const struct vnetenc_aead_key *,
                        struct vnetenc_aead_op *, size_t n_ops);
+
+/* Opens 'n_ops' records in place and sets their results.  Any thread, no
+ * locks. */
 void vnetenc_aead_open(const struct vnetenc_aead_key *,
                        struct vnetenc_aead_op *, size_t n_ops);
 

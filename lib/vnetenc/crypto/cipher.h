@@ -20,8 +20,8 @@
 /* Ciphers
  * =======
  *
- * A cipher is a row of a constant table: its names, and the sizes of its key
- * and of the parts of its nonce.
+ * A cipher is a row of a constant table, which has its names and the sizes of
+ * its key and of the parts of its nonce.
  *
  * Thread-safety: pure functions. */
 
@@ -44,17 +44,21 @@ struct vnetenc_cipher_info {
     uint8_t explicit_bytes;     /* In each record: 8 (GCM), 0 (ChaCha). */
 };
 
-/* The row of a cipher. */
+/* Returns the row of a cipher. */
 const struct vnetenc_cipher_info *vnetenc_cipher_info(enum vnetenc_cipher);
 
-/* Sets '*cipher' to the one of that name.  Returns false if there is none. */
+/* Sets '*cipher' to the cipher with that 'name'.  Returns false if there is
+ * none. */
 bool vnetenc_cipher_from_string(const char *name, enum vnetenc_cipher *);
 
-/* All ciphers, the one to be preferred first.  Without AES instructions, see
- * vnetenc_cpu_has_aes(), AES is slow, and its tables tell the key to those who
- * can measure times on the same CPU. */
+/* Lists all ciphers, best first.  On a CPU without AES instructions (see
+ * vnetenc_cpu_has_aes()) AES comes last: there it is slow, and its tables leak
+ * the key to a process that can measure times on the same CPU. */
 void vnetenc_cipher_default_order(bool cpu_has_aes,
                                   enum vnetenc_cipher[VNETENC_N_CIPHERS]);
+
+/* True if the CPU has AES instructions, or is of a kind for which this file
+ * has no test. */
 bool vnetenc_cpu_has_aes(void);
 
 #endif /* vnetenc/crypto/cipher.h */

@@ -20,16 +20,17 @@
 /* Crypto devices that compute at once
  * ===================================
  *
- * DPDK's synchronous CPU crypto: the caller's CPU does the work before the
- * call returns.  Only where DPDK is built in.
+ * With DPDK's synchronous CPU crypto, the caller's CPU does the work before
+ * the call returns.  This file is compiled only in a build with DPDK.
  *
- * Thread-safety: any thread, also with the same session. */
+ * Thread-safety: any number of threads, also with the same session. */
 
 #include "vnetenc/crypto/aead-provider.h"
 
 /* Seals or opens up to VNETENC_BURST operations under DPDK's 'session' of
- * 'device'.  Sets all results.  Returns 0, or the errno value of one that the
- * device could not do: ENOTSUP if it can do none in this way. */
+ * 'device' and sets all results.  Returns 0, or the errno value of an
+ * operation that the device could not do: ENOTSUP if the device has no
+ * synchronous CPU crypto.  A forged record is not an error. */
 int vnetenc_cryptodev_cpu_run(uint8_t device, void *session, bool seal,
                               struct vnetenc_aead_op *, size_t n);
 

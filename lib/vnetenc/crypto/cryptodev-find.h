@@ -17,34 +17,37 @@
 #ifndef VNETENC_CRYPTODEV_FIND_H
 #define VNETENC_CRYPTODEV_FIND_H 1
 
-/* Which crypto devices DPDK has, and what they can do
- * ===================================================
+/* DPDK's crypto devices and their capabilities
+ * ============================================
  *
- * Only where DPDK is built in.
+ * This file is compiled only in a build with DPDK.
  *
- * Thread-safety: vnetenc_cryptodev_xform(), any thread.  All else: main
- * thread. */
+ * Thread-safety: vnetenc_cryptodev_xform() may be called by any thread, all
+ * other functions by the main thread. */
 
 #include "vnetenc/crypto/aead-provider.h"
 
 struct ds;
 struct rte_crypto_sym_xform;
 
-/* Finds the device that 'devargs' names: by its name, or so that DPDK can find
- * or make it, as in options:dpdk-devargs of a port.  NULL stands for the first
- * of those that DPDK has that can do one of our ciphers.  Returns NULL and
- * sets '*id', or returns an error message that the caller must free. */
+/* Finds the device that 'devargs' names: a name of a device that DPDK has, or
+ * devargs with which DPDK can attach it, as in options:dpdk-devargs of a port.
+ * NULL stands for the first device of DPDK that can compute one of our
+ * ciphers.  Returns NULL and sets '*id', or returns an error message that the
+ * caller must free. */
 char *vnetenc_cryptodev_find(const char *devargs, uint8_t *id);
 
+/* True if the device 'id' of DPDK can compute the cipher with the sizes of
+ * key, nonce, additional data and tag that records have. */
 bool vnetenc_cryptodev_can(uint8_t id, enum vnetenc_cipher);
 
-/* DPDK's description of a key.  Refers to 'key'.  A nonce is 'nonce_ofs'
- * octets behind the beginning of each operation. */
+/* Fills in DPDK's description of a key, which refers to 'key'.  The nonce of
+ * an operation begins 'nonce_ofs' bytes after the operation does. */
 void vnetenc_cryptodev_xform(enum vnetenc_cipher, const uint8_t *key,
                              bool seal, uint16_t nonce_ofs,
                              struct rte_crypto_sym_xform *);
 
-/* Puts the names of usable devices, for messages: ' "a", "b"'. */
+/* Appends the names of usable devices, for messages: ' "a", "b"'. */
 void vnetenc_cryptodev_list(struct ds *);
 
 #endif /* vnetenc/crypto/cryptodev-find.h */

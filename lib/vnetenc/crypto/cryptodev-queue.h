@@ -20,22 +20,22 @@
 /* A queue pair of a crypto device
  * ===============================
  *
- * Hands a burst of operations to the device and waits for all of them.  Only
- * where DPDK is built in.
+ * A queue hands a burst of operations to the device and waits for all of
+ * them.  This file is compiled only in a build with DPDK.
  *
- * Everything that a burst needs is made with the queue: a descriptor for each
- * operation, with room for nonce and additional data, and a buffer for texts
- * that cannot be given to the device where they are.  A device gets the text
- * itself if it is in a packet of DPDK's that may be kept
- * (vnetenc_aead_op:packet), else a copy.
+ * All memory for a burst is allocated with the queue: a descriptor for each
+ * operation, with room for nonce and additional data, and a buffer for a text
+ * that the device cannot reach in its place.  The device works on the text in
+ * its place if the text is in a packet of DPDK that may be kept ('packet' of
+ * struct vnetenc_aead_op), otherwise on a copy.
  *
- * A device that does not give everything back in VNETENC_DEVICE_MS, or gives
- * back what it does not have, has failed.  What it still holds it may still
- * write: descriptors, buffers and kept packets stay as they are until the
- * device is stopped and the queue destroyed.
+ * A device has failed if it does not return all operations within
+ * VNETENC_DEVICE_MS, or if it returns an operation that it does not have.  It
+ * may still write into everything that it holds: descriptors, buffers and kept
+ * packets stay untouched until the device is stopped and the queue destroyed.
  *
- * Thread-safety: a queue belongs to one thread at a time.  Counters may be
- * read by any thread. */
+ * Thread-safety: a queue belongs to one thread at a time.  Any thread may read
+ * the counters. */
 
 #include "ovs-atomic.h"
 #include "vnetenc/crypto/aead-provider.h"
@@ -44,7 +44,7 @@ struct rte_crypto_op;
 struct rte_mempool;
 struct vnetenc_cryptodev_queue;
 
-/* What is asked of a device, so that tests can put a bad one in its place. */
+/* Calls of DPDK, which tests replace to simulate a bad device. */
 struct vnetenc_cryptodev_calls {
     uint16_t (*enqueue)(uint8_t device, uint16_t queue,
                         struct rte_crypto_op **, uint16_t n);
@@ -54,45 +54,57 @@ struct vnetenc_cryptodev_calls {
 };
 extern struct vnetenc_cryptodev_calls vnetenc_cryptodev_calls;
 
-/* Any thread reads. */
+/* Counters of operations.  One thread writes, any thread reads. */
 struct vnetenc_cryptodev_counts {
-    atomic_uint64_t n_done;     /* Operations that came back. */
+    atomic_uint64_t n_done;     /* Returned by the device. */
     atomic_uint64_t n_errors;   /* Of these: neither success nor a bad tag. */
-    atomic_uint64_t n_lost;     /* That did not come back in time. */
-    atomic_uint n_inside;       /* Handed over and not come back. */
+    atomic_uint64_t n_lost;     /* Not returned in time. */
+    atomic_uint n_inside;       /* In the device now. */
 };
 
+/* Sets all counters to 0. */
 void vnetenc_cryptodev_counts_init(struct vnetenc_cryptodev_counts *);
+
+/* Adds the counters of the second argument to those of the first. */
 void vnetenc_cryptodev_counts_add(struct vnetenc_cryptodev_counts *,
                                   const struct vnetenc_cryptodev_counts *);
 
-/* Where in a descriptor the nonce is, for vnetenc_cryptodev_xform(). */
+/* Offset of the nonce in a descriptor in bytes, for
+ * vnetenc_cryptodev_xform(). */
 extern const uint16_t vnetenc_cryptodev_nonce_ofs;
 
-/* Memory for 'n' queues. */
+/* Makes a pool with the descriptors of 'n' queues.  'name' must not name
+ * another pool of DPDK.  Returns NULL if there is not enough memory.  The
+ * caller frees the pool with rte_mempool_free(). */
 struct rte_mempool *vnetenc_cryptodev_queue_op_pool(const char *name,
                                                     unsigned int n,
                                                     int numa_node);
+
+/* Makes a pool with the buffers of 'n' queues, in the same way. */
 struct rte_mempool *vnetenc_cryptodev_queue_buffer_pool(const char *name,
                                                         unsigned int n,
                                                         int numa_node);
 
-/* Returns NULL if the pools are empty.  'headroom' and 'tailroom' are what the
- * device wants around a text. */
+/* Makes the queue for queue pair 'id' of 'device', with descriptors and
+ * buffers from the pools.  'headroom' and 'tailroom' are the bytes that the
+ * device needs before and after a text.  Returns NULL if the pools are empty
+ * or the device needs more room than a buffer has. */
 struct vnetenc_cryptodev_queue *vnetenc_cryptodev_queue_create(
     uint8_t device, uint16_t id, struct rte_mempool *ops,
     struct rte_mempool *buffers, uint16_t headroom, uint16_t tailroom);
 
-/* Frees the packets that were kept, too.  The device must be stopped. */
+/* Frees a queue, which may be NULL, and the packets that it kept.  The device
+ * must be stopped. */
 void vnetenc_cryptodev_queue_destroy(struct vnetenc_cryptodev_queue *);
 
-/* Seals or opens up to VNETENC_BURST operations, none of them empty, under
- * DPDK's 'session'.  Sets all results; returns NULL, or why the device must
- * not be used any more. */
+/* Seals or opens up to VNETENC_BURST operations, none of them with an empty
+ * text, under DPDK's 'session' and sets all results.  Returns NULL, or the
+ * reason why the device must not be used any more, which is a constant. */
 const char *vnetenc_cryptodev_queue_run(struct vnetenc_cryptodev_queue *,
                                         void *session, bool seal,
                                         struct vnetenc_aead_op *, size_t n);
 
+/* Returns the counters of a queue, which last as long as the queue. */
 const struct vnetenc_cryptodev_counts *vnetenc_cryptodev_queue_counts(
     const struct vnetenc_cryptodev_queue *);
 
