@@ -23,7 +23,7 @@
  * A demand says whether a packet that leaves through a tunnel must be sealed,
  * and with the credentials of which profile.
  *
- * Thread-safety: pure functions. */
+ * Thread-safety: the functions work only on their arguments. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,18 +31,18 @@
 
 struct flow_tnl;
 
-/* What must happen to a packet that leaves through a tunnel.  Ordered by
- * strength: where two demands meet, the larger wins. */
+/* The treatment of a packet that leaves through a tunnel.  The values are
+ * ordered by strength: where two demands meet, the larger one wins. */
 enum vnetenc_mode {
     VNETENC_OFF = 0,            /* Clear. */
-    VNETENC_PREFER = 1,         /* Sealed if the peer can, else clear. */
+    VNETENC_PREFER = 1,         /* Sealed if possible, otherwise clear. */
     VNETENC_REQUIRE = 2,        /* Sealed or dropped. */
 };
 
-/* "off", "prefer", "require", or "unknown". */
+/* Returns "off", "prefer", "require" or, for any other value, "unknown". */
 const char *vnetenc_mode_to_string(enum vnetenc_mode);
 
-/* Sets '*mode' to the one of that name.  Returns false if there is none. */
+/* Sets '*mode' to the mode with that name.  Returns false if there is none. */
 bool vnetenc_mode_from_string(const char *, enum vnetenc_mode *mode);
 
 /* Parses the value of an Interface's "options:encryption".  Returns NULL and
@@ -59,13 +59,14 @@ bool vnetenc_profile_from_string(const char *, uint8_t *profile);
 char *vnetenc_parse_profile(const char *, uint8_t *profile)
     OVS_WARN_UNUSED_RESULT;
 
-/* Parses all of the string as a decimal number of at most 'max'.  Returns
- * false if it is anything else. */
+/* Parses the whole string as a decimal number of at most 'max'.  Returns false
+ * if the string is anything else. */
 bool vnetenc_parse_uint(const char *, unsigned int max, unsigned int *value);
 
-/* Adds to 'tnl', which holds the demand of the OpenFlow action, that of the
- * tunnel port.  The stronger mode wins and brings its profile; of two equal
- * ones the action's, because the action knows the flow. */
+/* Merges the demand of the tunnel port into 'tnl', which holds the demand of
+ * the OpenFlow action.  The stronger mode wins, with its profile.  If the
+ * modes are equal, the profile of the action stays, because the action knows
+ * the flow. */
 void vnetenc_merge(struct flow_tnl *, uint8_t port_mode, uint8_t port_profile);
 
 #endif /* vnetenc/mode.h */

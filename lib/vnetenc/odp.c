@@ -27,13 +27,12 @@
 #include "util.h"
 #include "vnetenc/mode.h"
 
-/* What this file leans on in upstream: the attribute is the newest one, so
- * that no other number moved, and its argument has no hidden padding. */
+/* This file relies on two facts of upstream: the attribute is the newest one,
+ * so no other number has moved, and its argument has no hidden padding. */
 BUILD_ASSERT_DECL(OVS_ACTION_ATTR_VNETENC == OVS_ACTION_ATTR_LB_OUTPUT + 1);
 BUILD_ASSERT_DECL(OVS_ACTION_ATTR_VNETENC == OVS_ACTION_ATTR_MAX);
 BUILD_ASSERT_DECL(sizeof(struct ovs_action_vnetenc) == 4);
 
-/* Appends 'action' to 'odp_actions'. */
 void
 vnetenc_odp_put(struct ofpbuf *odp_actions,
                 const struct ovs_action_vnetenc *action)
@@ -42,9 +41,6 @@ vnetenc_odp_put(struct ofpbuf *odp_actions,
                       action, sizeof *action);
 }
 
-/* Appends 'action' to 's' in the form that vnetenc_odp_parse() takes.  A mode
- * that nobody knows, which only a foreign program can have put there, becomes
- * a number. */
 void
 vnetenc_odp_format(struct ds *s, const struct ovs_action_vnetenc *action)
 {
@@ -57,9 +53,6 @@ vnetenc_odp_format(struct ds *s, const struct ovs_action_vnetenc *action)
     ds_put_format(s, ",dst=%"PRIu16")", ntohs(action->tp_dst));
 }
 
-/* Parses the action at the start of 's' and appends it to 'odp_actions'.
- *
- * Returns the number of characters taken, or a negative errno value. */
 int
 vnetenc_odp_parse(const char *s, struct ofpbuf *odp_actions)
 {

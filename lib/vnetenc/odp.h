@@ -21,26 +21,35 @@
  * ===================
  *
  * OVS_ACTION_ATTR_VNETENC follows the tnl_push action whose packets it seals.
- * This is its text, both ways, and its Netlink attribute:
+ * The functions here format and parse its text, and build its Netlink
+ * attribute:
  *
  *     vnetenc(profile=3,mode=require,dst=6082)
  *
- * 'dst' is the UDP port that sealed packets go to.  There is no 'mode=off':
- * translation emits no action for it.
+ * 'dst' is the UDP port to which sealed packets go.  There is no 'mode=off',
+ * because translation emits no action for it.
  *
  * Thread-safety
  * =============
  *
- * Pure functions of their arguments. */
+ * The functions work only on their arguments. */
 
 struct ds;
 struct nlattr;
 struct ofpbuf;
 struct ovs_action_vnetenc;
 
+/* Appends the action to 'odp_actions'. */
 void vnetenc_odp_put(struct ofpbuf *odp_actions,
                      const struct ovs_action_vnetenc *);
+
+/* Appends the action as text, which vnetenc_odp_parse() accepts.  An unknown
+ * mode, which only a foreign program can have put there, becomes a number. */
 void vnetenc_odp_format(struct ds *, const struct ovs_action_vnetenc *);
+
+/* Parses the action at the start of a string and appends it to 'odp_actions'.
+ * Returns the number of characters parsed, or -EINVAL if they are not a valid
+ * vnetenc action. */
 int vnetenc_odp_parse(const char *, struct ofpbuf *odp_actions);
 
 #endif /* vnetenc/odp.h */

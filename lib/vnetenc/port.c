@@ -36,15 +36,6 @@ add_error(struct ds *errors, const char *key, char *error)
     free(error);
 }
 
-/* Sets the encryption of a tunnel port of the given 'type' from 'options',
- * where 'cfg' has the port's UDP destination port already and 'old' is what
- * the port worked with until now.
- *
- * Returns NULL if successful, otherwise an error message that the caller must
- * free.  In that case a port in use, see vnetenc_port_is_configured(), must go
- * on with 'cfg', which is safe: what was refused is as in 'old', and a mode
- * that cannot be read is VNETENC_REQUIRE if there was no demand.  A new port
- * must not come up. */
 char *
 vnetenc_port_set_config(const char *type, const struct smap *options,
                         const struct netdev_tunnel_config *old,
@@ -85,9 +76,6 @@ vnetenc_port_set_config(const char *type, const struct smap *options,
     return errors.length ? ds_steal_cstr(&errors) : NULL;
 }
 
-/* Returns what is wrong with the 'options' of 'netdev', which are in force as
- * far as they are sound: NULL, or an error message that the caller must
- * free. */
 char *
 vnetenc_port_get_error(const struct netdev *netdev, const struct smap *options)
 {
@@ -104,15 +92,12 @@ vnetenc_port_get_error(const struct netdev *netdev, const struct smap *options)
                                    &cfg);
 }
 
-/* Returns true if 'cfg' is what a tunnel port works with, rather than one that
- * was just made. */
 bool
 vnetenc_port_is_configured(const struct netdev_tunnel_config *cfg)
 {
     return cfg->ip_dst_flow || ipv6_addr_is_set(&cfg->ipv6_dst);
 }
 
-/* Adds to 'options' what vnetenc_port_set_config() made of them. */
 void
 vnetenc_port_get_config(const struct netdev_tunnel_config *cfg,
                         struct smap *options)

@@ -20,15 +20,16 @@
 /* Encryption of a tunnel port
  * ===========================
  *
- * The Interface options 'encryption' and 'encryption_profile' of a tunnel
- * port, both ways.  What they say holds for every packet that leaves through
- * the port, and "encryption=require" for every packet that arrives.
+ * The functions here read and write the Interface options 'encryption' and
+ * 'encryption_profile' of a tunnel port.  The options apply to every packet
+ * that leaves through the port; "encryption=require" also applies to every
+ * packet that arrives.
  *
  * Thread-safety
  * =============
  *
- * Pure functions of their arguments and of the DTLS ports, which never change
- * once vnetenc_init() was called. */
+ * The functions depend only on their arguments and on the DTLS ports, which
+ * never change after vnetenc_init(). */
 
 #include <stdbool.h>
 #include "openvswitch/compiler.h"
@@ -37,13 +38,31 @@ struct netdev;
 struct netdev_tunnel_config;
 struct smap;
 
+/* Sets the encryption of a tunnel port of the given 'type' from 'options'.
+ * The configuration has the port's UDP destination port already; 'old' is the
+ * configuration with which the port has worked until now.
+ *
+ * Returns NULL if successful, otherwise an error message that the caller must
+ * free.  In that case a port in use (see vnetenc_port_is_configured()) must
+ * continue with the new configuration, which is safe: a refused value is as in
+ * 'old', and a mode that cannot be read is VNETENC_REQUIRE if 'old' demanded
+ * nothing.  A new port must not come up. */
 char *vnetenc_port_set_config(const char *type, const struct smap *options,
                               const struct netdev_tunnel_config *old,
                               struct netdev_tunnel_config *)
     OVS_WARN_UNUSED_RESULT;
+
+/* Checks the 'options' of a tunnel port in use.  Returns NULL, or an error
+ * message that the caller must free; the valid options are in force even
+ * then. */
 char *vnetenc_port_get_error(const struct netdev *, const struct smap *options)
     OVS_WARN_UNUSED_RESULT;
+
+/* True if a tunnel port works with the configuration, false if the port has
+ * just been made and has none yet. */
 bool vnetenc_port_is_configured(const struct netdev_tunnel_config *);
+
+/* Adds the options that are in force in a configuration to 'options'. */
 void vnetenc_port_get_config(const struct netdev_tunnel_config *,
                              struct smap *options);
 

@@ -46,7 +46,7 @@ vnetenc_update(const struct smap *other_config)
 void
 vnetenc_exit(void)
 {
-    /* Datapath threads may still be at work: what they use goes when they
-     * have quiesced, the inbox stays. */
+    /* Datapath threads may still be at work.  Sessions are freed when these
+     * threads have quiesced; the inbox stays. */
     vnetenc_control_stop();
 }

@@ -20,31 +20,31 @@
 /* Virtual network encryption
  * ==========================
  *
- * What Open vSwitch's own files call.  Beside this header, each of the
- * following is for one of them: odp.h (odp-util.c), port.h
- * (netdev-vport.c), main/ovsdb.h (bridge.c), ofproto-dpif-vnetenc.h
- * (ofproto-dpif-xlate.c).
+ * Open vSwitch's own files include this header and call nothing else of ours,
+ * except that each of four more headers serves one of them: odp.h
+ * (odp-util.c), port.h (netdev-vport.c), main/ovsdb.h (bridge.c) and
+ * ofproto-dpif-vnetenc.h (ofproto-dpif-xlate.c).
  *
  * A packet's way out: translation merges the demand of the OpenFlow action
- * with that of the tunnel port (vnetenc_merge()), asks for the DTLS port of
- * the tunnel (vnetenc_port()) and emits a datapath action right behind
- * tnl_push.  The datapath hands the pushed batch to vnetenc_seal_batch(),
- * which turns every tunnel payload into one DTLS 1.2 record or drops it.
+ * with the demand of the tunnel port (vnetenc_merge()), asks for the DTLS port
+ * of the tunnel (vnetenc_port()) and emits a datapath action directly after
+ * tnl_push.  The datapath hands the pushed batch to vnetenc_seal_batch().
+ * That function seals every tunnel payload into one DTLS 1.2 record, or two if
+ * one would be too long for the underlay, or drops it.
  *
  * A packet's way in: the DTLS port is in the tunnel port map, so the datapath
- * pops the packet as a tunnel packet and, once the outer IP and UDP headers
- * are known to be sound, calls vnetenc_open(), which gives back the outer UDP
- * header of a packet whose payload is plaintext again, or NULL.
+ * pops the packet as a tunnel packet.  After the checks of the outer IP and
+ * UDP headers it calls vnetenc_open(), which returns the outer UDP header of a
+ * packet whose payload is plaintext again, or NULL.
  *
  * Thread-safety
  * =============
  *
- * vnetenc_seal_*() and vnetenc_open() may be called by any number of threads
- * at once; they take no lock, and they must be called from a thread that
- * quiesces (see ovs-rcu.h).  vnetenc_init(), vnetenc_update(), vnetenc_exit()
- * belong to the main thread.  Everything else is a pure function of its
- * arguments and of the DTLS ports, which never change once vnetenc_init() was
- * called. */
+ * Any number of threads that quiesce (see ovs-rcu.h) may call vnetenc_seal_*()
+ * and vnetenc_open() at once; these take no lock.  vnetenc_init(),
+ * vnetenc_update() and vnetenc_exit() belong to the main thread.  All other
+ * functions depend only on their arguments and on the DTLS ports, which never
+ * change after vnetenc_init(). */
 
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/bridge/tunnel.h"
@@ -55,14 +55,14 @@
 
 struct smap;
 
-/* Starts what does not depend on the database's tables: ciphers, the inbox of
- * the control thread, DTLS ports.  Does nothing if called again. */
+/* Starts the parts that do not depend on the tables of the database: ciphers,
+ * the inbox of the control thread, DTLS ports.  A second call does nothing. */
 void vnetenc_init(const struct smap *other_config);
 
-/* Takes over changes of 'other_config' that need no restart. */
+/* Applies changes of 'other_config' that need no restart. */
 void vnetenc_update(const struct smap *other_config);
 
-/* Ends all sessions and the control thread.  Datapath threads may still
+/* Ends all sessions and stops the control thread.  Datapath threads may still
  * run. */
 void vnetenc_exit(void);
 

@@ -17,14 +17,14 @@
 #ifndef VNETENC_CONFIG_H
 #define VNETENC_CONFIG_H 1
 
-/* What the database says
- * ======================
+/* Configuration
+ * =============
  *
- * One reading of the tables VNetEnc_Peer and VNetEnc_Profile: made by the
- * main thread (main/ovsdb.h), handed over whole to the control thread
- * (control/control.h), never changed in between.
+ * A configuration is a copy of the tables VNetEnc_Peer and VNetEnc_Profile.
+ * The main thread makes it (main/ovsdb.h) and hands it over to the control
+ * thread (control/control.h); nobody changes it in between.
  *
- * Thread-safety: none; one owner at a time. */
+ * Thread-safety: none; a configuration has one owner at a time. */
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -39,13 +39,13 @@ struct vnetenc_peer_config {
     char *name;                 /* NULL if there is none. */
     uint8_t (*pins)[VNETENC_FINGERPRINT_BYTES];
     size_t n_pins;
-    unsigned int mtu;           /* Of the underlay.  0: find out. */
-    bool no_split;              /* Drop what is too long for it. */
-    char *error;                /* A bad value, or NULL. */
-    bool refused;               /* What was in force before stays. */
+    unsigned int mtu;           /* Of the underlay.  0: measure it. */
+    bool no_split;              /* Drop a packet that is too long for it. */
+    char *error;                /* Describes a bad value, or NULL. */
+    bool refused;               /* The former name and pins stay in force. */
 };
 
-/* A row of VNetEnc_Profile, or what stands for a missing one. */
+/* A row of VNetEnc_Profile, or the defaults in place of a missing row. */
 struct vnetenc_profile_config {
     uint8_t id;
     bool has_row;
@@ -53,7 +53,7 @@ struct vnetenc_profile_config {
     unsigned int n_lanes;
     uint64_t rekey_records;
     uint64_t rekey_bytes;
-    unsigned int rekey_s;
+    unsigned int rekey_s;       /* Seconds. */
 };
 
 struct vnetenc_config {
@@ -66,20 +66,28 @@ struct vnetenc_config {
     size_t n_vnis;
 };
 
+/* Frees a configuration, which may be NULL, and all that it holds. */
 void vnetenc_config_destroy(struct vnetenc_config *);
 
+/* Frees the members of a peer's row, but not the row. */
 void vnetenc_peer_config_uninit(struct vnetenc_peer_config *);
 
+/* Sets the row of profile 'id' to the default of every column. */
 void vnetenc_profile_config_init(struct vnetenc_profile_config *, uint8_t id);
+
+/* Makes the first row a copy of the second, with strings of its own. */
 void vnetenc_profile_config_copy(struct vnetenc_profile_config *,
                                  const struct vnetenc_profile_config *);
+
+/* Frees the members of a profile's row, but not the row. */
 void vnetenc_profile_config_uninit(struct vnetenc_profile_config *);
 
-/* True if both ask for the same credentials. */
+/* True if both rows specify the same credentials. */
 bool vnetenc_profile_config_same_cred(const struct vnetenc_profile_config *,
                                       const struct vnetenc_profile_config *);
 
-/* IPv4 or IPv6 address as text.  False if it is neither. */
+/* Parses an IPv4 or IPv6 address; an IPv4 address becomes an IPv4-mapped IPv6
+ * address.  Returns false if the string is neither. */
 bool vnetenc_address_parse(const char *, struct in6_addr *);
 
 #endif /* vnetenc/main/config.h */

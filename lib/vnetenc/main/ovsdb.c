@@ -37,8 +37,9 @@
 
 /* Reading. */
 
-/* In place of fingerprints that are not to be believed.  No certificate has
- * it, so that a bad value can only refuse, also where a CA would accept. */
+/* Replaces fingerprints that must not be trusted.  No certificate has this
+ * one, so a bad value can only refuse a peer, even one that a CA would
+ * accept. */
 static const uint8_t no_pin[VNETENC_FINGERPRINT_BYTES];
 
 static void
@@ -112,8 +113,8 @@ compare_peers(const void *a_, const void *b_)
     return memcmp(&a->remote, &b->remote, sizeof a->remote);
 }
 
-/* Two rows may spell one address in different ways.  Nobody can say which of
- * them is right. */
+/* Two rows may spell one address in different ways.  It is unknown which of
+ * them is right, so the peer is not trusted. */
 static void
 merge_peers(struct vnetenc_config *config)
 {
@@ -150,7 +151,7 @@ read_peers(const struct ovsdb_idl *idl, struct vnetenc_config *config)
         struct in6_addr remote;
 
         if (!vnetenc_address_parse(row->remote_ip, &remote)) {
-            continue;           /* Its status says so. */
+            continue;           /* write_peers() reports it. */
         }
         if (config->n_peers >= allocated) {
             config->peers = x2nrealloc(config->peers, &allocated,

@@ -20,11 +20,12 @@
 /* Database
  * ========
  *
- * For vswitchd/bridge.c: reads the tables VNetEnc_Peer and VNetEnc_Profile
- * for the control thread and writes their status columns.
+ * vswitchd/bridge.c calls the functions here.  They read the tables
+ * VNetEnc_Peer and VNetEnc_Profile for the control thread and write the status
+ * columns of these tables.
  *
- * A value that is refused is named in the row's own status; it never makes a
- * peer easier to impersonate than the good value would have.
+ * The status of a row names a value that is refused.  A refused value never
+ * makes a peer easier to impersonate than a good value would have.
  *
  * Thread-safety: main thread. */
 
@@ -33,17 +34,20 @@ struct ovsdb_idl;
 struct ovsrec_interface;
 struct ovsrec_open_vswitch;
 
-/* Once, before the first vnetenc_ovsdb_run(). */
+/* Prepares the status columns and registers the commands of ovs-appctl.  Call
+ * once, before the first vnetenc_ovsdb_run(). */
 void vnetenc_ovsdb_init(struct ovsdb_idl *);
 
-/* In each main loop iteration.  Cheap if the database did not change. */
+/* Hands a changed configuration to the control thread; the first call starts
+ * that thread.  Call in each iteration of the main loop.  It is cheap if the
+ * database has not changed. */
 void vnetenc_ovsdb_run(struct ovsdb_idl *, const struct ovsrec_open_vswitch *);
 
-/* Writes status columns, within the caller's transaction. */
+/* Writes the status columns, within the caller's transaction. */
 void vnetenc_ovsdb_status(struct ovsdb_idl *);
 
-/* Writes what is wrong with the encryption of a tunnel port, or nothing, to
- * the 'error' of its Interface. */
+/* Writes the error in the encryption options of a tunnel port to the column
+ * 'error' of its Interface, and empties the column if there is none. */
 void vnetenc_ovsdb_set_port_error(const struct ovsrec_interface *,
                                   const struct netdev *);
 

@@ -185,7 +185,7 @@ describe_peer(const struct vnetenc_status *status,
     return object;
 }
 
-/* All peers, or 'only' one if it is nonnull. */
+/* Describes all peers, or only the peer 'only' if it is nonnull. */
 static struct json *
 describe_peers(const struct vnetenc_peer *only)
 {
@@ -223,7 +223,7 @@ describe_ports(void)
     return object;
 }
 
-/* Who computes which cipher in sessions that begin now. */
+/* Describes the provider of each cipher in sessions that begin now. */
 static struct json *
 describe_providers(void)
 {
@@ -274,7 +274,8 @@ describe(const struct vnetenc_peer *only)
 
     json_object_put(object, "dtls_ports", describe_ports());
     if (vnetenc_ssl_fips()) {
-        /* Handshakes use validated code then; our record code is not. */
+        /* Handshakes then use validated code, but our record code is not
+         * validated. */
         put_string(object, "record_sealing", "not validated");
     }
     put_string(object, "keylog", vnetenc_keylog_file());
@@ -288,7 +289,7 @@ describe(const struct vnetenc_peer *only)
 
 /* Commands. */
 
-/* A peer by its address, in any spelling, or its name. */
+/* Finds a peer by its address, in any spelling, or by its name. */
 static struct vnetenc_peer *
 find_peer(const char *s)
 {
@@ -306,8 +307,8 @@ find_peer(const char *s)
     return NULL;
 }
 
-/* Text for a peer that find_peer() did not find, to be freed by the caller.
- * It names the first peers that there are. */
+/* Returns the error for a peer that find_peer() did not find, to be freed by
+ * the caller.  The error names the first peers that exist. */
 static char *
 no_peer_error(const char *s)
 {
@@ -343,7 +344,7 @@ struct show_args {
     const char *peer;           /* NULL: all peers. */
 };
 
-/* Returns NULL, or a text to be freed by the caller. */
+/* Returns NULL, or an error to be freed by the caller. */
 static char *
 parse_show_args(int argc, const char *argv[], struct show_args *args)
 {
@@ -376,7 +377,7 @@ reply_text(struct unixctl_conn *conn, const struct show_args *args,
     free(text);
 }
 
-/* As JSON, there are always all members. */
+/* JSON always has all members. */
 static void
 unixctl_show(struct unixctl_conn *conn, int argc, const char *argv[],
              void *aux OVS_UNUSED)

@@ -17,8 +17,8 @@
 #ifndef VNETENC_SHOW_H
 #define VNETENC_SHOW_H 1
 
-/* ovs-appctl
- * ==========
+/* Commands of ovs-appctl
+ * ======================
  *
  *     vnetenc/show [--all] [PEER]     the state of all peers or of one
  *     vnetenc/rekey PEER              new sessions to PEER, now

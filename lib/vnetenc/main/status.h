@@ -17,11 +17,12 @@
 #ifndef VNETENC_STATUS_H
 #define VNETENC_STATUS_H 1
 
-/* What there is to say of peers and sessions
- * ==========================================
+/* Status of peers and sessions
+ * ============================
  *
- * One look at everything, for main/show.h and main/ovsdb.h.  What it
- * points to is borrowed: it is good while vnetenc_control_mutex is held.
+ * A status is a snapshot of all peers and sessions, for main/show.h and
+ * main/ovsdb.h.  Its pointers are borrowed: they are good while
+ * vnetenc_control_mutex is held.
  *
  * Thread-safety: under vnetenc_control_mutex. */
 
@@ -32,11 +33,11 @@
 
 /* Counters of a peer, over all its sessions since it was configured. */
 #define VNETENC_PEER_COUNTERS                                               \
-    VNETENC_PEER_COUNTER(handshakes)    /* Finished, by either side. */     \
-    VNETENC_PEER_COUNTER(failures)      /* Failed, likewise. */             \
-    VNETENC_PEER_COUNTER(rekeys)        /* Our sessions replaced. */        \
-    VNETENC_PEER_COUNTER(lost)          /* Times it did not answer. */      \
-    VNETENC_PEER_COUNTER(hints)         /* Hints obeyed. */                 \
+    VNETENC_PEER_COUNTER(handshakes)    /* Finished, begun by any side. */  \
+    VNETENC_PEER_COUNTER(failures)      /* Failed, begun by any side. */    \
+    VNETENC_PEER_COUNTER(rekeys)        /* Sessions to it replaced. */      \
+    VNETENC_PEER_COUNTER(lost)          /* Times it stopped answering. */   \
+    VNETENC_PEER_COUNTER(hints)         /* Its hints obeyed. */             \
     VNETENC_PEER_COUNTER(tx_records)                                        \
     VNETENC_PEER_COUNTER(tx_bytes)                                          \
     VNETENC_PEER_COUNTER(tx_dropped)                                        \
@@ -44,7 +45,7 @@
     VNETENC_PEER_COUNTER(tx_split)      /* Packets sealed in two halves. */ \
     VNETENC_PEER_COUNTER(rx_records)                                        \
     VNETENC_PEER_COUNTER(rx_bytes)                                          \
-    VNETENC_PEER_COUNTER(rx_failed)     /* Forgeries, live sessions. */
+    VNETENC_PEER_COUNTER(rx_failed)     /* Forgeries in live sessions. */
 
 enum vnetenc_peer_counter {
 #define VNETENC_PEER_COUNTER(NAME) VNETENC_PEER_##NAME,
@@ -64,7 +65,7 @@ extern const char *const vnetenc_peer_counter_names[VNETENC_N_PEER_COUNTERS];
 
 struct vnetenc_peer_status {
     const struct vnetenc_peer *remote;
-    const char *state;          /* The worst of its lanes; NULL: none. */
+    const char *state;          /* The worst of its lanes, NULL if none. */
     uint64_t counters[VNETENC_N_PEER_COUNTERS];
 };
 
@@ -75,8 +76,16 @@ struct vnetenc_status {
     size_t n_sessions;
 };
 
+/* Collects the status of all peers and sessions.  'now' is the time in ms, as
+ * of time_msec().  The caller frees the status with
+ * vnetenc_status_uninit(). */
 void vnetenc_status_init(struct vnetenc_status *, long long int now);
+
+/* Frees the members of a status. */
 void vnetenc_status_uninit(struct vnetenc_status *);
+
+/* Returns the status of the peer with the address 'remote', which belongs to
+ * the status of all, or NULL if there is no such peer. */
 struct vnetenc_peer_status *vnetenc_status_find_peer(
     const struct vnetenc_status *, const struct in6_addr *remote);
 

@@ -35,7 +35,7 @@
 
 enum { MAX_VNI = 0xffffff };
 
-/* Something that vnetenc/test-reset takes away: one pointer is nonnull. */
+/* An object that vnetenc/test-reset removes: one pointer is nonnull. */
 struct made {
     struct ovs_list node;       /* In 'all_made'. */
     struct vnetenc_gate *gate;
@@ -46,8 +46,8 @@ struct made {
 static struct ovs_list all_made OVS_GUARDED_BY(vnetenc_control_mutex)
     = OVS_LIST_INITIALIZER(&all_made);
 
-/* Arguments.  Each function takes what it reads off '*argv' and returns true,
- * or leaves the first bad one in front and returns false. */
+/* Arguments.  Each function removes the arguments that it reads from '*argv'
+ * and returns true, or leaves the first bad one in front and returns false. */
 
 static bool
 take_address(const char ***argv, struct in6_addr *address)
@@ -128,8 +128,8 @@ take_traffic_key(const char ***argv, struct vnetenc_record_key *traffic)
             && take_hex(argv, traffic->fixed_iv, info->fixed_iv_bytes));
 }
 
-/* Replies with 'error', or if it is null that 'bad' is a bad argument, or if
- * that is null, too, with success. */
+/* Replies with 'error'; if 'error' is NULL, with an error that calls 'bad' a
+ * bad argument; if both are NULL, with success. */
 static void
 reply(struct unixctl_conn *conn, const char *error, const char *bad)
 {
@@ -190,7 +190,7 @@ test_add_peer(struct unixctl_conn *conn, int argc OVS_UNUSED,
 
 static const struct {
     const char *name;
-    enum vnetenc_drop reason;   /* VNETENC_KEEP: not in clear. */
+    enum vnetenc_drop reason;   /* VNETENC_KEEP: never in clear. */
 } states[] = {
     { "wait", VNETENC_KEEP },
     { "no-session", VNETENC_DROP_clear_no_session },

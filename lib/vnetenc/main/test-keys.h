@@ -20,31 +20,33 @@
 /* Sessions with static keys, for tests
  * ====================================
  *
- * Dummy datapaths have no kernel sockets, so no handshake can succeed on
- * them.  These ovs-appctl commands publish what the control thread would after
- * one, so that the packet path can be tested alone:
+ * A dummy datapath has no kernel sockets, so no handshake can succeed on it.
+ * These commands of ovs-appctl publish the same objects as the control thread
+ * does after a handshake, so that the packet path can be tested alone:
  *
  *     vnetenc/test-add-peer REMOTE
  *     vnetenc/test-add-path LOCAL REMOTE DTLS_PORT PROFILE STATE
  *     vnetenc/test-add-session out|in LOCAL REMOTE DTLS_PORT PROFILE
  *             LANE_PORT CIPHER KEY IV [MAX_RECORDS [MAX_OCTETS]]
+ *     vnetenc/test-set-mtu LOCAL REMOTE DTLS_PORT PROFILE MTU split|drop
  *     vnetenc/test-set-vni [VNI:PROFILE]...
  *     vnetenc/test-reset
  *
- * LOCAL and REMOTE are addresses as this end sees them, KEY and IV are
- * hexadecimal.  Each "out" session of a path becomes its next lane, and is
- * given up when it has sealed MAX_RECORDS records or MAX_OCTETS octets of
- * plaintext.  A path without a session does with `prefer' what STATE says:
- * "wait" drops, "no-session" and "lost" send in clear.  test-reset takes away
- * everything that these commands made.
+ * LOCAL and REMOTE are addresses as this end sees them; KEY and IV are
+ * hexadecimal.  Each "out" session of a path becomes its next lane and stops
+ * when it has sealed MAX_RECORDS records or MAX_OCTETS octets of plaintext.
+ * On a path without a session, STATE decides about a packet with `prefer':
+ * "wait" drops it, "no-session" and "lost" send it in clear.  test-reset
+ * removes everything that these commands made.
  *
- * Whoever knows a key can read and forge, so the commands exist in a process
- * with dummy devices (--enable-dummy) only, which no production ovs-vswitchd
- * has.
+ * Anybody who knows a key can read and forge packets.  The commands therefore
+ * exist only in a process with dummy devices (--enable-dummy), which no
+ * production ovs-vswitchd has.
  *
- * Thread-safety: main thread.  What is published here is touched under the
- * mutex of the control thread, which leaves alone what it did not make. */
+ * Thread-safety: main thread.  The commands hold the mutex of the control
+ * thread, which does not touch objects that it did not make. */
 
+/* Registers the commands, if the process has dummy devices. */
 void vnetenc_test_keys_init(void);
 
 #endif /* vnetenc/main/test-keys.h */
