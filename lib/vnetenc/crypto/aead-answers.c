@@ -23,10 +23,11 @@
  * =============
  *
  * Key, nonce and text are those of test cases 4 and 16 of McGrew and Viega's
- * GCM specification and of RFC 8439 section 2.8.2, the additional data that
- * of the former cut to the 13 octets that a record has.  A long text of a
- * fixed pattern reaches the code that works on several blocks at once; of it
- * only the end is compared, as the tag vouches for the rest. */
+ * GCM specification and of RFC 8439 section 2.8.2.  The additional data is
+ * that of the GCM specification, cut to the 13 bytes of a record.  A long text
+ * with a fixed pattern tests the code that works on several blocks at once.
+ * Only the end of its ciphertext is compared, because the tag covers the
+ * rest. */
 
 enum { SHORT_BYTES = 60, LONG_BYTES = 1021, LONG_END_BYTES = 16 };
 
@@ -186,8 +187,9 @@ both_done(const struct vnetenc_aead_op ops[2])
             && ops[1].result == VNETENC_AEAD_OK);
 }
 
-/* Short and long in one batch: sealed, then opened, then opened with one bit
- * of each tag wrong. */
+/* Seals a short and a long text in one batch, opens both, and tries to open
+ * them with one bit of each tag wrong.  Returns true if all results are as
+ * they should be. */
 static bool
 passes(const struct vnetenc_aead_provider *provider, void *key,
        const struct known_answer *answer)

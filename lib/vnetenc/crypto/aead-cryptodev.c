@@ -35,10 +35,10 @@ VLOG_DEFINE_THIS_MODULE(vnetenc_aead_cryptodev);
 static struct ovs_mutex mutex = OVS_MUTEX_INITIALIZER;
 static struct vnetenc_cryptodev *current OVS_GUARDED_BY(mutex);
 
-/* Main thread: it has not given its answers yet. */
+/* A device that has not given the known answers yet.  Main thread. */
 static struct vnetenc_cryptodev *candidate;
 
-/* DPDK's sessions know one direction, keys may be used in both. */
+/* A session of DPDK has one direction; a key may be used in both. */
 struct dev_key {
     struct vnetenc_cryptodev_session *seal, *open;
     struct vnetenc_cryptodev *dev;      /* Kept open by the sessions. */
@@ -135,7 +135,7 @@ dev_works(const void *key_)
 
 /* Choice of the device. */
 
-/* Without a device there is nothing to register. */
+/* Fails if there is no device, because there is nothing to register then. */
 static int
 dev_init(void)
 {
@@ -160,8 +160,9 @@ candidate_supports(enum vnetenc_cipher cipher)
     return vnetenc_cryptodev_supports(candidate, cipher);
 }
 
-/* Nothing but the candidate itself can give these answers: what it does not
- * do stays undone.  Returns an error message that the caller must free. */
+/* Checks that 'dev' gives the known answers.  No other provider can give them
+ * in its place: an operation that the device does not do stays undone.
+ * Returns NULL, or an error message that the caller must free. */
 static char *
 examine(struct vnetenc_cryptodev *dev)
 {
@@ -207,7 +208,8 @@ vnetenc_aead_cryptodev_set(const char *devargs)
         return xstrdup("OpenSSL's fips property is on");
     }
     if (dev_init()) {
-        /* One that has failed can be opened again when nobody has it. */
+        /* A device that has failed can be opened again when nothing refers to
+         * it any more. */
         set_current(NULL);
     }
     error = vnetenc_cryptodev_open(devargs, &dev);

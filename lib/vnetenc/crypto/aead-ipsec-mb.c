@@ -22,14 +22,15 @@
 /* The provider "ipsec-mb"
  * =======================
  *
- * Intel's Multi-Buffer Crypto library, which has AES-GCM for VAES and
- * VPCLMULQDQ: on a CPU with these a third of the cycles of libcrypto.  It is
- * loaded when ovs-vswitchd starts, so that nothing else depends on it; where
- * it is missing, here or when this was built, the provider is left out.
+ * The provider uses Intel's Multi-Buffer Crypto library.  On a CPU with VAES
+ * and VPCLMULQDQ, its AES-GCM needs a third of the cycles of libcrypto.  The
+ * library is loaded when ovs-vswitchd starts, so that nothing else depends on
+ * it.  If it is missing, at that time or at build time, the provider is left
+ * out.
  *
- * Of the library's manager only the table of functions is used, which is
- * constant once made.  These functions keep their state in a context on the
- * caller's stack. */
+ * The provider uses only the library manager's table of functions, which is
+ * constant after its creation.  These functions keep their state in a context
+ * on the caller's stack. */
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_ipsec_mb);
 
@@ -51,7 +52,7 @@ VLOG_DEFINE_THIS_MODULE(vnetenc_ipsec_mb);
 static const char library[] = "libIPSec_MB.so.1";
 static IMB_MGR *mgr;            /* Constant after init. */
 
-/* The library wants keys at multiples of 64 octets. */
+/* The library requires keys at multiples of 64 bytes. */
 struct mb_key {
     union {
         struct gcm_key_data gcm;
@@ -62,8 +63,8 @@ struct mb_key {
 BUILD_ASSERT_DECL(CACHE_LINE_SIZE % 64 == 0);
 BUILD_ASSERT_DECL(offsetof(struct mb_key, gcm) == 0);
 
-/* What a call leaves behind: keystream, Poly1305 keys, and the right tag of a
- * record that may have been forged. */
+/* State of a call, which must be cleansed after it: keystream, Poly1305 keys,
+ * and the right tag of a record that may have been forged. */
 struct mb_context {
     uint8_t tag[VNETENC_TAG_BYTES];
     union {
@@ -72,7 +73,7 @@ struct mb_context {
     };
 };
 
-/* One operation.  'tag' is computed in both directions. */
+/* Does one operation.  'tag' is computed in both directions. */
 typedef void mb_crypt_func(const struct mb_key *, struct mb_context *,
                            const struct vnetenc_aead_op *, uint8_t *tag);
 
@@ -120,8 +121,9 @@ static mb_crypt_func *const open_funcs[VNETENC_N_CIPHERS] = {
     [VNETENC_CHACHA20_POLY1305] = open_chacha,
 };
 
-/* Leaves nothing in 'ctx' of what operations with 'key' put there.  Done for
- * every packet: OPENSSL_cleanse() promises the same, but goes by 8 octets. */
+/* Erases from 'ctx' all that operations with 'key' put there.  This happens
+ * for every packet, so explicit_bzero() is used: OPENSSL_cleanse() guarantees
+ * the same, but erases only 8 bytes at a time. */
 static void
 cleanse(const struct mb_key *key, struct mb_context *ctx)
 {
@@ -199,7 +201,7 @@ mb_supports(enum vnetenc_cipher cipher OVS_UNUSED)
 }
 
 /* Loads the library and makes its manager.  Returns 0, or a positive errno
- * value, with nothing left loaded. */
+ * value. */
 static int
 mb_load(void)
 {
@@ -221,7 +223,8 @@ mb_load(void)
     }
     init(mgr, &arch);
     if (!(mgr->features & IMB_FEATURE_AESNI)) {
-        /* It would emulate AES, slowly.  What was made stays; it is small. */
+        /* The library would emulate AES, slowly.  The manager is not freed; it
+         * is small. */
         mgr = NULL;
         return EOPNOTSUPP;
     }

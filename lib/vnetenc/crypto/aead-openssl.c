@@ -26,10 +26,10 @@
 /* The provider "openssl"
  * ======================
  *
- * libcrypto's EVP.  A key has several contexts, all made and keyed at its
- * creation, so that a thread only sets the nonce.  A thread takes a context
- * with one compare-and-swap, and with a number of its own to begin from it
- * seldom meets another thread. */
+ * The provider uses libcrypto's EVP.  A key has several contexts, all of which
+ * are made and keyed when the key is made, so that a thread sets only the
+ * nonce.  A thread takes a context with one compare-and-swap.  It starts to
+ * look at a context of its own, so it seldom meets another thread. */
 
 enum { MAX_SLOTS = 64 };
 
@@ -110,7 +110,7 @@ open_one(EVP_CIPHER_CTX *ctx, const struct vnetenc_aead_op *op)
         return VNETENC_AEAD_FAILED;
     }
 
-    /* Compares the tags, in constant time. */
+    /* This compares the tags, in constant time. */
     return EVP_DecryptFinal_ex(ctx, end, &n) > 0 && !n ? VNETENC_AEAD_OK
                                                        : VNETENC_AEAD_BAD;
 }
@@ -166,8 +166,8 @@ openssl_supports(enum vnetenc_cipher cipher)
     return evp_ciphers[cipher] != NULL;
 }
 
-/* GCM and ChaCha20 take the same key schedule for both directions, so one
- * context serves whichever the key is used for. */
+/* GCM and ChaCha20 have the same key schedule for both directions, so one
+ * context can seal and open. */
 static EVP_CIPHER_CTX *
 make_context(enum vnetenc_cipher cipher, const uint8_t *key)
 {
@@ -195,7 +195,7 @@ openssl_key_destroy(void *key_)
 
     if (key) {
         for (unsigned int i = 0; i < key->n_slots; i++) {
-            /* Cleanses the key schedule. */
+            /* This cleanses the key schedule. */
             EVP_CIPHER_CTX_free(key->slots[i].ctx);
         }
         free_cacheline(key);

@@ -34,11 +34,11 @@ struct vnetenc_aead_key {
     const struct vnetenc_aead_provider *provider;
     enum vnetenc_cipher cipher;
     void *aux;
-    struct vnetenc_aead_key *substitute;    /* Does what is left undone. */
+    struct vnetenc_aead_key *substitute;    /* For operations UNTRIED. */
 };
 
-/* Those that compute with the CPU's own instructions, and which of them passed
- * their known answers.  Main thread. */
+/* The providers that compute with the CPU's own instructions, and those of
+ * them that gave the known answers.  Main thread. */
 static const struct vnetenc_aead_provider *const candidates[] = {
     &vnetenc_aead_openssl,
     &vnetenc_aead_ipsec_mb,
@@ -46,13 +46,13 @@ static const struct vnetenc_aead_provider *const candidates[] = {
 static const struct vnetenc_aead_provider *providers[ARRAY_SIZE(candidates)];
 static size_t n_providers;
 
-/* Which is used for new keys, and which of the above does what it does not;
- * NULL if none can. */
+/* The provider of new keys, and the one of the above that does the operations
+ * that it leaves undone; NULL if there is none. */
 typedef const struct vnetenc_aead_provider *provider_ptr;
 static ATOMIC(provider_ptr) chosen[VNETENC_N_CIPHERS];
 static ATOMIC(provider_ptr) substitutes[VNETENC_N_CIPHERS];
 
-/* What decided about the former.  Main thread. */
+/* The inputs of the last choice.  Main thread. */
 static bool is_chosen;
 static char *last_choice;
 static bool last_dpdk;
@@ -105,9 +105,9 @@ all_done(const struct vnetenc_aead_op *ops, size_t n)
     return true;
 }
 
-/* Nanoseconds that 'provider' needs to seal a burst of full-size records: the
- * least of several, since whatever disturbs only adds.  One that fails is not
- * fast. */
+/* Returns the nanoseconds that 'provider' needs to seal a burst of full-size
+ * records.  It takes the least of several measurements, because a disturbance
+ * can only add time.  A provider that fails gets LLONG_MAX. */
 static long long int
 measure(const struct vnetenc_aead_provider *provider,
         enum vnetenc_cipher cipher)
@@ -151,7 +151,7 @@ measure(const struct vnetenc_aead_provider *provider,
     return done ? best : LLONG_MAX;
 }
 
-/* The faster of 'a' and 'b', each of which may be NULL. */
+/* Returns the faster of 'a' and 'b', each of which may be NULL. */
 static const struct vnetenc_aead_provider *
 find_faster(const struct vnetenc_aead_provider *a,
             const struct vnetenc_aead_provider *b, enum vnetenc_cipher cipher)
@@ -175,7 +175,7 @@ find_fastest(enum vnetenc_cipher cipher)
     return fastest;
 }
 
-/* The provider among 'providers' that 'choice' names, or NULL. */
+/* Returns the one of 'providers' that 'choice' names, or NULL. */
 static const struct vnetenc_aead_provider *
 find_provider(const char *choice)
 {
@@ -187,8 +187,8 @@ find_provider(const char *choice)
     return NULL;
 }
 
-/* True if 'choice' is "cryptodev" or "cryptodev:DEVARGS", and sets '*devargs',
- * which is NULL for the former. */
+/* Returns true if 'choice' is "cryptodev" or "cryptodev:DEVARGS", and sets
+ * '*devargs', to NULL for the former. */
 static bool
 names_device(const char *choice, const char **devargs)
 {
@@ -217,8 +217,8 @@ complain(const char *choice, const char *reason)
     ds_destroy(&names);
 }
 
-/* Finds what 'choice' names.  Returns false if it is not usable, otherwise
- * sets '*wanted', which is NULL for "auto". */
+/* Finds the provider that 'choice' names and sets '*wanted', to NULL for
+ * "auto".  Returns false if the provider is not usable. */
 static bool
 resolve(const char *choice, const struct vnetenc_aead_provider **wanted)
 {
@@ -317,7 +317,7 @@ vnetenc_aead_key_create(enum vnetenc_cipher cipher, const uint8_t *bytes,
     } else if (!provider->works) {
         return vnetenc_aead_key_create_with(provider, cipher, bytes, keyp);
     } else if (!substitute) {
-        /* Would leave packets undone. */
+        /* The provider would leave packets undone. */
         return EOPNOTSUPP;
     }
 
@@ -326,7 +326,7 @@ vnetenc_aead_key_create(enum vnetenc_cipher cipher, const uint8_t *bytes,
         return error;
     }
     if (vnetenc_aead_key_create_with(provider, cipher, bytes, keyp)) {
-        /* The device has failed, or no room for more keys. */
+        /* The device has failed, or has no room for more keys. */
         *keyp = spare;
     } else {
         (*keyp)->substitute = spare;
@@ -381,7 +381,7 @@ vnetenc_aead_key_provider(const struct vnetenc_aead_key *key)
             ? key->substitute : key)->provider->name;
 }
 
-/* What a provider forgets to report did not succeed. */
+/* An operation whose result a provider does not set counts as failed. */
 static void
 presume_failed(struct vnetenc_aead_op *ops, size_t n)
 {
@@ -390,7 +390,7 @@ presume_failed(struct vnetenc_aead_op *ops, size_t n)
     }
 }
 
-/* Finds the next operations that nobody has begun, from '*start' on. */
+/* Finds the next operations with result UNTRIED, from '*start' on. */
 static bool
 find_untried(const struct vnetenc_aead_op *ops, size_t n, size_t *start,
              size_t *end)

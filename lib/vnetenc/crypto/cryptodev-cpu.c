@@ -17,7 +17,7 @@
 #include <config.h>
 
 #ifdef DPDK_NETDEV
-#define ALLOW_EXPERIMENTAL_API  /* For what this file is about. */
+#define ALLOW_EXPERIMENTAL_API  /* For synchronous CPU crypto. */
 #include "vnetenc/crypto/cryptodev-cpu.h"
 #include <errno.h>
 #include <rte_cryptodev.h>

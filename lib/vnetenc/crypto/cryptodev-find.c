@@ -57,7 +57,7 @@ vnetenc_cryptodev_can(uint8_t id, enum vnetenc_cipher cipher)
 
     rte_cryptodev_info_get(id, &info);
     if (!info.capabilities) {
-        /* DPDK itself does not look. */
+        /* DPDK itself does not check for NULL. */
         return false;
     }
     capability = rte_cryptodev_sym_capability_get(id, &idx);
@@ -108,8 +108,8 @@ has_name(uint8_t id, const char *name)
             || (info.device && !strcmp(rte_dev_name(info.device), name)));
 }
 
-/* The id of the device called 'name', or of the first usable one if 'name' is
- * NULL, or -1. */
+/* Returns the id of the device called 'name' or, if 'name' is NULL, of the
+ * first usable device.  Returns -1 if there is none. */
 static int
 find_id(const char *name)
 {

@@ -26,7 +26,7 @@
 #include "timeval.h"
 #include "util.h"
 
-/* Behind each descriptor.  Devices read more of it than they need. */
+/* Follows each descriptor.  Devices read more of it than they need. */
 struct extra {
     uint8_t nonce[16];
     uint8_t aad[48];
@@ -43,21 +43,21 @@ enum {
     MAX_TEXT_BYTES = VNETENC_MAX_PLAINTEXT_BYTES + VNETENC_TAG_BYTES,
     MAX_ROOM_BYTES = 256,       /* Headroom or tailroom for a device. */
 
-    /* Waiting for longer than this, others may have the CPU: they may be what
-     * the device computes with. */
+    /* A thread that has waited for longer than this yields the CPU, which the
+     * device may need for its computation. */
     BUSY_US = 100,
 
     /* Errors in a row that a device may report. */
     MAX_ERRORS = VNETENC_BURST,
 };
 
-/* Of one operation of a burst. */
+/* State of one operation of a burst. */
 struct slot {
     struct rte_crypto_op *op;
     struct rte_mbuf *buffer;
-    struct dp_packet *kept;     /* Device may still write into it. */
-    bool inside;                /* Offered to the device and not come back. */
-    bool copied;                /* Text is in 'buffer'. */
+    struct dp_packet *kept;     /* The device may still write into it. */
+    bool inside;                /* Offered to the device and not returned. */
+    bool copied;                /* The text is in 'buffer'. */
 };
 
 struct vnetenc_cryptodev_queue {
@@ -183,7 +183,7 @@ vnetenc_cryptodev_queue_counts(const struct vnetenc_cryptodev_queue *q)
 
 /* Preparing. */
 
-/* True if the device can work on the text of 'op' where it is. */
+/* Returns true if the device can work on the text of 'op' in its place. */
 static bool
 is_usable_in_place(const struct vnetenc_cryptodev_queue *q,
                    const struct vnetenc_aead_op *op)
@@ -271,8 +271,8 @@ prepare(struct vnetenc_cryptodev_queue *q, struct slot *slot, void *session,
 
 /* Finishing. */
 
-/* The slot of 'op', or NULL if the device does not have it.  Most come back in
- * order: 'guess' is right for those. */
+/* Returns the slot of 'op', or NULL if the device does not have 'op'.  Most
+ * operations come back in order, so 'guess' is usually right. */
 static struct slot *
 find_slot(struct vnetenc_cryptodev_queue *q, const struct rte_crypto_op *op,
           size_t guess, size_t n)
@@ -287,7 +287,7 @@ find_slot(struct vnetenc_cryptodev_queue *q, const struct rte_crypto_op *op,
     return NULL;
 }
 
-/* Takes back an operation that is done. */
+/* Takes back an operation from the device and sets its result. */
 static void
 finish(struct vnetenc_cryptodev_queue *q, struct slot *slot, bool seal,
        struct vnetenc_aead_op *op)
@@ -312,8 +312,8 @@ finish(struct vnetenc_cryptodev_queue *q, struct slot *slot, bool seal,
     }
 }
 
-/* What the device did not give back is lost, and what it works on stays its
- * own. */
+/* Gives up the operations that the device did not return.  A packet in which
+ * it may still work is kept. */
 static void
 give_up(struct vnetenc_cryptodev_queue *q, struct vnetenc_aead_op *ops,
         size_t n)
@@ -334,8 +334,8 @@ give_up(struct vnetenc_cryptodev_queue *q, struct vnetenc_aead_op *ops,
     }
 }
 
-/* Collects what has come back.  Returns how many, or -1 if the device gave
- * back what it does not have. */
+/* Collects the operations that have come back.  Returns their number, or -1 if
+ * the device returned an operation that it does not have. */
 static int
 collect(struct vnetenc_cryptodev_queue *q, bool seal,
         struct vnetenc_aead_op *ops, size_t n, size_t n_back)
@@ -382,8 +382,8 @@ vnetenc_cryptodev_queue_run(struct vnetenc_cryptodev_queue *q, void *session,
                                                     &in[n_in], n - n_in);
             atomic_store_relaxed(&q->counts.n_inside, n_in - n_back);
         }
-        /* Looked at before the queue is: a thread that was interrupted for
-         * long still finds what came meanwhile. */
+        /* Read the time before the queue: a thread that was interrupted for
+         * long then still finds the operations that came back meanwhile. */
         waited = start ? now_us() - start : 0;
         n_got = collect(q, seal, ops, n, n_back);
         if (n_got < 0 || n_got > n_in - n_back) {

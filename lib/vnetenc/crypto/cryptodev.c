@@ -42,11 +42,11 @@ VLOG_DEFINE_THIS_MODULE(vnetenc_cryptodev);
 enum {
     MAX_QUEUES = 64,
     QUEUE_DESCRIPTORS = 128,
-    MAX_SESSIONS = 4096,        /* Two for each key. */
+    MAX_SESSIONS = 4096,        /* Each key has two. */
     MIN_SESSIONS = 64,
 };
 
-/* A queue pair and who has it. */
+/* A queue pair, which one thread can take. */
 struct place {
     PADDED_MEMBERS(CACHE_LINE_SIZE,
         atomic_bool taken;
@@ -57,34 +57,34 @@ struct place {
 struct vnetenc_cryptodev {
     struct ovs_list node;       /* In 'devices'. */
     struct ovs_refcount ref_cnt;
-    char *name;                 /* DPDK's, as are the next two. */
+    char *name;                 /* From DPDK, like the next two. */
     uint8_t id;
     const char *driver;
     bool supports[VNETENC_N_CIPHERS];
     bool synchronous;
     struct rte_mempool *session_pool, *op_pool, *buffer_pool;
 
-    /* Any thread.  Nothing that every packet changes. */
-    ATOMIC(const char *) error; /* Has failed, if nonnull. */
+    /* Any thread.  No member changes with every packet. */
+    ATOMIC(const char *) error; /* If nonnull, the device has failed. */
     PADDED_MEMBERS(CACHE_LINE_SIZE,
         atomic_uint64_t n_elsewhere;
-        struct vnetenc_cryptodev_counts counts;     /* Of queues that were. */
+        struct vnetenc_cryptodev_counts counts;     /* Of destroyed queues. */
     );
 
     /* Queue pairs, unless synchronous. */
-    ovsthread_key_t thread_key; /* A thread's 'struct place'. */
+    ovsthread_key_t thread_key; /* The 'struct place' of a thread. */
     unsigned int n_places;
     struct place *places;
 
     /* Under 'mutex'. */
     unsigned int n_sessions;
     bool stopped;               /* After a failure. */
-    struct ovs_list remains;    /* Destroyed between failure and stop. */
+    struct ovs_list remains;    /* Sessions to destroy after the stop. */
 };
 
 struct vnetenc_cryptodev_session {
     struct vnetenc_cryptodev *dev;
-    void *session;              /* DPDK's. */
+    void *session;              /* Of DPDK. */
     bool seal;
     struct ovs_list node;       /* In 'remains' of 'dev'. */
 };
@@ -103,7 +103,7 @@ cleanse_object(struct rte_mempool *pool, void *opaque OVS_UNUSED, void *object,
     OPENSSL_cleanse(object, pool->elt_size);
 }
 
-/* Keeps their counters. */
+/* Destroys all queues and keeps their counters. */
 static void
 destroy_queues(struct vnetenc_cryptodev *dev)
 {
@@ -132,7 +132,7 @@ close_device(struct vnetenc_cryptodev *dev)
         vnetenc_cryptodev_calls.stop(dev->id);
     }
     destroy_queues(dev);
-    /* Not closed for DPDK: with some drivers that is for good. */
+    /* DPDK's device stays open, because some drivers cannot open it again. */
     if (dev->session_pool) {
         /* Drivers may have made more objects than free_session() knows. */
         rte_mempool_obj_iter(dev->session_pool, cleanse_object, NULL);
@@ -145,7 +145,8 @@ close_device(struct vnetenc_cryptodev *dev)
     free_cacheline(dev);
 }
 
-/* Under the mutex, so that a device that is found in 'devices' is open. */
+/* Drops a reference.  The mutex guarantees that a device in 'devices' is
+ * open. */
 static void
 unref_device(struct vnetenc_cryptodev *dev)
     OVS_REQUIRES(mutex)
@@ -167,8 +168,8 @@ vnetenc_cryptodev_unref(struct vnetenc_cryptodev *dev)
 
 /* Sessions. */
 
-/* Frees DPDK's 'session' without leaving its secrets behind: drivers do not
- * promise that.  Nobody takes it out of the pool meanwhile. */
+/* Frees DPDK's 'session' and erases its secrets, because drivers do not
+ * guarantee that.  The mutex keeps the session in the pool meanwhile. */
 static void
 free_session(struct vnetenc_cryptodev *dev, void *session)
     OVS_REQUIRES(mutex)
@@ -239,7 +240,7 @@ vnetenc_cryptodev_session_destroy(struct vnetenc_cryptodev_session *session)
 
         ovs_mutex_lock(&mutex);
         if (!vnetenc_cryptodev_works(dev) && !dev->stopped) {
-            /* The device may still be reading it. */
+            /* The device may still read the session. */
             ovs_list_push_back(&dev->remains, &session->node);
         } else {
             destroy_session(session);
@@ -259,7 +260,7 @@ vnetenc_cryptodev_works(const struct vnetenc_cryptodev *dev)
     return !error;
 }
 
-/* Runs when no thread is at work with 'dev' any more. */
+/* Stops 'dev' after a failure.  Runs when no thread uses 'dev' any more. */
 static void
 stop_failed(struct vnetenc_cryptodev *dev)
 {
@@ -281,7 +282,7 @@ stop_failed(struct vnetenc_cryptodev *dev)
     ovs_mutex_unlock(&mutex);
 }
 
-/* Any thread. */
+/* Notes that the device has failed.  Any thread. */
 static void
 fail(struct vnetenc_cryptodev *dev, const char *error)
 {
@@ -303,7 +304,8 @@ give_place(void *place_)
     atomic_store_explicit(&place->taken, false, memory_order_release);
 }
 
-/* The queue pair of the calling thread, or NULL. */
+/* Returns the queue pair of the calling thread, or NULL if there is none for
+ * it. */
 static struct vnetenc_cryptodev_queue *
 find_queue(struct vnetenc_cryptodev *dev)
 {
@@ -348,7 +350,7 @@ run_synchronous(struct vnetenc_cryptodev_session *session,
     }
 }
 
-/* Returns false if the device was not asked. */
+/* Returns false if the device has not seen the operations. */
 static bool
 run_burst(struct vnetenc_cryptodev_session *session,
           struct vnetenc_aead_op *ops, size_t n)
@@ -383,7 +385,8 @@ vnetenc_cryptodev_run(struct vnetenc_cryptodev_session *session,
     size_t n_elsewhere = 0;
 
     for (size_t start = 0, end; start < n; start = end) {
-        /* Not all devices can do an empty text, and anybody may send one. */
+        /* Some devices cannot process an empty text, and any peer may send
+         * one. */
         for (end = start; end < n && end - start < VNETENC_BURST
              && ops[end].size; end++) {
             continue;
@@ -405,8 +408,8 @@ vnetenc_cryptodev_run(struct vnetenc_cryptodev_session *session,
 
 /* Opening. */
 
-/* Devices that compute at once say so, but some that pass on to them cannot,
- * and say it as well. */
+/* Tries out whether the device can compute at once.  Its flag is not enough:
+ * some devices that forward operations to other devices have it and cannot. */
 static bool
 is_synchronous(struct vnetenc_cryptodev *dev)
 {
@@ -431,7 +434,7 @@ is_synchronous(struct vnetenc_cryptodev *dev)
     return able;
 }
 
-/* A name for a pool of DPDK's that none had before. */
+/* Writes a new name for a pool of DPDK into 'name' and returns it. */
 static const char *
 pool_name(char name[RTE_MEMPOOL_NAMESIZE])
 {
@@ -510,7 +513,7 @@ configure(struct vnetenc_cryptodev *dev, unsigned int n_queues, int node)
     return true;
 }
 
-/* Returns NULL, or what is wrong. */
+/* Returns NULL, or the reason why the device cannot be used. */
 static const char *
 start_device(struct vnetenc_cryptodev *dev,
              const struct rte_cryptodev_info *info)
@@ -618,7 +621,7 @@ vnetenc_cryptodev_open(const char *devargs, struct vnetenc_cryptodev **devp)
     return NULL;
 }
 
-/* What there is to say. */
+/* Status. */
 
 const char *
 vnetenc_cryptodev_name(const struct vnetenc_cryptodev *dev)
