@@ -40,6 +40,7 @@
 #include <string.h>
 #include "openvswitch/compiler.h"
 #include "openvswitch/types.h"
+#include "vnetenc/crypto/wire.h"
 
 enum {
     VNETENC_GENEVE_BYTES = 8,           /* Header without options. */
@@ -77,8 +78,7 @@ vnetenc_half_is(const uint8_t *plain, size_t size)
 
     return (size >= VNETENC_GENEVE_BYTES + VNETENC_MARK_BYTES
             && (plain[0] & 0x3f)
-            && mark[0] == VNETENC_MARK_CLASS >> 8
-            && mark[1] == (VNETENC_MARK_CLASS & 0xff)
+            && vnetenc_wire_get_u16(mark) == VNETENC_MARK_CLASS
             && mark[2] == VNETENC_MARK_TYPE);
 }
 

@@ -29,10 +29,6 @@
 #include "vnetenc/packet/route.h"
 #include "vnetenc/packet/split.h"
 
-/* vnetenc.h promises it to translation, where it only serves statistics. */
-BUILD_ASSERT_DECL(VNETENC_OVERHEAD
-                  == VNETENC_MAX_HEAD_BYTES + VNETENC_TAG_BYTES);
-
 /* Up to VNETENC_BURST packets on their way through one burst.  Entries with a
  * 'drop' are out of it. */
 struct burst {
