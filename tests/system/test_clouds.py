@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What a cloud does all day, on switches that require encryption: changes
+"""The daily work of a cloud, on switches that require encryption: changes
 under traffic, migration, load balancers, gateway routers, containers,
 multicast, switches behind switches.
 """
@@ -34,8 +34,9 @@ def fixture_pair(make_cloud):
 
 
 def test_live(pair, record_property):
-    """On, to another mode and off again while traffic runs: no packet is
-    lost, although chassis hear of it one after the other."""
+    """Encryption is switched on, to another mode and off again while traffic
+    runs: no packet is lost, although chassis learn of it one after the
+    other."""
     cloud, vm1, vm2 = pair
     lost = {}
     for step, mode in enumerate(("require", "prefer", "require", "prefer",
@@ -56,8 +57,8 @@ def test_live(pair, record_property):
 
 
 def test_live_behind(pair):
-    """The same where one chassis hears of it half a second later, for what
-    goes to all ports of the switch."""
+    """The same for packets to all ports of the switch, with one chassis that
+    learns of the mode half a second later."""
     cloud, vm1, vm2 = pair
     receiver = vm2.receiver()
     sender = vm1.packet_socket("e0")
@@ -90,7 +91,7 @@ def _silence(times):
 
 
 def test_migration(make_cloud):
-    """A machine moves to a third chassis while it is spoken to."""
+    """A machine moves to a third chassis while packets are sent to it."""
     cloud = make_cloud(n=3)
     vm1, vm2 = (cloud.add_vm(n, n) for n in (1, 2))
     cloud.set_mode("require")
@@ -153,7 +154,7 @@ def test_load_balancer(make_cloud):
 
 
 def serve(vm, text):
-    """A server that says `text` to whoever connects."""
+    """A server that sends `text` to each client."""
     listener = vm.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((vm.ip, 8080))
@@ -180,8 +181,8 @@ def ask(vm, address):
 
 
 def test_gateway_router(make_cloud):
-    """A gateway router, behind a join switch that requires encryption, too:
-    encrypted as far as its chassis."""
+    """A gateway router behind a join switch that requires encryption as well:
+    packets are encrypted as far as its chassis."""
     cloud = make_cloud(switches=("sw0", "join"))
     cloud.add_provider(2)
     central = cloud.central
@@ -242,7 +243,7 @@ def test_containers(make_cloud):
 
 
 def test_multicast(make_cloud):
-    """Multicast with snooping, to those who joined, and relayed by the
+    """Multicast with snooping, to machines that joined, and relayed by the
     router."""
     cloud = make_cloud(n=3, switches=("sw0", "sw1"))
     cloud.add_router()
@@ -331,7 +332,7 @@ TUNNELS = {
 
 @pytest.mark.parametrize("kind", TUNNELS)
 def test_tunnels(make_cloud, kind):
-    """However chassis reach each other, the one command is all."""
+    """With every kind of tunnel between chassis, one command is sufficient."""
     cloud = make_cloud(n=3, incapable=[3], **TUNNELS[kind])
     vm1, vm2, vm3 = (cloud.add_vm(n, n) for n in (1, 2, 3))
     cloud.clear(vm1, vm3)
@@ -344,8 +345,8 @@ def test_tunnels(make_cloud, kind):
 
 
 def test_tunnel_address_of_a_machine(make_cloud):
-    """Of several tunnel addresses each machine uses the one it is told to,
-    encrypted from either."""
+    """A chassis has several tunnel addresses: each machine uses the configured
+    one, and packets are encrypted from each of them."""
     cloud = make_cloud(**TUNNELS["two addresses"])
     vms = [cloud.add_vm(n, n) for n in (1, 2)]
     cloud.set_mode("require")
@@ -368,8 +369,8 @@ def test_tunnel_address_of_a_machine(make_cloud):
 
 
 def test_certificates_of_a_ca(pair):
-    """Three settings on each host; then a host whose certificate is from
-    another CA is refused, though OVN vouches for it."""
+    """Three settings on each host switch to a CA.  A host whose certificate is
+    from another CA is then refused, although OVN pins it."""
     cloud, vm1, vm2 = pair
     hv1, hv2 = cloud.hvs
     mint = Mint(cloud.run)

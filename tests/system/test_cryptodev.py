@@ -16,7 +16,8 @@ SYNCHRONOUS = "crypto_aesni_gcm0"
 
 
 class DpdkTree(Tree):
-    """The programs of the usual build, and the daemon of that with DPDK."""
+    """The programs of the usual build, and the daemon of the build with
+    DPDK."""
 
     def __init__(self, builddir, vswitchd):
         super().__init__(builddir)
@@ -60,7 +61,7 @@ def start_dpdk(hv):
 
 
 def test_live(make_lab):
-    """Devices before DPDK is there, with it, and one instead of another
+    """Devices before DPDK is initialized, with it, and a change of device
     while packets are on their way."""
     lab = make_lab()
     hv1, hv2 = lab.hvs
@@ -98,7 +99,8 @@ def test_live(make_lab):
     assert show(hv1)["providers"]["aes256-gcm"] == "cryptodev"
     assert vm1.ping(vm2.ip, 3, 0.05).lost == 0
 
-    # Another one for new sessions; the old one goes when they are gone.
+    # Another device for new sessions; the old one is closed when the old
+    # sessions are gone.
     choose(hv1, f"cryptodev:{SYNCHRONOUS}")
     hv1.appctl("vnetenc/rekey", hv2.ip)
     hv2.appctl("vnetenc/rekey", hv1.ip)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
 """A bad network between the hypervisors: the relay loses, reorders and
-duplicates what passes."""
+duplicates packets."""
 
 import socket
 import time
@@ -26,7 +26,7 @@ def fixture_lab(make_lab):
 
 
 def drain(receiver):
-    """The numbers that arrive until nothing does any more."""
+    """The numbers that arrive, until none arrives any longer."""
     got = []
     receiver.settimeout(0.5)
     try:
@@ -37,8 +37,8 @@ def drain(receiver):
 
 
 def faulty(lab, seed, **faults):
-    """The tunnels come last: the machines say something by themselves, which
-    would begin a handshake without faults."""
+    """Makes the tunnels last: machines send packets by themselves, which would
+    begin a handshake without faults."""
     relay = lab.underlay.relay(lab.hvs[1], seed)
     relay.out.faults = relay.back.faults = Faults(**faults)
     lab.connect(encryption="require")
@@ -124,8 +124,8 @@ def test_transfer_over_everything(lab):
 
 
 def test_blocked_handshake(lab):
-    """No handshake gets through: `require` sends nothing, and says so; the
-    block is lifted: traffic flows."""
+    """No handshake gets through: `require` sends nothing, and reports that.
+    After the block is lifted, traffic flows."""
     relay = faulty(lab, 1, drop=is_handshake)
     vm1, vm2 = lab.vms
     assert vm1.ping(vm2.ip, 30, 0.1, wait=0.2).lost == 30
@@ -138,8 +138,8 @@ def test_blocked_handshake(lab):
 
 
 def test_underlay_goes_away(lab):
-    """The cable is cut for longer than every probe: afterwards traffic is
-    back, and nothing leaked."""
+    """The cable is cut for longer than all probes last.  Afterwards traffic
+    flows again, and nothing leaked."""
     relay = faulty(lab, 1)
     vm1, vm2 = lab.vms
     vm1.reaches(vm2.ip)

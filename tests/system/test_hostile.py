@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Who can send packets to a hypervisor, and forge their source, ends no
-session, takes no memory and gets nothing delivered."""
+"""An attacker who can send packets to a hypervisor, and forge their source,
+ends no session, uses no memory and gets nothing delivered."""
 
 import socket
 import time
@@ -50,7 +50,7 @@ def sealed_frames(path, src):
 
 
 def forged(src, sport, dst, dport, payload):
-    """A frame from one hypervisor to another that neither has sent."""
+    """A forged frame from one hypervisor to another."""
     return packets.ethernet(
         dst.phys_mac(), src.phys_mac(), 0x0800,
         packets.udp4(src.ip, dst.ip, sport, dport, payload))
@@ -86,7 +86,7 @@ def test_flood_of_hellos_from_nobody(lab):
 
 
 def test_flood_of_hellos_in_a_peers_name(lab):
-    """A known address has a rate; its live sessions are untouched."""
+    """A known address has a limited rate; its live sessions are untouched."""
     hv1, hv2 = lab.hvs
     hello = capture.udp(hello_frame(lab.pcap.path))[4]
     sock = hv2.uplink_socket()
@@ -98,7 +98,7 @@ def test_flood_of_hellos_in_a_peers_name(lab):
         time.sleep(0.01)
     hv1.expect("vnetenc_rx_rate", 1000)
     all_is_well(lab)
-    # Nothing but cookies was answered: no state, no large flight.
+    # The only answers are cookies: no state, no large flight.
     answers = [r for r in capture.records(lab.pcap.stop())
                if r.src == hv1.ip and 20000 <= r.dport < 20100]
     assert answers
@@ -126,7 +126,7 @@ def test_replayed_records(lab):
 
 
 def test_changed_records(lab):
-    """A sealed packet with one bit changed, anywhere, is not delivered."""
+    """A sealed packet with one changed bit, anywhere, is not delivered."""
     hv1, hv2 = lab.hvs
     vm1, vm2 = lab.vms
     receiver = vm2.receiver()
@@ -165,8 +165,8 @@ def test_changed_records(lab):
 
 
 def test_forged_alerts(lab):
-    """Alerts in clear, in both ends' names and on every port in use, end no
-    session."""
+    """Alerts in clear, with the addresses of both ends and on every port in
+    use, end no session."""
     hv1, hv2 = lab.hvs
     used = sessions_on_wire(lab.pcap.path)
     lanes = {(r.src, r.sport) for r in capture.data_records(lab.pcap.path)
@@ -219,7 +219,7 @@ def test_forged_hello_on_a_live_session(lab):
 ], ids=["empty", "one", "header", "zeros", "ones", "data", "version",
         "epoch", "length", "handshake", "ccs", "alert"])
 def test_garbage(lab, payload):
-    """From a peer's address, on its lane port and on another."""
+    """From a peer's address, on its lane port and on another port."""
     hv1, hv2 = lab.hvs
     lanes = {r.sport for r in capture.data_records(lab.pcap.path)
              if r.src == hv2.ip and r.dport == capture.DTLS}
@@ -237,8 +237,8 @@ def test_fragmented_datagrams(lab):
     datapath: a handshake passes there, data does not."""
     hv1, stranger = lab.hvs[0], lab.strangers[0]
     mint = Mint(lab.run)
-    # A chain that no underlay packet holds; the control path takes 2048
-    # octets at most.
+    # A chain that fits into no packet of the underlay; the control path takes
+    # at most 2048 bytes.
     ca = mint.make_ca(key="rsa:4096")
     middle = mint.make_ca(ca, key="rsa:4096")
     peer = mint.make(middle, san=f"IP:{stranger.ip}", key="rsa:4096")
@@ -261,7 +261,7 @@ def test_fragmented_datagrams(lab):
             "0a:7e:5c:31:d9:c8", "10.9.0.200", vm1.mac, vm1.ip,
             b"x" * size)))
 
-    # One after the other: a client that is busy would put both into one
+    # One after the other, because a busy client would put both into one
     # record.
     send(100)
     assert receiver.recv(3000) == b"x" * 100

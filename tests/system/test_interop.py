@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
 """The openssl tool as the other end, in both roles, and tshark on the
-capture: what goes over the wire is plain DTLS 1.2."""
+capture: the packets on the wire are standard DTLS 1.2."""
 
 import re
 import socket
@@ -31,7 +31,7 @@ def fixture_lab(make_lab):
 
 
 def send_to_phantom(vm, text):
-    """A VM sends a datagram to a VM that would be behind the stranger."""
+    """Lets a VM send a datagram to a VM behind the stranger."""
     vm.packet_socket("e0").send(packets.udp_frame(
         vm.mac, vm.ip, *PHANTOM, text))
 
@@ -69,8 +69,8 @@ def test_server(lab, key):
     "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256",
     "ECDHE-ECDSA-CHACHA20-POLY1305"])
 def test_client(lab, cipher):
-    """What s_client sends as application data arrives as a frame at the
-    VM, with each suite."""
+    """Application data of s_client arrives as a frame at the VM, with each
+    suite."""
     hv, stranger, vm = lab.hvs[0], lab.strangers[0], lab.vms[0]
     credential = lab.mint.make()
     hv.add_peer(stranger.ip, credential.fingerprint)
@@ -101,8 +101,8 @@ def test_client_over_ipv6(lab):
 
 
 def test_groups(lab):
-    """Key exchange with each group that the client prefers; P-521 is none
-    of them.  (P-256 is always in the list, for the certificates.)"""
+    """Key exchange works with each allowed group that the client prefers, and
+    not with P-521.  (P-256 is always in the list, for the certificates.)"""
     hv, stranger = lab.hvs[0], lab.strangers[0]
     credential = lab.mint.make()
     hv.add_peer(stranger.ip, credential.fingerprint)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What the other tests stand on: the network in clear is seen in clear, and
-the relay does what it is told."""
+"""The base of the other tests: the capture shows a network in clear, and the
+relay makes the configured faults."""
 
 import pathlib
 import sys
@@ -50,7 +50,7 @@ def fixture_relayed(make_lab):
 
 
 def test_late_is_not_lost(relayed):
-    """The last replies come much later than those before."""
+    """The last replies arrive much later than the ones before."""
     relay, vm1, vm2 = relayed
     timer = threading.Timer(0.1, lambda: setattr(relay.out, "faults",
                                                  Faults(delay=0.2)))
@@ -81,8 +81,8 @@ def test_relay_repeats_itself():
 
 
 def test_nonce_check_sees_repetition(run):
-    """The judge of nonces finds a repeated one between stock peers when it
-    is shown a capture with one octet changed."""
+    """The judge of nonces finds a repeated nonce between stock peers in a
+    capture with one changed byte."""
     path = run.dir / "made.pcap"
 
     def made(*contents):
@@ -132,7 +132,7 @@ def test_stock_peers_speak(make_lab, run):
 
 
 def test_tshark_decodes_stock_peers(make_lab, run):
-    """The script for tshark does not depend on who wrote the records."""
+    """The script for tshark reads records of stock peers as well."""
     lab = make_lab(n_hypervisors=0, n_strangers=2)
     one, two = lab.strangers
     mint = Mint(run)
@@ -152,8 +152,8 @@ def test_tshark_decodes_stock_peers(make_lab, run):
 
 
 def test_leftovers_of_a_dead_run_are_removed(run):
-    """Of a run whose owner was killed, the folder and a process that got
-    away are removed by the next; of a living one, nothing."""
+    """The next run removes the folder and a left process of a run whose owner
+    was killed, and nothing of a living run."""
     script = ("import os, subprocess, sys; sys.path.insert(0, sys.argv[1])\n"
               "from runspace import Run, start_time\n"
               "run = Run(); pid = subprocess.Popen(['sleep', '99'],"

@@ -1,7 +1,8 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Guests keep their MTU: what is too long for the underlay once it is sealed
-travels in two halves, and nothing is ever an IP fragment outside."""
+"""Guests keep their MTU: a packet that is too long for the underlay once it is
+sealed travels in two halves, and no packet is an IP fragment on the
+underlay."""
 
 import concurrent.futures
 import socket
@@ -21,7 +22,7 @@ MARKER = b"as long as it ever was "
 IP_MTU_DISCOVER, IP_PMTUDISC_PROBE, IP_PMTUDISC_DONT = 10, 3, 0
 SOL_PACKET, PACKET_AUXDATA, TP_STATUS_VLAN_VALID = 263, 8, 1 << 4
 ETHERNET = 14
-BACK = 126                  # UDP payload of the back half of 1450 octets.
+BACK = 126                  # UDP payload of the back half of 1450 bytes.
 
 
 def set_guest_mtu(lab, mtu):
@@ -51,7 +52,7 @@ def udp_sender(vm, fragment=False):
 
 
 def content(number, size):
-    """What nothing but datagram `number` of `size` octets holds."""
+    """Contents that only datagram `number` of `size` bytes has."""
     head = b"%d " % number
     return (head + bytes((number * 7 + i * 13 + i // 256) & 255
                          for i in range(size)))[:size]
@@ -69,7 +70,7 @@ def assert_arrive(vm1, vm2, sizes, fragment=False):
                 break
             except TimeoutError:
                 got = None
-        assert got == data, f"datagram of {size} octets"
+        assert got == data, f"datagram of {size} bytes"
 
 
 def assert_fits(path, mtu):
@@ -87,7 +88,7 @@ def assert_fits(path, mtu):
 
 
 def mtu_shown(hv):
-    """The MTU that `hv` goes by for its first session towards a peer."""
+    """The MTU that `hv` uses for its first session towards a peer."""
     for peer in hv.show_json()["peers"]:
         for session in peer["sessions"]:
             if session["direction"] == "out":
@@ -101,8 +102,8 @@ def n_split(hv):
 
 @pytest.mark.parametrize("ipv6", [False, True], ids=["ipv4", "ipv6"])
 def test_every_size(make_lab, ipv6):
-    """So that 1500 octets of ping are one packet, guests have an MTU that even
-    their underlay does not have."""
+    """Gives guests an MTU above that of their underlay, so that a ping of 1500
+    bytes is one packet."""
     lab = make(make_lab, guest_mtu=1528, ipv6=ipv6)
     vm1, vm2 = lab.vms
     vm1.reaches(vm2.ip)
@@ -117,16 +118,16 @@ def test_every_size(make_lab, ipv6):
 
 
 def pinged(vm1, vm2, size):
-    """True if a ping of that size, which may not be fragmented, comes back.
-    A busy machine loses some itself."""
+    """True if a ping of this size, which may not be fragmented, is answered.
+    A busy machine loses some pings itself."""
     return any(" 0 received" not in vm1.cmd(
         "ping", "-n", "-c", "1", "-W", "2", "-M", "do", "-s", str(size),
         vm2.ip, check=False) for _ in range(3))
 
 
 def receive_frame(sock):
-    """A frame as it was sent: the kernel takes a tag out and puts it beside
-    the octets."""
+    """The frame as it was sent: the kernel removes its VLAN tag and reports
+    the tag separately."""
     data, beside, _, _ = sock.recvmsg(65536, 64)
     for _, _, aux in beside:
         status, tci, tpid = struct.unpack("=I12xHH", aux)
@@ -138,8 +139,7 @@ def receive_frame(sock):
 @pytest.mark.parametrize("kind", ["88b6", "8100200788b6"],
                          ids=["untagged", "tagged"])
 def test_other_frames(lab, kind):
-    """Frames that are no IP, with a VLAN tag and without, up to the
-    longest."""
+    """Frames other than IP, with and without a VLAN tag, up to the longest."""
     vm1, vm2 = lab.vms
     vm1.reaches(vm2.ip)
     sender, receiver = (vm.packet_socket("e0") for vm in lab.vms)
@@ -185,7 +185,7 @@ def test_tap(lab):
 
 
 def test_fragments_of_guests(lab):
-    """A datagram of 9000 octets, which the guest sends in fragments of its
+    """A datagram of 9000 bytes, which the guest sends in fragments of its
     own."""
     vm1, vm2 = lab.vms
     vm1.reaches(vm2.ip)
@@ -209,8 +209,8 @@ def test_jumbo(make_lab):
 @pytest.mark.parametrize("other_config", [(), ("userspace-tso-enable=true",)],
                          ids=["plain", "tso"])
 def test_bulk(make_lab, other_config):
-    """Segments that a guest made are split, those that Open vSwitch makes
-    need not be."""
+    """Segments that a guest made are split; segments that Open vSwitch makes
+    need no split."""
     lab = make_lab(mtu=1500, other_config=other_config)
     set_guest_mtu(lab, 1442)
     if other_config:
@@ -282,8 +282,8 @@ def test_switched_on_under_load(make_lab):
 
 
 def test_switched_on_for_what_never_fitted(make_lab):
-    """A connection of guests whose packets are too long for the underlay in
-    clear: sealed, they get through, and it goes on."""
+    """Packets of a connection are too long for the underlay in clear.  Sealed,
+    they get through, and the connection continues."""
     lab = make(make_lab, guest_mtu=1500, encryption="off")
     vm1, vm2 = lab.vms
     vm1.reaches(vm2.ip)
@@ -337,7 +337,8 @@ def test_set_by_hand(lab):
 
 @pytest.mark.parametrize("ipv6", [False, True], ids=["ipv4", "ipv6"])
 def test_guests_are_told(make_lab, ipv6):
-    """Where nothing is split, a guest learns the MTU and goes on."""
+    """Without splitting, a guest learns the MTU, and its connection
+    continues."""
     lab = make(make_lab)
     hv1, hv2 = lab.hvs
     vm1, vm2 = lab.vms
@@ -372,8 +373,8 @@ def test_guests_are_told(make_lab, ipv6):
 
 
 def test_narrow_underlay(lab):
-    """The way is narrower than the interface says: long probes find out, and
-    nothing that anybody forges does."""
+    """The way is narrower than the MTU of the interface: long probes find that
+    out, and forged packets have no effect."""
     hv1, hv2 = lab.hvs
     vm1, vm2 = lab.vms
     relay = faulty(lab, drop=lambda frame: len(frame) > ETHERNET + 1420)
@@ -426,7 +427,7 @@ def test_tshark_decodes(make_lab):
 
 
 def received(receiver):
-    """All datagrams that arrive until no more do."""
+    """The datagrams that arrive, until none arrives any longer."""
     got = []
     receiver.settimeout(0.5)
     try:
@@ -437,7 +438,7 @@ def received(receiver):
 
 
 def send_numbered(vm1, vm2, count, size=1450):
-    """Sends datagrams that are split; returns what arrived."""
+    """Sends datagrams that are split; returns those that arrived."""
     sender, receiver = udp_sender(vm1), vm2.receiver()
     for number in range(count):
         sender.sendto(content(number, size), (vm2.ip, 7777))
@@ -479,8 +480,8 @@ def test_duplicates(lab):
 
 @pytest.mark.parametrize("back", [True, False], ids=["back", "front"])
 def test_one_half_is_lost(lab, back):
-    """Without one half nothing arrives, nothing else suffers, and what was
-    waiting does not wait for ever."""
+    """Without one half the packet does not arrive, other packets do, and the
+    other half does not wait for ever."""
     vm1, vm2 = lab.vms
     hv2 = lab.hvs[1]
     vm1.reaches(vm2.ip)
@@ -533,8 +534,8 @@ def test_interleaved_flows(make_lab):
 
 
 def test_replayed_halves(lab):
-    """Who records halves and sends them again, in any order, achieves
-    nothing."""
+    """An attacker who records halves and sends them again, in any order, has
+    no effect."""
     vm1, vm2 = lab.vms
     hv1, hv2 = lab.hvs
     vm1.reaches(vm2.ip)

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""What an operator sees and changes while traffic flows."""
+"""The operator's view and changes while traffic flows."""
 
 import os
 import stat
@@ -62,7 +62,8 @@ def test_status_columns(lab):
 
 
 def test_key_log(lab):
-    """Off until asked for; a file of its owner alone, never another's."""
+    """The key log is off by default; only its owner can read its file, and an
+    existing file is never used."""
     hv1, hv2 = lab.hvs
     log = hv1.keylog_file
     assert not log.exists()
@@ -103,7 +104,8 @@ def test_key_log_is_off_after_restart(lab):
 
 
 def test_profile_of_a_port(lab):
-    """Another profile: other sessions, made at once, nothing in clear."""
+    """A change of profile makes other sessions at once, and sends nothing in
+    clear."""
     vm1, vm2 = lab.vms
     for hv in lab.hvs:
         hv.add_profile(3, ciphers="CHACHA20-POLY1305")
@@ -124,7 +126,7 @@ def test_profile_of_a_port(lab):
 
 
 def test_ciphers_changed(lab):
-    """The order of a profile's ciphers is taken up without a restart."""
+    """A new order of a profile's ciphers takes effect without a restart."""
     hv1, hv2 = lab.hvs
     wait_until(lambda: "AES256" in hv1.peer(hv2.ip, "cipher"),
                "the cipher is shown")
@@ -140,7 +142,7 @@ def test_ciphers_changed(lab):
 
 
 def test_bad_ciphers_are_refused(lab):
-    """A bad value is named, and the good one stays in force."""
+    """A bad value is reported, and the previous good one stays in force."""
     hv1, hv2 = lab.hvs
     hv1.vsctl("set", "VNetEnc_Profile", "0", 'ciphers="AES256-SHA"')
     wait_until(lambda: "AES256-SHA" in hv1.vsctl(
@@ -152,8 +154,8 @@ def test_bad_ciphers_are_refused(lab):
 
 
 def test_bad_fingerprint_is_refused(lab):
-    """A bad value is named, and the good one stays in force; a record that
-    never had a good one accepts nobody."""
+    """A bad value is reported, and the previous good one stays in force; a
+    record that never had a good one accepts nobody."""
     hv1, hv2 = lab.hvs
     vm1, vm2 = lab.vms
     hv1.set_peer(hv2.ip, 'fingerprints="sha256:12xy"')
@@ -175,7 +177,7 @@ def test_bad_fingerprint_is_refused(lab):
 
 @pytest.mark.parametrize("value", ["always", "REQUIRE", ""])
 def test_bad_port_option_is_refused(lab, value):
-    """A port whose option becomes nonsense goes on as before, sealed."""
+    """A port whose option becomes unreadable continues as before, sealed."""
     hv1 = lab.hvs[0]
     hv1.vsctl("set", "Interface", "gnv2", f'options:encryption="{value}"')
     vm1, vm2 = lab.vms
@@ -185,8 +187,8 @@ def test_bad_port_option_is_refused(lab, value):
 
 
 def test_certificate_replaced(make_lab):
-    """With a CA, a host gets a new certificate while traffic flows: peers
-    need not be told."""
+    """With a CA, a host gets a new certificate while traffic flows, and peers
+    need no change."""
     lab = make_lab()
     mint = Mint(lab.run)
     ca = mint.make_ca()
@@ -220,8 +222,8 @@ def test_certificate_replaced(make_lab):
 
 
 def test_option_taken_away_and_set_again(lab):
-    """Encryption follows the option: off, the same traffic is clear; on, it
-    is sealed, with no plaintext from then on."""
+    """Encryption follows the option: with `off`, the traffic is in clear; with
+    the option, it is sealed, and nothing is in clear from then on."""
     vm1, vm2 = lab.vms
     for hv, tunnel in zip(lab.hvs, ("gnv2", "gnv1")):
         hv.vsctl("remove", "Interface", tunnel, "options", "encryption")

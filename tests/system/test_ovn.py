@@ -1,7 +1,6 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""OVN: one logical switch on two chassis, nothing configured but its
-column."""
+"""OVN: one logical switch on two chassis; only its column is configured."""
 
 import time
 
@@ -33,15 +32,15 @@ class Cloud:
         self.pcap = self.underlay.capture()
 
     def set_mode(self, mode):
-        """Sets the column, or clears it; returns when that was done
-        everywhere."""
+        """Sets or clears the column; returns when all chassis have done
+        that."""
         if mode:
             self.central.nbctl("--wait=hv", "set", "logical_switch", "sw0",
                                f"encryption={mode}")
         else:
             self.central.nbctl("--wait=hv", "clear", "logical_switch", "sw0",
                                "encryption")
-        if mode != "require":       # That --wait=hv alone promises.
+        if mode != "require":       # --wait=hv alone promises this.
             for hv in self.hvs:
                 hv.revalidate()
         return time.time()
@@ -83,7 +82,7 @@ def test_broadcast(cloud):
 
 
 def test_off_again(cloud):
-    """Cleared, or `off`: the switch speaks in clear again."""
+    """Without the column, or with `off`, the switch sends in clear again."""
     vm1, vm2 = cloud.vms
     for mode in (None, "off"):
         cloud.set_mode("require")
@@ -102,7 +101,7 @@ def test_prefer(cloud):
 
 
 def test_another_switch_stays_clear(cloud):
-    """Only the switch that asks is encrypted."""
+    """Only the switch with the column is encrypted."""
     central = cloud.central
     central.add_switch("sw1")
     vm5, vm6 = (central.add_vm(hv, 4 + hv.number, "sw1") for hv in cloud.hvs)
@@ -141,13 +140,13 @@ def test_published_fingerprint_is_protected(cloud):
 
 
 def test_forged_plaintext(cloud):
-    """Plaintext Geneve with the switch's key, in the other chassis' name,
-    is not delivered when the switch requires encryption."""
+    """Plaintext Geneve with the switch's key and the other chassis' address is
+    not delivered when the switch requires encryption."""
     hv1, hv2 = cloud.hvs
     vm1, vm2 = cloud.vms
     vm1.reaches(vm2.ip)
     receiver = vm1.receiver()
-    # A frame that once was good, with another text in it.
+    # A frame that was good, with another text in it.
     vm2.socket(2, 2).sendto(MARKER, (vm1.ip, 7777))
     assert receiver.recv(100) == MARKER
     good = wait_until(lambda: [f for _, f in capture.frames(cloud.pcap.path)
@@ -191,7 +190,7 @@ def test_restart(cloud, daemon):
 
 
 def test_rows_of_an_administrator_win(cloud):
-    """A peer row that OVN did not make is not touched."""
+    """OVN does not touch a peer row that it did not make."""
     hv1, hv2 = cloud.hvs
     foreign = "sha256:" + "5" * 64
     hv1.vsctl("--", "--if-exists", "destroy", "VNetEnc_Peer", hv2.ip,

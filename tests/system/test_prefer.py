@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Mode `prefer`: clear where the peer cannot, sealed where it can, and a
-pause between, each counted."""
+"""Mode `prefer`: in clear to a peer that cannot encrypt, sealed to a peer that
+can, and a pause in between; each is counted."""
 
 import time
 
@@ -12,7 +12,7 @@ from relay import Faults
 
 
 def test_peer_without_row(make_lab):
-    """Clear at once, and counted."""
+    """To a peer that cannot encrypt: in clear at once, and counted."""
     lab = make_lab()
     lab.connect(encryption="prefer")
     vm1, vm2 = lab.vms
@@ -25,7 +25,7 @@ def test_peer_without_row(make_lab):
 
 
 def test_capable_peer(make_lab):
-    """Sealed from the first packet on: none leaves in clear while the
+    """Sealed from the first packet on: no packet leaves in clear while the
     handshake is young."""
     lab = make_lab()
     lab.pin()
@@ -38,7 +38,7 @@ def test_capable_peer(make_lab):
 
 
 def test_blocked_handshake(make_lab):
-    """Dropped for the first second, then clear, and counted."""
+    """Dropped for the first second, then in clear, and counted."""
     lab = make_lab()
     lab.pin()
     vm1, vm2 = lab.vms
@@ -50,7 +50,7 @@ def test_blocked_handshake(make_lab):
         vm.cmd("ip", "neigh", "replace", other.ip, "lladdr", other.mac,
                "dev", "e0", "nud", "permanent")
     pcap = lab.underlay.capture(hv1.uplink, "in")
-    started = time.time()           # The machines say something by themselves.
+    started = time.time()           # The machines send packets by themselves.
     lab.connect(encryption="prefer")
     ping = vm1.ping(vm2.ip, 60, 0.05, wait=0.2)
     clear = capture.plaintext_tunnel(pcap.stop())
@@ -62,8 +62,9 @@ def test_blocked_handshake(make_lab):
 
 
 def test_lost_session(make_lab):
-    """A session was up and its successor does not come: dropped for 3 s,
-    then clear and counted; sealed again as soon as possible."""
+    """A session was up and gets no successor: packets are dropped for 3 s,
+    then leave in clear and are counted; they are sealed again as soon as
+    possible."""
     lab = make_lab()
     lab.pin()
     lab.connect(encryption="prefer")
@@ -90,8 +91,8 @@ def test_lost_session(make_lab):
 
 
 def test_prefer_does_not_weaken_require(make_lab):
-    """One side prefers, the other requires: no plaintext is accepted by
-    the one that requires."""
+    """One side prefers, the other requires: the latter accepts no
+    plaintext."""
     lab = make_lab()
     hv1, hv2 = lab.hvs
     hv1.add_tunnel(hv2.ip, encryption="prefer")

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """ovn-vnetenc-ready against real databases.
 
-One northbound and one southbound database serve all tests of a kind; each
-test adds what is wrong, asks, and takes it away again.
+One northbound and one southbound database serve all tests of a kind.  Each
+test adds a fault, runs the report, and removes the fault again.
 """
 
 import json
@@ -119,8 +119,8 @@ def test_unreachable(site):
     assert status == 1 and "local-unreachable" in found
 
 
-# What is wrong with a switch: commands of ovn-nbctl, where "S" is the switch;
-# what must be found; a part of its text or remedy.
+# Faults of a switch: commands of ovn-nbctl, where "S" is the switch; the
+# finding; a part of its text or remedy.
 SWITCHES = {
     "localnet": ("lsp-add S ext -- lsp-set-type ext localnet",
                  "switch-localnet", "ext"),
@@ -179,17 +179,17 @@ def test_switch(site, switch, case):
     (finding,) = found[name]
     assert finding["level"] == "FAIL"
     assert text in finding["what"] + finding["do"]
-    # Of a switch that nobody wants to encrypt it is no fault.
+    # It is no fault of a switch that will not be encrypted.
     status, found = site.findings("plain")
     assert status == 0
     if name != "switch-profile":
         assert found[name][0]["level"] == "WARN"
         status, found = site.findings("--accept", name, switch)
         assert status == 0 and found[name][0]["level"] == "WARN"
-    # One that must not be encrypted is not looked at.
+    # A switch that will not be encrypted is not checked.
     site.nb("set", "logical_switch", switch, "encryption=off")
     assert site.findings() == (0, {})
-    # One that demands encryption is in question without being named.
+    # A switch that demands encryption is in question even without its name.
     site.nb("--wait=sb", "set", "logical_switch", switch,
             "encryption=require")
     assert site.findings()[0] == 1
@@ -255,8 +255,7 @@ def test_transit_switch(site, switch):
                 "join", "--", "lsp-del", "plain-lr2")
 
 
-# What is wrong with a third chassis: its address, pin, data path; what must
-# be found.
+# Faults of a third chassis: its address, pin, datapath; the findings.
 CHASSIS = {
     "incapable": (dict(address="192.0.2.3", pin=None),
                   "chassis-not-capable"),
@@ -284,8 +283,8 @@ def test_chassis(site, third, case):
     status, found = site.findings("plain")
     assert status == 1 and set(found) == {name}
     assert found[name][0]["where"] == third
-    # The same in another zone matters to transit switches only; its data path
-    # is not known here.
+    # In another zone it matters to transit switches only; the datapath of that
+    # chassis is not known here.
     site.sb("set", "Chassis", third, "other_config:is-remote=true")
     status, found = site.findings("plain")
     if case == "kernel":
@@ -294,7 +293,8 @@ def test_chassis(site, third, case):
 
 
 def test_chassis_of_another_zone(site, third):
-    """As ovn-ic makes it: without what is known of the zone's own."""
+    """A chassis as ovn-ic makes it: without some facts that are known of own
+    chassis."""
     site.add_chassis(third, "192.0.2.3", fingerprint("3"))
     site.sb("remove", "Chassis", third, "other_config", "datapath-type", "--",
             "set", "Chassis", third, "other_config:is-remote=true")
@@ -308,8 +308,8 @@ def test_vtep_chassis(site, third):
 
 
 def test_stock_controller_took_over(site, third):
-    """It leaves Encap options alone and writes its own types of
-    interfaces."""
+    """A stock ovn-controller leaves Encap options alone and writes its own
+    types of interfaces."""
     site.add_chassis(third, "192.0.2.3", fingerprint("3"))
     assert site.findings() == (0, {})
     site.sb("set", "Chassis", third, 'other_config:iface-types="geneve"')
@@ -319,7 +319,7 @@ def test_stock_controller_took_over(site, third):
 
 
 def test_text_of_others(site, third):
-    """What a chassis wrote does not look like a line of the report."""
+    """Text that a chassis wrote does not look like a line of the report."""
     site.add_chassis(third, "192.0.2.3",
                      r"sha256:1\nREADY: 0 FAIL\u2028\u001b[2J")
     status, text = site.ask("plain")
@@ -348,14 +348,15 @@ def test_ports_in_question_are_counted(site, third, switch):
                                        ("fd00::2", "FD00:0::2"),
                                        ("192.0.2.9", "::ffff:192.0.2.9")])
 def test_address_claimed_twice(site, third, addresses):
-    """Also in two spellings, which the database takes for two addresses."""
+    """One address is found in two spellings as well, which are two addresses
+    to the database."""
     site.add_chassis(third, addresses[1] if ":" in addresses[1]
                      else "192.0.2.3", fingerprint("3"))
     if addresses[0] != addresses[1]:
         site.sb("chassis-add", "hv4", "geneve", addresses[0])
         names = {"hv3", "hv4"}
     else:
-        # One row, listed by a chassis that it does not belong to.
+        # One row that a chassis lists although the row is not its own.
         row = site.sb("--bare", "--columns=_uuid", "find", "Encap",
                       "chassis_name=hv2")
         site.sb("add", "Chassis", third, "encaps", row)
@@ -388,7 +389,7 @@ def test_sb_access(site, target, name):
         status, found = site.findings()
         assert status == 1 and name in found
         assert {f["where"] for f in found[name]} == {target}
-        # Who may only read replaces nothing; without TLS that is not known.
+        # A read-only client replaces nothing; without TLS that is not known.
         site.sb("set-connection", "read-only", target, "read-write", *own)
         status, found = site.findings()
         assert (status == 1 and "sb-tcp" in found if name == "sb-tcp"
@@ -439,7 +440,7 @@ def test_mtu_follows_the_underlay(site):
 # On hypervisors.
 
 class Asked(Site):
-    """The same questions to a cloud that runs."""
+    """The same report on a running cloud."""
 
     def __init__(self, cloud):              # pylint: disable=W0231
         self.run = cloud.run
@@ -450,8 +451,8 @@ class Asked(Site):
 
 
 def test_local_counters(make_cloud):
-    """What `require` would have dropped is counted, both ways, and no more
-    once it is not sent any more."""
+    """Packets that `require` would have dropped are counted in both
+    directions, and are no longer counted when they are no longer sent."""
     cloud = make_cloud(n=3, incapable=[3])
     vm1, vm2, vm3 = (cloud.add_vm(n, n) for n in (1, 2, 3))
     cloud.set_mode("prefer")
@@ -470,27 +471,28 @@ def test_local_counters(make_cloud):
     assert asked["local"] == "hv1" and asked["switches"] == {"sw0": "prefer"}
     assert asked["underlay_mtu"] == 1600 and asked["guest_mtu"] == 1505
     (counter,) = (c for c in asked["counters"] if "switch" in c)
-    # Open vSwitch hands in the counts of its cached flows now and then.
+    # Open vSwitch updates the counts of its cached flows now and then.
     assert counter["switch"] == "sw0" and counter["arrived_in_clear"] >= 1
-    # When nothing of it happens, but for what machines say by themselves.
+    # Without such packets, except those that machines send by themselves.
     runspace.wait_until(lambda: set(site.findings(
         "--watch=0.2", hv=hv1)[1]) == {"chassis-not-capable"},
         "there are quiet times")
-    # That host says so itself.
+    # That host reports it itself.
     assert "local-not-capable" in site.findings("--local", hv=hv3)[1]
 
 
 def test_local_kernel_datapath(make_cloud):
-    """A host is told which bridges to change, and how; done, it is ready."""
+    """The report names the bridges to change, and how; after the changes the
+    host is ready."""
     cloud = make_cloud()
     vm1, vm2 = (cloud.add_vm(n, n) for n in (1, 2))
     cloud.set_mode("require")
     cloud.encrypted(vm1, vm2)
     site, hv1 = Asked(cloud), cloud.hvs[0]
-    # A bridge that tunnel packets do not take may stay as it is.
+    # A bridge that is not on the way of tunnel packets may stay.
     hv1.vsctl("--no-wait", "add-br", "br-own")
     assert site.findings(hv=hv1) == (0, {})
-    # One that a patch port connects may not.
+    # A bridge that a patch port connects may not.
     hv1.vsctl("--no-wait", "add-port", "br-own", "a", "--", "set", "interface",
               "a", "type=patch", "options:peer=b", "--", "add-port", "br-int",
               "b", "--", "set", "interface", "b", "type=patch",
@@ -507,7 +509,7 @@ def test_local_kernel_datapath(make_cloud):
     assert all("stops meanwhile" in f["what"] for f in named.values())
     hv1.vsctl("del-br", "br-own", "--", "del-port", "br-int", "b")
     hv1.run.ip(hv1.netns, "link del br-phys")
-    # What it says is to be done.
+    # The command of its remedy.
     command = re.search(r"ovs-vsctl (.*), and give", named["br-phys"]["do"])
     hv1.vsctl(*command[1].split())
     hv1.restore_addresses()
@@ -516,13 +518,13 @@ def test_local_kernel_datapath(make_cloud):
 
 
 def test_local_kernel_underlay(make_cloud):
-    """Where the tunnel address is on no bridge, that is to change, too."""
+    """A tunnel address that is on no bridge is reported as well."""
     cloud = make_cloud()
     site, hv1 = Asked(cloud), cloud.hvs[0]
     hv1.run.ip(hv1.netns, f"addr del {hv1.ip}/24 dev br-phys",
                f"addr add {hv1.ip}/24 dev mg")
     assert "local-kernel-underlay" not in site.findings(hv=hv1)[1]
-    # ovn-controller sets it, when it is told to.
+    # ovn-controller sets it when it is configured.
     hv1.vsctl("--no-wait", "set", "Open_vSwitch", ".",
               "external_ids:ovn-bridge-datapath-type=system")
     runspace.wait_until(lambda: "system" in hv1.vsctl(
@@ -535,7 +537,8 @@ def test_local_kernel_underlay(make_cloud):
 
 
 def test_local_without_ovn(make_lab):
-    """Plain Open vSwitch is asked, too, with or without a bridge br-int."""
+    """The report also works with plain Open vSwitch, with and without a bridge
+    br-int."""
     lab = make_lab(n_hypervisors=1)
     hv, = lab.hvs
     paths = {str(lab.tree.program(p).parent) for p in
@@ -558,8 +561,8 @@ def test_local_without_ovn(make_lab):
 
 
 def test_stock(make_cloud, tmp_path):
-    """Programs that do not know what only vnetenc has are asked for the
-    rest."""
+    """Stock programs are asked without the tables and columns that only
+    vnetenc has."""
     cloud = make_cloud()
     site, hv1 = Asked(cloud), cloud.hvs[0]
     for name, unknown, message in (

@@ -49,8 +49,8 @@ def test_no_loss(lab):
 
 
 def test_old_session_is_closed(lab):
-    """After a rekey the initiator says goodbye on the old session, sealed,
-    and speaks on the new one only."""
+    """After a rekey the initiator sends a sealed close_notify on the old
+    session and uses only the new one."""
     vm1, vm2 = lab.vms
     hv1, hv2 = lab.hvs
     before = {s for s in sessions_on_wire(lab.pcap.path) if s[0] == hv1.ip}
@@ -114,7 +114,8 @@ def test_nonces_over_rekeys_and_restart(lab):
                                   + r.seq.to_bytes(6, "big"))
         key = (r.src, r.sport, r.dst)
         firsts[key] = min(firsts.get(key, r.seq), r.seq)
-    # What waited for a session while its host started may find no port.
+    # A packet that waited for a session while its host started may find no
+    # port.
     assert min(firsts.values()) == 1 << 16
     assert max(firsts.values()) < (1 << 16) + 10
 

@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Daemons end and come back; encrypted traffic comes back by itself, and
+"""Daemons end and start again; encrypted traffic returns by itself, and
 plaintext never appears."""
 
 import signal
@@ -65,7 +65,7 @@ def test_back_by_itself(lab, end, which):
 
 
 def test_again_and_again(lab):
-    """The own certificate is kept, so that pins go on matching."""
+    """The host's certificate is kept, so pins continue to match."""
     before = lab.hvs[1].fingerprint()
     for _ in range(3):
         assert restart(lab, [lab.hvs[1]], kill) <= BACK_WITHIN_S
@@ -74,8 +74,8 @@ def test_again_and_again(lab):
 
 
 def test_traffic_in_one_direction_only(lab):
-    """The receiver falls while only one side speaks: the speaker learns of
-    it without help from the other's traffic."""
+    """The receiver ends while only one side sends: the sender learns of it
+    without traffic from the other side."""
     vm1, vm2 = lab.vms
     hv2 = lab.hvs[1]
     receiver = vm2.receiver()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""vnetenc-rollback: what becomes of flows that stock Open vSwitch refuses, and
-of a southbound database that does not fit.
+"""vnetenc-rollback: its changes of flows that stock Open vSwitch refuses, and
+of a southbound database that does not fit the stock schema.
 
 The packages, the other databases and the daemons are in tests/packages."""
 
@@ -28,7 +28,7 @@ def rollback():
 
 
 @pytest.mark.parametrize("flow, drop, clear", [
-    # Nothing of ours: not touched, whatever looks like it.
+    # Nothing of ours: not touched, even if it looks similar.
     ("priority=1,in_port=vnetenc0 actions=output:vnetenc-2",) * 3,
     ("tun_flags=+oam actions=NORMAL",) * 3,
     # Demands.
@@ -44,7 +44,7 @@ def rollback():
     ("ip actions=clone(output:2,vnetenc(mode=prefer)),output:1",
      "ip actions=clone(output:2),output:1",
      "ip actions=clone(output:2),output:1"),
-    # Arrivals: none is encrypted any more, all are in clear.
+    # Arrivals: all are in clear with stock Open vSwitch.
     ("in_port=3,tun_flags=+vnetenc actions=output:1", None, None),
     ("tun_flags=-oam+vnetenc,in_port=3 actions=output:1", None, None),
     ("priority=9,tun_flags=-vnetenc,in_port=3 actions=drop",
@@ -87,7 +87,8 @@ def test_file(rollback, tmp_path):
 
 
 def start_southbound(run, tree, monkeypatch, name):
-    """An empty southbound database, which ovn-sbctl asks from now on."""
+    """Starts an empty southbound database, which ovn-sbctl uses from now
+    on."""
     path = run.dir / name
     run.cmd(tree.program("ovsdb-tool"), "create", path,
             tree.ovn_src / "ovn-sb.ovsschema")
@@ -137,7 +138,8 @@ TABLES = {"SSL": ("private_key", "certificate", "ca_cert",
 
 
 def test_southbound(run, tree, rollback, monkeypatch, capsys):
-    """A southbound database that is made anew gets its connections back."""
+    """The connections of a southbound database that is made anew are
+    restored."""
     def contents():
         return {table: sorted(rollback.southbound_rows(table, *columns))
                 for table, columns in TABLES.items()}

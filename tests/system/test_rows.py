@@ -3,8 +3,8 @@
 """The rows of the table in Documentation/OPERATING.md, "What is encrypted",
 with real traffic: those without a gateway.
 
-Each test is named after its row.  Whatever a test does, nothing of a switch
-that requires encryption may be readable on the underlay: see cloud.py.
+Each test is named after its row.  During every test, nothing of a switch that
+requires encryption may be readable on the underlay: see cloud.py.
 """
 
 import socket
@@ -24,8 +24,8 @@ GROUP_MAC, GROUP = "01:00:5e:01:02:03", "239.1.2.3"
 
 
 def test_what_judges_the_rows(make_cloud):
-    """A switch that is only said to require encryption: each of the two
-    signs of a leak is seen by itself, and fails the test."""
+    """A switch only pretends to require encryption: each of the two signs of a
+    leak is found by itself, and fails the test."""
     cloud = make_cloud()
     vm1, vm2 = (cloud.add_vm(n, n) for n in (1, 2))
     cloud.central.sync()
@@ -46,7 +46,8 @@ def test_what_judges_the_rows(make_cloud):
 
 
 def test_row01_same_chassis(make_cloud):
-    """Any mode, one chassis: delivered, and never on the underlay."""
+    """In any mode, packets within one chassis are delivered and never on the
+    underlay."""
     cloud = make_cloud(n=2, switches=("sw0", "sw1"))
     cloud.add_router()
     vm1 = cloud.add_vm(1, 1, routed=True)
@@ -61,8 +62,8 @@ def test_row01_same_chassis(make_cloud):
 
 @pytest.fixture(name="routed")
 def fixture_routed(make_cloud):
-    """sw0 and sw1 with a router between, a machine of each on hv1 and hv2;
-    makes the cloud with the given chassis that cannot encrypt."""
+    """Makes a cloud: sw0 and sw1 with a router in between, a machine of each
+    on hv1 and hv2, and the given chassis that cannot encrypt."""
     def make(n=2, incapable=()):
         cloud = make_cloud(n=n, incapable=incapable, switches=("sw0", "sw1"))
         cloud.add_router()
@@ -95,7 +96,8 @@ def test_row03_prefer_capable(routed):
 
 
 def test_row04_prefer_incapable(routed):
-    """The peer cannot, and says so: clear at once, counted."""
+    """The peer cannot encrypt, and announces that: in clear at once,
+    counted."""
     cloud, vm1, vm2, _, vm4 = routed(incapable=[2])
     cloud.set_mode("prefer", "sw0")
     hv1 = cloud.hvs[0]
@@ -106,8 +108,8 @@ def test_row04_prefer_incapable(routed):
 
 
 def test_row04_prefer_bad_credential(routed):
-    """The peer can, and its certificate is not the one that was pinned:
-    clear when a second of trying has brought nothing, counted."""
+    """The peer can encrypt, but its certificate is not the pinned one: in
+    clear after a second without a session, counted."""
     cloud, vm1, vm2, *_ = routed()
     hv1, hv2 = cloud.hvs
     foreign = "sha256:" + "5" * 64
@@ -133,7 +135,7 @@ def test_row05_require_to_any(routed):
 
 
 def test_row05_require_no_session(routed):
-    """No session, and nobody who could make one: dropped with a reason."""
+    """There is no session and no way to make one: dropped with a reason."""
     cloud, vm1, vm2, _, vm4 = routed()
     hv1, hv2 = cloud.hvs
     rules = cloud.run.dir / "rules"
@@ -157,7 +159,7 @@ def test_row05_require_incapable(routed):
 
 
 def test_row06_off_to_require(routed):
-    """The destination's demand is met by a sender that has none."""
+    """A sender without a demand obeys the destination's demand."""
     cloud, _, vm2, vm3, vm4 = routed()
     cloud.set_mode("require", "sw0")
     cloud.encrypted(vm3, vm2)
@@ -165,8 +167,8 @@ def test_row06_off_to_require(routed):
 
 
 def test_row07_sender_not_upgraded(routed):
-    """A chassis that knows nothing of encryption sends in clear; the switch
-    that requires it takes nothing from it, directly or over a router."""
+    """A chassis without vnetenc sends in clear; a switch that requires
+    encryption accepts nothing from it, directly or over a router."""
     cloud, vm1, vm2, vm3, _ = routed()
     vm1.reaches(vm2.ip)
     vm3.reaches(vm2.ip)
@@ -184,12 +186,12 @@ def test_row07_sender_not_upgraded(routed):
 
 
 def test_row08_require_wins(routed):
-    """Between `prefer` and `require` a capable peer gets records, another
-    one nothing."""
+    """Between `prefer` and `require`, a capable peer gets records, and any
+    other peer gets nothing."""
     cloud, vm1, vm2, vm3, vm4 = routed(n=3, incapable=[3])
     vm5 = cloud.add_vm(3, 5, routed=True)
     vm6 = cloud.add_vm(3, 6, "sw1", net=1, routed=True)
-    # Within the switch that only prefers, that one is reached.
+    # Within the switch that only prefers, that peer is reached.
     for prefers, requires, clear in (("sw0", "sw1", (vm1, vm5)),
                                      ("sw1", "sw0", (vm3, vm6))):
         cloud.set_mode("prefer", prefers)
@@ -218,7 +220,7 @@ def test_row09_one_to_many(make_cloud):
     sender = vm1.packet_socket("e0")
     for mode, third in (("off", True), ("require", False)):
         cloud.set_mode(mode)
-        # The underlay's addresses are found, sessions are up.
+        # The addresses of the underlay are known, and sessions are up.
         if mode == "require":
             cloud.encrypted(vm1, vm2)
         else:
@@ -245,7 +247,7 @@ def gets(sock, text, within=0.3):
 
 def test_row18_localport(make_cloud):
     """A port that exists on every chassis, like a metadata service: its
-    packets stay where they are."""
+    packets stay on their chassis."""
     cloud = make_cloud()
     vm1, vm2 = (cloud.add_vm(n, n) for n in (1, 2))
     cloud.central.nbctl("lsp-add", "sw0", "vm100", "--", "lsp-set-type",
@@ -257,7 +259,7 @@ def test_row18_localport(make_cloud):
     cloud.encrypted(vm1, vm2)
     for vm, service in zip((vm1, vm2), services):
         cloud.local(vm, service)
-    # To a machine elsewhere it says nothing, in clear or otherwise.
+    # It sends nothing to a machine elsewhere, in clear or sealed.
     since = time.time()
     assert services[0].ping(vm2.ip, 20, 0.02, wait=0.3).lost == 20
     assert not cloud.in_clear(since, services[0])
@@ -275,8 +277,8 @@ def local_service(cloud, hv):
 
 def test_row20_old_open_vswitch(routed):
     """ovn-controller of vnetenc on an Open vSwitch that cannot encrypt:
-    `require` carries nothing into and out of the chassis, also not through a
-    router; `prefer` is clear; the controller is not upset."""
+    `require` carries nothing into or out of the chassis, not even through a
+    router; `prefer` is in clear; the controller works."""
     cloud, vm1, vm2, vm3, vm4 = routed(incapable=[2])
     vm5 = cloud.add_vm(2, 5, routed=True)
     cloud.set_mode("require", "sw0")
@@ -296,7 +298,7 @@ def test_row21_made_by_the_controller(routed):
     goes through the tunnels like any packet of that switch."""
     cloud, vm1, vm2, vm3, _ = routed()
     nbctl = cloud.central.nbctl
-    # Nobody but vm2 itself can say what its address is.
+    # Only vm2 itself knows its address.
     nbctl("lsp-set-addresses", "vm2", "unknown", "--", "set",
           "logical_router", "lr0", "options:dynamic_neigh_routers=true")
     cloud.set_mode("require", "sw0")

@@ -35,7 +35,8 @@ def fixture_gateway(make_cloud):
 
 
 def test_row10_row11_to_and_from_outside(gateway):
-    """Encrypted as far as the gateway, in clear behind it, both ways."""
+    """Encrypted as far as the gateway, in clear behind it, in both
+    directions."""
     cloud, vm1 = gateway
     internet = cloud.internet
     outside = cloud.underlay.capture(PROVIDER)
@@ -48,8 +49,8 @@ def test_row10_row11_to_and_from_outside(gateway):
 
 
 def test_row12_redirect_to_the_gateway(make_cloud):
-    """From a switch that demands nothing, by way of a gateway, to one that
-    requires encryption: so does the way to the gateway."""
+    """From a switch that demands nothing, by way of a gateway, to a switch
+    that requires encryption: the way to the gateway is encrypted as well."""
     cloud = make_cloud(n=3, switches=("sw0", "sw1"))
     cloud.add_router()
     cloud.central.nbctl("lrp-set-gateway-chassis", "lr0-sw0", "hv2")
@@ -65,8 +66,8 @@ def test_row12_redirect_to_the_gateway(make_cloud):
 
 
 def test_row13_plain_first_hop(make_cloud):
-    """What comes to the gateway in clear does not enter the switch there,
-    though it enters it from a router and not from a tunnel."""
+    """A packet that arrives at the gateway in clear does not enter the switch
+    there, although it would enter from a router and not from a tunnel."""
     cloud = make_cloud(switches=("sw0", "sw1"))
     cloud.add_router()
     cloud.central.nbctl("lrp-set-gateway-chassis", "lr0-sw0", "hv2")
@@ -103,7 +104,7 @@ def test_row14_transit_switch(make_cloud):
     cloud.clear(vm3, vm1)
     since = cloud.set_mode("require")
     cloud.refused(vm3, vm1)
-    # The first tunnel knows of no demand; the contract is the drop behind it.
+    # The first tunnel has no demand; the contract is the drop behind it.
     assert cloud.between(since, vm3, vm1)
     cloud.excuse(since)
     cloud.set_mode("require", "join")
@@ -133,8 +134,8 @@ def test_row15_floating_address(gateway):
 
 @pytest.mark.parametrize("kind", ["localnet", "l2gateway"])
 def test_row16_port_to_the_outside(make_cloud, kind):
-    """A port of the switch itself to the provider network: cut off, unless
-    that is allowed."""
+    """A port of the switch itself to the provider network carries nothing,
+    unless that is allowed."""
     cloud = make_cloud()
     cloud.add_provider(1)
     vm1 = cloud.add_vm(1, 1)
@@ -192,11 +193,12 @@ class Vtep(Stranger):
 
 
 def test_row17_vtep(make_cloud):
-    """A VTEP gateway cannot encrypt: nothing to it, nothing from it."""
+    """A VTEP gateway cannot encrypt: nothing is sent to it or accepted from
+    it."""
     cloud = make_cloud(ovn_encap_type="geneve,vxlan")
     vm1, vm2 = (cloud.add_vm(n, n) for n in (1, 2))
     vtep = Vtep(cloud, 101)
-    cloud.strangers.add(vtep.ip)        # What it sends itself is in clear.
+    cloud.strangers.add(vtep.ip)        # Its own packets are in clear.
     cloud.central.sync()
     station = "0a:7e:5c:aa:00:09"
     frames = {
@@ -227,8 +229,8 @@ def test_row17_vtep(make_cloud):
 
 
 def test_row22_bfd_between_chassis(make_cloud):
-    """BFD of the tunnels is in clear and goes on; when the gateway dies,
-    traffic takes the other one, encrypted all the time."""
+    """BFD of the tunnels stays in clear and up.  When the gateway dies,
+    traffic takes the other gateway, encrypted all the time."""
     cloud = make_cloud(n=3)
     cloud.add_provider(2, 3)
     cloud.add_router(switches=("sw0",))
@@ -257,7 +259,7 @@ def test_row22_bfd_between_chassis(make_cloud):
 
 def test_relay_that_knows_of_no_demand(make_cloud):
     """A chassis whose controller stopped before any switch had a demand
-    forwards what arrived encrypted only encrypted."""
+    forwards packets that arrived encrypted only encrypted."""
     cloud = make_cloud(n=3, switches=("sw0", "sw1"))
     cloud.add_router()
     cloud.central.nbctl("lrp-set-gateway-chassis", "lr0-sw1", "hv2")

@@ -81,8 +81,9 @@ def test_row19_two_zones(cloud):
 
 
 def test_row19_demand_of_one_zone(cloud):
-    """The transit switch demands nothing: what one zone requires still leaves
-    its gateway encrypted, because the demand came with the packet."""
+    """The transit switch demands nothing: packets of a switch that requires
+    encryption still leave the gateway encrypted, because the demand came
+    with the packet."""
     zones = Zones(cloud)
     vm1, vm9 = zones.vm1, zones.vm9
     vm1.reaches(vm9.ip, timeout=20)

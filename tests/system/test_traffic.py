@@ -1,6 +1,6 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Tunnel traffic between two hypervisors is sealed, whatever it is."""
+"""Tunnel traffic of any kind between two hypervisors is sealed."""
 
 import socket
 import time
@@ -35,9 +35,10 @@ def test_port_option(make_lab, ipv6):
 
 
 def test_first_packets_wait(make_lab):
-    """What is sent before there is a session arrives when there is one, in its
-    order.  A machine may be so busy that it does not come in time, or another
-    packet of the guest's made it come before: each profile is another try."""
+    """Packets that are sent before there is a session arrive in their order
+    when there is one.  On a busy machine the session may come too late, or
+    another packet of the guest may have made it before: each profile is
+    another try."""
     lab = make_lab()
     lab.pin()
     lab.connect()
@@ -61,7 +62,7 @@ def test_first_packets_wait(make_lab):
                 got.append(receiver.recv(100))
         except TimeoutError:
             pass
-        time.sleep(1.2)                 # Threads hand in what they counted.
+        time.sleep(1.2)                 # Threads report their counts.
         if got == sent and lab.hvs[0].coverage("vnetenc_tx_held") >= 10:
             break
     assert got == sent
@@ -70,7 +71,7 @@ def test_first_packets_wait(make_lab):
 
 
 def test_ipv6_has_udp_checksum(make_lab):
-    """IPv6 underlay: the outer UDP checksum is there and is right."""
+    """IPv6 underlay: the outer UDP checksum exists and is correct."""
     lab = make_lab()
     lab.pin(ipv6=True)
     lab.connect(ipv6=True, encryption="require")
@@ -102,8 +103,8 @@ def test_without_peer_nothing_leaves(make_lab):
 
 
 def test_one_side_only(make_lab):
-    """`require` on one side: the other's plaintext is dropped on arrival,
-    and its own sealed packets are understood by the other."""
+    """`require` on one side: it drops the other's plaintext on arrival, and
+    the other opens its sealed packets."""
     lab = make_lab()
     lab.pin()
     hv1, hv2 = lab.hvs
@@ -213,8 +214,8 @@ def test_bulk(make_lab, other_config):
 
 
 def test_openflow_action_and_match(make_lab):
-    """vnetenc() before an output to a port without demands, and a match on
-    what arrived sealed."""
+    """vnetenc() before an output to a port without a demand, and a match on
+    packets that arrived sealed."""
     lab = make_lab()
     lab.pin()
     lab.connect()
@@ -235,7 +236,7 @@ def test_openflow_action_and_match(make_lab):
 
 
 def test_broadcast_to_two_peers(make_lab):
-    """A flooded frame is sealed for each peer on its own."""
+    """A flooded frame is sealed for each peer separately."""
     lab = make_lab(n_hypervisors=3)
     lab.pin()
     for hv in lab.hvs:
@@ -243,7 +244,7 @@ def test_broadcast_to_two_peers(make_lab):
             if other is not hv:
                 hv.add_tunnel(other.ip, f"gnv{other.number}",
                               encryption="require")
-        # Full mesh: what came through a tunnel goes to the VM only.
+        # Full mesh: packets from a tunnel go to the VM only.
         hv.ofctl("del-flows", "br-int")
         tunnels = [f"gnv{o.number}" for o in lab.hvs if o is not hv]
         hv.ofctl("add-flow", "br-int", f"in_port={lab.vms[hv.number - 1].port}"

@@ -1,9 +1,9 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Who is refused, in both roles, one defect at a time; and that without the
-defect the same peer is accepted.
+"""A peer is refused for each defect, in both roles, and accepted without the
+defect.
 
-The peer is the openssl tool, which itself accepts anybody."""
+The peer is the openssl tool, which itself accepts any certificate."""
 
 import datetime
 import time
@@ -22,11 +22,11 @@ HOUR = datetime.timedelta(hours=1)
 
 
 class Case:
-    """A peer: how it is known to us, and what it shows."""
+    """A peer: its row here, and the certificate that it shows."""
 
     def __init__(self, mint):
         self.mint = mint
-        self.ca = None                  # What the profile trusts.
+        self.ca = None                  # The CA of the profile.
         self.pins = []
         self.name = None
         self.shown = None
@@ -230,7 +230,7 @@ def prepare(lab, make_case):
 
 
 def client_is_heard(lab, case, patience):
-    """Does what the stranger's s_client sends reach the VM?"""
+    """Does data of the stranger's s_client reach the VM?"""
     vm = lab.vms[0]
     receiver = vm.receiver()
     receiver.settimeout(0.05)
@@ -249,7 +249,7 @@ def client_is_heard(lab, case, patience):
 
 
 def server_is_told(lab, case, patience):
-    """Does the stranger's s_server get to read what the VM sends?"""
+    """Can the stranger's s_server read packets of the VM?"""
     vm = lab.vms[0]
     server = Server(lab.strangers[0], case.shown, **case.server)
     sender = vm.packet_socket("e0")
@@ -272,7 +272,7 @@ def test_accepted(lab, make_case):
 
 @pytest.mark.parametrize("make_case", BAD, ids=lambda f: f.__name__)
 def test_refused_as_server(lab, make_case):
-    """We are the client of a peer with a defect: it never gets a record."""
+    """As a server, a peer with a defect never gets a record of ours."""
     case = prepare(lab, make_case)
     pcap = lab.underlay.capture()
     assert not server_is_told(lab, case, 1.5)
@@ -287,7 +287,7 @@ def test_refused_as_server(lab, make_case):
 @pytest.mark.parametrize("make_case", BAD + BAD_CLIENT,
                          ids=lambda f: f.__name__)
 def test_refused_as_client(lab, make_case):
-    """We are the server of a peer with a defect: it is never heard."""
+    """As a client, a peer with a defect never gets a packet delivered."""
     case = prepare(lab, make_case)
     assert not client_is_heard(lab, case, 1.5)
 
