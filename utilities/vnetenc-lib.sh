@@ -39,7 +39,7 @@ load_env () {
         || die "no vnetenc-env in $dir: run ./configure there first"
     . "$dir/vnetenc-env"
     [ -n "$CFLAGS" ] || CFLAGS='-O2 -g'
-    # It may have been installed since.
+    # It may have been installed after ./configure.
     [ -n "$CLANG" ] || CLANG=$(command -v clang)
 }
 
@@ -93,7 +93,7 @@ long_step () {
 
 # print_make DIR EXPRESSION: what the makefile in DIR expands it to.
 print_make () {
-    # A makefile that has to be made anew first says so.
+    # A makefile that must be made anew would print a message first.
     make -s -C "$1" --no-print-directory Makefile >/dev/null || return
     printf 'include Makefile\nvnetenc-print:\n\t@echo %s\n' "${2//$'\n'/ }" \
         | make -s -C "$1" --no-print-directory -f - vnetenc-print

@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hosts with packages, for the tests of packages.
 
-A host is a Debian tree - a writable layer over one that is made once - with a
-network namespace of its own, in which the packages are installed, upgraded
-and removed with apt and dpkg as an administrator does it.  A Host has no init
-system: Open vSwitch is started by its init script, which the packages run,
-and OVN by the commands of its units.  A SystemdHost has systemd, which runs
-the units, and systemd-networkd for addresses.
+A host is a Debian tree with a network namespace of its own: a writable layer
+over a tree that is made once.  Packages are installed, upgraded and removed in
+it with apt and dpkg, as an administrator would do.  A Host has no init system:
+the packages run the init script of Open vSwitch, and the commands of OVN's
+units start OVN.  A SystemdHost has systemd, which runs the units, and
+systemd-networkd for addresses.
 
-All of it is in one mount, network and process namespace, so nothing is left
+All hosts are in one mount, network and process namespace, so nothing is left
 when the program ends.
 """
 
@@ -27,7 +27,7 @@ import time
 UNDERLAY = "172.31.0.%d"
 MANAGEMENT = "10.99.0.%d"
 TENANT = "10.9.0.%d"
-# What the packages need, stock and ours, so that nothing is fetched later.
+# Packages that stock packages and ours need, so that nothing is fetched later.
 NEEDED = """ca-certificates dbus dpdk ifupdown iproute2 iputils-ping kmod
     libbpf1 libcap-ng0 librte-ethdev23 librte-vhost23 libipsec-mb1
     libjs-sphinxdoc libnuma1 libudev1 libunbound8 libxdp1 logrotate
@@ -42,7 +42,7 @@ STOCK = """openvswitch-common openvswitch-doc openvswitch-ipsec openvswitch-pki
 
 
 class Broken(Exception):
-    """A step that everything after it needs did not work."""
+    """A step failed that all later steps need."""
 
 
 def run(*command, check=True, timeout=300, text=None):
@@ -54,7 +54,7 @@ def run(*command, check=True, timeout=300, text=None):
 
 
 def mirror():
-    """Where apt fetches Debian 12 from."""
+    """The archive from which apt fetches Debian 12."""
     out = run("apt-get", "indextargets", "--format",
               "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages")
     for line in out.stdout.splitlines():
@@ -65,7 +65,7 @@ def mirror():
 
 
 def prepare(work, archive):
-    """Make the tree and fetch the stock packages, unless they are there."""
+    """Make the tree and fetch the stock packages, unless they exist."""
     base, stock = work / "base", work / "stock"
     done = work / "base.done"
     if not done.exists() or done.read_text() != " ".join(NEEDED):
@@ -86,7 +86,7 @@ def prepare(work, archive):
 
 
 def prepare_tested(work, archive, packages):
-    """Make a second tree, with PACKAGES of the archive besides."""
+    """Make a second tree, with PACKAGES of the archive in addition."""
     tested, done = work / "tested", work / "tested.done"
     wanted = " ".join(NEEDED + sorted(packages))
     if done.exists() and done.read_text() == wanted:
@@ -112,7 +112,7 @@ def prepare_tested(work, archive, packages):
 
 
 def make_archive(stock):
-    """Make of the folder an archive that apt takes for Debian's."""
+    """Turn the folder into an archive that apt takes for Debian's."""
     index = stock / "dists/bookworm/main/binary-amd64"
     index.mkdir(parents=True, exist_ok=True)
     with open(index / "Packages", "w") as f:
@@ -139,10 +139,10 @@ def readme(title):
 
 
 def isolate():
-    """Go on in namespaces of one's own."""
+    """Continue in namespaces of our own."""
     if os.environ.get("VNETENC_ISOLATED") == str(os.getppid()):
         return
-    # The child compares: an inherited variable alone is not believed.
+    # The child compares, because an inherited variable alone proves nothing.
     script = ('mount -t tmpfs -o mode=755 tmpfs /run && mkdir /run/netns '
               '&& ip link set lo up && VNETENC_ISOLATED=$$ "$@"')
     os.execvp("unshare", [
@@ -179,13 +179,13 @@ class Host:
         modprobe = self.root / "sbin/modprobe"
         modprobe.unlink()
         modprobe.symlink_to("/bin/true")
-        # Without an init system services are started only if a policy says so.
+        # Without an init system, services start only if a policy allows it.
         policy = self.root / "usr/sbin/policy-rc.d"
         policy.write_text("#!/bin/sh\nexit 104\n")
         policy.chmod(0o755)
         (self.root / "etc/apt/sources.list").write_text(
             "deb [trusted=yes] file:/debs/stock bookworm main\n")
-        # Nobody is there to answer.
+        # Nobody can answer questions.
         (self.root / "etc/apt/apt.conf.d/10test").write_text(
             'APT::Get::Assume-Yes "true";\nAPT::Install-Recommends "false";\n'
             'Dpkg::Options:: "--force-confdef";\n')
@@ -204,7 +204,8 @@ class Host:
         return self("/bin/sh", "-c", script, check=check)
 
     def readme(self, title, check=True):
-        """What the manual says under TITLE, but for making the packages."""
+        """Run the commands of the manual under TITLE, except those that make
+        the packages."""
         script = "\n".join(c for c in readme(title) if "quickstart" not in c)
         return self("/bin/bash", "-ec", "mkdir -p /tmp/DIR; cd /tmp; "
                     "[ -e DIR/deb ] || ln -s /debs/ours DIR/deb\n" + script,
@@ -242,7 +243,7 @@ class Host:
                              f[0])}
 
     def files(self):
-        """Every file there is, but for those of the kernel and of apt."""
+        """Every file, except those of the kernel and of apt."""
         out = self.sh("find / -xdev \\( -path /proc -o -path /sys -o "
                       "-path /dev -o -path /debs -o -path /var/lib/dpkg -o "
                       "-path /var/cache -o -path /var/lib/apt -o "
@@ -260,7 +261,7 @@ class Host:
             return None
 
 
-# Run as the first process of a host: what systemd wants to find.
+# Runs as the first process of a host: prepares the tree for systemd.
 BOOT = """set -e
 cd "$1"
 mount --make-rprivate /
@@ -298,8 +299,8 @@ class SystemdHost(Host):
         wants.mkdir(parents=True, exist_ok=True)
         unit = "systemd-networkd.service"
         (wants / unit).symlink_to("/lib/systemd/system/" + unit)
-        # Its own: process numbers here begin with 1, and a run that was
-        # killed leaves its group.
+        # A group of its own: process numbers begin with 1 here, and a run that
+        # was killed leaves its group.
         group = pathlib.Path(tempfile.mkdtemp(
             prefix="vnetenc-check-", suffix="-" + name, dir=self._group()))
         atexit.register(self._remove_group, group)
@@ -322,7 +323,7 @@ class SystemdHost(Host):
 
     @staticmethod
     def _group():
-        """Where cgroups of version 2 are."""
+        """The folder of cgroups version 2."""
         for line in open("/proc/self/mounts"):
             fields = line.split()
             if fields[2] == "cgroup2":
@@ -331,7 +332,8 @@ class SystemdHost(Host):
 
     @staticmethod
     def _remove_group(group):
-        """Once all of its processes are gone, which were killed before."""
+        """Remove the group after its processes, which were killed, are
+        gone."""
         for _ in range(50):
             for d in sorted(group.glob("**/"), reverse=True):
                 try:
@@ -352,7 +354,7 @@ class SystemdHost(Host):
 
 
 class Ping:
-    """Ping in the background: what was lost, and for how long."""
+    """Ping in the background, to count losses and the longest silence."""
 
     def __init__(self, netns, target, interval=0.05):
         self.interval = interval
