@@ -26,9 +26,9 @@
 #include "vnetenc/vnetenc.h"
 #include "vnetenc/odp.h"
 
-/* What this file leans on in upstream.  The demand sits where padding was, so
- * the flow kept its layout; the mark is public, so that it can be matched, and
- * everything that is kept over a recirculation includes both. */
+/* This file relies on these facts of upstream.  The demand is in former
+ * padding, so the layout of the flow has not changed.  The mark is public, so
+ * that flows can match it.  Recirculation preserves both. */
 BUILD_ASSERT_DECL(FLOW_WC_SEQ == 43);
 BUILD_ASSERT_DECL(offsetof(struct flow_tnl, enc_mode)
                   == offsetof(struct flow_tnl, gtpu_msgtype) + 1);
@@ -36,15 +36,6 @@ BUILD_ASSERT_DECL(offsetof(struct flow_tnl, metadata) % 8 == 0);
 BUILD_ASSERT_DECL(FLOW_TNL_F_VNETENC & FLOW_TNL_PUB_F_MASK);
 BUILD_ASSERT_DECL(!(FLOW_TNL_F_UDPIF & FLOW_TNL_F_MASK));
 
-/* Decides about a packet that is about to leave through a tunnel of type
- * 'tunnel_type' as 'tnl' says, demand and UDP destination port included.
- * 'obstacle' is NULL, or what keeps this packet from being sealed at all.
- *
- * Returns false if the packet must not leave.  Returns true if it may, after
- * clearing a demand of VNETENC_PREFER that cannot be met, so that the packet
- * has to be sealed if and only if a demand is left.
- *
- * Appends the reason to 'why', or nothing if no encryption is demanded. */
 bool
 vnetenc_xlate_tx(struct flow_tnl *tnl, const char *tunnel_type,
                  const char *obstacle, struct ds *why)
@@ -80,13 +71,6 @@ vnetenc_xlate_tx(struct flow_tnl *tnl, const char *tunnel_type,
     return true;
 }
 
-/* Decides about a packet with the given 'flow' that has arrived through a
- * tunnel port whose demand is 'port_mode', on a datapath that can open packets
- * if 'capable'.  Unwildcards the mark in 'wc' if the decision depends on it,
- * which is for VNETENC_REQUIRE only.
- *
- * Returns false if the packet must be dropped unread.  Appends the reason to
- * 'why', or nothing if the port demands nothing. */
 bool
 vnetenc_xlate_rx(const struct flow *flow, uint8_t port_mode, bool capable,
                  struct flow_wildcards *wc, struct ds *why)
@@ -110,12 +94,6 @@ vnetenc_xlate_rx(const struct flow *flow, uint8_t port_mode, bool capable,
     return true;
 }
 
-/* Appends to 'odp_actions' the action that seals what the tnl_push before it
- * built, for a packet that vnetenc_xlate_tx() let pass with a demand.  From
- * there on 'flow' and 'base_flow' have the UDP destination port that the
- * packet has then.
- *
- * Returns the number of octets that sealing adds to the packet. */
 int
 vnetenc_xlate_put(const struct flow_tnl *tnl, const char *tunnel_type,
                   struct ofpbuf *odp_actions, struct flow *flow,

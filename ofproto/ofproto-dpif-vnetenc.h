@@ -20,24 +20,23 @@
 /* Encryption in translation
  * =========================
  *
- * What translation asks when a packet is about to leave through a tunnel, and
- * when it has arrived through one.  Each decision comes with the sentence that
- * "ofproto/trace" prints for it.
+ * Translation calls these functions when a packet is about to leave through a
+ * tunnel and when a packet has arrived through one.  Each decision comes with
+ * the sentence that "ofproto/trace" prints for it.
  *
- * The demand of a packet (struct flow_tnl's 'enc_mode' and 'enc_profile') and
- * the mark of its arrival (FLOW_TNL_F_VNETENC) are separate on purpose: the
- * first decides about output and is always zero on arrival, so it takes part
- * in no megaflow mask; the second is set by nobody but vnetenc_open().
+ * The demand of a packet ('enc_mode' and 'enc_profile' of struct flow_tnl) and
+ * the mark of its arrival (FLOW_TNL_F_VNETENC) are separate on purpose.  The
+ * demand decides about output and is always zero on arrival, so it is part of
+ * no megaflow mask.  Only vnetenc_open() sets the mark.
  *
- * Translation never looks at sessions.  Whether there is one for a packet is
- * the datapath's business, packet by packet, so no revalidation is needed when
- * sessions come and go.
+ * Translation never looks at sessions.  The datapath looks for a session for
+ * each packet, so no revalidation is needed when sessions come and go.
  *
  * Thread-safety
  * =============
  *
- * Pure functions of their arguments and of the DTLS ports, which never change
- * once vnetenc_init() was called. */
+ * The functions depend only on their arguments and on the DTLS ports, which
+ * never change after vnetenc_init(). */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -49,12 +48,36 @@ struct flow_tnl;
 struct flow_wildcards;
 struct ofpbuf;
 
+/* Decides about a packet that is about to leave through a tunnel of type
+ * 'tunnel_type'.  The flow_tnl holds the demand and the UDP destination port.
+ * 'obstacle' is NULL, or the reason why this packet cannot be sealed.
+ *
+ * Returns false if the packet must not leave.  Otherwise returns true, after
+ * clearing a demand of VNETENC_PREFER that cannot be met: the packet must be
+ * sealed if and only if a demand is left.
+ *
+ * Appends the reason to 'why', or nothing if no encryption is demanded. */
 bool vnetenc_xlate_tx(struct flow_tnl *, const char *tunnel_type,
                       const char *obstacle, struct ds *why)
     OVS_WARN_UNUSED_RESULT;
+
+/* Decides about a packet with the given flow that has arrived through a tunnel
+ * port with the demand 'port_mode'.  'capable' says whether the datapath can
+ * open packets.  Unwildcards the mark of arrival if the decision depends on
+ * it, that is, for VNETENC_REQUIRE.
+ *
+ * Returns false if the packet must be dropped unread.  Appends the reason to
+ * 'why', or nothing if the port requires nothing. */
 bool vnetenc_xlate_rx(const struct flow *, uint8_t port_mode, bool capable,
                       struct flow_wildcards *, struct ds *why)
     OVS_WARN_UNUSED_RESULT;
+
+/* Appends the action that seals the output of the preceding tnl_push to
+ * 'odp_actions', for a packet that vnetenc_xlate_tx() let pass with a demand.
+ * Sets the UDP destination port of the sealed packet in the flow and in
+ * 'base_flow'.
+ *
+ * Returns the number of bytes that sealing adds to the packet. */
 int vnetenc_xlate_put(const struct flow_tnl *, const char *tunnel_type,
                       struct ofpbuf *odp_actions, struct flow *,
                       struct flow *base_flow);

@@ -46,8 +46,8 @@ identity_profile(struct ovsdb_idl *ovs_idl)
     return NULL;
 }
 
-/* Makes sure that there is a row for ovs-vswitchd to write the fingerprint
- * to.  Returns it, NULL if there is none yet. */
+/* Creates the row into which ovs-vswitchd writes the fingerprint, if it does
+ * not exist.  Returns the fingerprint, or NULL if there is none yet. */
 static const char *
 local_fingerprint(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
                   const char *chassis_name)
@@ -79,8 +79,8 @@ set_option(struct smap *options, const char *key, const char *value)
     }
 }
 
-/* Adds our entry to the types of interfaces in the row of 'chassis', or takes
- * it away. */
+/* Adds our entry to the interface types in the row of 'chassis', or removes
+ * it. */
 static void
 set_announced(const struct sbrec_chassis *chassis, bool announced)
 {
@@ -108,7 +108,7 @@ ovn_vnetenc_encap_run(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
     }
     bool installed = ovn_vnetenc_flows_installed();
     if (!ovnsb_txn || (supported && !installed)) {
-        /* Whatever was published by a controller that ran before stays. */
+        /* The announcement of an earlier controller stays. */
         return;
     }
     set_announced(chassis, supported);
@@ -122,9 +122,9 @@ ovn_vnetenc_encap_run(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
         smap_clone(&options, &encap->options);
         set_option(&options, OVN_VNETENC_ENCAP_CAPABLE,
                    supported ? "1" : NULL);
-        /* The column is empty for a moment when the local database server
-         * was restarted.  Peers would forget us, so what was published
-         * stays. */
+        /* The column is empty for a moment after a restart of the local
+         * database server.  The published fingerprints stay, because the
+         * peers would otherwise remove their pins. */
         if (fingerprint || !supported) {
             set_option(&options, OVN_VNETENC_ENCAP_FINGERPRINTS, fingerprint);
         }

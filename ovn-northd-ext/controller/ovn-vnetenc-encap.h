@@ -17,24 +17,24 @@
 #ifndef OVN_VNETENC_ENCAP_H
 #define OVN_VNETENC_ENCAP_H 1
 
-/* What this chassis tells the others about itself
- * ===============================================
+/* Announcement of this chassis to the others
+ * ==========================================
  *
  * While Open vSwitch can encrypt, the Encap rows of this chassis in the
- * southbound database carry
+ * southbound database have
  *
  *     options:vnetenc=1           this chassis takes encrypted packets
  *     options:vnetenc-fp=LIST     fingerprints of its certificates, the one
  *                                 in use first, separated by commas
  *
- * and its Chassis row says the same in a place that stock ovn-controller
+ * and its Chassis row announces the same in a place that stock ovn-controller
  * corrects when it takes over (lib/ovn-vnetenc-capable.h).
  *
- * Role-based access control lets a chassis write its own rows only, and
- * ovn-ic copies the options to other availability zones.  The fingerprint
- * comes from the local Open_vSwitch database: ovs-vswitchd writes it into row
- * 0 of VNetEnc_Profile, which is created here if it does not exist, so that a
- * cluster needs no configuration on its chassis.
+ * Role-based access control lets a chassis write only its own rows, and ovn-ic
+ * copies the options to other availability zones.  The fingerprint comes from
+ * the local Open_vSwitch database: ovs-vswitchd writes it into row 0 of
+ * VNetEnc_Profile.  ovn-controller creates that row if it does not exist, so
+ * that a cluster needs no configuration on its chassis.
  *
  * Thread-safety
  * =============
@@ -45,7 +45,8 @@ struct ovsdb_idl;
 struct ovsdb_idl_txn;
 struct sbrec_chassis;
 
-/* Call once per main loop, after the Encap rows were brought up to date. */
+/* Updates the announcement.  Call once per main loop, after the Encap rows
+ * were brought up to date. */
 void ovn_vnetenc_encap_run(struct ovsdb_idl *ovs_idl,
                            struct ovsdb_idl_txn *ovs_txn,
                            struct ovsdb_idl_txn *ovnsb_txn,

@@ -24,7 +24,6 @@
 
 VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_mirror);
 
-/* Returns true, and complains, if 'mirror' may not see packets of 'pb'. */
 bool
 ovn_vnetenc_refuses_mirror(const struct sbrec_port_binding *pb,
                            const struct sbrec_mirror *mirror)

@@ -21,13 +21,13 @@
  * =================================================
  *
  * A mirror of type "gre" or "erspan" sends copies of packets to another host
- * in clear, out of Open vSwitch's own mirror port, past all flows.  A port of
- * a switch that requires encryption takes no part in such a mirror.  Mirrors
- * of type "lport" stay in the logical switch, which encrypts them; those of
- * type "local" stay on the chassis.
+ * in clear: they leave through Open vSwitch's own mirror port and bypass all
+ * flows.  A port of a switch that requires encryption takes no part in such a
+ * mirror.  Copies of a mirror of type "lport" stay in the logical switch,
+ * which encrypts them.  Copies of type "local" stay on the chassis.
  *
- * What a mirror sees at a port of another switch it copies, wherever the
- * packet comes from.
+ * A mirror at a port of a switch that does not require encryption copies all
+ * packets there, wherever they come from.
  *
  * Thread-safety
  * =============
@@ -39,6 +39,8 @@
 struct sbrec_mirror;
 struct sbrec_port_binding;
 
+/* Returns true, and logs a warning, if the mirror may not see packets of the
+ * port. */
 bool ovn_vnetenc_refuses_mirror(const struct sbrec_port_binding *,
                                 const struct sbrec_mirror *);
 

@@ -24,8 +24,8 @@
 #include "smap.h"
 #include "util.h"
 
-/* Returns the interface types of 'chassis' with our entry taken out of them,
- * and whether it was there in '*announced'.  The caller must free them. */
+/* Returns the interface types of 'chassis' without our entry, which the caller
+ * must free.  Sets '*announced' to true if our entry was among them. */
 static char *
 other_iface_types(const struct sbrec_chassis *chassis, bool *announced)
 {

@@ -17,28 +17,29 @@
 #ifndef OVN_VNETENC_CAPABLE_H
 #define OVN_VNETENC_CAPABLE_H 1
 
-/* Which chassis take encrypted packets
- * ====================================
+/* Announcement that a chassis takes encrypted packets
+ * ===================================================
  *
- * A chassis says so in two places of the southbound database:
+ * A chassis announces its capability in two places of the southbound database:
  *
  *     Encap   options:vnetenc=1           for each tunnel address
  *     Chassis other_config:iface-types    "vnetenc" is among them
  *
- * Both are needed.  Stock ovn-controller, of whatever version, does not touch
- * the first, and would so go on saying what is true no more when it takes over
- * from the ovn-controller of vnetenc.  The second is a value that it compares
- * with its own and writes anew when it starts.  (An unknown key of
- * other_config would not do: old releases, like 23.03, leave it alone.)
+ * Both are needed.  When a stock ovn-controller takes over from the
+ * ovn-controller of vnetenc, it leaves the Encap option alone, whatever its
+ * version, and the option would still announce a capability that is gone.  The
+ * interface types are a value that a stock ovn-controller compares with its
+ * own and corrects when it starts.  (An unknown key of other_config would not
+ * be corrected by old releases like 23.03.)
  *
- * ovn-ic copies the first to other availability zones, but not the second.  It
- * copies the first only if the second is there, and of a remote chassis the
- * first is enough.
+ * ovn-ic copies the Encap option to other availability zones if the entry in
+ * the interface types exists, but it does not copy the entry.  For a remote
+ * chassis the option is therefore sufficient.
  *
  * Thread-safety
  * =============
  *
- * Pure functions of their arguments. */
+ * The functions work only on their arguments. */
 
 #include <stdbool.h>
 
@@ -50,28 +51,31 @@ struct smap;
 /* The entry of other_config:iface-types. */
 #define OVN_VNETENC_IFACE_TYPE "vnetenc"
 
-/* Is the entry there? */
+/* True if the interface types of the chassis have our entry. */
 bool ovn_vnetenc_chassis_is_announced(const struct sbrec_chassis *);
 
-/* Does 'chassis' take encrypted packets at the address of 'encap', one of its
- * own? */
+/* True if 'chassis' takes encrypted packets at the address of 'encap', which
+ * must be one of its own. */
 bool ovn_vnetenc_is_capable(const struct sbrec_chassis *chassis,
                             const struct sbrec_encap *encap);
 
-/* Fills 'types' with those of 'chassis', with our entry or without. */
+/* Appends the interface types of 'chassis' to 'types', separated by commas,
+ * with our entry if 'announced' is true and without it otherwise. */
 void ovn_vnetenc_put_iface_types(const struct sbrec_chassis *chassis,
                                  bool announced, struct ds *types);
 
-/* Call before 'types', separated by commas, replace those of 'chassis': our
- * entry stays if it is there.  It is ovn_vnetenc_encap_run() that adds it and
- * takes it away. */
+/* Appends our entry to 'types', which are separated by commas, if 'chassis'
+ * has the entry.  Call before 'types' replace the interface types of
+ * 'chassis'.  Only ovn_vnetenc_encap_run() adds and removes the entry. */
 void ovn_vnetenc_keep_iface_type(const struct sbrec_chassis *chassis,
                                  struct ds *types);
 
-/* For ovn-ic: initializes 'options' with those of 'encap' that other zones may
- * know. */
+/* For ovn-ic: initializes 'options' with the options of the Encap that other
+ * availability zones may know.  The caller must destroy 'options'. */
 void ovn_vnetenc_ic_options(const struct sbrec_chassis *,
                             const struct sbrec_encap *, struct smap *options);
+
+/* For ovn-ic: true if 'options' equal those of ovn_vnetenc_ic_options(). */
 bool ovn_vnetenc_ic_options_equal(const struct sbrec_chassis *,
                                   const struct sbrec_encap *,
                                   const struct smap *options);

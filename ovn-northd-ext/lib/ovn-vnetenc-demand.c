@@ -21,7 +21,6 @@
 #include "lib/ovn-sb-idl.h"
 #include "smap.h"
 
-/* Returns the demand written in 'options', off if there is none. */
 struct ovn_vnetenc_demand
 ovn_vnetenc_demand_get(const struct smap *options)
 {
@@ -32,7 +31,8 @@ ovn_vnetenc_demand_get(const struct smap *options)
         return demand;
     }
     if (!vnetenc_mode_from_string(mode, &demand.mode)) {
-        /* Written by a newer ovn-northd.  Too strong beats too weak. */
+        /* A newer ovn-northd wrote it.  Too strong is better than too
+         * weak. */
         demand.mode = VNETENC_REQUIRE;
     }
     if (demand.mode != VNETENC_OFF) {
@@ -45,8 +45,6 @@ ovn_vnetenc_demand_get(const struct smap *options)
     return demand;
 }
 
-/* Writes 'demand' into 'options', in the form ovn_vnetenc_demand_get() reads.
- * 'options' must not hold a demand yet. */
 void
 ovn_vnetenc_demand_put(struct smap *options, struct ovn_vnetenc_demand demand)
 {
@@ -72,8 +70,6 @@ ovn_vnetenc_demand_of_dp(const struct sbrec_datapath_binding *dp)
     return ovn_vnetenc_demand_get(&dp->external_ids);
 }
 
-/* Returns the stronger one of the demands in external_ids and options.  Every
- * chassis may write options, but may so only encrypt more. */
 struct ovn_vnetenc_demand
 ovn_vnetenc_demand_of_port(const struct sbrec_port_binding *pb)
 {

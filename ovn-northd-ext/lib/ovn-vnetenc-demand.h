@@ -17,26 +17,27 @@
 #ifndef OVN_VNETENC_DEMAND_H
 #define OVN_VNETENC_DEMAND_H 1
 
-/* What a datapath or a port demands of its tunnel traffic
- * =======================================================
+/* Demand of a datapath or a port
+ * ==============================
  *
- * A demand is a mode and a profile.  ovn-northd writes it as two strings into
- * external_ids: of Datapath_Binding, and of chassisredirect ports in
- * Port_Binding; ovn-northd itself and ovn-controller read it from there.  So
- * the southbound database has the only copy, and the two daemons cannot come
- * to different conclusions about a switch.
+ * A demand for the tunnel traffic of a datapath or a port is a mode and a
+ * profile.  ovn-northd writes it as two strings into external_ids of
+ * Datapath_Binding, and into external_ids of Port_Binding for chassisredirect
+ * ports.  ovn-northd itself and ovn-controller read it from there, so the
+ * southbound database has the only copy, and the two daemons always agree
+ * about a switch.
  *
- * Role-based access control lets no chassis write these columns.  The options
- * of Port_Binding, where a former ovn-northd put the demand, every chassis may
- * write: a demand there is obeyed if it is the stronger one.
+ * Role-based access control lets no chassis write these columns.  Every
+ * chassis may write the options of Port_Binding, into which a former
+ * ovn-northd wrote the demand: a demand there counts if it is the stronger
+ * one.
  *
- * Reading fails closed: a mode that this version does not know is taken as
- * the strongest one.
+ * Reading fails closed: an unknown mode counts as the strongest one.
  *
  * Thread-safety
  * =============
  *
- * Pure functions of their arguments. */
+ * The functions work only on their arguments. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -64,12 +65,24 @@ struct ovn_vnetenc_demand {
     uint8_t profile;            /* 0 unless 'mode' is stronger than off. */
 };
 
+/* Returns the demand that the smap holds, or mode off if it holds none. */
 struct ovn_vnetenc_demand ovn_vnetenc_demand_get(const struct smap *);
+
+/* Writes a demand into the smap, which must not hold one yet.  A demand with
+ * mode off writes nothing. */
 void ovn_vnetenc_demand_put(struct smap *, struct ovn_vnetenc_demand);
+
+/* True if mode and profile are equal. */
 bool ovn_vnetenc_demand_equals(struct ovn_vnetenc_demand,
                                struct ovn_vnetenc_demand);
+
+/* Returns the demand of a datapath. */
 struct ovn_vnetenc_demand ovn_vnetenc_demand_of_dp(
     const struct sbrec_datapath_binding *);
+
+/* Returns the demand of a port: the stronger one of the demands in its
+ * external_ids and its options.  A chassis that writes options can only cause
+ * more encryption. */
 struct ovn_vnetenc_demand ovn_vnetenc_demand_of_port(
     const struct sbrec_port_binding *);
 

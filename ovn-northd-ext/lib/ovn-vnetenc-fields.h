@@ -20,29 +20,30 @@
 /* The register that carries a demand through the logical pipelines
  * ================================================================
  *
- * Tunnels are chosen in the physical tables, long after the switch that
- * demanded encryption was left, perhaps over routers.  Register 31 keeps what
- * must not be forgotten on that way: upstream clears other registers at every
- * patch port between datapaths, but uses none above 15.  Logical flows know it
- * as these fields, which ovn-trace knows as well:
+ * The physical tables choose a tunnel long after the packet has left the
+ * switch that demanded encryption, perhaps over routers.  Register 31 carries
+ * the demand on that way: upstream clears the other registers at every patch
+ * port between datapaths, but uses none above 15.  Logical flows and ovn-trace
+ * know the register as these fields:
  *
  *     vnetenc.want      a switch on the way prefers encryption
  *     vnetenc.must      a switch on the way requires encryption
- *     vnetenc.rx        how the packet came here: 0 no tunnel, 1 a tunnel in
- *                       clear, 2 the same, but the switch that it is for has
- *                       only just begun to require encryption and takes it, 3
- *                       a tunnel, encrypted and authenticated
+ *     vnetenc.rx        how the packet came to this chassis: 0 through no
+ *                       tunnel; 1 through a tunnel, in clear; 2 like 1, but
+ *                       its switch has only just begun to require encryption
+ *                       and admits the packet; 3 through a tunnel, encrypted
+ *                       and authenticated
  *     vnetenc.profile   the profile of the last switch that set one of the
  *                       first two
  *
- * The register never leaves the chassis.  What does is bit 31 of the Geneve
- * option of OVN, the former "rsv": a copy of vnetenc.must that table 241
- * believes in an encrypted packet only.
+ * The register never leaves the chassis.  Bit 31 of the Geneve option of OVN,
+ * formerly "rsv", carries a copy of vnetenc.must to the next chassis, where
+ * table 241 trusts it only in an encrypted packet.
  *
  * Thread-safety
  * =============
  *
- * ovn_vnetenc_init_symtab() touches its argument only. */
+ * ovn_vnetenc_init_symtab() works only on its argument. */
 
 #include "openvswitch/flow.h"
 #include "openvswitch/meta-flow.h"
@@ -71,6 +72,7 @@ enum ovn_vnetenc_rx {
     OVN_VNETENC_RX_ENCRYPTED = 3,
 };
 
+/* Adds the fields to 'symtab'. */
 void ovn_vnetenc_init_symtab(struct shash *symtab);
 
 #endif /* lib/ovn-vnetenc-fields.h */

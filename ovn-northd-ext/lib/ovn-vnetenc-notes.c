@@ -25,7 +25,6 @@
 
 #define DESCRIPTION_PREFIX "vnetenc: "
 
-/* Appends the description of 'lflow' to 's', as a comment, if it is ours. */
 void
 ovn_vnetenc_put_lflow_note(const struct sbrec_logical_flow *lflow,
                            struct ds *s)
@@ -47,7 +46,7 @@ format_note(enum vnetenc_mode mode, uint8_t profile, const char *who)
                      profile, who);
 }
 
-/* The same order as the rows of table 240. */
+/* The cases have the same order as the rows of table 240. */
 char *
 ovn_vnetenc_tunnel_note(const struct ovn_vnetenc_demand *dp,
                         const struct ovn_vnetenc_demand *port,

@@ -17,19 +17,19 @@
 #ifndef OVN_VNETENC_NOTES_H
 #define OVN_VNETENC_NOTES_H 1
 
-/* What the tools say about encryption
- * ===================================
+/* Comments about encryption in the output of tools
+ * ================================================
  *
- * `ovn-sbctl lflow-list' and ovn-trace show a comment beside each logical flow
- * of encryption, from its description in the southbound database.  ovn-trace
- * shows another one wherever a packet may enter a tunnel: what table 240 of
- * ovn-controller would decide, and who demands it.  Where nothing is demanded
- * there are no comments.
+ * `ovn-sbctl lflow-list' and ovn-trace print a comment beside each logical
+ * flow of encryption.  It is the description of the flow in the southbound
+ * database.  Wherever a packet may enter a tunnel, ovn-trace prints another
+ * comment: the decision that table 240 of ovn-controller would make, and where
+ * the demand comes from.  Without a demand there are no comments.
  *
  * Thread-safety
  * =============
  *
- * Pure functions of their arguments. */
+ * The functions work only on their arguments. */
 
 #include "ovn-vnetenc-demand.h"
 
@@ -37,12 +37,15 @@ struct ds;
 struct flow;
 struct sbrec_logical_flow;
 
+/* Appends the description of the logical flow as a comment, if it is a flow of
+ * encryption. */
 void ovn_vnetenc_put_lflow_note(const struct sbrec_logical_flow *,
                                 struct ds *);
 
-/* Returns the comment for a packet like 'flow' that leaves under a datapath
- * with 'dp', for a port with 'port' (NULL: for a multicast group).  The caller
- * must free it.  Returns NULL if there is none. */
+/* Returns the comment for a packet like 'flow' that is about to leave.  'dp'
+ * is the demand of its datapath, 'port' that of its output port, or NULL for a
+ * multicast group.  The caller must free the comment.  Returns NULL if there
+ * is none. */
 char *ovn_vnetenc_tunnel_note(const struct ovn_vnetenc_demand *dp,
                               const struct ovn_vnetenc_demand *port,
                               const struct flow *flow);

@@ -28,10 +28,10 @@
 
 VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_lflows);
 
-/* Priorities.  Each is above everything upstream has in that stage, except
- * CARRY, which must stay below the flows that set a queue on the way to a
- * localnet port (100 and 110) and whose match respects the port security
- * verdict (50). */
+/* Priorities.  Each is above all flows of upstream in its stage, except CARRY,
+ * which must stay below the flows that set a queue on the way to a localnet
+ * port (100 and 110).  The flow that drops a packet refused by port security
+ * has a lower priority (50), so the match of CARRY checks that verdict. */
 enum {
     PRIORITY_RX_CLEAR = 65535,
     PRIORITY_EXTERNAL = 65534,
@@ -59,14 +59,15 @@ od_demand(const struct ovn_datapath *od)
     return ovn_vnetenc_demand_of_dp(od->sdp->sb_dp);
 }
 
-/* Packets that came through a tunnel in clear do not enter a switch that
- * requires encryption: neither at the egress pipeline, where tunnelled packets
- * normally arrive, before they can teach a MAC address or a connection, nor at
- * the ingress pipeline, where the rest of them arrive (ramp and EVPN gateways,
- * interconnection, path MTU discovery, routers behind a first tunnel).  What
- * a switch admits for a moment, because it has only just begun to require
- * encryption (rx 2), is for its own ports: over a router it does not come into
- * a switch that has required it for long. */
+/* A packet that came through a tunnel in clear does not enter a switch that
+ * requires encryption.  It is dropped in the egress pipeline, where tunnelled
+ * packets normally arrive, before it can teach a MAC address or a connection.
+ * Other packets arrive in the ingress pipeline and are dropped there: from
+ * ramp and EVPN gateways, interconnection, path MTU discovery, and routers
+ * behind a first tunnel.  A packet that a switch admits for a moment, because
+ * it has only just begun to require encryption (rx 2), is for its own ports:
+ * over a router it does not enter a switch that has required encryption for
+ * longer. */
 void
 ovn_vnetenc_build_ls_flows(const struct ovn_datapath *od,
                            struct lflow_table *lflows)
@@ -128,8 +129,9 @@ build_external_port_flows(const struct ovn_port *op,
                   WITH_DESC("vnetenc: to outside of the overlay"));
 }
 
-/* The router learns from ARP and ND before the switch has seen them, where
- * they come from another availability zone.  'op' is the switch's port. */
+/* If ARP and ND come from another availability zone, the router would learn
+ * from them before the switch sees them.  This flow lets the router drop them
+ * first.  'op' is the port of the switch. */
 static void
 build_router_port_flow(const struct ovn_port *op, struct lflow_table *lflows,
                        struct ds *match)
@@ -148,8 +150,8 @@ build_router_port_flow(const struct ovn_port *op, struct lflow_table *lflows,
                   WITH_DESC("vnetenc: arrived unencrypted"));
 }
 
-/* No WITH_IO_PORT: ovn-controller would skip the flow where the port is not
- * "related", and the demand would be forgotten there. */
+/* The flow has no WITH_IO_PORT: ovn-controller would skip it on a chassis
+ * where the port is not "related", and the demand would be lost there. */
 static void
 build_carry_flow(const struct ovn_port *op, struct ovn_vnetenc_demand demand,
                  struct lflow_table *lflows, struct ds *match,
@@ -204,8 +206,9 @@ router_touches_require(const struct ovn_datapath *od)
     return false;
 }
 
-/* 'redirect-type=bridged' sends packets to the gateway over a localnet port,
- * past every logical egress pipeline, where nothing could stop them. */
+/* 'redirect-type=bridged' sends packets to the gateway over a localnet port.
+ * They bypass every logical egress pipeline, so no logical flow could stop
+ * them. */
 static void
 refuse_bridged_redirect(const struct ovn_port *op, struct smap *options)
 {

@@ -20,19 +20,19 @@
 /* Logical flows and port options of encrypted switches
  * ====================================================
  *
- * All flows are additions to stages that exist, and only for switches with a
- * demand.  They do what can be decided in the logical pipeline: drop what
- * arrived in clear, keep traffic of a "require" switch away from ports that
- * lead out of the overlay, and note the demand in register 31 when a packet
- * leaves the switch for another datapath (see lib/ovn-vnetenc-fields.h).
- * Whether a packet leaves the chassis encrypted is decided by
- * ovn-controller's table 240.
+ * All flows are additions to existing stages, and exist only for switches with
+ * a demand.  They make the decisions that the logical pipeline can make: they
+ * drop packets that arrived in clear, keep traffic of a "require" switch away
+ * from ports that lead out of the overlay, and write the demand into register
+ * 31 when a packet leaves the switch for another datapath (see
+ * lib/ovn-vnetenc-fields.h).  Table 240 of ovn-controller decides whether a
+ * packet leaves the chassis encrypted.
  *
  * Thread-safety
  * =============
  *
- * The builders are called by several threads for different switches at once;
- * they write nothing but the lflow table, which is made for that. */
+ * Several threads call the builders for different switches at once.  The
+ * builders write only the lflow table, which is made for that. */
 
 struct ds;
 struct lflow_table;
@@ -40,17 +40,22 @@ struct ovn_datapath;
 struct ovn_port;
 struct smap;
 
+/* Adds the flows of a logical switch. */
 void ovn_vnetenc_build_ls_flows(const struct ovn_datapath *,
                                 struct lflow_table *);
+
+/* Adds the flows of a logical switch port.  'match' and 'actions' are buffers,
+ * whose contents are overwritten. */
 void ovn_vnetenc_build_lsp_flows(const struct ovn_port *,
                                  struct lflow_table *,
                                  struct ds *match, struct ds *actions);
 
-/* Call when all other options of the logical router port were collected. */
+/* Removes an option of a logical router port with which packets would avoid
+ * encryption.  Call when all other options were collected. */
 void ovn_vnetenc_lrp_options(const struct ovn_port *, struct smap *options);
 
-/* Sets Port_Binding external_ids of the logical router port.  Call wherever
- * upstream does, and after a demand may have changed. */
+/* Sets external_ids in the Port_Binding of the logical router port.  Call
+ * wherever upstream sets them, and after a demand may have changed. */
 void ovn_vnetenc_lrp_set_external_ids(const struct ovn_port *);
 
 #endif /* northd/ovn-vnetenc-lflows.h */

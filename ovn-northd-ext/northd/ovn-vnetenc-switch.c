@@ -26,14 +26,14 @@
 
 VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_switch);
 
-/* The mode of switches that set none.  A value that cannot be read leaves what
- * was set before in force; where nothing was, as after a start, it means
- * VNETENC_REQUIRE. */
+/* Returns the mode of switches that set none.  If the value cannot be read,
+ * the former value stays in force; if there is none, for instance after a
+ * start, the mode is VNETENC_REQUIRE. */
 static enum vnetenc_mode
 default_mode(const struct smap *nb_options)
 {
     static enum vnetenc_mode in_force = VNETENC_REQUIRE;
-    static char *refused = NULL;        /* Logged already. */
+    static char *refused = NULL;        /* Newest value that was logged. */
     const char *s = smap_get(nb_options, OVN_VNETENC_NB_DEFAULT);
     enum vnetenc_mode mode = VNETENC_OFF;
 
@@ -75,8 +75,8 @@ switch_demand(const struct nbrec_logical_switch *nbs,
 {
     struct ovn_vnetenc_demand demand = { .mode = VNETENC_OFF };
 
-    /* The schema refuses any other value.  A server whose schema has no such
-     * column gives NULL. */
+    /* The schema allows only known modes.  The column is NULL if the server's
+     * schema has no such column. */
     if (!nbs->encryption
         || !vnetenc_mode_from_string(nbs->encryption, &demand.mode)) {
         demand.mode = default_mode(nb_options);
@@ -106,8 +106,6 @@ ovn_vnetenc_switch_external_ids(const struct nbrec_logical_switch *nbs,
     ovn_vnetenc_demand_put(external_ids, demand);
 }
 
-/* Returns true if a change of the default changed the demand of a switch.  No
- * row of such a switch changes with it. */
 bool
 ovn_vnetenc_default_changed(const struct ovn_unsynced_datapath_map *map,
                             const struct ed_type_global_config *global)

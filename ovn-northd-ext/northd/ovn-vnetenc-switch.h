@@ -17,12 +17,12 @@
 #ifndef OVN_VNETENC_SWITCH_H
 #define OVN_VNETENC_SWITCH_H 1
 
-/* The demand of a logical switch: from the northbound to the southbound
- * =====================================================================
+/* The demand of a logical switch
+ * ==============================
  *
- * Resolves Logical_Switch.encryption, the cluster default and the profile to
- * one demand and writes it into external_ids of the Datapath_Binding.
- * Everything else in ovn-northd reads it from there.
+ * The functions here combine Logical_Switch.encryption, the cluster default
+ * and the profile into one demand and write it into external_ids of the
+ * Datapath_Binding.  All other parts of ovn-northd read it from there.
  *
  * Thread-safety
  * =============
@@ -36,13 +36,15 @@ struct nbrec_logical_switch;
 struct ovn_unsynced_datapath_map;
 struct smap;
 
-/* Call after the other external_ids of the switch were gathered. */
+/* Adds the demand of the switch to 'external_ids'.  Call after the other
+ * external_ids of the switch were collected. */
 void ovn_vnetenc_switch_external_ids(const struct nbrec_logical_switch *,
                                      const struct ed_type_global_config *,
                                      struct smap *external_ids);
 
-/* Call when rows of Logical_Switch or the global configuration changed, after
- * the changed rows were handled. */
+/* Returns true if a change of the cluster default changed the demand of a
+ * switch, whose row does not change with it.  Call when rows of Logical_Switch
+ * or the global configuration changed, after the changed rows were handled. */
 bool ovn_vnetenc_default_changed(const struct ovn_unsynced_datapath_map *,
                                  const struct ed_type_global_config *);
 
