@@ -80,28 +80,30 @@ enum {
 
 static struct ovn_vnetenc_modes modes = OVN_VNETENC_MODES_INITIALIZER(&modes);
 
-/* Whether the main loop knows that 'modes.settled_at' has come. */
+/* True if ovn_vnetenc_flows_settled() has reported 'modes.settled_at'. */
 static bool told_settled;
 
-/* Whether flows may name the action and the tunnel flag.  What the flows were
- * computed with: Open vSwitch's support may change between two runs. */
+/* True if flows may use the action and the tunnel flag.  The value belongs to
+ * the flows that were computed last, because the support of Open vSwitch may
+ * change between two runs. */
 static bool supported;
 
 /* Owner of the flows that depend on modes. */
 static struct uuid vnetenc_uuid;
 
-/* How often the main loop looks for an acknowledgement of Open vSwitch. */
+/* Interval at which the main loop looks for an acknowledgement of Open
+ * vSwitch. */
 enum { ACK_POLL_MS = 20 };
 
-/* Whether Open vSwitch has acknowledged flows that were computed since it
- * 'supported' encryption. */
+/* Acknowledgement by Open vSwitch of flows that were computed while encryption
+ * was 'supported'. */
 static struct {
     bool done;
-    bool asked;                 /* 'seqno' is on its way. */
+    bool asked;                 /* 'seqno' was requested. */
     uint64_t seqno;
 } installed;
 
-/* Whether tables 240 and 241 have rows. */
+/* Returns true if tables 240 and 241 have rows. */
 static bool
 has_rows(void)
 {
@@ -119,8 +121,9 @@ put_resubmit(uint8_t table_id, struct ofpbuf *ofpacts)
     resubmit->table_id = table_id;
 }
 
-/* Sets what happens at the tunnel, and tells the receiver whether it must
- * encrypt again if it forwards the packet through another tunnel. */
+/* Appends actions that set the demand at the tunnel, and that tell the
+ * receiver whether it must encrypt the packet again if it forwards it through
+ * another tunnel. */
 static void
 put_demand(struct ovn_vnetenc_demand demand, enum mf_field_id mff_ovn_geneve,
            struct ofpbuf *ofpacts)
@@ -135,7 +138,7 @@ put_demand(struct ovn_vnetenc_demand demand, enum mf_field_id mff_ovn_geneve,
     vnetenc->profile = demand.profile;
 }
 
-/* How the tunnel's clear packets for 'dp' are marked. */
+/* Returns the mark for packets that arrive for 'dp' in clear. */
 static enum ovn_vnetenc_rx
 rx_of_clear(const struct ovn_vnetenc_dp *dp)
 {
@@ -175,8 +178,9 @@ ovn_vnetenc_put_tx(struct ofpbuf *ofpacts)
     }
 }
 
-/* VXLAN cannot carry the must bit.  A packet that arrives encrypted through it
- * has the bit: table 241 looks at it, and then sets all of the register. */
+/* VXLAN cannot carry the must bit, so this sets the bit for every packet that
+ * arrives through it.  Table 241 reads the bit only of an encrypted packet,
+ * and sets the whole register. */
 void
 ovn_vnetenc_put_rx(enum chassis_tunnel_type type, struct ofpbuf *ofpacts)
 {
@@ -256,9 +260,9 @@ add_tx_dp_flows(const struct ovn_vnetenc_dp *dp,
     }
 }
 
-/* The rows for a bit that was carried here, for profile 0 and for each one
- * that any switch uses.  The row without a profile is the safety net: a packet
- * that must be encrypted never falls through to "clear". */
+/* Adds the rows for a carried bit: one for each profile that any switch uses,
+ * and one without a profile.  The latter is the safety net: a packet that must
+ * be encrypted never falls through to "clear". */
 static void
 add_tx_carried_flows(int bit, enum vnetenc_mode mode,
                      uint16_t priority_profile, uint16_t priority,
@@ -311,8 +315,8 @@ add_tx_fixed_flows(enum mf_field_id mff_ovn_geneve, struct ofpbuf *ofpacts,
              &vnetenc_uuid);
 }
 
-/* Adds the two rows of table 241 for 'dp', or for no datapath in particular if
- * 'dp' is NULL. */
+/* Adds the two rows of table 241 for 'dp', or for all other datapaths if 'dp'
+ * is NULL. */
 static void
 add_rx_flows(const struct ovn_vnetenc_dp *dp, enum mf_field_id mff_ovn_geneve,
              struct ofpbuf *ofpacts, struct ovn_desired_flow_table *flow_table)
@@ -334,8 +338,8 @@ add_rx_flows(const struct ovn_vnetenc_dp *dp, enum mf_field_id mff_ovn_geneve,
              &vnetenc_uuid);
 }
 
-/* Adds the row of table 241 for what arrives encrypted through a tunnel that
- * cannot say whether it must be: it must. */
+/* Adds the row of table 241 for packets that arrive encrypted through a tunnel
+ * that cannot carry the must bit: they get the bit. */
 static void
 add_rx_must_flow(struct ofpbuf *ofpacts,
                  struct ovn_desired_flow_table *flow_table)
@@ -351,8 +355,9 @@ add_rx_must_flow(struct ofpbuf *ofpacts,
              ofpacts, &vnetenc_uuid);
 }
 
-/* Open vSwitch cannot encrypt: no tunnel for a datapath that requires it.  An
- * arriving packet is moved to datapath 0, which does not exist. */
+/* Cuts off a datapath that requires encryption from all tunnels, because Open
+ * vSwitch cannot encrypt.  An arriving packet is moved to datapath 0, which
+ * does not exist. */
 static void
 add_cut_off_flows(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
                   struct ovn_desired_flow_table *flow_table)
@@ -370,9 +375,9 @@ add_cut_off_flows(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
              ofpacts, &vnetenc_uuid);
 }
 
-/* What must be encrypted does not leave for an EVPN fabric, which cannot be
- * encrypted.  Table 45 holds nothing else.  'dp' requires encryption; if it is
- * NULL, the packet says so itself. */
+/* Keeps packets that must be encrypted away from an EVPN fabric, which cannot
+ * be encrypted.  Table 45 has no other purpose.  The flow matches the packets
+ * of 'dp' or, if 'dp' is NULL, those that carry the must bit. */
 static void
 add_evpn_guard(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
                struct ovn_desired_flow_table *flow_table)
@@ -389,12 +394,14 @@ add_evpn_guard(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
              dp ? dp->cookie : 0, &match, ofpacts, &vnetenc_uuid);
 }
 
-/* What arrived in clear goes to the egress pipeline, which drops and counts
- * it, past the flows by which network functions return packets: these would
- * send it on through a tunnel, encrypted, as if it were the switch's own.
+/* Sends packets that arrived in clear to the egress pipeline, which drops and
+ * counts them.  They bypass the flows by which network functions return
+ * packets: these would forward them through a tunnel, encrypted, as if they
+ * belonged to the switch.
  *
- * What is admitted must not come here: it needs this table for its conntrack
- * zones and to be flooded.  See add_function_port_flow(). */
+ * The flow must not match packets that are admitted, because they need this
+ * table for their conntrack zones and for flooding.  See
+ * add_function_port_flow(). */
 static void
 add_function_guard(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
                    struct ovn_desired_flow_table *flow_table)
@@ -448,7 +455,7 @@ add_flows(const struct hmap *local_datapaths, enum mf_field_id mff_ovn_geneve,
     ofpbuf_uninit(&ofpacts);
 }
 
-/* Collects the modes, and has the main loop come back when they settle. */
+/* Collects the modes, and wakes the main loop when they settle. */
 static void
 collect(struct ovn_vnetenc_modes *new_modes,
         const struct sbrec_datapath_binding_table *table,
@@ -502,7 +509,7 @@ ovn_vnetenc_flows_handle_datapaths(
     bool equal = ovn_vnetenc_modes_equal(&modes, &new_modes);
     if (!equal && (!supported || !modes.n_demanding || !new_modes.n_demanding
                    || modes.evpn || new_modes.evpn)) {
-        /* Flows outside of our tables depend on modes. */
+        /* Flows outside of our tables depend on the modes. */
         ovn_vnetenc_modes_destroy(&new_modes);
         return EN_UNHANDLED;
     }
@@ -516,13 +523,6 @@ ovn_vnetenc_flows_handle_datapaths(
     return EN_HANDLED_UPDATED;
 }
 
-/* Returns true, once, if a datapath has settled since the modes were
- * collected.  If one is still to settle, has the main loop come back when it
- * does.
- *
- * Once is enough: the engine remembers that it has work to do.  Where it
- * cannot run, without a connection to Open vSwitch for example, the main loop
- * would not sleep if it were told again and again. */
 bool
 ovn_vnetenc_flows_settled(void)
 {
@@ -542,11 +542,6 @@ ovn_vnetenc_flows_settled(void)
     return told_settled;
 }
 
-/* Returns true once Open vSwitch has acknowledged the fixed rows of tables 240
- * and 241.  Until then a packet that arrives encrypted might be sent on in
- * clear, so nobody may be told that this chassis takes such packets.
- *
- * Ask in every round of the main loop, before the flows are sent. */
 bool
 ovn_vnetenc_flows_installed(void)
 {
@@ -559,11 +554,12 @@ ovn_vnetenc_flows_installed(void)
         return false;
     }
     if (!ofctrl_is_connected()) {
-        /* Flows may go, and requests are forgotten, with the connection. */
+        /* Flows may be lost with the connection, and requests are. */
         installed.done = installed.asked = false;
     } else if (!installed.done && !installed.asked) {
-        /* What an earlier connection acknowledged still counts for requests
-         * of as low a number, and numbers begin anew with each connection. */
+        /* Numbers begin anew with each connection, and an acknowledgement of
+         * an earlier connection would count for a request whose number is not
+         * higher.  So find a number that is higher. */
         do {
             ofctrl_seqno_update_create(type, ++installed.seqno);
         } while (ofctrl_seqno_get_req_cfg() <= ofctrl_get_cur_cfg());
@@ -576,8 +572,8 @@ ovn_vnetenc_flows_installed(void)
         ofctrl_acked_seqnos_destroy(acked);
     }
     if (installed.asked) {
-        /* The acknowledgement is noted at the end of a round, and wakes
-         * nobody. */
+        /* The acknowledgement is recorded at the end of a round, and does not
+         * wake the main loop. */
         poll_timer_wait(ACK_POLL_MS);
     }
     return installed.done;
@@ -616,7 +612,7 @@ add_redirect_flows(const struct sbrec_port_binding *pb,
              pb->header_.uuid.parts[0], &match, ofpacts, &pb->header_.uuid);
 }
 
-/* Drops what leaves or enters a cut-off switch through a port to another
+/* Drops packets that leave or enter a cut-off switch through a port to another
  * datapath. */
 static void
 add_cut_off_port_flow(const struct physical_ctx *ctx,
@@ -637,9 +633,10 @@ add_cut_off_port_flow(const struct physical_ctx *ctx,
              pb->header_.uuid.parts[0], &match, ofpacts, &pb->header_.uuid);
 }
 
-/* For the port of a network function on this chassis.  What a settling switch
- * admits in clear is dropped if it claims to come from there: no other chassis
- * sends such packets, and this one would return them encrypted. */
+/* For the port of a network function on this chassis: drops a packet that a
+ * settling switch admits in clear and that claims to come from that port.  No
+ * other chassis sends such packets, and this one would return them
+ * encrypted. */
 static void
 add_function_port_flow(const struct physical_ctx *ctx,
                        const struct sbrec_port_binding *pb,
@@ -683,10 +680,6 @@ ovn_vnetenc_flows_for_port(const struct physical_ctx *ctx,
     ofpbuf_uninit(&ofpacts);
 }
 
-/* For a port that upstream reaches over a VLAN instead of a tunnel: drops what
- * must be encrypted there.  'match', which matches the port, is narrowed to
- * such packets, for a flow that takes them into a tunnel, and 'ofpacts' is
- * cleared.  Returns false, and does nothing, if there are none. */
 bool
 ovn_vnetenc_avoid_vlan(const struct sbrec_port_binding *pb,
                        struct match *match, struct ofpbuf *ofpacts,
@@ -702,9 +695,8 @@ ovn_vnetenc_avoid_vlan(const struct sbrec_port_binding *pb,
     return true;
 }
 
-/* Questions. */
+/* Queries. */
 
-/* Returns true if the datapath requires encryption. */
 bool
 ovn_vnetenc_requires(uint32_t dp_key)
 {
@@ -714,33 +706,26 @@ ovn_vnetenc_requires(uint32_t dp_key)
     return dp && dp->tx.mode == VNETENC_REQUIRE;
 }
 
-/* Returns true while clear packets may be admitted that will not be.  If the
- * engine has been cancelled, they may be soon: perhaps it has not seen yet
- * that a mode changed. */
 bool
 ovn_vnetenc_settling(void)
 {
     return modes.settled_at != LLONG_MAX || engine_canceled();
 }
 
-/* Returns true if nothing of the datapath may be put into a tunnel because
- * Open vSwitch cannot encrypt it. */
 bool
 ovn_vnetenc_cut_off(uint32_t dp_key)
 {
     return !supported && ovn_vnetenc_requires(dp_key);
 }
 
-/* Returns how many bytes a packet in a tunnel may grow by, whoever sent it.
- * The mode of its datapath is not asked: it changes without a recompute. */
 uint16_t
 ovn_vnetenc_overhead(void)
 {
     return supported && modes.n_demanding ? VNETENC_OVERHEAD : 0;
 }
 
-/* Returns true if 's', a match or actions, names one of our fields.  What is
- * between quotation marks is the name of a port. */
+/* Returns true if 's', a match or actions, contains the name of one of our
+ * fields.  Text between quotation marks is the name of a port. */
 static bool
 names_field(const char *s)
 {
@@ -762,8 +747,6 @@ names_field(const char *s)
     return false;
 }
 
-/* Returns true if 'lflow' uses the register and Open vSwitch does not support
- * what comes with it. */
 bool
 ovn_vnetenc_skips_lflow(const struct sbrec_logical_flow *lflow)
 {

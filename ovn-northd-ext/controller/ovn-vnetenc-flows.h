@@ -17,15 +17,15 @@
 #ifndef OVN_VNETENC_FLOWS_H
 #define OVN_VNETENC_FLOWS_H 1
 
-/* Tables 240 and 241: what a demand means at the tunnels
- * ======================================================
+/* Tables 240 and 241: demands at the tunnels
+ * ==========================================
  *
  * Every place of physical.c that prepares a packet for a tunnel resubmits to
- * table 240, which knows from the datapath under which the packet leaves, and
- * from what register 31 carries, whether it must be encrypted.  It does so
- * whoever produced the packet: a logical flow, the controller, or a future
- * stage.  Every place that takes a packet from a tunnel resubmits to table
- * 241, which notes in register 31 how the packet arrived.
+ * table 240.  The table decides whether the packet must be encrypted, from the
+ * datapath under which it leaves and from register 31.  The origin of the
+ * packet does not matter: a logical flow, the controller, or a future stage.
+ * Every place that takes a packet from a tunnel resubmits to table 241, which
+ * writes into register 31 how the packet arrived.
  *
  *     240  210  a chassisredirect port with a demand, must carried
  *          200  a chassisredirect port with a demand
@@ -34,51 +34,52 @@
  *          170  a datapath that prefers
  *          150  must carried with a profile        140  must carried
  *          100  want carried with a profile         90  want carried
- *            0  clear, in words: the state is sticky within an action list
- *     241  130  encrypted through VXLAN, which cannot carry must: it must
+ *            0  clear, set explicitly: it persists within an action list
+ *     241  130  encrypted through VXLAN, which cannot carry must: set must
  *          120  a datapath with a demand, encrypted
  *          110  a datapath with a demand, clear
  *          100  any datapath, encrypted
  *            0  any datapath, clear
  *
- * The packet counters of the rows that name a datapath are the traffic of that
+ * The packet counters of the rows with a datapath show the traffic of that
  * switch, encrypted and clear.
  *
- * Ways to another chassis that are no tunnel of OVN are closed to a packet
- * that carries "must", whatever its datapath demands:
+ * A packet that carries "must" cannot reach another chassis in any way other
+ * than a tunnel of OVN, whatever its datapath demands:
  *
  *      45  110  an EVPN fabric: for local ports only
  *      46  110  a port behind a localnet port, or a bridged redirect: drop;
  *               the former has a row in table 44 that takes such packets into
  *               a tunnel (a bridged redirect addresses them to a router, so
- *               that they are of no use beyond a tunnel)
+ *               they would be useless beyond a tunnel)
  *
- * Beyond a localnet port a packet is outside, as designed.
+ * A packet that leaves through a localnet port is outside of the overlay, by
+ * design.
  *
  * States
  * ======
  *
- * Open vSwitch can encrypt: as above, whether or not a datapath has a demand
- * that this chassis knows of.  It may not know yet: its controller may have
- * lost the southbound database, or the demand may be another availability
- * zone's.  A packet that arrives encrypted must be forwarded as it says itself
- * from the first one on, so a chassis publishes its capability, and pins the
- * fingerprints of others, only after Open vSwitch has acknowledged the rows
- * (ovn_vnetenc_flows_installed()).
+ * If Open vSwitch can encrypt, the tables are as above, whether or not this
+ * chassis knows of a datapath with a demand.  It may not know of one yet: its
+ * controller may have lost the southbound database, or the demand may belong
+ * to another availability zone.  The demand in a packet that arrives encrypted
+ * must be obeyed from the first packet on.  A chassis therefore publishes its
+ * capability, and pins the fingerprints of others, only after Open vSwitch has
+ * acknowledged the rows (ovn_vnetenc_flows_installed()).
  *
- * Open vSwitch cannot encrypt: one unknown action would make ovn-controller
- * reconnect for ever, so there is none.  While no datapath has a demand, the
- * flow tables are those of upstream.  A datapath that requires encryption is
- * cut off: nothing goes into a tunnel, nothing comes from a tunnel, and
- * nothing passes its router and switch ports, because the carried demand would
- * be lost there.  Traffic between its ports on this chassis goes on.
+ * If Open vSwitch cannot encrypt, no flow has an unknown action, because one
+ * of them would make ovn-controller reconnect forever.  While no datapath has
+ * a demand, the flow tables are those of upstream.  A datapath that requires
+ * encryption is cut off: its packets neither enter nor leave a tunnel, and do
+ * not pass its router and switch ports, because the carried demand would be
+ * lost there.  Traffic between its ports on this chassis continues.
  *
  * Incremental processing
  * ======================
  *
  * The flows that depend on the modes of datapaths belong to one uuid of our
- * own, so that a change of a mode removes and adds these alone.  Flows that
- * depend on a Port_Binding belong to its uuid, as do all others for that port.
+ * own, so a change of a mode removes and adds only these.  Flows that depend
+ * on a Port_Binding belong to its uuid, as do all other flows of that port.
  *
  * Thread-safety
  * =============
@@ -103,12 +104,15 @@ struct sbrec_port_binding;
 #define OFTABLE_VNETENC_TX 240
 #define OFTABLE_VNETENC_RX 241
 
-/* Call before any other physical flow is computed. */
+/* Adds all flows that depend on the modes of datapaths.  Call before any other
+ * physical flow is computed. */
 void ovn_vnetenc_flows_run(const struct sbrec_datapath_binding_table *,
                            const struct physical_ctx *,
                            struct ovn_desired_flow_table *);
 
-/* Call when rows of Datapath_Binding changed, or one of them has settled
+/* Updates the flows that depend on the modes of datapaths.  Returns
+ * EN_UNHANDLED if all physical flows must be computed again.  Call when rows
+ * of Datapath_Binding changed, or one of them has settled
  * (ovn-vnetenc-modes.h). */
 enum engine_input_handler_result
 ovn_vnetenc_flows_handle_datapaths(const struct sbrec_datapath_binding_table *,
@@ -116,34 +120,68 @@ ovn_vnetenc_flows_handle_datapaths(const struct sbrec_datapath_binding_table *,
                                    enum mf_field_id mff_ovn_geneve,
                                    struct ovn_desired_flow_table *);
 
-/* May others be told that this chassis takes encrypted packets? */
+/* Returns true once Open vSwitch has acknowledged the fixed rows of tables 240
+ * and 241.  Before that, this chassis might forward a packet in clear that
+ * arrives encrypted, so it must not announce that it takes such packets.
+ *
+ * Call in every round of the main loop, before the flows are sent. */
 bool ovn_vnetenc_flows_installed(void);
 
-/* Has one settled?  Ask in every round of the main loop. */
+/* Returns true, once, if a datapath has settled since the modes were
+ * collected.  If a datapath is still to settle, wakes the main loop when it
+ * does.  Call in every round of the main loop.
+ *
+ * One report is enough, because the engine remembers that it has work to do.
+ * If the engine cannot run, for example without a connection to Open vSwitch,
+ * repeated reports would keep the main loop from sleeping. */
 bool ovn_vnetenc_flows_settled(void);
 
-/* Call for each Port_Binding of a local datapath. */
+/* Adds the flows that depend on the port.  Call for each Port_Binding of a
+ * local datapath. */
 void ovn_vnetenc_flows_for_port(const struct physical_ctx *,
                                 const struct sbrec_port_binding *,
                                 enum en_lport_type,
                                 struct ovn_desired_flow_table *);
 
-/* Call where a port is reached over a VLAN. */
+/* For a port that upstream reaches over a VLAN instead of a tunnel: adds a
+ * flow that drops the packets there that must be encrypted.  Narrows 'match',
+ * which matches the port, to such packets, for a flow that takes them into a
+ * tunnel, and clears 'ofpacts'.  Returns false, and does nothing, if Open
+ * vSwitch cannot encrypt. */
 bool ovn_vnetenc_avoid_vlan(const struct sbrec_port_binding *, struct match *,
                             struct ofpbuf *ofpacts,
                             struct ovn_desired_flow_table *);
 
-/* Call where an action list has set, or has read, the tunnel's fields. */
+/* Appends a resubmit to table 240, if it has rows.  Call where an action list
+ * has set the fields of the tunnel. */
 void ovn_vnetenc_put_tx(struct ofpbuf *ofpacts);
+
+/* Appends a resubmit to table 241, if it has rows.  Call where an action list
+ * has read the fields of a tunnel of the given type. */
 void ovn_vnetenc_put_rx(enum chassis_tunnel_type, struct ofpbuf *ofpacts);
 
-/* Questions of physical.c, lflow.c and ovn-controller.c. */
+/* Returns true if the datapath requires encryption. */
 bool ovn_vnetenc_requires(uint32_t dp_key);
+
+/* Returns true if no packet of the datapath may enter a tunnel because Open
+ * vSwitch cannot encrypt it. */
 bool ovn_vnetenc_cut_off(uint32_t dp_key);
+
+/* Returns true while a datapath settles, that is, while clear packets may be
+ * admitted that will soon be refused.  Also returns true if the engine was
+ * cancelled, because it may not have seen a change of a mode yet. */
 bool ovn_vnetenc_settling(void);
+
+/* Returns the number of bytes by which encryption may enlarge a packet in a
+ * tunnel, whatever its datapath: the mode of a datapath changes without a
+ * recompute. */
 uint16_t ovn_vnetenc_overhead(void);
+
+/* Returns true if the logical flow uses our register and Open vSwitch does not
+ * support our actions. */
 bool ovn_vnetenc_skips_lflow(const struct sbrec_logical_flow *);
 
+/* Frees the modes of all datapaths.  Call at exit. */
 void ovn_vnetenc_flows_destroy(void);
 
 #endif /* controller/ovn-vnetenc-flows.h */

@@ -48,7 +48,8 @@ ovn_vnetenc_modes_find_demanding(const struct ovn_vnetenc_modes *modes,
     return dp && dp->tx.mode != VNETENC_OFF ? dp : NULL;
 }
 
-/* 'dp' says what the database says; 'former' is the same datapath before. */
+/* Lets 'dp' settle if its mode changed.  'dp' has the demand of the database,
+ * 'former' is the same datapath before. */
 static void
 settle(struct ovn_vnetenc_dp *dp, const struct ovn_vnetenc_dp *former,
        long long int now_ms)

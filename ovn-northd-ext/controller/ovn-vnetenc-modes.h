@@ -17,31 +17,32 @@
 #ifndef OVN_VNETENC_MODES_H
 #define OVN_VNETENC_MODES_H 1
 
-/* Modes of all datapaths, and what they were a moment ago
- * =======================================================
+/* Modes of all datapaths, now and a moment ago
+ * ============================================
  *
- * Chassis hear of a new mode one after the other.  The first one that refuses
- * what comes in clear would lose what the others still send so, and the first
- * one that sends in clear again would send in vain.  For a second after its
- * mode went from `off` to `require` or back, a datapath is therefore
- * "settling": what leaves obeys the stronger of both, what arrives the weaker.
- * No packet is lost, and each leaves encrypted from the moment at which its
- * own chassis heard of `require`.
+ * A new mode reaches the chassis one after the other.  If the first chassis
+ * refused clear packets at once, it would drop packets that the others still
+ * send in clear; if the first chassis sent in clear again at once, the others
+ * would drop its packets.  For a second after its mode changed from `off` to
+ * `require` or back, a datapath is therefore "settling": a packet that leaves
+ * obeys the stronger of the two modes, a packet that arrives the weaker one.
+ * No packet is lost, and every packet leaves encrypted from the moment at
+ * which its own chassis heard of `require`.
  *
- * What a settling datapath admits in clear it would have admitted before its
- * mode changed.  A datapath that was not here then, because it has just been
- * created, gets its first port here or because the process began, admits
- * nothing.
+ * A settling datapath admits in clear only packets that it would have admitted
+ * before its mode changed.  A datapath that did not exist on this chassis at
+ * that time admits none: it has just been created, has just got its first port
+ * here, or the process has just started.
  *
- * From `prefer` to `require` a datapath settles, too, but admits nothing: what
- * others send in clear is what they are to drop.
+ * From `prefer` to `require` a datapath settles as well, but admits none: the
+ * packets that others send in clear are those that `require` must drop.
  *
- * The second is that of the flow caches, too, so it begins when the flows have
- * been sent, which on a large chassis may be some time after they were asked
- * for.  ovn-controller does not report a configuration as installed while
- * anything settles.  After `ovn-nbctl --wait=hv` so nothing is admitted any
- * more, and the flow caches of Open vSwitch, which follow its flow tables,
- * have had a second to do so on the last of all chassis.
+ * The flow caches of Open vSwitch need this second as well, so it begins when
+ * the flows have been sent, which on a large chassis may be some time after
+ * they were computed.  ovn-controller does not report a configuration as
+ * installed while a datapath settles.  When `ovn-nbctl --wait=hv` returns, no
+ * clear packet is admitted any more, and the flow caches, which follow the
+ * flow tables, have had a second to do so even on the last chassis.
  *
  * Thread-safety
  * =============
@@ -63,49 +64,54 @@ struct ovn_vnetenc_dp {
     uint32_t key;               /* Datapath_Binding.tunnel_key. */
     uint32_t cookie;
     bool evpn;
-    bool local;                 /* This chassis has a use for it. */
-    struct ovn_vnetenc_demand demand;   /* What the database says. */
-    struct ovn_vnetenc_demand tx;       /* What leaves obeys. */
-    enum vnetenc_mode rx;               /* What arrives obeys. */
+    bool local;                 /* This chassis uses it. */
+    struct ovn_vnetenc_demand demand;   /* In the database. */
+    struct ovn_vnetenc_demand tx;       /* For packets that leave. */
+    enum vnetenc_mode rx;               /* For packets that arrive. */
     long long int settled_at;   /* In ms; LLONG_MAX if settled. */
-    bool fresh;                 /* 'settled_at' is still to be counted from
-                                 * when the flows were sent. */
+    bool fresh;                 /* The flows have not been sent yet, so
+                                 * 'settled_at' is not final. */
 };
 
 struct ovn_vnetenc_modes {
     struct hmap dps;            /* Of struct ovn_vnetenc_dp. */
-    size_t n_demanding;         /* With a 'tx' other than off. */
-    bool evpn;                  /* A demanding one is part of an EVPN. */
-    bool fresh;                 /* One is. */
-    long long int settled_at;   /* The first that settles; or LLONG_MAX. */
+    size_t n_demanding;         /* Datapaths with a 'tx' other than off. */
+    bool evpn;                  /* One of these is part of an EVPN. */
+    bool fresh;                 /* A datapath is 'fresh'. */
+    long long int settled_at;   /* When the first one settles; LLONG_MAX if
+                                 * all are settled. */
 };
 
 #define OVN_VNETENC_MODES_INITIALIZER(MODES) \
     { .dps = HMAP_INITIALIZER(&(MODES)->dps), .settled_at = LLONG_MAX }
 
-/* Fills 'modes', which is empty, from the database; 'former' is what it said
- * before.  Ownership stays with the caller. */
+/* Fills 'modes', which must be empty, from the database.  'former' are the
+ * modes before this change.  The caller keeps both. */
 void ovn_vnetenc_modes_collect(struct ovn_vnetenc_modes *,
                                const struct ovn_vnetenc_modes *former,
                                const struct sbrec_datapath_binding_table *,
                                const struct hmap *local_datapaths,
                                long long int now_ms);
+
+/* Removes all datapaths. */
 void ovn_vnetenc_modes_clear(struct ovn_vnetenc_modes *);
 
-/* Call when the flows of the fresh ones have been sent: from now on they
- * settle. */
+/* Starts the second in which fresh datapaths settle.  Call when their flows
+ * have been sent. */
 void ovn_vnetenc_modes_start(struct ovn_vnetenc_modes *, long long int now_ms);
+
+/* Removes all datapaths and frees the memory of the set. */
 void ovn_vnetenc_modes_destroy(struct ovn_vnetenc_modes *);
 
-/* Moves 'new' into 'modes' and destroys it. */
+/* Moves the contents of 'new' into 'modes' and destroys 'new'. */
 void ovn_vnetenc_modes_replace(struct ovn_vnetenc_modes *,
                                struct ovn_vnetenc_modes *new);
 
-/* Would the flows be the same? */
+/* Returns true if both sets of modes result in the same flows. */
 bool ovn_vnetenc_modes_equal(const struct ovn_vnetenc_modes *,
                              const struct ovn_vnetenc_modes *);
 
-/* The datapath, or NULL if it is not known or has no demand. */
+/* Returns the datapath, or NULL if it is unknown or has no demand. */
 const struct ovn_vnetenc_dp *ovn_vnetenc_modes_find_demanding(
     const struct ovn_vnetenc_modes *, uint32_t key);
 

@@ -44,16 +44,16 @@ COVERAGE_DEFINE(ovn_vnetenc_address_conflict);
 #define FINGERPRINT_PREFIX "sha256:"
 #define FINGERPRINT_HEX_DIGITS 64
 
-/* What the column VNetEnc_Peer:fingerprints can hold.  One more in a
- * transaction would make it fail, with all else that ovn-controller has to
- * tell Open vSwitch, as long as the other chassis likes. */
+/* Number of fingerprints that the column VNetEnc_Peer:fingerprints can hold.
+ * One more would make the whole transaction of ovn-controller fail, again and
+ * again, for as long as the other chassis publishes them. */
 #define MAX_FINGERPRINTS 8
 
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
 
-/* A row to be, in a shash by the canonical form of its address. */
+/* A desired row, in a shash by the canonical form of its address. */
 struct peer {
-    const char *name;           /* Chassis, of the southbound database. */
+    const char *name;           /* Of the Chassis in the southbound. */
     struct sset fingerprints;
 };
 
@@ -72,8 +72,8 @@ ovn_vnetenc_register_ovs_idl(struct ovsdb_idl *ovs_idl)
     ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_external_ids);
 }
 
-/* Returns the one spelling of the address in 's', which the caller must free,
- * or NULL if it is not an address. */
+/* Returns the canonical form of the address in 's', which the caller must
+ * free, or NULL if 's' is not an address. */
 static char *
 canonical_address(const char *s)
 {
@@ -99,9 +99,10 @@ fingerprint_is_valid(const char *s)
                == FINGERPRINT_HEX_DIGITS);
 }
 
-/* Fills 'fingerprints' from the options of 'encap'.  Returns false if there is
- * none, too many, or one is malformed: with a part of the pins, or without
- * any, a certificate could pass that the chassis never published. */
+/* Fills 'fingerprints' from the options of 'encap'.  Returns false if there
+ * are none or too many, or if one is malformed.  With only some of the pins,
+ * or without any, a certificate could pass that the chassis never
+ * published. */
 static bool
 parse_fingerprints(const struct sbrec_encap *encap, struct sset *fingerprints)
 {
@@ -150,8 +151,8 @@ claim(struct shash *claims, const char *address, const char *chassis_name)
     sset_add(claimants, chassis_name);
 }
 
-/* Collects who claims which address: a set of names of chassis by canonical
- * address. */
+/* Collects the claims: for each canonical address, the set of names of the
+ * chassis that claim it. */
 static void
 collect_claims(const struct sbrec_chassis_table *chassis_table,
                struct shash *claims)
@@ -182,7 +183,8 @@ destroy_claims(struct shash *claims)
     shash_destroy_free_data(claims);
 }
 
-/* Returns true, and complains, if not exactly one chassis claims 'address'. */
+/* Returns true, and logs an error, unless exactly one chassis claims
+ * 'address'. */
 static bool
 is_contested(const struct shash *claims, const char *address)
 {
@@ -202,7 +204,7 @@ is_contested(const struct shash *claims, const char *address)
 
 /* Desired rows. */
 
-/* Collects the names of chassis that a tunnel port of 'br_int' leads to. */
+/* Collects the names of the chassis to which tunnel ports of 'br_int' lead. */
 static void
 collect_tunnels(const struct ovsrec_bridge *br_int, struct sset *names)
 {
@@ -282,8 +284,8 @@ peer_destroy(struct peer *peer)
 
 /* Rows. */
 
-/* Returns true if Open vSwitch is configured for a chassis 'name', so that an
- * ovn-controller of that name may run here. */
+/* Returns true if Open vSwitch is configured for a chassis 'name': an
+ * ovn-controller with that name may run here. */
 static bool
 chassis_is_configured(const struct ovsrec_open_vswitch_table *ovs_table,
                       const char *name)
@@ -296,7 +298,7 @@ chassis_is_configured(const struct ovsrec_open_vswitch_table *ovs_table,
         return true;
     }
     SMAP_FOR_EACH (node, &cfg->external_ids) {
-        /* Settings of one chassis of several: "ovn-encap-ip-NAME". */
+        /* Keys for one of several chassis: "ovn-encap-ip-NAME". */
         size_t len = strlen(node->key), name_len = strlen(name);
 
         if ((!strcmp(node->key, "system-id") && !strcmp(node->value, name))
@@ -308,8 +310,8 @@ chassis_is_configured(const struct ovsrec_open_vswitch_table *ovs_table,
     return false;
 }
 
-/* Returns the chassis that 'row' was made for, NULL if it is somebody else's
- * row. */
+/* Returns the name of the chassis whose ovn-controller made 'row', or NULL if
+ * no ovn-controller made it. */
 static const char *
 row_owner(const struct ovsrec_vnetenc_peer *row)
 {
@@ -317,8 +319,8 @@ row_owner(const struct ovsrec_vnetenc_peer *row)
             ? NULL : smap_get(&row->external_ids, "ovn"));
 }
 
-/* Returns true if 'row' is of this chassis, or of one that was renamed and so
- * will never remove what it pinned. */
+/* Returns true if 'row' belongs to this chassis, or to one that was renamed
+ * and therefore will never remove its pins. */
 static bool
 row_is_ours(const struct ovsrec_vnetenc_peer *row,
             const struct ovsrec_open_vswitch_table *ovs_table,
@@ -386,8 +388,8 @@ insert_row(struct ovsdb_idl_txn *ovs_txn, const char *address,
     set_row(row, peer, chassis_name);
 }
 
-/* Takes the peer with the address of 'row' out of 'peers'.  Returns it, or
- * NULL if there is none. */
+/* Removes the peer with the address of 'row' from 'peers' and returns it.
+ * Returns NULL if there is none. */
 static struct peer *
 take_peer(struct shash *peers, const struct ovsrec_vnetenc_peer *row)
 {
@@ -398,8 +400,8 @@ take_peer(struct shash *peers, const struct ovsrec_vnetenc_peer *row)
     return peer;
 }
 
-/* An address that has a row of the administrator's, in any spelling, is left
- * to him. */
+/* Removes the addresses, in any spelling, for which the administrator made a
+ * row: that row stays as it is. */
 static void
 drop_foreign(struct ovsdb_idl *ovs_idl,
              const struct ovsrec_open_vswitch_table *ovs_table,
@@ -414,8 +416,8 @@ drop_foreign(struct ovsdb_idl *ovs_idl,
     }
 }
 
-/* Makes our rows those of 'peers', which loses its members.  Returns true if
- * that changed anything. */
+/* Makes our rows equal to 'peers' and empties 'peers'.  Returns true if that
+ * changed a row. */
 static bool
 sync_rows(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
           const struct ovsrec_open_vswitch_table *ovs_table,
@@ -458,14 +460,14 @@ ovn_vnetenc_peers_run(struct ovsdb_idl *ovs_idl,
                       const struct sbrec_chassis_table *chassis_table,
                       const struct sbrec_chassis *this_chassis)
 {
-    /* Inserting into a table that the server does not have would make every
-     * transaction of ovn-controller fail, for ever. */
+    /* An insertion into a table that the server does not have would make every
+     * transaction of ovn-controller fail, forever. */
     if (!ovs_txn || !ovsrec_server_has_vnetenc_peer_table(ovs_idl)) {
         return;
     }
 
-    /* Open vSwitch opens no record of a peer that is not pinned.  Rows that a
-     * controller made before stay, and so do the flows that it made. */
+    /* Open vSwitch opens no record of a peer that is not pinned.  The rows
+     * that an earlier controller made stay, like its flows. */
     bool supported = ovs_feature_is_supported(OVS_VNETENC_SUPPORT);
     if (supported && !ovn_vnetenc_flows_installed()) {
         return;

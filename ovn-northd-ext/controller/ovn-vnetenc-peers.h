@@ -17,33 +17,34 @@
 #ifndef OVN_VNETENC_PEERS_H
 #define OVN_VNETENC_PEERS_H 1
 
-/* What Open vSwitch is told about the other chassis
- * =================================================
+/* Rows of VNetEnc_Peer for the other chassis
+ * ==========================================
  *
- * For every other chassis that this one has tunnels to, and that says in its
- * Encap and Chassis rows that it takes encrypted packets, VNetEnc_Peer in the
- * local Open_vSwitch database gets one row per tunnel address, with the name
- * of the chassis and the fingerprints it published: they pin its certificate.
+ * For every other chassis to which this one has tunnels, and whose Encap and
+ * Chassis rows announce that it takes encrypted packets, ovn-controller writes
+ * rows of VNetEnc_Peer into the local Open_vSwitch database: one row for each
+ * tunnel address, with the name of the chassis and the fingerprints that it
+ * published.  These pin its certificate.
  *
- * Who owns a row
- * ==============
+ * Ownership of a row
+ * ==================
  *
- * Rows made here carry external_ids:ovn=CHASSIS; only those are changed and
- * deleted here, and those of a CHASSIS for which Open vSwitch is not
- * configured any more: what it pinned, nobody else would ever remove.  A row
- * for the same address, in any spelling, made by anybody else, for instance
- * with external_ids:source=local, is left alone and wins.
+ * Rows made here have external_ids:ovn=CHASSIS.  The functions here change and
+ * delete only the rows of this chassis, and those of a CHASSIS for which Open
+ * vSwitch is not configured any more, because nobody else would ever remove
+ * these pins.  A row for the same address, in any spelling, that anybody else
+ * made, for instance with external_ids:source=local, is left alone and wins.
  *
- * What is believed
- * ================
+ * Trust in the southbound database
+ * ================================
  *
- * An Encap row of the tunnel type in use, whose chassis_name is the Chassis
- * that lists it.  Addresses are compared as addresses, not as text.  An
- * address that two chassis claim, in any row, gets no VNetEnc_Peer: a chassis
- * that claims the address of another one can so deny service to it, but never
- * impersonate it.  Fingerprints of which one is malformed, or of which there
- * are more than a row can hold, are not believed either.  Without fingerprints
- * there is no row.
+ * An Encap row counts if it has the tunnel type in use and its chassis_name is
+ * that of the Chassis that lists it.  Addresses are compared as addresses, not
+ * as text.  An address that two chassis claim, in any row, gets no
+ * VNetEnc_Peer: a chassis that claims the address of another one can deny
+ * service to it, but never impersonate it.  No fingerprint counts if one of
+ * them is malformed, or if there are more than a row can hold.  Without
+ * fingerprints there is no row.
  *
  * Thread-safety
  * =============
@@ -59,9 +60,12 @@ struct ovsrec_open_vswitch_table;
 struct sbrec_chassis;
 struct sbrec_chassis_table;
 
+/* Registers the tables and columns of the Open_vSwitch database that are used
+ * here and by ovn-vnetenc-encap.h. */
 void ovn_vnetenc_register_ovs_idl(struct ovsdb_idl *ovs_idl);
 
-/* Call once per main loop, after the tunnels were brought up to date. */
+/* Updates the rows.  Call once per main loop, after the tunnels were brought
+ * up to date. */
 void ovn_vnetenc_peers_run(struct ovsdb_idl *ovs_idl,
                            struct ovsdb_idl_txn *ovs_txn,
                            const struct ovsdb_idl *ovnsb_idl,
@@ -70,7 +74,8 @@ void ovn_vnetenc_peers_run(struct ovsdb_idl *ovs_idl,
                            const struct sbrec_chassis_table *,
                            const struct sbrec_chassis *this_chassis);
 
-/* Call to exit.  Returns true if nothing is left to do. */
+/* Deletes the rows of this chassis.  Call in each iteration at exit.  Returns
+ * true if nothing is left to do. */
 bool ovn_vnetenc_peers_cleanup(struct ovsdb_idl *ovs_idl,
                                struct ovsdb_idl_txn *ovs_txn,
                                const char *chassis_name);
