@@ -139,3 +139,5 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc/trust/trust.h \
 	lib/vnetenc/vnetenc.c \
 	lib/vnetenc/vnetenc.h
+
+MAN_FRAGMENTS += lib/vnetenc/main/show.man
