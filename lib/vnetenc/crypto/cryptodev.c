@@ -611,8 +611,8 @@ vnetenc_cryptodev_open(const char *devargs, struct vnetenc_cryptodev **devp)
     if (!dev) {
         return open_id(id, devp);
     } else if (!vnetenc_cryptodev_works(dev)) {
-        error = xasprintf("\"%s\" has failed; it can be used again when the "
-                          "sessions from before have been replaced",
+        error = xasprintf("\"%s\" has failed; it can be used again when its "
+                          "earlier sessions have been replaced",
                           dev->name);
         vnetenc_cryptodev_unref(dev);
         return error;
