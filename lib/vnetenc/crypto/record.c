@@ -39,16 +39,17 @@ get_be32(const uint8_t *p)
     return x;
 }
 
-/* Epoch and sequence number as they stand in header and additional data. */
+/* Returns epoch and sequence number in the form that header and additional
+ * data have. */
 static uint64_t
 seq_num(uint16_t epoch, uint64_t seq)
 {
     return (uint64_t) epoch << 48 | seq;
 }
 
-/* Stores 16 octets at once.  A cipher reads nonce and additional data as one
- * word each, right after they were stored: a CPU has to wait for a word that
- * it stored in pieces. */
+/* Stores 16 bytes at once.  A cipher reads nonce and additional data as one
+ * word each, directly after they were stored.  If they were stored in pieces,
+ * the CPU would have to wait before it could read them as one word. */
 static void
 put_words(uint8_t *p, ovs_be32 a, ovs_be32 b, ovs_be32 c, ovs_be32 d)
 {
@@ -61,7 +62,8 @@ put_words(uint8_t *p, ovs_be32 a, ovs_be32 b, ovs_be32 c, ovs_be32 d)
     memcpy(p, &words, sizeof words);
 }
 
-/* RFC 5246 section 6.2.3.3: seq_num, type, version, length of plaintext. */
+/* Sets the additional data, RFC 5246 section 6.2.3.3: seq_num, type, version,
+ * length of the plaintext. */
 static void
 put_aad(struct vnetenc_aead_op *op, uint64_t seq_num_, uint8_t type)
 {
@@ -76,9 +78,9 @@ BUILD_ASSERT_DECL(VNETENC_GCM_SALT_BYTES + VNETENC_EXPLICIT_NONCE_BYTES
 BUILD_ASSERT_DECL(VNETENC_GCM_SALT_BYTES == sizeof(ovs_be32));
 BUILD_ASSERT_DECL(VNETENC_NONCE_BYTES <= 16 && VNETENC_AAD_BYTES <= 16);
 
-/* AES-GCM: the fixed IV and behind it what is in the record.  ChaCha20, RFC
- * 7905 section 2: the sequence number, padded on the left to 12 octets, XORed
- * with the fixed IV. */
+/* Sets the nonce.  AES-GCM, RFC 5288 section 3: the fixed IV, then the
+ * explicit nonce in the record.  ChaCha20, RFC 7905 section 2: the sequence
+ * number, padded on the left to 12 octets, XORed with the fixed IV. */
 static void
 put_nonce(struct vnetenc_aead_op *op, const struct vnetenc_cipher_info *cipher,
           const uint8_t *fixed_iv, const uint8_t *explicit, uint64_t seq_num_)

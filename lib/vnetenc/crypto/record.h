@@ -20,15 +20,15 @@
 /* DTLS 1.2 records
  * ================
  *
- * The octets of a record, both ways (RFC 6347 section 4.1):
+ * Functions that write and read the octets of a record (RFC 6347 section 4.1):
  *
  *     type 1 | version 2 | epoch 2 | sequence number 6 | length 2
  *     explicit nonce 8 (AES-GCM only) | ciphertext | tag 16
  *
- * and what the cipher is given beside the text: nonce (RFC 5288 section 3,
- * RFC 7905 section 2) and additional data (RFC 5246 section 6.2.3.3).
+ * and the other inputs of the cipher: nonce (RFC 5288 section 3, RFC 7905
+ * section 2) and additional data (RFC 5246 section 6.2.3.3).
  *
- * Thread-safety: pure functions of the caller's data. */
+ * Thread-safety: the functions work only on the caller's data. */
 
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
@@ -44,10 +44,10 @@ enum vnetenc_record_type {
 
 enum {
     VNETENC_DTLS_1_2 = 0xfefd,
-    VNETENC_EPOCH = 1,          /* Without renegotiation the only one. */
+    VNETENC_EPOCH = 1,          /* The only one without renegotiation. */
 };
 
-/* True if records of 'type' concern a handshake, and so the control thread. */
+/* True if a record of 'type' is for the control thread. */
 static inline bool
 vnetenc_record_is_control(uint8_t type)
 {
@@ -62,7 +62,7 @@ struct vnetenc_record {
     uint16_t version;
     uint16_t epoch;
     uint64_t seq;               /* 48 bits. */
-    uint16_t length;            /* Bytes behind the header, as it says. */
+    uint16_t length;            /* Bytes after the header. */
 };
 
 /* Key of the records of one direction of a session (RFC 5246 section 6.3:
@@ -73,57 +73,60 @@ struct vnetenc_record_key {
     uint8_t fixed_iv[VNETENC_MAX_FIXED_IV_BYTES];
 };
 
-/* Overwrites a key that is no longer needed. */
+/* Cleanses a key. */
 void vnetenc_record_key_wipe(struct vnetenc_record_key *);
 
-/* Bytes in front of the ciphertext, and added in all. */
+/* Returns the number of bytes before the ciphertext. */
 static inline size_t
 vnetenc_record_head(const struct vnetenc_cipher_info *cipher)
 {
     return VNETENC_RECORD_HEADER_BYTES + cipher->explicit_bytes;
 }
 
+/* Returns the number of bytes that a record adds to its plaintext. */
 static inline size_t
 vnetenc_record_overhead(const struct vnetenc_cipher_info *cipher)
 {
     return vnetenc_record_head(cipher) + VNETENC_TAG_BYTES;
 }
 
-/* Reads the header of the first record in the 'size' bytes at 'data'.
- * Returns false if they are too few for one. */
+/* Reads the header of the first record in the 'size' bytes at 'data'.  Returns
+ * false if 'size' is less than the size of a header. */
 bool vnetenc_record_parse(const void *data, size_t size,
                           struct vnetenc_record *) OVS_WARN_UNUSED_RESULT;
 
 /* Reads the header of the record at '*pos' in the 'size' bytes at 'data',
- * moves '*pos' behind the record and returns its body, which has as many bytes
- * as the header says.  Returns NULL at the end of 'data' and at anything that
- * is not a whole record. */
+ * moves '*pos' to the end of the record and returns its body, whose size is
+ * the length in the header.  Returns NULL at the end of 'data', or if there is
+ * no whole record at '*pos'. */
 const uint8_t *vnetenc_record_next(const uint8_t *data, size_t size,
                                    size_t *pos, struct vnetenc_record *)
     OVS_WARN_UNUSED_RESULT;
 
-/* Writes a header, VNETENC_RECORD_HEADER_BYTES long, to 'data' and returns the
- * place behind it. */
+/* Writes a header, VNETENC_RECORD_HEADER_BYTES long, to 'data' and returns its
+ * end. */
 uint8_t *vnetenc_record_put_header(uint8_t *data,
                                    const struct vnetenc_record *);
 
-/* VNETENC_KEEP if a datagram of 'size' octets is exactly this record, under
- * our keys, with 'type'; or why not. */
+/* Checks that a datagram of 'size' bytes consists of exactly this record, that
+ * its epoch is that of our keys, and that it has the 'type'.  Returns
+ * VNETENC_KEEP or the reason to drop it. */
 enum vnetenc_drop vnetenc_record_check(const struct vnetenc_record *,
                                        uint8_t type, size_t size)
     OVS_WARN_UNUSED_RESULT;
 
-/* Writes header and explicit nonce of a record with 'size' octets of
- * plaintext at 'record', behind which ciphertext and tag have their places,
- * and fills in 'op' but for 'packet' and 'result'. */
+/* Writes header and explicit nonce of a record with 'size' bytes of plaintext
+ * at 'record', where the caller has made room for them, the ciphertext and the
+ * tag.  Fills in all members of 'op' except 'packet' and 'result'. */
 void vnetenc_record_seal_op(uint8_t *record,
                             const struct vnetenc_cipher_info *,
                             const uint8_t *fixed_iv, uint8_t type,
                             uint64_t seq, size_t size,
                             struct vnetenc_aead_op *op);
 
-/* Fills in 'op' to open the record at 'data', whose header 'record' passed
- * vnetenc_record_check().  VNETENC_KEEP if its length suits the cipher. */
+/* Fills in 'op', except 'packet' and 'result', to open the record at 'data',
+ * whose parsed header passed vnetenc_record_check().  Returns VNETENC_KEEP if
+ * the length suits the cipher, otherwise VNETENC_DROP_rx_bad_length. */
 enum vnetenc_drop vnetenc_record_open_op(uint8_t *data,
                                          const struct vnetenc_record *,
                                          const struct vnetenc_cipher_info *,

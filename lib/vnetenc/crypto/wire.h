@@ -20,17 +20,17 @@
 /* Integers on the wire
  * ====================
  *
- * Big-endian integers, at any address, of 2, 3 and 8 octets (RFC 5246
- * section 4.4).
+ * Functions that read and write big-endian integers of 2, 3 and 8 octets at
+ * any address (RFC 5246 section 4.4).
  *
- * Thread-safety: pure functions of the caller's data. */
+ * Thread-safety: the functions work only on the caller's data. */
 
 #include <stdint.h>
 #include <string.h>
 #include "byte-order.h"
 #include "openvswitch/types.h"
 
-/* Reads the integer at 'p'. */
+/* Returns the integer in the 2 octets at 'p'. */
 static inline uint16_t
 vnetenc_wire_get_u16(const uint8_t *p)
 {
@@ -40,12 +40,14 @@ vnetenc_wire_get_u16(const uint8_t *p)
     return ntohs(x);
 }
 
+/* Returns the integer in the 3 octets at 'p'. */
 static inline uint32_t
 vnetenc_wire_get_u24(const uint8_t *p)
 {
     return (uint32_t) p[0] << 16 | vnetenc_wire_get_u16(p + 1);
 }
 
+/* Returns the integer in the 8 octets at 'p'. */
 static inline uint64_t
 vnetenc_wire_get_u64(const uint8_t *p)
 {
@@ -55,7 +57,7 @@ vnetenc_wire_get_u64(const uint8_t *p)
     return ntohll(x);
 }
 
-/* Writes 'value' to 'p'. */
+/* Writes 'value' into the 2 octets at 'p'. */
 static inline void
 vnetenc_wire_put_u16(uint8_t *p, uint16_t value)
 {
@@ -64,6 +66,7 @@ vnetenc_wire_put_u16(uint8_t *p, uint16_t value)
     memcpy(p, &x, sizeof x);
 }
 
+/* Writes 'value' into the 3 octets at 'p'. */
 static inline void
 vnetenc_wire_put_u24(uint8_t *p, uint32_t value)
 {
@@ -71,6 +74,7 @@ vnetenc_wire_put_u24(uint8_t *p, uint32_t value)
     vnetenc_wire_put_u16(p + 1, value);
 }
 
+/* Writes 'value' into the 8 octets at 'p'. */
 static inline void
 vnetenc_wire_put_u64(uint8_t *p, uint64_t value)
 {
