@@ -75,7 +75,7 @@ take_u64(const char ***argv, uint64_t *value)
 }
 
 static bool
-take_hex(const char ***argv, uint8_t *octets, size_t n)
+take_hex(const char ***argv, uint8_t *bytes, size_t n)
 {
     const char *s = **argv;
 
@@ -85,7 +85,7 @@ take_hex(const char ***argv, uint8_t *octets, size_t n)
     for (size_t i = 0; i < n; i++) {
         bool ok;
 
-        octets[i] = hexits_value(s + 2 * i, 2, &ok);
+        bytes[i] = hexits_value(s + 2 * i, 2, &ok);
         if (!ok) {
             return false;
         }
@@ -288,7 +288,7 @@ struct session_args {
     unsigned int lane_port;
     struct vnetenc_record_key traffic;
     uint64_t max_records;
-    uint64_t max_octets;
+    uint64_t max_bytes;
 };
 
 static bool
@@ -300,12 +300,12 @@ take_session(const char ***argv, struct session_args *args)
     }
     (*argv)++;
     args->max_records = VNETENC_HARD_LIMIT_FACTOR * VNETENC_REKEY_RECORDS;
-    args->max_octets = VNETENC_HARD_LIMIT_FACTOR * VNETENC_REKEY_BYTES;
+    args->max_bytes = VNETENC_HARD_LIMIT_FACTOR * VNETENC_REKEY_BYTES;
     return (take_path(argv, &args->path)
             && take_uint(argv, UINT16_MAX, &args->lane_port)
             && take_traffic_key(argv, &args->traffic)
             && (!**argv || take_u64(argv, &args->max_records))
-            && (!**argv || take_u64(argv, &args->max_octets)));
+            && (!**argv || take_u64(argv, &args->max_bytes)));
 }
 
 static struct made *
@@ -349,7 +349,7 @@ add_tx(const struct session_args *args)
     }
     tx = vnetenc_tx_create(&args->traffic, htons(args->lane_port),
                            VNETENC_FIRST_SEQ + args->max_records,
-                           args->max_octets);
+                           args->max_bytes);
     if (!tx) {
         return "the cipher is not available";
     }
@@ -507,7 +507,7 @@ vnetenc_test_keys_init(void)
     unixctl_command_register("vnetenc/test-add-session",
                              "out|in local remote dtls_port profile "
                              "lane_port cipher key iv "
-                             "[max_records [max_octets]]", 9, 11,
+                             "[max_records [max_bytes]]", 9, 11,
                              test_add_session, NULL);
     unixctl_command_register("vnetenc/test-set-mtu",
                              "local remote dtls_port profile mtu split|drop",

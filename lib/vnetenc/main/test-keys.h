@@ -27,14 +27,14 @@
  *     vnetenc/test-add-peer REMOTE
  *     vnetenc/test-add-path LOCAL REMOTE DTLS_PORT PROFILE STATE
  *     vnetenc/test-add-session out|in LOCAL REMOTE DTLS_PORT PROFILE
- *             LANE_PORT CIPHER KEY IV [MAX_RECORDS [MAX_OCTETS]]
+ *             LANE_PORT CIPHER KEY IV [MAX_RECORDS [MAX_BYTES]]
  *     vnetenc/test-set-mtu LOCAL REMOTE DTLS_PORT PROFILE MTU split|drop
  *     vnetenc/test-set-vni [VNI:PROFILE]...
  *     vnetenc/test-reset
  *
  * LOCAL and REMOTE are addresses as this end sees them; KEY and IV are
  * hexadecimal.  Each "out" session of a path becomes its next lane and stops
- * when it has sealed MAX_RECORDS records or MAX_OCTETS octets of plaintext.
+ * when it has sealed MAX_RECORDS records or MAX_BYTES bytes of plaintext.
  * On a path without a session, STATE decides about a packet with `prefer':
  * "wait" drops it, "no-session" and "lost" send it in clear.  test-reset
  * removes everything that these commands made.
