@@ -18,7 +18,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc/main/config.h"
+#include "vnetenc/trust/config.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>

@@ -29,7 +29,7 @@
 #include "packets.h"
 #include "util.h"
 #include "vnetenc/control/handshake.h"
-#include "vnetenc/control/ssl.h"
+#include "vnetenc/trust/ssl.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-net.h"
 #include "vnetenc-unit-pki.h"

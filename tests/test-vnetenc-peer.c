@@ -29,7 +29,7 @@
 #include "seq.h"
 #include "util.h"
 #include "vnetenc/bridge/gate.h"
-#include "vnetenc/main/config.h"
+#include "vnetenc/trust/config.h"
 #include "vnetenc/trust/profile.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-pki.h"

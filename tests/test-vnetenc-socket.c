@@ -33,7 +33,7 @@
 #include "timeval.h"
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
-#include "vnetenc/main/config.h"
+#include "vnetenc/trust/config.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-loopback.h"
 

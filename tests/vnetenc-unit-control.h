@@ -42,8 +42,8 @@
 #include "vnetenc/bridge/path.h"
 #include "vnetenc/bridge/rx.h"
 #include "vnetenc/bridge/tx.h"
-#include "vnetenc/main/config.h"
 #include "vnetenc/main/status.h"
+#include "vnetenc/trust/config.h"
 #include "vnetenc/trust/peer.h"
 
 enum { UNIT_DTLS_PORT = 6082, UNIT_ROWS = 2 };

@@ -63,8 +63,6 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc/control/session-status.h \
 	lib/vnetenc/control/socket.c \
 	lib/vnetenc/control/socket.h \
-	lib/vnetenc/control/ssl.c \
-	lib/vnetenc/control/ssl.h \
 	lib/vnetenc/crypto/aead-answers.c \
 	lib/vnetenc/crypto/aead-cryptodev.c \
 	lib/vnetenc/crypto/aead-cryptodev.h \
@@ -85,9 +83,9 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc/crypto/cryptodev.h \
 	lib/vnetenc/crypto/record.c \
 	lib/vnetenc/crypto/record.h \
+	lib/vnetenc/crypto/suite.c \
+	lib/vnetenc/crypto/suite.h \
 	lib/vnetenc/crypto/wire.h \
-	lib/vnetenc/main/config.c \
-	lib/vnetenc/main/config.h \
 	lib/vnetenc/main/ovsdb.c \
 	lib/vnetenc/main/ovsdb.h \
 	lib/vnetenc/main/show-text.c \
@@ -125,16 +123,21 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc/port.h \
 	lib/vnetenc/trust/cert.c \
 	lib/vnetenc/trust/cert.h \
+	lib/vnetenc/trust/config.c \
+	lib/vnetenc/trust/config.h \
 	lib/vnetenc/trust/cred.c \
 	lib/vnetenc/trust/cred.h \
 	lib/vnetenc/trust/file.c \
 	lib/vnetenc/trust/file.h \
+	lib/vnetenc/trust/lookup.h \
 	lib/vnetenc/trust/peer.c \
 	lib/vnetenc/trust/peer.h \
 	lib/vnetenc/trust/profile.c \
 	lib/vnetenc/trust/profile.h \
 	lib/vnetenc/trust/selfcert.c \
 	lib/vnetenc/trust/selfcert.h \
+	lib/vnetenc/trust/ssl.c \
+	lib/vnetenc/trust/ssl.h \
 	lib/vnetenc/trust/trust.c \
 	lib/vnetenc/trust/trust.h \
 	lib/vnetenc/vnetenc.c \

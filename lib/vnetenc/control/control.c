@@ -40,7 +40,7 @@
 #include "vnetenc/control/release.h"
 #include "vnetenc/control/socket.h"
 #include "vnetenc/crypto/record.h"
-#include "vnetenc/main/config.h"
+#include "vnetenc/trust/config.h"
 #include "vnetenc/trust/peer.h"
 #include "vnetenc/trust/profile.h"
 

@@ -32,9 +32,9 @@
 #include "vnetenc/control/dgram-bio.h"
 #include "vnetenc/control/hello.h"
 #include "vnetenc/control/keys.h"
-#include "vnetenc/control/ssl.h"
 #include "vnetenc/crypto/record.h"
 #include "vnetenc/trust/cred.h"
+#include "vnetenc/trust/ssl.h"
 #include "vnetenc/trust/trust.h"
 
 struct vnetenc_handshake {
@@ -119,7 +119,9 @@ vnetenc_handshake_initiate(const struct vnetenc_lookup *lookup,
         fail(h, "refused");
         return h;
     }
-    h->ssl = vnetenc_ssl_new_client(ctx, &h->owner, &h->dgram, profile);
+    h->ssl = vnetenc_ssl_new_client(ctx, &h->owner,
+                                    vnetenc_dgram_bio_new(&h->dgram),
+                                    profile);
     if (!h->ssl) {
         fail(h, "cannot start: %s", vnetenc_ssl_error());
         return h;
@@ -146,7 +148,8 @@ vnetenc_handshake_respond(const struct vnetenc_lookup *lookup,
     memcpy(h->hello_random, hello.random, sizeof h->hello_random);
     memcpy(h->cookie, hello.cookie, sizeof h->cookie);
 
-    h->ssl = vnetenc_ssl_new_server(&h->owner, &h->dgram);
+    h->ssl = vnetenc_ssl_new_server(&h->owner,
+                                    vnetenc_dgram_bio_new(&h->dgram));
     if (!h->ssl) {
         fail(h, "cannot start: %s", vnetenc_ssl_error());
         return h;

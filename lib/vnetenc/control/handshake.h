@@ -65,6 +65,7 @@
 #include <netinet/in.h>
 #include "compiler.h"
 #include "vnetenc/control/cookie.h"
+#include "vnetenc/trust/lookup.h"
 
 struct ofpbuf;
 struct vnetenc_chain;
@@ -72,19 +73,6 @@ struct vnetenc_cred;
 struct vnetenc_handshake;
 struct vnetenc_record_keys;
 struct vnetenc_trust;
-
-/* What a handshake asks its owner, each time anew, so that a handshake under
- * way is judged by the configuration of the moment.  Results are borrowed for
- * the duration of the call that asked. */
-struct vnetenc_lookup {
-    /* Credentials of 'profile', or NULL: no such profile. */
-    struct vnetenc_cred *(*cred)(void *aux, uint8_t profile);
-
-    /* Trust in the peer at 'remote_ip', or NULL: no such peer. */
-    const struct vnetenc_trust *(*trust)(void *aux,
-                                         const struct in6_addr *remote_ip);
-    void *aux;
-};
 
 enum vnetenc_handshake_state {
     VNETENC_HANDSHAKE_RUNNING,

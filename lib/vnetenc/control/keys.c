@@ -28,40 +28,6 @@
 
 #include "util.h"
 
-/* RFC 5289 section 3.2, RFC 7905 section 2. */
-static const struct vnetenc_suite suites[] = {
-    { 0xc02c, "ECDHE-ECDSA-AES256-GCM-SHA384", VNETENC_AES256_GCM, "SHA384" },
-    { 0xc030, "ECDHE-RSA-AES256-GCM-SHA384", VNETENC_AES256_GCM, "SHA384" },
-    { 0xc02b, "ECDHE-ECDSA-AES128-GCM-SHA256", VNETENC_AES128_GCM, "SHA256" },
-    { 0xc02f, "ECDHE-RSA-AES128-GCM-SHA256", VNETENC_AES128_GCM, "SHA256" },
-    { 0xcca9, "ECDHE-ECDSA-CHACHA20-POLY1305", VNETENC_CHACHA20_POLY1305,
-      "SHA256" },
-    { 0xcca8, "ECDHE-RSA-CHACHA20-POLY1305", VNETENC_CHACHA20_POLY1305,
-      "SHA256" },
-};
-
-const struct vnetenc_suite *
-vnetenc_suite_find(uint16_t id)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(suites); i++) {
-        if (suites[i].id == id) {
-            return &suites[i];
-        }
-    }
-    return NULL;
-}
-
-const struct vnetenc_suite *
-vnetenc_suite_get(enum vnetenc_cipher cipher, size_t n)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(suites); i++) {
-        if (suites[i].cipher == cipher && !n--) {
-            return &suites[i];
-        }
-    }
-    return NULL;
-}
-
 /* RFC 5246 section 6.3: key_block = PRF(master_secret, "key expansion",
  * server_random + client_random). */
 static bool

@@ -36,8 +36,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "compiler.h"
-#include "vnetenc/crypto/aead.h"
 #include "vnetenc/crypto/record.h"
+#include "vnetenc/crypto/suite.h"
 
 struct ssl_st;
 
@@ -52,20 +52,6 @@ struct vnetenc_record_keys {
     uint8_t client_iv[VNETENC_MAX_FIXED_IV_BYTES];
     uint8_t server_iv[VNETENC_MAX_FIXED_IV_BYTES];
 };
-
-/* A cipher suite that a handshake may end with. */
-struct vnetenc_suite {
-    uint16_t id;                /* As on the wire. */
-    const char *name;           /* OpenSSL's. */
-    enum vnetenc_cipher cipher;
-    const char *prf_digest;     /* OpenSSL's name of the PRF's hash. */
-};
-
-/* The suite with number 'id', or NULL if it is not one of ours. */
-const struct vnetenc_suite *vnetenc_suite_find(uint16_t id);
-
-/* The 'i'th suite of 'cipher', or NULL.  Best first. */
-const struct vnetenc_suite *vnetenc_suite_get(enum vnetenc_cipher, size_t i);
 
 /* Computes the record keys of 'ssl', whose handshake has finished.  Returns
  * false, with '*keys' all zero, if the suite is not ours or the computation

@@ -20,7 +20,7 @@
 #include "random.h"
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
-#include "vnetenc/main/config.h"
+#include "vnetenc/trust/config.h"
 
 /* 'value' less up to VNETENC_REKEY_JITTER_PERCENT, never 0. */
 static uint64_t

@@ -24,7 +24,7 @@
 #include "timeval.h"
 #include "util.h"
 #include "vnetenc/control/control.h"
-#include "vnetenc/main/config.h"
+#include "vnetenc/trust/config.h"
 #include "vnetenc/main/show.h"
 #include "vnetenc/main/status.h"
 #include "vnetenc/main/test-keys.h"

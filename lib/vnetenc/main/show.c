@@ -29,14 +29,14 @@
 #include "vnetenc/control/control.h"
 #include "vnetenc/control/keylog.h"
 #include "vnetenc/control/outgoing.h"
-#include "vnetenc/control/ssl.h"
 #include "vnetenc/crypto/aead.h"
 #include "vnetenc/crypto/cryptodev.h"
-#include "vnetenc/main/config.h"
 #include "vnetenc/main/show-text.h"
 #include "vnetenc/main/status.h"
+#include "vnetenc/trust/config.h"
 #include "vnetenc/trust/cred.h"
 #include "vnetenc/trust/profile.h"
+#include "vnetenc/trust/ssl.h"
 
 /* Everything as JSON, from which main/show-text.c makes the text. */
 

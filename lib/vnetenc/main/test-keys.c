@@ -31,7 +31,7 @@
 #include "vnetenc/bridge/tx.h"
 #include "vnetenc/bridge/vni.h"
 #include "vnetenc/control/control.h"
-#include "vnetenc/main/config.h"
+#include "vnetenc/trust/config.h"
 
 enum { MAX_VNI = 0xffffff };
 

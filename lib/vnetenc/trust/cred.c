@@ -29,11 +29,11 @@
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/ofpbuf.h"
 #include "util.h"
-#include "vnetenc/control/keys.h"
-#include "vnetenc/control/ssl.h"
+#include "vnetenc/crypto/suite.h"
 #include "vnetenc/trust/cert.h"
 #include "vnetenc/trust/file.h"
 #include "vnetenc/trust/selfcert.h"
+#include "vnetenc/trust/ssl.h"
 
 struct vnetenc_cred {
     unsigned int ref_cnt;

@@ -24,7 +24,7 @@
 #include "seq.h"
 #include "util.h"
 #include "vnetenc/bridge/gate.h"
-#include "vnetenc/main/config.h"
+#include "vnetenc/trust/config.h"
 #include "vnetenc/trust/profile.h"
 
 enum { FAILURE_MS = 5000 };

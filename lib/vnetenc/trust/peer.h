@@ -30,7 +30,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "openvswitch/hmap.h"
-#include "vnetenc/control/handshake.h"
+#include "vnetenc/trust/cert.h"
+#include "vnetenc/trust/lookup.h"
 #include "vnetenc/trust/trust.h"
 
 struct vnetenc_config;

@@ -28,7 +28,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "vnetenc/main/config.h"
+#include "vnetenc/trust/config.h"
 
 struct vnetenc_cred;
 

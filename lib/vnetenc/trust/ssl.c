@@ -15,7 +15,7 @@
  */
 
 #include <config.h>
-#include "vnetenc/control/ssl.h"
+#include "vnetenc/trust/ssl.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -25,8 +25,7 @@
 
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
-#include "vnetenc/control/dgram-bio.h"
-#include "vnetenc/control/keys.h"
+#include "vnetenc/crypto/suite.h"
 
 /* Wire version: everything that both ends must understand belongs to it. */
 static const unsigned char alpn[] = "\x09vnetenc/1";
@@ -272,14 +271,12 @@ demand(SSL *ssl)
 }
 
 static SSL *
-ssl_new(SSL_CTX *ctx, struct vnetenc_ssl_owner *owner,
-        struct vnetenc_dgram *dgram)
+ssl_new(SSL_CTX *ctx, struct vnetenc_ssl_owner *owner, BIO *bio)
 {
-    SSL *ssl = ctx ? SSL_new(ctx) : NULL;
-    BIO *bio = ssl ? vnetenc_dgram_bio_new(dgram) : NULL;
+    SSL *ssl = ctx && bio ? SSL_new(ctx) : NULL;
 
-    if (!bio) {
-        SSL_free(ssl);
+    if (!ssl) {
+        BIO_free(bio);
         return NULL;
     }
     SSL_set_bio(ssl, bio, bio);
@@ -290,9 +287,9 @@ ssl_new(SSL_CTX *ctx, struct vnetenc_ssl_owner *owner,
 
 SSL *
 vnetenc_ssl_new_client(SSL_CTX *ctx, struct vnetenc_ssl_owner *owner,
-                       struct vnetenc_dgram *dgram, uint8_t profile)
+                       BIO *bio, uint8_t profile)
 {
-    SSL *ssl = ssl_new(ctx, owner, dgram);
+    SSL *ssl = ssl_new(ctx, owner, bio);
     char sni[VNETENC_SNI_BYTES];
 
     if (!ssl) {
@@ -309,10 +306,9 @@ vnetenc_ssl_new_client(SSL_CTX *ctx, struct vnetenc_ssl_owner *owner,
 }
 
 SSL *
-vnetenc_ssl_new_server(struct vnetenc_ssl_owner *owner,
-                       struct vnetenc_dgram *dgram)
+vnetenc_ssl_new_server(struct vnetenc_ssl_owner *owner, BIO *bio)
 {
-    SSL *ssl = ssl_new(vnetenc_ssl_ctx_unnamed(), owner, dgram);
+    SSL *ssl = ssl_new(vnetenc_ssl_ctx_unnamed(), owner, bio);
 
     if (ssl) {
         SSL_set_accept_state(ssl);

@@ -32,7 +32,6 @@
 #include <openssl/ssl.h>
 #include "compiler.h"
 
-struct vnetenc_dgram;
 struct vnetenc_suite;
 
 /* Who decides for one SSL object. */
@@ -57,11 +56,13 @@ SSL_CTX *vnetenc_ssl_ctx_new(void);
  * certificate, so no handshake can succeed in it.  Made once, never freed. */
 SSL_CTX *vnetenc_ssl_ctx_unnamed(void);
 
-/* An SSL object that talks through 'dgram'.  NULL if libssl can't make one. */
-SSL *vnetenc_ssl_new_client(SSL_CTX *, struct vnetenc_ssl_owner *,
-                            struct vnetenc_dgram *, uint8_t profile);
-SSL *vnetenc_ssl_new_server(struct vnetenc_ssl_owner *,
-                            struct vnetenc_dgram *);
+/* The SSL object of an initiator that asks for 'profile', or of a responder,
+ * whose callbacks go to 'owner', which must outlive it.  It talks through
+ * 'bio', of which it takes ownership in any case.  The caller frees it.
+ * Returns NULL if 'ctx' or 'bio' is NULL or libssl cannot make one. */
+SSL *vnetenc_ssl_new_client(SSL_CTX *ctx, struct vnetenc_ssl_owner *owner,
+                            BIO *bio, uint8_t profile);
+SSL *vnetenc_ssl_new_server(struct vnetenc_ssl_owner *owner, BIO *bio);
 
 /* Checks what a finished handshake agreed on.  Returns NULL if all is as it
  * must be, and stores the suite in '*suitep', otherwise says what is not. */
@@ -83,4 +84,4 @@ void vnetenc_sni_format(uint8_t profile, char sni[VNETENC_SNI_BYTES]);
 bool vnetenc_sni_parse(const char *sni, uint8_t *profile)
     OVS_WARN_UNUSED_RESULT;
 
-#endif /* vnetenc/control/ssl.h */
+#endif /* vnetenc/trust/ssl.h */

@@ -90,4 +90,4 @@ bool vnetenc_profile_config_same_cred(const struct vnetenc_profile_config *,
  * address.  Returns false if the string is neither. */
 bool vnetenc_address_parse(const char *, struct in6_addr *);
 
-#endif /* vnetenc/main/config.h */
+#endif /* vnetenc/trust/config.h */

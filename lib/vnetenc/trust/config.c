@@ -15,7 +15,7 @@
  */
 
 #include <config.h>
-#include "vnetenc/main/config.h"
+#include "vnetenc/trust/config.h"
 #include <string.h>
 #include "packets.h"
 #include "util.h"

@@ -1,0 +1,44 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_LOOKUP_H
+#define VNETENC_LOOKUP_H 1
+
+/* Questions of a handshake to its owner
+ * =====================================
+ *
+ * Thread-safety: none.  Control thread only. */
+
+#include <netinet/in.h>
+#include <stdint.h>
+
+struct vnetenc_cred;
+struct vnetenc_trust;
+
+/* Two questions that a handshake asks its owner, each time anew: the
+ * configuration of the moment judges a handshake that is under way.  Results
+ * are borrowed for the duration of the call that asked. */
+struct vnetenc_lookup {
+    /* Credentials of 'profile', or NULL: no such profile. */
+    struct vnetenc_cred *(*cred)(void *aux, uint8_t profile);
+
+    /* Trust in the peer at 'remote_ip', or NULL: no such peer. */
+    const struct vnetenc_trust *(*trust)(void *aux,
+                                         const struct in6_addr *remote_ip);
+    void *aux;
+};
+
+#endif /* vnetenc/trust/lookup.h */
