@@ -75,10 +75,10 @@ judge(long long int now)
 }
 
 static void
-remote_ended(struct vnetenc_peer *remote)
+peer_ended(struct vnetenc_peer *peer)
 {
-    vnetenc_outgoing_end(remote, time_msec());
-    vnetenc_incoming_end(remote);
+    vnetenc_outgoing_end(peer, time_msec());
+    vnetenc_incoming_end(peer);
 }
 
 static void
@@ -94,7 +94,7 @@ take_config(long long int now)
     next_config = NULL;
     vnetenc_vni_set(config->vnis, config->n_vnis);
     changed = vnetenc_profiles_configure(config);
-    changed |= vnetenc_peers_configure(config, remote_ended);
+    changed |= vnetenc_peers_configure(config, peer_ended);
     if (changed) {
         judge(now);
     }
@@ -141,7 +141,7 @@ take_event(struct vnetenc_event *event, long long int now)
         break;
     case VNETENC_EV_HELD:
         /* A wish is posted at most every 10 ms for a peer, and perhaps for
-         * another profile.  Without a remote there will be no session. */
+         * another profile.  Without a peer there will be no session. */
         vnetenc_outgoing_want(&event->path, now);
         vnetenc_release_take(event->echo,
                              (vnetenc_peer_find(&event->path.remote)

@@ -74,7 +74,7 @@ struct incoming {
     struct hmap_node node;      /* In 'incomings', by 4-tuple. */
     struct vnetenc_path_key path;   /* Profile known when up. */
     ovs_be16 lane_port;
-    struct vnetenc_peer *remote;
+    struct vnetenc_peer *peer;
     struct door *door;
     long long int since;        /* Half-open; then: up. */
     long long int heard_at;
@@ -183,7 +183,7 @@ incoming_traffic(const struct incoming *in)
 static void
 incoming_add_up(const struct incoming *in)
 {
-    struct vnetenc_traffic_counts *sum = &in->remote->ended[VNETENC_IN];
+    struct vnetenc_traffic_counts *sum = &in->peer->ended[VNETENC_IN];
     struct vnetenc_traffic_counts traffic = incoming_traffic(in);
 
     sum->n_records += traffic.n_records;
@@ -199,7 +199,7 @@ incoming_destroy(struct incoming *in)
         vnetenc_rx_retire(in->rx);
         seq_change(connectivity_seq_get());
     } else {
-        in->remote->n_half_open--;
+        in->peer->n_half_open--;
         n_half_open--;
     }
     vnetenc_handshake_destroy(in->handshake);
@@ -220,8 +220,8 @@ incoming_failed(struct incoming *in, const char *reason, long long int now)
     ds_destroy(&s);
 
     vnetenc_count(VNETENC_DROP_ctl_failed, 1);
-    in->remote->n_failures++;
-    vnetenc_peer_stranger_failed(in->remote, reason, now);
+    in->peer->n_failures++;
+    vnetenc_peer_stranger_failed(in->peer, reason, now);
     incoming_destroy(in);
 }
 
@@ -248,7 +248,7 @@ trim_sessions(const struct incoming *newest)
     size_t n = 0;
 
     HMAP_FOR_EACH (in, node, &incomings) {
-        if (in->rx && in->remote == newest->remote
+        if (in->rx && in->peer == newest->peer
             && in->path.profile == newest->path.profile) {
             n++;
             if (in != newest && (!idlest || in->heard_at < idlest->heard_at)) {
@@ -304,7 +304,7 @@ incoming_establish(struct incoming *in, long long int now)
     in->tx = tx;
     in->rx = rx;
     in->since = in->heard_at = now;
-    in->remote->n_half_open--;
+    in->peer->n_half_open--;
     n_half_open--;
 
     vnetenc_rx_publish(rx);
@@ -312,9 +312,9 @@ incoming_establish(struct incoming *in, long long int now)
         incoming_destroy(old);
     }
     trim_sessions(in);
-    in->remote->n_handshakes++;
-    vnetenc_outgoing_peer_is_back(in->remote, now);
-    vnetenc_peer_set_error(in->remote, VNETENC_IN, NULL);
+    in->peer->n_handshakes++;
+    vnetenc_outgoing_peer_is_back(in->peer, now);
+    vnetenc_peer_set_error(in->peer, VNETENC_IN, NULL);
     seq_change(connectivity_seq_get());
     return true;
 }
@@ -363,14 +363,14 @@ incoming_release(struct incoming *in)
 /* Handshakes. */
 
 /* A handshake that may be stuck and could be ended for another one of
- * 'remote', or NULL. */
+ * 'peer', or NULL. */
 static struct incoming *
-find_stuck(const struct vnetenc_peer *remote, long long int now)
+find_stuck(const struct vnetenc_peer *peer, long long int now)
 {
     struct incoming *in, *stuck = NULL;
 
     HMAP_FOR_EACH (in, node, &incomings) {
-        if (!in->rx && in->remote == remote && now >= in->since + STUCK_MS
+        if (!in->rx && in->peer == peer && now >= in->since + STUCK_MS
             && (!stuck || in->since < stuck->since)) {
             stuck = in;
         }
@@ -382,7 +382,7 @@ find_stuck(const struct vnetenc_peer *remote, long long int now)
  * 'stuck', or NULL, may end for it.  Whoever sees a cookie can send a
  * ClientHello with it: that must not end what just began. */
 static bool
-may_begin(const struct vnetenc_peer *remote,
+may_begin(const struct vnetenc_peer *peer,
           const struct incoming *half_open, const struct incoming *stuck,
           long long int now)
 {
@@ -390,14 +390,14 @@ may_begin(const struct vnetenc_peer *remote,
         return false;
     }
     return (half_open || stuck
-            || (remote->n_half_open < VNETENC_MAX_HALF_OPEN_PEER
+            || (peer->n_half_open < VNETENC_MAX_HALF_OPEN_PEER
                 && n_half_open < VNETENC_MAX_HALF_OPEN));
 }
 
 static bool
-is_full(const struct vnetenc_peer *remote)
+is_full(const struct vnetenc_peer *peer)
 {
-    return (remote->n_half_open >= VNETENC_MAX_HALF_OPEN_PEER
+    return (peer->n_half_open >= VNETENC_MAX_HALF_OPEN_PEER
             || n_half_open >= VNETENC_MAX_HALF_OPEN);
 }
 
@@ -406,7 +406,7 @@ is_full(const struct vnetenc_peer *remote)
  * it is not a young one. */
 static void
 begin(const struct vnetenc_path_key *path, ovs_be16 lane_port,
-      struct vnetenc_peer *remote, struct door *door,
+      struct vnetenc_peer *peer, struct door *door,
       struct vnetenc_handshake *handshake, long long int now)
 {
     struct incoming *old = incoming_find(path, lane_port, false);
@@ -417,26 +417,26 @@ begin(const struct vnetenc_path_key *path, ovs_be16 lane_port,
     }
     in->path = *path;
     in->lane_port = lane_port;
-    in->remote = remote;
+    in->peer = peer;
     in->door = door;
     in->since = in->heard_at = now;
     in->forget_at = LLONG_MAX;
     in->handshake = handshake;
     hmap_insert(&incomings, &in->node, hash_tuple(path, lane_port));
-    remote->n_half_open++;
+    peer->n_half_open++;
     n_half_open++;
     incoming_settle(in, now);
 }
 
 static void
 input_to_listener(const struct vnetenc_path_key *path, ovs_be16 remote_port,
-                  struct vnetenc_peer *remote, const uint8_t *data,
+                  struct vnetenc_peer *peer, const uint8_t *data,
                   size_t size, long long int now)
 {
     struct incoming *half_open = incoming_find(path, remote_port, false);
-    struct incoming *stuck = (!half_open && is_full(remote)
-                              ? find_stuck(remote, now) : NULL);
-    bool admit = may_begin(remote, half_open, stuck, now);
+    struct incoming *stuck = (!half_open && is_full(peer)
+                              ? find_stuck(peer, now) : NULL);
+    bool admit = may_begin(peer, half_open, stuck, now);
     struct vnetenc_handshake *handshake;
     struct ofpbuf *reply;
     struct door *door = door_get(path, now);
@@ -456,7 +456,7 @@ input_to_listener(const struct vnetenc_path_key *path, ovs_be16 remote_port,
         if (stuck) {
             incoming_destroy(stuck);
         }
-        begin(path, remote_port, remote, door, handshake, now);
+        begin(path, remote_port, peer, door, handshake, now);
         break;
     case VNETENC_LISTENER_FULL:
         vnetenc_count(VNETENC_DROP_ctl_half_open, 1);
@@ -534,11 +534,11 @@ vnetenc_incoming_input(const struct vnetenc_path_key *path,
                        ovs_be16 remote_port, uint8_t *data, size_t size,
                        long long int now)
 {
-    struct vnetenc_peer *remote = vnetenc_peer_find(&path->remote);
+    struct vnetenc_peer *peer = vnetenc_peer_find(&path->remote);
     struct incoming *half_open = incoming_find(path, remote_port, false);
     struct incoming *up = incoming_find(path, remote_port, true);
 
-    if (!remote) {
+    if (!peer) {
         vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
     } else if (is_hello(data, size)) {
         if (owns_hello(half_open, data, size)) {
@@ -546,7 +546,7 @@ vnetenc_incoming_input(const struct vnetenc_path_key *path,
         } else if (owns_hello(up, data, size)) {
             input_to_handshake(up, data, size, now);
         } else {
-            input_to_listener(path, remote_port, remote, data, size, now);
+            input_to_listener(path, remote_port, peer, data, size, now);
         }
     } else if (is_sealed_alert(data, size)
                && input_alert(up, data, size, now)) {
@@ -684,26 +684,26 @@ vnetenc_incoming_judge(void)
             continue;           /* The handshake will ask for itself. */
         }
         cred = vnetenc_profile_get(in->path.profile)->cred;
-        if (!vnetenc_trust_judge_chain(&in->remote->trust, cred, in->chain,
+        if (!vnetenc_trust_judge_chain(&in->peer->trust, cred, in->chain,
                                        &reason)) {
-            vnetenc_peer_set_error(in->remote, VNETENC_IN, reason);
+            vnetenc_peer_set_error(in->peer, VNETENC_IN, reason);
             incoming_destroy(in);
         }
     }
 }
 
 void
-vnetenc_incoming_end(const struct vnetenc_peer *remote)
+vnetenc_incoming_end(const struct vnetenc_peer *peer)
 {
     struct incoming *in;
     struct door *door;
 
     HMAP_FOR_EACH_SAFE (in, node, &incomings) {
-        if (!remote || in->remote == remote) {
+        if (!peer || in->peer == peer) {
             incoming_destroy(in);
         }
     }
-    if (!remote) {
+    if (!peer) {
         LIST_FOR_EACH_POP (door, node, &doors) {
             vnetenc_listener_destroy(door->listener);
             free(door);
@@ -734,7 +734,7 @@ vnetenc_incoming_for_each(
     HMAP_FOR_EACH (in, node, &incomings) {
         struct vnetenc_session_status status = {
             .direction = VNETENC_IN,
-            .remote = in->remote,
+            .peer = in->peer,
             .path = &in->path,
             .state = (!in->rx ? "handshaking"
                       : in->forget_at != LLONG_MAX ? "closing"

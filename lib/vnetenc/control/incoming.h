@@ -65,7 +65,7 @@ long long int vnetenc_incoming_run(long long int now);
 /* Ends every session whose peer would not be accepted any more. */
 void vnetenc_incoming_judge(void);
 
-/* Ends everything from 'remote', or, NULL, everything. */
+/* Ends everything from 'peer', or, NULL, everything. */
 void vnetenc_incoming_end(const struct vnetenc_peer *);
 
 /* Calls 'cb' for every session and every half-open one. */

@@ -97,7 +97,7 @@ static void
 session_add_up(const struct vnetenc_initiator *session)
 {
     struct vnetenc_traffic_counts *sum
-        = &session->remote->ended[VNETENC_OUT];
+        = &session->peer->ended[VNETENC_OUT];
     struct vnetenc_traffic_counts traffic = session_traffic(session);
 
     sum->n_records += traffic.n_records;
@@ -109,7 +109,7 @@ void
 vnetenc_initiator_destroy(struct vnetenc_initiator *session, long long int now)
 {
     if (session->handshake) {
-        session->remote->n_attempts--;
+        session->peer->n_attempts--;
         vnetenc_handshake_destroy(session->handshake);
     }
     if (session->tx) {
@@ -137,7 +137,7 @@ vnetenc_initiator_send_close_notify(struct vnetenc_initiator *session)
 
 struct vnetenc_initiator *
 vnetenc_initiator_create(const struct vnetenc_path_key *path,
-                         struct vnetenc_peer *remote, void *owner,
+                         struct vnetenc_peer *peer, void *owner,
                          unsigned int lane, long long int now, char **error)
 {
     struct vnetenc_initiator *session;
@@ -159,13 +159,13 @@ vnetenc_initiator_create(const struct vnetenc_path_key *path,
     session->owner = owner;
     session->lane = lane;
     session->path = path;
-    session->remote = remote;
+    session->peer = peer;
     session->since = now;
     session->serial = vnetenc_profile_get(path->profile)->serial;
     session->handshake = vnetenc_handshake_initiate(&vnetenc_peer_lookup,
                                                     &path->remote,
                                                     path->profile, now);
-    remote->n_attempts++;
+    peer->n_attempts++;
     return session;
 }
 
@@ -209,7 +209,7 @@ vnetenc_initiator_establish(struct vnetenc_initiator *session,
     /* One owner: libssl's object goes before our code gets the key. */
     vnetenc_handshake_destroy(session->handshake);
     session->handshake = NULL;
-    session->remote->n_attempts--;
+    session->peer->n_attempts--;
     ok = make_halves(session, &keys);
     vnetenc_record_keys_wipe(&keys);
     return ok && session->chain;
@@ -297,7 +297,7 @@ session_input_alert(struct vnetenc_initiator *session, uint8_t *data,
 
     if (vnetenc_is_hint(data, size)) {
         if (vnetenc_probe_hint(&session->probe, now)) {
-            session->remote->n_hints++;
+            session->peer->n_hints++;
         }
     } else if (vnetenc_open_record(session->rx, data, size,
                                    VNETENC_RECORD_ALERT, &plain,
@@ -343,11 +343,11 @@ vnetenc_initiator_is_trusted(const struct vnetenc_initiator *session)
         = vnetenc_profile_get(session->path->profile);
     char *reason;
 
-    if (vnetenc_trust_judge_chain(&session->remote->trust, profile->cred,
+    if (vnetenc_trust_judge_chain(&session->peer->trust, profile->cred,
                                   session->chain, &reason)) {
         return true;
     }
-    vnetenc_peer_set_error(session->remote, VNETENC_OUT, reason);
+    vnetenc_peer_set_error(session->peer, VNETENC_OUT, reason);
     return false;
 }
 

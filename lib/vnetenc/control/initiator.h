@@ -49,7 +49,7 @@ struct vnetenc_initiator {
     void *owner;
     unsigned int lane;
     const struct vnetenc_path_key *path;    /* Outlives us. */
-    struct vnetenc_peer *remote;      /* Likewise. */
+    struct vnetenc_peer *peer;  /* Likewise. */
     struct vnetenc_lease *lease;
     long long int since;        /* Began; then: established. */
     unsigned int serial;        /* Of the profile's credentials. */
@@ -99,7 +99,7 @@ bool vnetenc_initiator_is_over(const struct vnetenc_initiator *,
 /* True if the profile has other credentials than when it began. */
 bool vnetenc_initiator_is_outdated(const struct vnetenc_initiator *);
 
-/* False, with a reason in the remote, if the peer would not be accepted any
+/* False, with a reason in the peer, if the peer would not be accepted any
  * more. */
 bool vnetenc_initiator_is_trusted(const struct vnetenc_initiator *);
 

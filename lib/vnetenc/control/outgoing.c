@@ -74,7 +74,7 @@ struct lane {
 struct path {
     struct hmap_node node;
     struct vnetenc_path *published; /* Published. */
-    struct vnetenc_peer *remote;
+    struct vnetenc_peer *peer;
     unsigned int n_lanes;
     struct lane lane[VNETENC_MAX_LANES];
     struct vnetenc_mtu mtu;
@@ -239,9 +239,9 @@ path_follow_mtu(struct path *path, long long int now)
         path_take_mtu(path, vnetenc_mtu_of_route(&key->local, &key->remote),
                       now);
     }
-    mtu = path->remote->mtu ? path->remote->mtu : vnetenc_mtu_get(&path->mtu);
+    mtu = path->peer->mtu ? path->peer->mtu : vnetenc_mtu_get(&path->mtu);
     atomic_store_relaxed(&path->published->mtu, mtu);
-    atomic_store_relaxed(&path->published->split, !path->remote->no_split);
+    atomic_store_relaxed(&path->published->split, !path->peer->no_split);
 }
 
 /* Looks whether packets of the length that is believed get through.  A short
@@ -253,7 +253,7 @@ path_probe_mtu(struct path *path, long long int now)
     struct vnetenc_initiator *session = path->lane[0].up;
     unsigned int size;
 
-    if (!session || path->remote->mtu) {
+    if (!session || path->peer->mtu) {
         return;
     }
     size = vnetenc_mtu_run(&path->mtu, !session->probe.tries, now);
@@ -267,14 +267,14 @@ path_probe_mtu(struct path *path, long long int now)
 }
 
 static struct path *
-path_create(const struct vnetenc_path_key *key, struct vnetenc_peer *remote,
+path_create(const struct vnetenc_path_key *key, struct vnetenc_peer *peer,
             long long int now)
 {
     struct path *path = xzalloc(sizeof *path);
 
     path->n_lanes = vnetenc_profile_get(key->profile)->config.n_lanes;
     path->published = vnetenc_path_create(key, path->n_lanes);
-    path->remote = remote;
+    path->peer = peer;
     path->wanted_at = now;
     for (unsigned int i = 0; i < VNETENC_MAX_LANES; i++) {
         lane_init(&path->lane[i], now);
@@ -295,9 +295,9 @@ path_add_up(const struct path *path)
     atomic_read_relaxed(&path->published->n_dropped, &n_dropped);
     atomic_read_relaxed(&path->published->n_clear, &n_clear);
     atomic_read_relaxed(&path->published->n_split, &n_split);
-    path->remote->n_split += n_split;
-    path->remote->n_dropped += n_dropped;
-    path->remote->n_clear += n_clear;
+    path->peer->n_split += n_split;
+    path->peer->n_dropped += n_dropped;
+    path->peer->n_clear += n_clear;
 }
 
 static void
@@ -354,8 +354,8 @@ attempt_failed(struct path *path, unsigned int i, char *reason,
                  path->published->key.profile, i, reason);
     ds_destroy(&s);
 
-    path->remote->n_failures++;
-    vnetenc_peer_set_error(path->remote, VNETENC_OUT, reason);
+    path->peer->n_failures++;
+    vnetenc_peer_set_error(path->peer, VNETENC_OUT, reason);
     if (ovs_list_is_empty(&path->lane[i].attempts)) {
         lane_back_off(&path->lane[i], now);
     }
@@ -366,7 +366,7 @@ static void
 lane_publish(struct path *path, struct vnetenc_initiator *session,
              long long int now)
 {
-    struct vnetenc_peer *remote = path->remote;
+    struct vnetenc_peer *peer = path->peer;
     struct lane *lane = &path->lane[session->lane];
     struct vnetenc_initiator *old = lane->up;
 
@@ -388,15 +388,15 @@ lane_publish(struct path *path, struct vnetenc_initiator *session,
         old->mtu = NULL;
         old->close_at = now + VNETENC_CLOSE_DELAY_MS;
         ovs_list_push_back(&lane->closing, &old->node);
-        remote->n_rekeys++;
+        peer->n_rekeys++;
     }
 
-    remote->n_handshakes++;
-    free(remote->suite);
-    remote->suite = xstrdup(session->suite);
+    peer->n_handshakes++;
+    free(peer->suite);
+    peer->suite = xstrdup(session->suite);
     vnetenc_fingerprint_format(vnetenc_chain_fingerprint(session->chain),
-                               remote->fingerprint);
-    vnetenc_peer_set_error(remote, VNETENC_OUT, NULL);
+                               peer->fingerprint);
+    vnetenc_peer_set_error(peer, VNETENC_OUT, NULL);
     seq_change(connectivity_seq_get());
 }
 
@@ -442,7 +442,7 @@ attempt_start(struct path *path, unsigned int i, long long int now)
     struct vnetenc_initiator *session;
     char *error;
 
-    session = vnetenc_initiator_create(&path->published->key, path->remote,
+    session = vnetenc_initiator_create(&path->published->key, path->peer,
                                        path, i, now, &error);
     if (!session) {
         attempt_failed(path, i, error, now);
@@ -474,7 +474,7 @@ lane_may_try(const struct path *path, const struct lane *lane,
     /* A path that has nothing may always begin, so that attempts which fail
      * under one profile do not starve another. */
     if (now < lane->next_try || n >= MAX_ATTEMPTS_LANE
-        || (!idle && (path->remote->n_attempts
+        || (!idle && (path->peer->n_attempts
                       >= (n + 1) * VNETENC_MAX_HALF_OPEN_PEER))) {
         return false;
     } else if (!n) {
@@ -538,7 +538,7 @@ run_session(struct path *path, unsigned int i, long long int now)
         vnetenc_initiator_send_probe(session, now);
         break;
     case VNETENC_PROBE_LOST:
-        path->remote->n_lost++;
+        path->peer->n_lost++;
         path->lane[i].next_try = now;
         break;
     }
@@ -613,13 +613,13 @@ vnetenc_outgoing_want(const struct vnetenc_path_key *key, long long int now)
     struct path *path = path_find(key);
 
     if (!path) {
-        struct vnetenc_peer *remote = vnetenc_peer_find(&key->remote);
+        struct vnetenc_peer *peer = vnetenc_peer_find(&key->remote);
 
         /* Lanes that are not ours are a test's. */
-        if (!remote || vnetenc_path_find(key)) {
+        if (!peer || vnetenc_path_find(key)) {
             return;
         }
-        path = path_create(key, remote, now);
+        path = path_create(key, peer, now);
     }
     path->wanted_at = now;
 }
@@ -643,16 +643,16 @@ vnetenc_outgoing_input(struct vnetenc_lease *lease,
     }
 }
 
-/* Lets every lane towards 'remote' try at once, and 'rekey'.  Returns their
+/* Lets every lane towards 'peer' try at once, and 'rekey'.  Returns their
  * number. */
 static unsigned int
-hurry(const struct vnetenc_peer *remote, bool rekey, long long int now)
+hurry(const struct vnetenc_peer *peer, bool rekey, long long int now)
 {
     unsigned int n = 0;
     struct path *path;
 
     HMAP_FOR_EACH (path, node, &paths) {
-        if (path->remote != remote) {
+        if (path->peer != peer) {
             continue;
         }
         for (unsigned int i = 0; i < path->n_lanes; i++) {
@@ -666,16 +666,16 @@ hurry(const struct vnetenc_peer *remote, bool rekey, long long int now)
 }
 
 void
-vnetenc_outgoing_peer_is_back(const struct vnetenc_peer *remote,
+vnetenc_outgoing_peer_is_back(const struct vnetenc_peer *peer,
                               long long int now)
 {
-    hurry(remote, false, now);
+    hurry(peer, false, now);
 }
 
 unsigned int
-vnetenc_outgoing_rekey(const struct vnetenc_peer *remote, long long int now)
+vnetenc_outgoing_rekey(const struct vnetenc_peer *peer, long long int now)
 {
-    return hurry(remote, true, now);
+    return hurry(peer, true, now);
 }
 
 void
@@ -708,12 +708,12 @@ vnetenc_outgoing_judge(long long int now)
 }
 
 void
-vnetenc_outgoing_end(const struct vnetenc_peer *remote, long long int now)
+vnetenc_outgoing_end(const struct vnetenc_peer *peer, long long int now)
 {
     struct path *path;
 
     HMAP_FOR_EACH_SAFE (path, node, &paths) {
-        if (!remote || path->remote == remote) {
+        if (!peer || path->peer == peer) {
             path_destroy(path, "peer removed", now);
         }
     }
@@ -742,7 +742,7 @@ vnetenc_outgoing_for_each(
             const struct lane *lane = &path->lane[i];
             struct vnetenc_session_status status = {
                 .direction = VNETENC_OUT,
-                .remote = path->remote,
+                .peer = path->peer,
                 .path = &path->published->key,
                 .lane = i,
                 .state = lane_state(lane),

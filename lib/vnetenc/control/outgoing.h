@@ -56,12 +56,12 @@ void vnetenc_outgoing_input(struct vnetenc_lease *,
 /* Timers.  Returns when to call again, at the latest. */
 long long int vnetenc_outgoing_run(long long int now);
 
-/* New sessions for every lane towards 'remote' that has one.  Returns their
+/* New sessions for every lane towards 'peer' that has one.  Returns their
  * number. */
 unsigned int vnetenc_outgoing_rekey(const struct vnetenc_peer *,
                                     long long int now);
 
-/* 'remote' has just authenticated itself to us: attempts need not wait. */
+/* 'peer' has just authenticated itself to us: attempts need not wait. */
 void vnetenc_outgoing_peer_is_back(const struct vnetenc_peer *,
                                    long long int now);
 
@@ -69,7 +69,7 @@ void vnetenc_outgoing_peer_is_back(const struct vnetenc_peer *,
  * every one whose profile has other credentials now. */
 void vnetenc_outgoing_judge(long long int now);
 
-/* Ends everything towards 'remote', or, NULL, everything. */
+/* Ends everything towards 'peer', or, NULL, everything. */
 void vnetenc_outgoing_end(const struct vnetenc_peer *, long long int now);
 
 /* Calls 'cb' for every lane. */

@@ -32,7 +32,7 @@
 /* A lane towards a peer, with or without a session, or a session from one. */
 struct vnetenc_session_status {
     enum vnetenc_direction direction;
-    const struct vnetenc_peer *remote;
+    const struct vnetenc_peer *peer;
     const struct vnetenc_path_key *path;
     unsigned int lane;          /* Outgoing only. */
     const char *state;

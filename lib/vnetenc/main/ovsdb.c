@@ -274,13 +274,13 @@ static void
 write_peer(const struct ovsrec_vnetenc_peer *row,
            const struct vnetenc_peer_status *status)
 {
-    const struct vnetenc_peer *remote = status->remote;
+    const struct vnetenc_peer *peer = status->peer;
 
     ovsrec_vnetenc_peer_set_state(row, status->state);
     ovsrec_vnetenc_peer_set_peer_fingerprint(
-        row, remote->fingerprint[0] ? remote->fingerprint : NULL);
-    ovsrec_vnetenc_peer_set_cipher(row, remote->suite);
-    ovsrec_vnetenc_peer_set_last_error(row, vnetenc_peer_error(remote));
+        row, peer->fingerprint[0] ? peer->fingerprint : NULL);
+    ovsrec_vnetenc_peer_set_cipher(row, peer->suite);
+    ovsrec_vnetenc_peer_set_last_error(row, vnetenc_peer_error(peer));
     write_statistics(row, status);
 }
 

@@ -148,12 +148,12 @@ describe_session(const struct vnetenc_session_status *session)
 
 static struct json *
 describe_sessions(const struct vnetenc_status *status,
-                  const struct vnetenc_peer *remote)
+                  const struct vnetenc_peer *peer)
 {
     struct json *array = json_array_create_empty();
 
     for (size_t i = 0; i < status->n_sessions; i++) {
-        if (status->sessions[i].remote == remote) {
+        if (status->sessions[i].peer == peer) {
             json_array_add(array, describe_session(&status->sessions[i]));
         }
     }
@@ -162,25 +162,25 @@ describe_sessions(const struct vnetenc_status *status,
 
 static struct json *
 describe_peer(const struct vnetenc_status *status,
-              const struct vnetenc_peer_status *peer)
+              const struct vnetenc_peer_status *peer_status)
 {
-    const struct vnetenc_peer *remote = peer->remote;
+    const struct vnetenc_peer *peer = peer_status->peer;
     struct json *object = json_object_create();
     struct json *counters = json_object_create();
-    char *address = address_to_string(&remote->trust.remote_ip);
+    char *address = address_to_string(&peer->trust.remote_ip);
 
     put_string(object, "remote_ip", address);
-    put_string(object, "name", remote->trust.name);
-    put_number(object, "n_fingerprints", remote->trust.n_pins);
-    put_string(object, "state", peer->state);
-    put_string(object, "peer_fingerprint", remote->fingerprint);
-    put_string(object, "last_error", vnetenc_peer_error(remote));
+    put_string(object, "name", peer->trust.name);
+    put_number(object, "n_fingerprints", peer->trust.n_pins);
+    put_string(object, "state", peer_status->state);
+    put_string(object, "peer_fingerprint", peer->fingerprint);
+    put_string(object, "last_error", vnetenc_peer_error(peer));
     for (size_t i = 0; i < VNETENC_N_PEER_COUNTERS; i++) {
         put_number(counters, vnetenc_peer_counter_names[i],
-                   peer->counters[i]);
+                   peer_status->counters[i]);
     }
     json_object_put(object, "statistics", counters);
-    json_object_put(object, "sessions", describe_sessions(status, remote));
+    json_object_put(object, "sessions", describe_sessions(status, peer));
     free(address);
     return object;
 }
@@ -194,7 +194,7 @@ describe_peers(const struct vnetenc_peer *only)
 
     vnetenc_status_init(&status, time_msec());
     for (size_t i = 0; i < status.n_peers; i++) {
-        if (!only || status.peers[i].remote == only) {
+        if (!only || status.peers[i].peer == only) {
             json_array_add(array, describe_peer(&status, &status.peers[i]));
         }
     }
@@ -323,7 +323,7 @@ no_peer_error(const char *s)
                   "table VNetEnc_Peer%s", s, n ? "; peers are " :
                   ", which has none");
     for (size_t i = 0; i < n; i++) {
-        const struct vnetenc_trust *trust = &status.peers[i].remote->trust;
+        const struct vnetenc_trust *trust = &status.peers[i].peer->trust;
 
         ds_put_cstr(&error, i ? ", " : "");
         ipv6_format_mapped(&trust->remote_ip, &error);

@@ -49,8 +49,8 @@ compare_peers(const void *a_, const void *b_)
 {
     const struct vnetenc_peer_status *a = a_, *b = b_;
 
-    return memcmp(&a->remote->trust.remote_ip, &b->remote->trust.remote_ip,
-                  sizeof a->remote->trust.remote_ip);
+    return memcmp(&a->peer->trust.remote_ip, &b->peer->trust.remote_ip,
+                  sizeof a->peer->trust.remote_ip);
 }
 
 #define COMPARE(A, B)                            \
@@ -83,27 +83,27 @@ compare_sessions(const void *a_, const void *b_)
 static void
 init_peers(struct vnetenc_status *status)
 {
-    const struct vnetenc_peer *remote;
+    const struct vnetenc_peer *peer;
 
     status->peers = xcalloc(hmap_count(vnetenc_peers()) + 1,
                             sizeof *status->peers);
-    HMAP_FOR_EACH (remote, node, vnetenc_peers()) {
-        struct vnetenc_peer_status *peer = &status->peers[status->n_peers++];
-        uint64_t *c = peer->counters;
+    HMAP_FOR_EACH (peer, node, vnetenc_peers()) {
+        struct vnetenc_peer_status *s = &status->peers[status->n_peers++];
+        uint64_t *c = s->counters;
 
-        peer->remote = remote;
-        c[VNETENC_PEER_handshakes] = remote->n_handshakes;
-        c[VNETENC_PEER_failures] = remote->n_failures;
-        c[VNETENC_PEER_rekeys] = remote->n_rekeys;
-        c[VNETENC_PEER_lost] = remote->n_lost;
-        c[VNETENC_PEER_hints] = remote->n_hints;
-        c[VNETENC_PEER_tx_records] = remote->ended[VNETENC_OUT].n_records;
-        c[VNETENC_PEER_tx_bytes] = remote->ended[VNETENC_OUT].n_bytes;
-        c[VNETENC_PEER_tx_dropped] = remote->n_dropped;
-        c[VNETENC_PEER_tx_clear] = remote->n_clear;
-        c[VNETENC_PEER_tx_split] = remote->n_split;
-        c[VNETENC_PEER_rx_records] = remote->ended[VNETENC_IN].n_records;
-        c[VNETENC_PEER_rx_bytes] = remote->ended[VNETENC_IN].n_bytes;
+        s->peer = peer;
+        c[VNETENC_PEER_handshakes] = peer->n_handshakes;
+        c[VNETENC_PEER_failures] = peer->n_failures;
+        c[VNETENC_PEER_rekeys] = peer->n_rekeys;
+        c[VNETENC_PEER_lost] = peer->n_lost;
+        c[VNETENC_PEER_hints] = peer->n_hints;
+        c[VNETENC_PEER_tx_records] = peer->ended[VNETENC_OUT].n_records;
+        c[VNETENC_PEER_tx_bytes] = peer->ended[VNETENC_OUT].n_bytes;
+        c[VNETENC_PEER_tx_dropped] = peer->n_dropped;
+        c[VNETENC_PEER_tx_clear] = peer->n_clear;
+        c[VNETENC_PEER_tx_split] = peer->n_split;
+        c[VNETENC_PEER_rx_records] = peer->ended[VNETENC_IN].n_records;
+        c[VNETENC_PEER_rx_bytes] = peer->ended[VNETENC_IN].n_bytes;
     }
     qsort(status->peers, status->n_peers, sizeof *status->peers,
           compare_peers);
@@ -114,7 +114,7 @@ vnetenc_status_find_peer(const struct vnetenc_status *status,
                          const struct in6_addr *address)
 {
     const struct vnetenc_peer key = { .trust.remote_ip = *address };
-    const struct vnetenc_peer_status peer = { .remote = &key };
+    const struct vnetenc_peer_status peer = { .peer = &key };
 
     return bsearch(&peer, status->peers, status->n_peers,
                    sizeof *status->peers, compare_peers);

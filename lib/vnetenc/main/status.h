@@ -64,7 +64,7 @@ unsigned int vnetenc_state_rank(const char *state);
 extern const char *const vnetenc_peer_counter_names[VNETENC_N_PEER_COUNTERS];
 
 struct vnetenc_peer_status {
-    const struct vnetenc_peer *remote;
+    const struct vnetenc_peer *peer;
     const char *state;          /* The worst of its lanes, NULL if none. */
     uint64_t counters[VNETENC_N_PEER_COUNTERS];
 };

@@ -29,7 +29,7 @@
 
 enum { FAILURE_MS = 5000 };
 
-static struct hmap remotes = HMAP_INITIALIZER(&remotes);
+static struct hmap peers = HMAP_INITIALIZER(&peers);
 
 static uint32_t
 hash_address(const struct in6_addr *address)
@@ -40,11 +40,11 @@ hash_address(const struct in6_addr *address)
 struct vnetenc_peer *
 vnetenc_peer_find(const struct in6_addr *address)
 {
-    struct vnetenc_peer *remote;
+    struct vnetenc_peer *peer;
 
-    HMAP_FOR_EACH_WITH_HASH (remote, node, hash_address(address), &remotes) {
-        if (ipv6_addr_equals(&remote->trust.remote_ip, address)) {
-            return remote;
+    HMAP_FOR_EACH_WITH_HASH (peer, node, hash_address(address), &peers) {
+        if (ipv6_addr_equals(&peer->trust.remote_ip, address)) {
+            return peer;
         }
     }
     return NULL;
@@ -53,38 +53,38 @@ vnetenc_peer_find(const struct in6_addr *address)
 const struct hmap *
 vnetenc_peers(void)
 {
-    return &remotes;
+    return &peers;
 }
 
 void
-vnetenc_peer_set_error(struct vnetenc_peer *remote,
-                         enum vnetenc_direction direction, char *error)
+vnetenc_peer_set_error(struct vnetenc_peer *peer,
+                       enum vnetenc_direction direction, char *error)
 {
-    if (nullable_string_is_equal(remote->errors[direction], error)) {
+    if (nullable_string_is_equal(peer->errors[direction], error)) {
         free(error);
         return;
     }
     seq_change(connectivity_seq_get());
-    free(remote->errors[direction]);
-    remote->errors[direction] = error;
+    free(peer->errors[direction]);
+    peer->errors[direction] = error;
 }
 
 void
-vnetenc_peer_stranger_failed(struct vnetenc_peer *remote,
-                               const char *reason, long long int now)
+vnetenc_peer_stranger_failed(struct vnetenc_peer *peer,
+                             const char *reason, long long int now)
 {
-    if (now >= remote->failed_at + FAILURE_MS) {
-        remote->failed_at = now;
-        vnetenc_peer_set_error(remote, VNETENC_IN, xstrdup(reason));
+    if (now >= peer->failed_at + FAILURE_MS) {
+        peer->failed_at = now;
+        vnetenc_peer_set_error(peer, VNETENC_IN, xstrdup(reason));
     }
 }
 
 const char *
-vnetenc_peer_error(const struct vnetenc_peer *remote)
+vnetenc_peer_error(const struct vnetenc_peer *peer)
 {
-    return (remote->config_error ? remote->config_error
-            : remote->errors[VNETENC_OUT] ? remote->errors[VNETENC_OUT]
-            : remote->errors[VNETENC_IN]);
+    return (peer->config_error ? peer->config_error
+            : peer->errors[VNETENC_OUT] ? peer->errors[VNETENC_OUT]
+            : peer->errors[VNETENC_IN]);
 }
 
 static struct vnetenc_cred *
@@ -96,9 +96,9 @@ lookup_cred(void *aux OVS_UNUSED, uint8_t profile)
 static const struct vnetenc_trust *
 lookup_trust(void *aux OVS_UNUSED, const struct in6_addr *address)
 {
-    const struct vnetenc_peer *remote = vnetenc_peer_find(address);
+    const struct vnetenc_peer *peer = vnetenc_peer_find(address);
 
-    return remote ? &remote->trust : NULL;
+    return peer ? &peer->trust : NULL;
 }
 
 const struct vnetenc_lookup vnetenc_peer_lookup = {
@@ -107,30 +107,30 @@ const struct vnetenc_lookup vnetenc_peer_lookup = {
 };
 
 static struct vnetenc_peer *
-remote_create(const struct in6_addr *address)
+peer_create(const struct in6_addr *address)
 {
-    struct vnetenc_peer *remote = xzalloc(sizeof *remote);
+    struct vnetenc_peer *peer = xzalloc(sizeof *peer);
 
-    remote->trust.remote_ip = *address;
-    remote->failed_at = LLONG_MIN / 2;
-    remote->gate = vnetenc_gate_add(address);
-    hmap_insert(&remotes, &remote->node, hash_address(address));
-    return remote;
+    peer->trust.remote_ip = *address;
+    peer->failed_at = LLONG_MIN / 2;
+    peer->gate = vnetenc_gate_add(address);
+    hmap_insert(&peers, &peer->node, hash_address(address));
+    return peer;
 }
 
 static void
-remote_destroy(struct vnetenc_peer *remote)
+peer_destroy(struct vnetenc_peer *peer)
 {
-    hmap_remove(&remotes, &remote->node);
-    vnetenc_gate_remove(remote->gate);
-    free(remote->trust.name);
-    free(remote->trust.pins);
-    free(remote->config_error);
+    hmap_remove(&peers, &peer->node);
+    vnetenc_gate_remove(peer->gate);
+    free(peer->trust.name);
+    free(peer->trust.pins);
+    free(peer->config_error);
     for (int i = 0; i < VNETENC_N_DIRECTIONS; i++) {
-        free(remote->errors[i]);
+        free(peer->errors[i]);
     }
-    free(remote->suite);
-    free(remote);
+    free(peer->suite);
+    free(peer);
 }
 
 static bool
@@ -147,51 +147,51 @@ same_trust(const struct vnetenc_trust *trust,
 static bool
 configure_one(const struct vnetenc_peer_config *config)
 {
-    struct vnetenc_peer *remote = vnetenc_peer_find(&config->remote);
-    bool is_new = !remote;
+    struct vnetenc_peer *peer = vnetenc_peer_find(&config->remote);
+    bool is_new = !peer;
 
     if (is_new) {
-        remote = remote_create(&config->remote);
+        peer = peer_create(&config->remote);
     }
-    remote->configured = true;
-    remote->mtu = config->mtu;
-    remote->no_split = config->no_split;
-    if (!nullable_string_is_equal(remote->config_error, config->error)) {
-        free(remote->config_error);
-        remote->config_error = nullable_xstrdup(config->error);
+    peer->configured = true;
+    peer->mtu = config->mtu;
+    peer->no_split = config->no_split;
+    if (!nullable_string_is_equal(peer->config_error, config->error)) {
+        free(peer->config_error);
+        peer->config_error = nullable_xstrdup(config->error);
         seq_change(connectivity_seq_get());
     }
-    if ((config->refused && !is_new) || same_trust(&remote->trust, config)) {
+    if ((config->refused && !is_new) || same_trust(&peer->trust, config)) {
         return false;
     }
-    free(remote->trust.name);
-    free(remote->trust.pins);
-    remote->trust.name = nullable_xstrdup(config->name);
-    remote->trust.pins = (config->n_pins
-                          ? xmemdup(config->pins,
-                                    config->n_pins * sizeof *config->pins)
-                          : NULL);
-    remote->trust.n_pins = config->n_pins;
+    free(peer->trust.name);
+    free(peer->trust.pins);
+    peer->trust.name = nullable_xstrdup(config->name);
+    peer->trust.pins = (config->n_pins
+                        ? xmemdup(config->pins,
+                                  config->n_pins * sizeof *config->pins)
+                        : NULL);
+    peer->trust.n_pins = config->n_pins;
     return true;
 }
 
 bool
 vnetenc_peers_configure(const struct vnetenc_config *config,
-                          void (*ended)(struct vnetenc_peer *))
+                        void (*ended)(struct vnetenc_peer *))
 {
-    struct vnetenc_peer *remote;
+    struct vnetenc_peer *peer;
     bool changed = false;
 
-    HMAP_FOR_EACH (remote, node, &remotes) {
-        remote->configured = false;
+    HMAP_FOR_EACH (peer, node, &peers) {
+        peer->configured = false;
     }
     for (size_t i = 0; i < config->n_peers; i++) {
         changed |= configure_one(&config->peers[i]);
     }
-    HMAP_FOR_EACH_SAFE (remote, node, &remotes) {
-        if (!remote->configured) {
-            ended(remote);
-            remote_destroy(remote);
+    HMAP_FOR_EACH_SAFE (peer, node, &peers) {
+        if (!peer->configured) {
+            ended(peer);
+            peer_destroy(peer);
         }
     }
     return changed;
@@ -200,9 +200,9 @@ vnetenc_peers_configure(const struct vnetenc_config *config,
 void
 vnetenc_peers_destroy(void)
 {
-    struct vnetenc_peer *remote;
+    struct vnetenc_peer *peer;
 
-    HMAP_FOR_EACH_SAFE (remote, node, &remotes) {
-        remote_destroy(remote);
+    HMAP_FOR_EACH_SAFE (peer, node, &peers) {
+        peer_destroy(peer);
     }
 }

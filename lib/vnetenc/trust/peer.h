@@ -86,11 +86,11 @@ struct vnetenc_peer {
     unsigned int n_half_open;   /* Handshakes that it initiates now. */
 };
 
-/* Takes over what 'config' says of peers.  Remotes that are in use may end;
+/* Takes over what 'config' says of peers.  Peers that are in use may end;
  * '*ended' is called for each before it goes.  Returns true if a peer could
  * be judged otherwise than before. */
 bool vnetenc_peers_configure(const struct vnetenc_config *,
-                               void (*ended)(struct vnetenc_peer *));
+                             void (*ended)(struct vnetenc_peer *));
 void vnetenc_peers_destroy(void);
 
 struct vnetenc_peer *vnetenc_peer_find(const struct in6_addr *);
@@ -100,17 +100,17 @@ const struct hmap *vnetenc_peers(void);
 
 /* Takes ownership of 'error', which may be NULL. */
 void vnetenc_peer_set_error(struct vnetenc_peer *, enum vnetenc_direction,
-                              char *error);
+                            char *error);
 
-/* A handshake failed that somebody began in the name of 'remote'.  Strangers
+/* A handshake failed that somebody began in the name of 'peer'.  Strangers
  * can do that as often as they like, so it is taken up slowly. */
 void vnetenc_peer_stranger_failed(struct vnetenc_peer *,
-                                    const char *reason, long long int now);
+                                  const char *reason, long long int now);
 
 /* What to tell the operator first, or NULL if all is well. */
 const char *vnetenc_peer_error(const struct vnetenc_peer *);
 
-/* What handshakes ask: the remotes' trust, the profiles' credentials. */
+/* What handshakes ask: the peers' trust, the profiles' credentials. */
 extern const struct vnetenc_lookup vnetenc_peer_lookup;
 
 #endif /* vnetenc/trust/peer.h */
