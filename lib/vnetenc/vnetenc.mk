@@ -34,6 +34,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc/control/cookie.h \
 	lib/vnetenc/control/dgram-bio.c \
 	lib/vnetenc/control/dgram-bio.h \
+	lib/vnetenc/control/door.c \
+	lib/vnetenc/control/door.h \
 	lib/vnetenc/control/execute.c \
 	lib/vnetenc/control/execute.h \
 	lib/vnetenc/control/handshake.c \
@@ -60,6 +62,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc/control/outgoing.h \
 	lib/vnetenc/control/release.c \
 	lib/vnetenc/control/release.h \
+	lib/vnetenc/control/responder.c \
+	lib/vnetenc/control/responder.h \
 	lib/vnetenc/control/session-status.h \
 	lib/vnetenc/control/socket.c \
 	lib/vnetenc/control/socket.h \

@@ -161,6 +161,46 @@ enum {
     VNETENC_PREFER_LOST_MS = 3000,
 };
 
+/* Timers of the control thread.  It looks
+ *
+ *   - at the counters of every session each VNETENC_TICK_MS, or
+ *     VNETENC_SHORT_TICK_MS where a probe is not answered yet or limits are
+ *     below VNETENC_SHORT_TICK_RECORDS or _BYTES;
+ *
+ *   - at credential files each VNETENC_REFRESH_MS.
+ *
+ * It begins another handshake beside one that takes longer than
+ * VNETENC_STUCK_MS, whose peer may have started anew in the middle, up to
+ * VNETENC_MAX_ATTEMPTS_LANE at once; a responder gives one up that takes
+ * longer if there is no room for the next.
+ *
+ * It makes no session for a path that no packet wanted for VNETENC_WANTED_MS,
+ * and forgets the path after VNETENC_FORGET_MS without a session.  A session
+ * that its peer gives up within VNETENC_SHORT_LIFE_MS counts as a failed
+ * attempt.  The error of a peer changes by handshakes that anybody could have
+ * begun at most each VNETENC_FAILURE_MS. */
+enum {
+    VNETENC_TICK_MS = 250,
+    VNETENC_SHORT_TICK_MS = 20,
+    VNETENC_SHORT_TICK_RECORDS = 1 << 24,
+    VNETENC_SHORT_TICK_BYTES = 1 << 30,
+    VNETENC_REFRESH_MS = 2000,
+    VNETENC_STUCK_MS = 1500,
+    VNETENC_MAX_ATTEMPTS_LANE = 2,
+    VNETENC_WANTED_MS = 60000,
+    VNETENC_FORGET_MS = 300000,
+    VNETENC_SHORT_LIFE_MS = 10000,
+    VNETENC_FAILURE_MS = 5000,
+};
+
+/* Events that the control thread takes before timers and sockets have their
+ * turn.  A ClientHello with a good cookie costs a tenth of a millisecond. */
+enum {
+    VNETENC_KNOWN_BURST = 256,
+    VNETENC_STRANGER_BURST = 32,
+    VNETENC_GUEST_BURST = 64,
+};
+
 /* Batches.  A batch is unbounded; it is worked off in bursts of this size. */
 enum { VNETENC_BURST = 32 };
 

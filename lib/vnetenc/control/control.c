@@ -44,17 +44,6 @@
 #include "vnetenc/trust/peer.h"
 #include "vnetenc/trust/profile.h"
 
-/* Times and counts of this file alone. */
-enum {
-    REFRESH_MS = 2000,          /* Credential files are looked at. */
-
-    /* Events taken before timers and sockets have their turn.  A hello with a
-     * good cookie costs a tenth of a millisecond. */
-    KNOWN_BURST = 256,
-    STRANGER_BURST = 32,
-    GUEST_BURST = 64,
-};
-
 struct ovs_mutex vnetenc_control_mutex = OVS_MUTEX_INITIALIZER;
 
 static struct vnetenc_config *next_config
@@ -108,7 +97,7 @@ refresh(long long int now)
     static long long int next = LLONG_MIN;
 
     if (now >= next) {
-        next = now + REFRESH_MS;
+        next = now + VNETENC_REFRESH_MS;
         if (vnetenc_profiles_refresh()) {
             judge(now);
         }
@@ -155,15 +144,15 @@ take_events(long long int now)
 {
     struct vnetenc_event event;
 
-    for (int i = 0; i < KNOWN_BURST
+    for (int i = 0; i < VNETENC_KNOWN_BURST
          && vnetenc_inbox_take(VNETENC_INBOX_KNOWN, &event); i++) {
         take_event(&event, now);
     }
-    for (int i = 0; i < STRANGER_BURST
+    for (int i = 0; i < VNETENC_STRANGER_BURST
          && vnetenc_inbox_take(VNETENC_INBOX_STRANGERS, &event); i++) {
         take_event(&event, now);
     }
-    for (int i = 0; i < GUEST_BURST
+    for (int i = 0; i < VNETENC_GUEST_BURST
          && vnetenc_inbox_take(VNETENC_INBOX_GUESTS, &event); i++) {
         take_event(&event, now);
     }
@@ -220,7 +209,7 @@ sweep(long long int now)
         next = now + VNETENC_JOIN_SWEEP_MS;
         vnetenc_rx_sweep(now);
     }
-    return vnetenc_halves_n_bytes() ? next : now + REFRESH_MS;
+    return vnetenc_halves_n_bytes() ? next : now + VNETENC_REFRESH_MS;
 }
 
 /* Does what there is to do.  Returns when to do so again, at the latest. */

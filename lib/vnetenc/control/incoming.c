@@ -17,121 +17,36 @@
 #include <config.h>
 #include "vnetenc/control/incoming.h"
 #include <limits.h>
-#include <string.h>
 #include "connectivity.h"
 #include "hash.h"
-#include "openvswitch/dynamic-string.h"
 #include "openvswitch/hmap.h"
-#include "openvswitch/list.h"
 #include "openvswitch/ofpbuf.h"
-#include "openvswitch/vlog.h"
 #include "packets.h"
 #include "seq.h"
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/message.h"
 #include "vnetenc/bridge/rx.h"
-#include "vnetenc/bridge/tx.h"
+#include "vnetenc/control/door.h"
 #include "vnetenc/control/handshake.h"
 #include "vnetenc/control/hello.h"
-#include "vnetenc/control/keys.h"
 #include "vnetenc/control/listener.h"
 #include "vnetenc/control/outgoing.h"
+#include "vnetenc/control/responder.h"
 #include "vnetenc/control/session-status.h"
 #include "vnetenc/control/socket.h"
-#include "vnetenc/crypto/record.h"
-#include "vnetenc/packet/open.h"
-#include "vnetenc/packet/seal.h"
-#include "vnetenc/trust/peer.h"
-#include "vnetenc/trust/profile.h"
 
-VLOG_DEFINE_THIS_MODULE(vnetenc_incoming);
-
-/* Times of this file alone. */
-enum {
-    /* How often counters are looked at. */
-    TICK_MS = 250,
-
-    /* A handshake that takes longer may be that of a peer which started anew,
-     * or nobody's: it makes room for another one of the same peer. */
-    STUCK_MS = 1500,
-};
-
-/* Replies and alerts are few; a session of the peer's never lasts so long. */
-#define REPLY_RECORDS VNETENC_REKEY_RECORDS
-#define REPLY_BYTES VNETENC_REKEY_BYTES
-
-/* Where handshakes begin: one per local address and DTLS port. */
-struct door {
-    struct ovs_list node;       /* In 'doors'. */
-    struct vnetenc_socket *socket;
-    struct vnetenc_listener *listener;
-};
-
-/* One association, from its second ClientHello on.  Half-open while 'rx' is
- * NULL. */
+/* What there is on one 4-tuple: a session that is up, a half-open one that
+ * may take its place, or both. */
 struct incoming {
     struct hmap_node node;      /* In 'incomings', by 4-tuple. */
-    struct vnetenc_path_key path;   /* Profile known when up. */
+    struct vnetenc_path_key path;   /* The profile is each session's. */
     ovs_be16 lane_port;
-    struct vnetenc_peer *peer;
-    struct door *door;
-    long long int since;        /* Half-open; then: up. */
-    long long int heard_at;
-
-    /* Half-open, and then until the client's first record. */
-    struct vnetenc_handshake *handshake;
-
-    /* Up. */
-    struct vnetenc_rx *rx;      /* Published. */
-    struct vnetenc_tx *tx;      /* Seals once 'handshake' is gone. */
-    struct vnetenc_chain *chain;
-    char *suite;
-    uint64_t n_records;         /* When last looked at. */
-    long long int forget_at;
+    struct vnetenc_responder *half_open;    /* Or NULL. */
+    struct vnetenc_responder *up;           /* Published, or NULL. */
 };
 
 static struct hmap incomings = HMAP_INITIALIZER(&incomings);
-static struct ovs_list doors = OVS_LIST_INITIALIZER(&doors);
-static unsigned int n_half_open;
-
-/* Doors. */
-
-/* The door that 'path' leads to, made if there is none; NULL if it can't
- * be. */
-static struct door *
-door_get(const struct vnetenc_path_key *path, long long int now)
-{
-    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
-    struct vnetenc_socket *socket;
-    struct door *door;
-    char *error;
-
-    socket = vnetenc_socket_responder(&path->local, path->dtls_port, &error);
-    if (!socket) {
-        VLOG_WARN_RL(&rl, "cannot answer handshakes: %s", error);
-        free(error);
-        return NULL;
-    }
-    LIST_FOR_EACH (door, node, &doors) {
-        if (door->socket == socket) {
-            return door;
-        }
-    }
-
-    door = xzalloc(sizeof *door);
-    door->socket = socket;
-    door->listener = vnetenc_listener_create(&vnetenc_peer_lookup,
-                                             &path->local, path->dtls_port,
-                                             now);
-    if (!door->listener) {
-        VLOG_WARN_RL(&rl, "cannot answer handshakes: no random numbers");
-        free(door);
-        return NULL;
-    }
-    ovs_list_push_back(&doors, &door->node);
-    return door;
-}
 
 /* The table. */
 
@@ -155,85 +70,44 @@ has_tuple(const struct incoming *in, const struct vnetenc_path_key *path,
             && ipv6_addr_equals(&in->path.local, &path->local));
 }
 
-/* The session of a 4-tuple that is up, or the one that is half-open: there is
- * at most one of each. */
 static struct incoming *
-incoming_find(const struct vnetenc_path_key *path, ovs_be16 lane_port, bool up)
+incoming_find(const struct vnetenc_path_key *path, ovs_be16 lane_port)
 {
     struct incoming *in;
 
     HMAP_FOR_EACH_WITH_HASH (in, node, hash_tuple(path, lane_port),
                              &incomings) {
-        if (has_tuple(in, path, lane_port) && (in->rx != NULL) == up) {
+        if (has_tuple(in, path, lane_port)) {
             return in;
         }
     }
     return NULL;
 }
 
-static struct vnetenc_traffic_counts
-incoming_traffic(const struct incoming *in)
+static struct incoming *
+incoming_create(const struct vnetenc_path_key *path, ovs_be16 lane_port)
 {
-    struct vnetenc_traffic_counts traffic;
+    struct incoming *in = xzalloc(sizeof *in);
 
-    vnetenc_rx_sum(in->rx, &traffic.n_records, &traffic.n_bytes);
-    return traffic;
+    in->path = *path;
+    in->lane_port = lane_port;
+    hmap_insert(&incomings, &in->node, hash_tuple(path, lane_port));
+    return in;
 }
 
+/* Ends 'session', one of those of 'in'.  Frees 'in' if it was the last. */
 static void
-incoming_add_up(const struct incoming *in)
+incoming_drop(struct incoming *in, struct vnetenc_responder *session)
 {
-    struct vnetenc_traffic_counts *sum = &in->peer->ended[VNETENC_IN];
-    struct vnetenc_traffic_counts traffic = incoming_traffic(in);
-
-    sum->n_records += traffic.n_records;
-    sum->n_bytes += traffic.n_bytes;
-}
-
-static void
-incoming_destroy(struct incoming *in)
-{
-    hmap_remove(&incomings, &in->node);
-    if (in->rx) {
-        incoming_add_up(in);
-        vnetenc_rx_retire(in->rx);
-        seq_change(connectivity_seq_get());
+    if (session == in->up) {
+        in->up = NULL;
     } else {
-        in->peer->n_half_open--;
-        n_half_open--;
+        in->half_open = NULL;
     }
-    vnetenc_handshake_destroy(in->handshake);
-    vnetenc_tx_destroy(in->tx);
-    vnetenc_chain_destroy(in->chain);
-    free(in->suite);
-    free(in);
-}
-
-static void
-incoming_failed(struct incoming *in, const char *reason, long long int now)
-{
-    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
-    struct ds s = DS_EMPTY_INITIALIZER;
-
-    ipv6_format_mapped(&in->path.remote, &s);
-    VLOG_WARN_RL(&rl, "handshake from %s: %s", ds_cstr(&s), reason);
-    ds_destroy(&s);
-
-    vnetenc_count(VNETENC_DROP_ctl_failed, 1);
-    in->peer->n_failures++;
-    vnetenc_peer_stranger_failed(in->peer, reason, now);
-    incoming_destroy(in);
-}
-
-static void
-incoming_flush(struct incoming *in)
-{
-    struct ofpbuf *b;
-
-    while ((b = vnetenc_handshake_pop_output(in->handshake))) {
-        vnetenc_socket_send(in->door->socket, &in->path.remote,
-                            in->lane_port, b->data, b->size);
-        ofpbuf_delete(b);
+    vnetenc_responder_destroy(session);
+    if (!in->up && !in->half_open) {
+        hmap_remove(&incomings, &in->node);
+        free(in);
     }
 }
 
@@ -242,122 +116,78 @@ incoming_flush(struct incoming *in)
 /* Of more than VNETENC_MAX_RX_SESSIONS sessions of one peer and profile, the
  * one from which nothing came for the longest time goes. */
 static void
-trim_sessions(const struct incoming *newest)
+trim_sessions(const struct vnetenc_responder *newest)
 {
     struct incoming *in, *idlest = NULL;
     size_t n = 0;
 
     HMAP_FOR_EACH (in, node, &incomings) {
-        if (in->rx && in->peer == newest->peer
-            && in->path.profile == newest->path.profile) {
+        if (in->up && in->up->peer == newest->peer
+            && in->up->path.profile == newest->path.profile) {
             n++;
-            if (in != newest && (!idlest || in->heard_at < idlest->heard_at)) {
+            if (in->up != newest
+                && (!idlest || in->up->heard_at < idlest->up->heard_at)) {
                 idlest = in;
             }
         }
     }
     if (n > VNETENC_MAX_RX_SESSIONS) {
-        incoming_destroy(idlest);
+        incoming_drop(idlest, idlest->up);
     }
 }
 
-/* The client's key opens its records, the server's is for replies. */
-static bool
-make_halves(const struct incoming *in, struct vnetenc_rx **rx,
-            struct vnetenc_tx **tx)
-{
-    struct vnetenc_record_keys keys;
-    struct vnetenc_record_key traffic;
-
-    vnetenc_handshake_take_keys(in->handshake, &keys);
-    traffic = vnetenc_record_keys_get(&keys, true);
-    *rx = vnetenc_rx_create(&traffic, &in->path, in->lane_port);
-    vnetenc_record_key_wipe(&traffic);
-    traffic = vnetenc_record_keys_get(&keys, false);
-    *tx = vnetenc_tx_create(&traffic, in->path.dtls_port,
-                            VNETENC_FIRST_SEQ + REPLY_RECORDS, REPLY_BYTES);
-    vnetenc_record_key_wipe(&traffic);
-    vnetenc_record_keys_wipe(&keys);
-    if (*rx && *tx) {
-        return true;
-    }
-    vnetenc_rx_destroy(*rx);
-    vnetenc_tx_destroy(*tx);
-    return false;
-}
-
-/* Publishes the session of 'in', whose handshake is DONE; what was up on its
- * 4-tuple ends in the same step.  Returns false if it cannot be. */
+/* Publishes the half-open session of 'in', whose handshake is DONE; what was
+ * up ends in the same step.  Returns false if it cannot be. */
 static bool
 incoming_establish(struct incoming *in, long long int now)
 {
-    struct incoming *old = incoming_find(&in->path, in->lane_port, true);
-    struct vnetenc_rx *rx;
-    struct vnetenc_tx *tx;
+    struct vnetenc_responder *session = in->half_open;
+    struct vnetenc_responder *old = in->up;
 
-    in->path.profile = vnetenc_handshake_profile(in->handshake);
-    if (!make_halves(in, &rx, &tx)) {
+    if (!vnetenc_responder_establish(session, now)) {
         return false;
     }
-    in->chain = vnetenc_handshake_take_peer(in->handshake);
-    in->suite = xstrdup(vnetenc_handshake_suite(in->handshake));
-    in->tx = tx;
-    in->rx = rx;
-    in->since = in->heard_at = now;
-    in->peer->n_half_open--;
-    n_half_open--;
-
-    vnetenc_rx_publish(rx);
+    in->half_open = NULL;
+    in->up = session;
+    vnetenc_rx_publish(session->rx);
     if (old) {
-        incoming_destroy(old);
+        vnetenc_responder_destroy(old);
     }
-    trim_sessions(in);
-    in->peer->n_handshakes++;
-    vnetenc_outgoing_peer_is_back(in->peer, now);
-    vnetenc_peer_set_error(in->peer, VNETENC_IN, NULL);
+    trim_sessions(session);
+    session->peer->n_handshakes++;
+    vnetenc_outgoing_peer_is_back(session->peer, now);
+    vnetenc_peer_set_error(session->peer, VNETENC_IN, NULL);
     seq_change(connectivity_seq_get());
     return true;
 }
 
-/* Does what the state of the handshake of 'in' asks for.  May destroy 'in'. */
+/* Does what the state of the handshake of 'session', one of those of 'in',
+ * asks for.  May destroy both. */
 static void
-incoming_settle(struct incoming *in, long long int now)
+incoming_settle(struct incoming *in, struct vnetenc_responder *session,
+                long long int now)
 {
-    switch (vnetenc_handshake_state(in->handshake)) {
+    const char *reason = "cannot set up the cipher";
+
+    switch (vnetenc_handshake_state(session->handshake)) {
     case VNETENC_HANDSHAKE_RUNNING:
-        incoming_flush(in);
+        vnetenc_responder_flush(session);
         return;
 
     case VNETENC_HANDSHAKE_DONE:
-        if (!in->rx && !incoming_establish(in, now)) {
-            incoming_failed(in, "cannot set up the cipher", now);
-            return;
+        if (session == in->half_open && !incoming_establish(in, now)) {
+            break;
         }
-        incoming_flush(in);
+        vnetenc_responder_flush(session);
         return;
 
     case VNETENC_HANDSHAKE_FAILED:
-        incoming_flush(in);
-        incoming_failed(in, vnetenc_handshake_reason(in->handshake), now);
-        return;
+        vnetenc_responder_flush(session);
+        reason = vnetenc_handshake_reason(session->handshake);
+        break;
     }
-}
-
-/* Lets libssl's object go, which could repeat the last flight until now.
- * From here on the server's key is ours.  Destroys 'in' if that key is not to
- * be used; returns false then. */
-static bool
-incoming_release(struct incoming *in)
-{
-    if (!vnetenc_handshake_nonces_ok(in->handshake)) {
-        VLOG_INFO("a session is thrown away for its nonces; its peer will "
-                  "make another");
-        incoming_destroy(in);
-        return false;
-    }
-    vnetenc_handshake_destroy(in->handshake);
-    in->handshake = NULL;
-    return true;
+    vnetenc_responder_failed(session, reason, now);
+    incoming_drop(in, session);
 }
 
 /* Handshakes. */
@@ -370,12 +200,20 @@ find_stuck(const struct vnetenc_peer *peer, long long int now)
     struct incoming *in, *stuck = NULL;
 
     HMAP_FOR_EACH (in, node, &incomings) {
-        if (!in->rx && in->peer == peer && now >= in->since + STUCK_MS
-            && (!stuck || in->since < stuck->since)) {
+        if (in->half_open && in->half_open->peer == peer
+            && now >= in->half_open->since + VNETENC_STUCK_MS
+            && (!stuck || in->half_open->since < stuck->half_open->since)) {
             stuck = in;
         }
     }
     return stuck;
+}
+
+static bool
+is_full(const struct vnetenc_peer *peer)
+{
+    return (peer->n_half_open >= VNETENC_MAX_HALF_OPEN_PEER
+            || vnetenc_responder_n_half_open() >= VNETENC_MAX_HALF_OPEN);
 }
 
 /* True if a handshake may begin on the 4-tuple on which 'half_open' is, and
@@ -383,22 +221,13 @@ find_stuck(const struct vnetenc_peer *peer, long long int now)
  * ClientHello with it: that must not end what just began. */
 static bool
 may_begin(const struct vnetenc_peer *peer,
-          const struct incoming *half_open, const struct incoming *stuck,
-          long long int now)
+          const struct vnetenc_responder *half_open,
+          const struct incoming *stuck, long long int now)
 {
-    if (half_open && now < half_open->since + STUCK_MS) {
+    if (half_open && now < half_open->since + VNETENC_STUCK_MS) {
         return false;
     }
-    return (half_open || stuck
-            || (peer->n_half_open < VNETENC_MAX_HALF_OPEN_PEER
-                && n_half_open < VNETENC_MAX_HALF_OPEN));
-}
-
-static bool
-is_full(const struct vnetenc_peer *peer)
-{
-    return (peer->n_half_open >= VNETENC_MAX_HALF_OPEN_PEER
-            || n_half_open >= VNETENC_MAX_HALF_OPEN);
+    return half_open || stuck || !is_full(peer);
 }
 
 /* 'handshake' begins.  A client has one handshake at a time on a port, so
@@ -406,40 +235,33 @@ is_full(const struct vnetenc_peer *peer)
  * it is not a young one. */
 static void
 begin(const struct vnetenc_path_key *path, ovs_be16 lane_port,
-      struct vnetenc_peer *peer, struct door *door,
+      struct vnetenc_peer *peer, struct vnetenc_door *door,
       struct vnetenc_handshake *handshake, long long int now)
 {
-    struct incoming *old = incoming_find(path, lane_port, false);
-    struct incoming *in = xzalloc(sizeof *in);
+    struct incoming *in = incoming_find(path, lane_port);
 
-    if (old) {
-        incoming_destroy(old);
+    if (!in) {
+        in = incoming_create(path, lane_port);
+    } else if (in->half_open) {
+        vnetenc_responder_destroy(in->half_open);
     }
-    in->path = *path;
-    in->lane_port = lane_port;
-    in->peer = peer;
-    in->door = door;
-    in->since = in->heard_at = now;
-    in->forget_at = LLONG_MAX;
-    in->handshake = handshake;
-    hmap_insert(&incomings, &in->node, hash_tuple(path, lane_port));
-    peer->n_half_open++;
-    n_half_open++;
-    incoming_settle(in, now);
+    in->half_open = vnetenc_responder_create(path, lane_port, peer,
+                                             door->socket, handshake, now);
+    incoming_settle(in, in->half_open, now);
 }
 
 static void
 input_to_listener(const struct vnetenc_path_key *path, ovs_be16 remote_port,
-                  struct vnetenc_peer *peer, const uint8_t *data,
-                  size_t size, long long int now)
+                  struct vnetenc_peer *peer,
+                  const struct vnetenc_responder *half_open,
+                  const uint8_t *data, size_t size, long long int now)
 {
-    struct incoming *half_open = incoming_find(path, remote_port, false);
     struct incoming *stuck = (!half_open && is_full(peer)
                               ? find_stuck(peer, now) : NULL);
     bool admit = may_begin(peer, half_open, stuck, now);
+    struct vnetenc_door *door = vnetenc_door_get(path, now);
     struct vnetenc_handshake *handshake;
     struct ofpbuf *reply;
-    struct door *door = door_get(path, now);
 
     if (!door) {
         return;
@@ -454,7 +276,7 @@ input_to_listener(const struct vnetenc_path_key *path, ovs_be16 remote_port,
         break;
     case VNETENC_LISTENER_HANDSHAKE:
         if (stuck) {
-            incoming_destroy(stuck);
+            incoming_drop(stuck, stuck->half_open);
         }
         begin(path, remote_port, peer, door, handshake, now);
         break;
@@ -471,18 +293,11 @@ input_to_listener(const struct vnetenc_path_key *path, ovs_be16 remote_port,
 }
 
 static void
-input_to_handshake(struct incoming *in, const uint8_t *data, size_t size,
-                   long long int now)
+input_to_handshake(struct incoming *in, struct vnetenc_responder *session,
+                   const uint8_t *data, size_t size, long long int now)
 {
-    vnetenc_handshake_input(in->handshake, data, size, now);
-    incoming_settle(in, now);
-}
-
-static bool
-owns_hello(const struct incoming *in, const uint8_t *data, size_t size)
-{
-    return (in && in->handshake
-            && vnetenc_handshake_owns_hello(in->handshake, data, size));
+    vnetenc_handshake_input(session->handshake, data, size, now);
+    incoming_settle(in, session, now);
 }
 
 static bool
@@ -494,67 +309,32 @@ is_hello(const uint8_t *data, size_t size)
             != VNETENC_HELLO_OTHER);
 }
 
-static bool
-is_sealed_alert(const uint8_t *data, size_t size)
-{
-    struct vnetenc_record record;
-    size_t pos = 0;
-
-    return (vnetenc_record_next(data, size, &pos, &record)
-            && record.type == VNETENC_RECORD_ALERT
-            && record.epoch == VNETENC_EPOCH);
-}
-
-/* A sealed alert of the peer's record code.  Returns false if it is not one
- * of the session that is up. */
-static bool
-input_alert(struct incoming *up, const uint8_t *data, size_t size,
-            long long int now)
-{
-    uint8_t copy[VNETENC_MAX_DATAGRAM_BYTES];
-    size_t plain_size;
-    uint8_t *plain;
-
-    /* Opening spoils what turns out to be a handshake's. */
-    if (!up || size > sizeof copy) {
-        return false;
-    }
-    memcpy(copy, data, size);
-    if (vnetenc_open_record(up->rx, copy, size, VNETENC_RECORD_ALERT,
-                            &plain, &plain_size)) {
-        return false;
-    }
-    /* Records may still be on their way: keep the key a little longer. */
-    up->forget_at = MIN(up->forget_at, now + VNETENC_LINGER_MS);
-    return true;
-}
-
 void
-vnetenc_incoming_input(const struct vnetenc_path_key *path,
-                       ovs_be16 remote_port, uint8_t *data, size_t size,
-                       long long int now)
+vnetenc_incoming_input(const struct vnetenc_path_key *path, ovs_be16 remote_port,
+                       uint8_t *data, size_t size, long long int now)
 {
     struct vnetenc_peer *peer = vnetenc_peer_find(&path->remote);
-    struct incoming *half_open = incoming_find(path, remote_port, false);
-    struct incoming *up = incoming_find(path, remote_port, true);
+    struct incoming *in = incoming_find(path, remote_port);
+    struct vnetenc_responder *half_open = in ? in->half_open : NULL;
+    struct vnetenc_responder *up = in ? in->up : NULL;
 
     if (!peer) {
         vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
     } else if (is_hello(data, size)) {
-        if (owns_hello(half_open, data, size)) {
-            input_to_handshake(half_open, data, size, now);
-        } else if (owns_hello(up, data, size)) {
-            input_to_handshake(up, data, size, now);
+        if (vnetenc_responder_owns_hello(half_open, data, size)) {
+            input_to_handshake(in, half_open, data, size, now);
+        } else if (vnetenc_responder_owns_hello(up, data, size)) {
+            input_to_handshake(in, up, data, size, now);
         } else {
-            input_to_listener(path, remote_port, peer, data, size, now);
+            input_to_listener(path, remote_port, peer, half_open, data, size,
+                              now);
         }
-    } else if (is_sealed_alert(data, size)
-               && input_alert(up, data, size, now)) {
+    } else if (up && vnetenc_responder_input_alert(up, data, size, now)) {
         return;
     } else if (half_open) {
-        input_to_handshake(half_open, data, size, now);
+        input_to_handshake(in, half_open, data, size, now);
     } else if (up && up->handshake) {
-        input_to_handshake(up, data, size, now);
+        input_to_handshake(in, up, data, size, now);
     } else {
         vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
     }
@@ -563,43 +343,34 @@ vnetenc_incoming_input(const struct vnetenc_path_key *path,
 /* Records. */
 
 void
-vnetenc_incoming_probe(const struct vnetenc_path_key *path,
-                       ovs_be16 remote_port, uint64_t echo, long long int now)
+vnetenc_incoming_probe(const struct vnetenc_path_key *path, ovs_be16 remote_port,
+                       uint64_t echo, long long int now)
 {
-    uint8_t message[VNETENC_CONTROL_BYTES];
-    uint8_t record[VNETENC_MAX_HEAD_BYTES + sizeof message
-                   + VNETENC_TAG_BYTES];
-    struct incoming *in = incoming_find(path, remote_port, true);
-    size_t n;
+    struct incoming *in = incoming_find(path, remote_port);
+    struct vnetenc_responder *up = in ? in->up : NULL;
 
     /* It may be of a session that was replaced meanwhile: only the first
      * record of this one shows that the client has our last flight. */
-    if (!in || in->path.profile != path->profile
-        || !incoming_traffic(in).n_records) {
+    if (!up || up->path.profile != path->profile
+        || !vnetenc_responder_traffic(up).n_records) {
         return;
     }
-    in->heard_at = now;
-    if (in->handshake && !incoming_release(in)) {
-        return;
-    }
-    vnetenc_control_build(VNETENC_CONTROL_REPLY, echo, message);
-    n = vnetenc_seal_record(in->tx, VNETENC_RECORD_DATA, message,
-                            sizeof message, record, sizeof record);
-    if (n) {
-        vnetenc_socket_send(in->door->socket, &in->path.remote,
-                            in->lane_port, record, n);
+    up->heard_at = now;
+    if (vnetenc_responder_release(up)) {
+        vnetenc_responder_reply(up, echo);
+    } else {
+        incoming_drop(in, up);
     }
 }
 
 void
-vnetenc_incoming_unknown(const struct vnetenc_path_key *path,
-                         ovs_be16 remote_port)
+vnetenc_incoming_unknown(const struct vnetenc_path_key *path, ovs_be16 remote_port)
 {
+    struct incoming *in = incoming_find(path, remote_port);
     struct vnetenc_socket *socket;
     char *error;
 
-    if (!vnetenc_peer_find(&path->remote)
-        || incoming_find(path, remote_port, true)) {
+    if (!vnetenc_peer_find(&path->remote) || (in && in->up)) {
         return;
     }
     socket = vnetenc_socket_responder(&path->local, path->dtls_port, &error);
@@ -612,37 +383,30 @@ vnetenc_incoming_unknown(const struct vnetenc_path_key *path,
 
 /* Timers. */
 
-static bool
-has_too_many_forgeries(const struct incoming *in)
+/* Returns when to call again; 'now' if 'in' or another one may have ended. */
+static long long int
+run_half_open(struct incoming *in, long long int now)
 {
-    uint64_t n_failed;
+    struct vnetenc_responder *session = in->half_open;
+    long long int deadline = vnetenc_handshake_deadline_ms(session->handshake);
 
-    atomic_read_relaxed(&in->rx->n_failed, &n_failed);
-    return n_failed >= VNETENC_MAX_FAILED_OPENS;
+    if (now < deadline) {
+        return deadline;
+    }
+    vnetenc_handshake_tick(session->handshake, now);
+    incoming_settle(in, session, now);
+    return now;
 }
 
-/* Returns when to look at 'in' again.  May destroy 'in'. */
+/* Returns when to call again.  May free 'in'. */
 static long long int
 run_up(struct incoming *in, long long int now)
 {
-    uint64_t n_records = incoming_traffic(in).n_records;
-
-    if (n_records != in->n_records) {
-        in->n_records = n_records;
-        in->heard_at = now;
-    }
-    if (now >= in->forget_at || now >= in->heard_at + VNETENC_IDLE_MS
-        || has_too_many_forgeries(in)) {
-        incoming_destroy(in);
+    if (!vnetenc_responder_run(in->up, now)) {
+        incoming_drop(in, in->up);
         return LLONG_MAX;
     }
-    if (in->handshake
-        && (n_records
-            || now >= vnetenc_handshake_deadline_ms(in->handshake))
-        && !incoming_release(in)) {
-        return LLONG_MAX;
-    }
-    return now + TICK_MS;
+    return now + VNETENC_TICK_MS;
 }
 
 long long int
@@ -652,18 +416,20 @@ vnetenc_incoming_run(long long int now)
     struct incoming *in;
 
     HMAP_FOR_EACH_SAFE (in, node, &incomings) {
-        if (in->rx) {
-            long long int next = run_up(in, now);   /* MIN() is a macro. */
+        long long int next;         /* MIN() is a macro. */
 
+        if (in->half_open) {
+            next = run_half_open(in, now);
             wake = MIN(wake, next);
-        } else if (now < vnetenc_handshake_deadline_ms(in->handshake)) {
-            wake = MIN(wake, vnetenc_handshake_deadline_ms(in->handshake));
-        } else {
-            /* Settling may end others, so the rest waits for the next call,
-             * which is at once. */
-            vnetenc_handshake_tick(in->handshake, now);
-            incoming_settle(in, now);
-            return now;
+            if (next <= now) {
+                /* Settling may end others, so the rest waits for the next
+                 * call, which is at once. */
+                return now;
+            }
+        }
+        if (in->up) {
+            next = run_up(in, now);
+            wake = MIN(wake, next);
         }
     }
     return wake;
@@ -677,17 +443,9 @@ vnetenc_incoming_judge(void)
     struct incoming *in;
 
     HMAP_FOR_EACH_SAFE (in, node, &incomings) {
-        const struct vnetenc_cred *cred;
-        char *reason;
-
-        if (!in->rx) {
-            continue;           /* The handshake will ask for itself. */
-        }
-        cred = vnetenc_profile_get(in->path.profile)->cred;
-        if (!vnetenc_trust_judge_chain(&in->peer->trust, cred, in->chain,
-                                       &reason)) {
-            vnetenc_peer_set_error(in->peer, VNETENC_IN, reason);
-            incoming_destroy(in);
+        /* The handshake of a half-open session will ask for itself. */
+        if (in->up && !vnetenc_responder_is_trusted(in->up)) {
+            incoming_drop(in, in->up);
         }
     }
 }
@@ -696,33 +454,26 @@ void
 vnetenc_incoming_end(const struct vnetenc_peer *peer)
 {
     struct incoming *in;
-    struct door *door;
 
     HMAP_FOR_EACH_SAFE (in, node, &incomings) {
-        if (!peer || in->peer == peer) {
-            incoming_destroy(in);
+        struct vnetenc_responder *half_open = in->half_open, *up = in->up;
+
+        if (peer && (up ? up : half_open)->peer != peer) {
+            continue;
+        }
+        if (half_open) {
+            incoming_drop(in, half_open);
+        }
+        if (up) {
+            incoming_drop(in, up);
         }
     }
     if (!peer) {
-        LIST_FOR_EACH_POP (door, node, &doors) {
-            vnetenc_listener_destroy(door->listener);
-            free(door);
-        }
+        vnetenc_doors_close();
     }
 }
 
 /* Status. */
-
-static void
-up_status(const struct incoming *in, struct vnetenc_session_status *status)
-{
-    vnetenc_fingerprint_format(vnetenc_chain_fingerprint(in->chain),
-                               status->fingerprint);
-    status->traffic = incoming_traffic(in);
-    atomic_read_relaxed(&in->rx->n_failed, &status->n_failed);
-    status->suite = in->suite;
-    status->provider = vnetenc_aead_key_provider(in->rx->key);
-}
 
 void
 vnetenc_incoming_for_each(
@@ -732,20 +483,15 @@ vnetenc_incoming_for_each(
     struct incoming *in;
 
     HMAP_FOR_EACH (in, node, &incomings) {
-        struct vnetenc_session_status status = {
-            .direction = VNETENC_IN,
-            .peer = in->peer,
-            .path = &in->path,
-            .state = (!in->rx ? "handshaking"
-                      : in->forget_at != LLONG_MAX ? "closing"
-                      : "up"),
-            .lane_port = in->lane_port,
-            .age_ms = now - in->since,
-        };
+        struct vnetenc_session_status status;
 
-        if (in->rx) {
-            up_status(in, &status);
+        if (in->half_open) {
+            vnetenc_responder_status(in->half_open, &status, now);
+            cb(&status, aux);
         }
-        cb(&status, aux);
+        if (in->up) {
+            vnetenc_responder_status(in->up, &status, now);
+            cb(&status, aux);
+        }
     }
 }

@@ -96,8 +96,7 @@ session_traffic(const struct vnetenc_initiator *session)
 static void
 session_add_up(const struct vnetenc_initiator *session)
 {
-    struct vnetenc_traffic_counts *sum
-        = &session->peer->ended[VNETENC_OUT];
+    struct vnetenc_traffic_counts *sum = &session->peer->ended[VNETENC_OUT];
     struct vnetenc_traffic_counts traffic = session_traffic(session);
 
     sum->n_records += traffic.n_records;

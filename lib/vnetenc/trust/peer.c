@@ -24,10 +24,9 @@
 #include "seq.h"
 #include "util.h"
 #include "vnetenc/bridge/gate.h"
+#include "vnetenc/bridge/limits.h"
 #include "vnetenc/trust/config.h"
 #include "vnetenc/trust/profile.h"
-
-enum { FAILURE_MS = 5000 };
 
 static struct hmap peers = HMAP_INITIALIZER(&peers);
 
@@ -73,7 +72,7 @@ void
 vnetenc_peer_stranger_failed(struct vnetenc_peer *peer,
                              const char *reason, long long int now)
 {
-    if (now >= peer->failed_at + FAILURE_MS) {
+    if (now >= peer->failed_at + VNETENC_FAILURE_MS) {
         peer->failed_at = now;
         vnetenc_peer_set_error(peer, VNETENC_IN, xstrdup(reason));
     }

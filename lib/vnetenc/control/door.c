@@ -1,0 +1,73 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc/control/door.h"
+#include "openvswitch/vlog.h"
+#include "util.h"
+#include "vnetenc/bridge/path.h"
+#include "vnetenc/control/listener.h"
+#include "vnetenc/control/socket.h"
+#include "vnetenc/trust/peer.h"
+
+VLOG_DEFINE_THIS_MODULE(vnetenc_door);
+
+static struct ovs_list doors = OVS_LIST_INITIALIZER(&doors);
+
+struct vnetenc_door *
+vnetenc_door_get(const struct vnetenc_path_key *path, long long int now)
+{
+    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
+    struct vnetenc_socket *socket;
+    struct vnetenc_door *door;
+    char *error;
+
+    socket = vnetenc_socket_responder(&path->local, path->dtls_port, &error);
+    if (!socket) {
+        VLOG_WARN_RL(&rl, "cannot answer handshakes: %s", error);
+        free(error);
+        return NULL;
+    }
+    LIST_FOR_EACH (door, node, &doors) {
+        if (door->socket == socket) {
+            return door;
+        }
+    }
+
+    door = xzalloc(sizeof *door);
+    door->socket = socket;
+    door->listener = vnetenc_listener_create(&vnetenc_peer_lookup,
+                                             &path->local, path->dtls_port,
+                                             now);
+    if (!door->listener) {
+        VLOG_WARN_RL(&rl, "cannot answer handshakes: no random numbers");
+        free(door);
+        return NULL;
+    }
+    ovs_list_push_back(&doors, &door->node);
+    return door;
+}
+
+void
+vnetenc_doors_close(void)
+{
+    struct vnetenc_door *door;
+
+    LIST_FOR_EACH_POP (door, node, &doors) {
+        vnetenc_listener_destroy(door->listener);
+        free(door);
+    }
+}

@@ -1,0 +1,50 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_DOOR_H
+#define VNETENC_DOOR_H 1
+
+/* Where handshakes of peers begin
+ * ===============================
+ *
+ * A door is the kernel socket of a local address and DTLS port together with
+ * the listener that answers there.  It is opened by the first ClientHello
+ * that leads to it and stays open until the control thread ends.
+ *
+ * Thread-safety: under vnetenc_control_mutex. */
+
+#include "openvswitch/list.h"
+
+struct vnetenc_listener;
+struct vnetenc_path_key;
+struct vnetenc_socket;
+
+struct vnetenc_door {
+    struct ovs_list node;       /* In all doors. */
+    struct vnetenc_socket *socket;
+    struct vnetenc_listener *listener;
+};
+
+/* The door of the local address and DTLS port of 'path', opened at 'now'
+ * (monotonic milliseconds) if there is none.  It belongs to this file.  NULL,
+ * with the cause in the log, if it cannot be opened. */
+struct vnetenc_door *vnetenc_door_get(const struct vnetenc_path_key *path,
+                                      long long int now);
+
+/* Frees all doors, but not their sockets.  Nothing may use one any more. */
+void vnetenc_doors_close(void);
+
+#endif /* vnetenc/control/door.h */

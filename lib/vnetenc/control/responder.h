@@ -1,0 +1,136 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_RESPONDER_H
+#define VNETENC_RESPONDER_H 1
+
+/* One session from a peer
+ * =======================
+ *
+ * From its second ClientHello until it is forgotten: the handshake, then the
+ * keys, and the replies to the peer's probes.  The twin of
+ * control/initiator.h.  Which sessions there are, and which of them takes the
+ * place of another, is decided in control/incoming.c.
+ *
+ * Half-open: 'handshake' runs, 'rx' is NULL.
+ *
+ * Up: 'rx' is set, and is published before the last flight leaves.
+ * 'handshake' stays until the client's first record shows that it has that
+ * flight; until then libssl may repeat it, and 'tx' seals nothing (PROTOCOL.md
+ * section 3).
+ *
+ * Thread-safety: under vnetenc_control_mutex. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "openvswitch/types.h"
+#include "vnetenc/bridge/path.h"
+#include "vnetenc/trust/peer.h"
+
+struct vnetenc_chain;
+struct vnetenc_handshake;
+struct vnetenc_session_status;
+struct vnetenc_socket;
+
+struct vnetenc_responder {
+    struct vnetenc_path_key path;   /* Its profile is known when up. */
+    ovs_be16 lane_port;
+    struct vnetenc_peer *peer;  /* Outlives us. */
+    struct vnetenc_socket *socket;  /* Likewise. */
+    long long int since;        /* Half-open; then: up. */
+    long long int heard_at;     /* Something authentic came. */
+    struct vnetenc_handshake *handshake;    /* NULL: released. */
+
+    /* Up. */
+    struct vnetenc_rx *rx;      /* Opens data.  The owner publishes it. */
+    struct vnetenc_tx *tx;      /* Seals replies, once released. */
+    struct vnetenc_chain *chain;
+    char *suite;
+    uint64_t n_records;         /* When last looked at. */
+    long long int forget_at;    /* LLONG_MAX, or the peer ended it. */
+};
+
+/* A half-open session on 'path' and 'lane_port', which takes ownership of
+ * 'handshake'.  'now', here and below, is in monotonic milliseconds. */
+struct vnetenc_responder *vnetenc_responder_create(
+    const struct vnetenc_path_key *, ovs_be16 lane_port, struct vnetenc_peer *,
+    struct vnetenc_socket *, struct vnetenc_handshake *handshake,
+    long long int now);
+
+/* Frees the session.  If it is up, it is taken from the packet path, and its
+ * keys go when that has quiesced. */
+void vnetenc_responder_destroy(struct vnetenc_responder *);
+
+/* Number of half-open sessions of all peers.  struct vnetenc_peer has that of
+ * one. */
+unsigned int vnetenc_responder_n_half_open(void);
+
+/* Sends what the handshake has to send. */
+void vnetenc_responder_flush(struct vnetenc_responder *);
+
+/* True if 'data' repeats the ClientHello that this handshake answers already.
+ * False for NULL and for a session without a handshake. */
+bool vnetenc_responder_owns_hello(const struct vnetenc_responder *,
+                                  const uint8_t *data, size_t size);
+
+/* Turns a half-open session whose handshake is DONE into one that is up.  The
+ * caller publishes 'rx' and only then flushes.  Returns false, with the
+ * session half-open as before, if the cipher cannot be set up. */
+bool vnetenc_responder_establish(struct vnetenc_responder *,
+                                 long long int now)
+    OVS_WARN_UNUSED_RESULT;
+
+/* Lets libssl's object go, which could repeat the last flight until now: from
+ * here on the server's key is ours.  Does nothing if it is gone.  Returns
+ * false if that key must not be used; the caller then destroys the session. */
+bool vnetenc_responder_release(struct vnetenc_responder *)
+    OVS_WARN_UNUSED_RESULT;
+
+/* Logs and counts that the handshake failed, for 'reason'.  The caller then
+ * destroys the session. */
+void vnetenc_responder_failed(struct vnetenc_responder *, const char *reason,
+                              long long int now);
+
+/* Takes a sealed alert of our record code, whatever it says, as the end of a
+ * session that is up.  Returns false if 'data', which is left as it was, is no
+ * such alert. */
+bool vnetenc_responder_input_alert(struct vnetenc_responder *,
+                                   const uint8_t *data, size_t size,
+                                   long long int now);
+
+/* Answers a probe (PROTOCOL.md section 4).  Released only. */
+void vnetenc_responder_reply(struct vnetenc_responder *, uint64_t echo);
+
+/* Timer of a session that is up, to be called every VNETENC_TICK_MS.  Returns
+ * false if it is over; the caller then destroys it. */
+bool vnetenc_responder_run(struct vnetenc_responder *, long long int now)
+    OVS_WARN_UNUSED_RESULT;
+
+/* False, with the reason in the peer, if the peer of a session that is up
+ * would not be accepted any more. */
+bool vnetenc_responder_is_trusted(const struct vnetenc_responder *);
+
+/* Records and plaintext bytes of a session that is up. */
+struct vnetenc_traffic_counts vnetenc_responder_traffic(
+    const struct vnetenc_responder *);
+
+/* Fills in the status.  What that points to is the session's. */
+void vnetenc_responder_status(const struct vnetenc_responder *,
+                              struct vnetenc_session_status *,
+                              long long int now);
+
+#endif /* vnetenc/control/responder.h */
