@@ -52,6 +52,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc/control/keylog.h \
 	lib/vnetenc/control/keys.c \
 	lib/vnetenc/control/keys.h \
+	lib/vnetenc/control/lane.c \
+	lib/vnetenc/control/lane.h \
 	lib/vnetenc/control/lifetime.c \
 	lib/vnetenc/control/lifetime.h \
 	lib/vnetenc/control/listener.c \

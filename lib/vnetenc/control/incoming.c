@@ -310,8 +310,9 @@ is_hello(const uint8_t *data, size_t size)
 }
 
 void
-vnetenc_incoming_input(const struct vnetenc_path_key *path, ovs_be16 remote_port,
-                       uint8_t *data, size_t size, long long int now)
+vnetenc_incoming_input(const struct vnetenc_path_key *path,
+                       ovs_be16 remote_port, uint8_t *data, size_t size,
+                       long long int now)
 {
     struct vnetenc_peer *peer = vnetenc_peer_find(&path->remote);
     struct incoming *in = incoming_find(path, remote_port);
@@ -343,8 +344,8 @@ vnetenc_incoming_input(const struct vnetenc_path_key *path, ovs_be16 remote_port
 /* Records. */
 
 void
-vnetenc_incoming_probe(const struct vnetenc_path_key *path, ovs_be16 remote_port,
-                       uint64_t echo, long long int now)
+vnetenc_incoming_probe(const struct vnetenc_path_key *path,
+                       ovs_be16 remote_port, uint64_t echo, long long int now)
 {
     struct incoming *in = incoming_find(path, remote_port);
     struct vnetenc_responder *up = in ? in->up : NULL;
@@ -364,7 +365,8 @@ vnetenc_incoming_probe(const struct vnetenc_path_key *path, ovs_be16 remote_port
 }
 
 void
-vnetenc_incoming_unknown(const struct vnetenc_path_key *path, ovs_be16 remote_port)
+vnetenc_incoming_unknown(const struct vnetenc_path_key *path,
+                         ovs_be16 remote_port)
 {
     struct incoming *in = incoming_find(path, remote_port);
     struct vnetenc_socket *socket;

@@ -137,7 +137,7 @@ vnetenc_initiator_send_close_notify(struct vnetenc_initiator *session)
 struct vnetenc_initiator *
 vnetenc_initiator_create(const struct vnetenc_path_key *path,
                          struct vnetenc_peer *peer, void *owner,
-                         unsigned int lane, long long int now, char **error)
+                         long long int now, char **error)
 {
     struct vnetenc_initiator *session;
 
@@ -156,7 +156,6 @@ vnetenc_initiator_create(const struct vnetenc_path_key *path,
         return NULL;
     }
     session->owner = owner;
-    session->lane = lane;
     session->path = path;
     session->peer = peer;
     session->since = now;

@@ -22,7 +22,7 @@
  *
  * From its first ClientHello to its close_notify: the handshake, then the
  * keys, the probes and the replies to them.  Which sessions there are, and
- * which of them the packet path uses, is decided in control/outgoing.c.
+ * which of them the packet path uses, is decided in control/lane.c.
  *
  * Only what is authenticated ends a session: our own limits, probes that stay
  * unanswered, a sealed alert, a judgement by changed trust.  An alert in
@@ -46,8 +46,7 @@ struct vnetenc_session_status;
 
 struct vnetenc_initiator {
     struct ovs_list node;       /* The owner's. */
-    void *owner;
-    unsigned int lane;
+    void *owner;                /* A lane. */
     const struct vnetenc_path_key *path;    /* Outlives us. */
     struct vnetenc_peer *peer;  /* Likewise. */
     struct vnetenc_lease *lease;
@@ -70,7 +69,7 @@ struct vnetenc_initiator {
 /* Begins.  NULL and '*error' if there is no socket to be had. */
 struct vnetenc_initiator *vnetenc_initiator_create(
     const struct vnetenc_path_key *, struct vnetenc_peer *, void *owner,
-    unsigned int lane, long long int now, char **error);
+    long long int now, char **error);
 
 /* Frees what is not, or no longer, used by the packet path: its keys go when
  * that has quiesced. */

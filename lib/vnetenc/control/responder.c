@@ -60,8 +60,8 @@ vnetenc_responder_n_half_open(void)
 }
 
 struct vnetenc_responder *
-vnetenc_responder_create(const struct vnetenc_path_key *path, ovs_be16 lane_port,
-                         struct vnetenc_peer *peer,
+vnetenc_responder_create(const struct vnetenc_path_key *path,
+                         ovs_be16 lane_port, struct vnetenc_peer *peer,
                          struct vnetenc_socket *socket,
                          struct vnetenc_handshake *handshake,
                          long long int now)

@@ -1,0 +1,463 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc/control/lane.h"
+#include <string.h>
+#include "connectivity.h"
+#include "openvswitch/dynamic-string.h"
+#include "openvswitch/vlog.h"
+#include "packets.h"
+#include "random.h"
+#include "seq.h"
+#include "util.h"
+#include "vnetenc/bridge/drops.h"
+#include "vnetenc/bridge/lanes.h"
+#include "vnetenc/bridge/path.h"
+#include "vnetenc/bridge/tx.h"
+#include "vnetenc/control/handshake.h"
+#include "vnetenc/control/initiator.h"
+#include "vnetenc/control/session-status.h"
+#include "vnetenc/trust/peer.h"
+#include "vnetenc/trust/profile.h"
+
+VLOG_DEFINE_THIS_MODULE(vnetenc_lane);
+
+void
+vnetenc_lane_path_allow_clear(struct vnetenc_lane_path *path,
+                              unsigned int reason, long long int at)
+{
+    atomic_store_relaxed(&path->published->clear_reason, reason);
+    atomic_store_relaxed(&path->published->clear_at, at);
+}
+
+static const struct vnetenc_profile_config *
+lane_profile(const struct vnetenc_lane *lane)
+{
+    return &vnetenc_profile_get(lane->path->published->key.profile)->config;
+}
+
+void
+vnetenc_lane_init(struct vnetenc_lane *lane, struct vnetenc_lane_path *path,
+                  unsigned int index, long long int now)
+{
+    memset(lane, 0, sizeof *lane);
+    lane->path = path;
+    lane->index = index;
+    ovs_list_init(&lane->attempts);
+    ovs_list_init(&lane->closing);
+    lane->next_try = now;
+}
+
+/* End. */
+
+static void
+session_list_destroy(struct ovs_list *list, long long int now)
+{
+    struct vnetenc_initiator *session;
+
+    LIST_FOR_EACH_SAFE (session, node, list) {
+        ovs_list_remove(&session->node);
+        vnetenc_initiator_destroy(session, now);
+    }
+}
+
+/* Takes the session of 'lane' from the packet path, and returns it. */
+static struct vnetenc_initiator *
+lane_withdraw(struct vnetenc_lane *lane)
+{
+    struct vnetenc_initiator *session = lane->up;
+
+    if (session) {
+        lane->up = NULL;
+        lane->path->n_up--;
+        vnetenc_lanes_swap(&lane->path->published->lanes, lane->index, NULL);
+        seq_change(connectivity_seq_get());
+    }
+    return session;
+}
+
+/* Ends the session of a lane for 'why'.  If it was the path's last one,
+ * packets of mode `prefer` are dropped for 'grace_ms', then clear. */
+static void
+lane_end_session(struct vnetenc_lane *lane, const char *why,
+                 long long int grace_ms, long long int now)
+{
+    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(60, 60);
+    struct vnetenc_initiator *session = lane_withdraw(lane);
+    struct vnetenc_lane_path *path = lane->path;
+
+    if (!session) {
+        return;
+    }
+    if (!session->probe.lost) {
+        vnetenc_initiator_send_close_notify(session);
+    }
+    vnetenc_initiator_destroy(session, now);
+    if (!path->n_up) {
+        struct ds s = DS_EMPTY_INITIALIZER;
+
+        /* A path without a session is tried again and kept for a while. */
+        path->wanted_at = now;
+        vnetenc_lane_path_allow_clear(path, VNETENC_DROP_clear_lost,
+                                      now + grace_ms);
+        ipv6_format_mapped(&path->published->key.remote, &s);
+        VLOG_WARN_RL(&rl, "%s profile %"PRIu8": no session any more: %s",
+                     ds_cstr(&s), path->published->key.profile, why);
+        ds_destroy(&s);
+    }
+}
+
+void
+vnetenc_lane_close(struct vnetenc_lane *lane, const char *why,
+                   long long int now)
+{
+    struct vnetenc_initiator *session;
+
+    lane_end_session(lane, why, VNETENC_PREFER_LOST_MS, now);
+    LIST_FOR_EACH (session, node, &lane->closing) {
+        vnetenc_initiator_send_close_notify(session);
+    }
+    session_list_destroy(&lane->attempts, now);
+    session_list_destroy(&lane->closing, now);
+}
+
+/* Attempts. */
+
+bool
+vnetenc_lane_wants_session(const struct vnetenc_lane *lane, long long int now)
+{
+    return (lane->up
+            ? lane->rekey || vnetenc_initiator_is_over(lane->up, now)
+            : (lane->rekey || lane->path->n_up
+               || now < lane->path->wanted_at + VNETENC_WANTED_MS));
+}
+
+bool
+vnetenc_lane_may_try(const struct vnetenc_lane *lane, bool idle,
+                     long long int now)
+{
+    size_t n = ovs_list_size(&lane->attempts);
+    const struct vnetenc_initiator *last;
+
+    /* A path that has nothing may always begin, so that attempts which fail
+     * under one profile do not starve another. */
+    if (now < lane->next_try || n >= VNETENC_MAX_ATTEMPTS_LANE
+        || (!idle && (lane->path->peer->n_attempts
+                      >= (n + 1) * VNETENC_MAX_HALF_OPEN_PEER))) {
+        return false;
+    } else if (!n) {
+        return true;
+    }
+    last = CONTAINER_OF(ovs_list_back(&lane->attempts),
+                        struct vnetenc_initiator, node);
+    return now >= last->since + VNETENC_STUCK_MS;
+}
+
+/* Doubles the pause before the next attempt, with jitter so that the lanes of
+ * a whole cluster do not try in step. */
+static void
+lane_back_off(struct vnetenc_lane *lane, long long int now)
+{
+    lane->backoff_ms = (lane->backoff_ms
+                        ? MIN(2 * lane->backoff_ms, VNETENC_RETRY_MAX_MS)
+                        : VNETENC_RETRY_MS);
+    lane->next_try = (now + lane->backoff_ms * 3 / 4
+                      + random_range(lane->backoff_ms / 2 + 1));
+}
+
+static void
+attempt_failed(struct vnetenc_lane *lane, char *reason, long long int now)
+{
+    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
+    const struct vnetenc_path_key *key = &lane->path->published->key;
+    struct vnetenc_peer *peer = lane->path->peer;
+    struct ds s = DS_EMPTY_INITIALIZER;
+
+    ipv6_format_mapped(&key->remote, &s);
+    VLOG_WARN_RL(&rl, "%s profile %"PRIu8" lane %u: %s", ds_cstr(&s),
+                 key->profile, lane->index, reason);
+    ds_destroy(&s);
+
+    peer->n_failures++;
+    vnetenc_peer_set_error(peer, VNETENC_OUT, reason);
+    if (ovs_list_is_empty(&lane->attempts)) {
+        lane_back_off(lane, now);
+    }
+}
+
+/* Puts 'session' in the place of the lane's, which closes. */
+static void
+lane_replace(struct vnetenc_lane *lane, struct vnetenc_initiator *session,
+             long long int now)
+{
+    struct vnetenc_initiator *old = lane->up;
+
+    /* Before packets can find the session gone again: while one is up, none
+     * of them leaves in clear. */
+    vnetenc_lane_path_allow_clear(lane->path, VNETENC_DROP_clear_lost,
+                                  LLONG_MAX);
+    vnetenc_lanes_swap(&lane->path->published->lanes, lane->index, session->tx);
+    lane->up = session;
+    lane->rekey = vnetenc_initiator_is_outdated(session);
+    if (!old) {
+        lane->path->n_up++;
+    }
+    if (old && old->probe.lost && now < old->since + VNETENC_SHORT_LIFE_MS) {
+        /* A peer that gives up every session at once does not keep us busy
+         * with making others. */
+        lane_back_off(lane, now);
+    } else {
+        lane->backoff_ms = 0;
+    }
+    session_list_destroy(&lane->attempts, now);
+    if (old) {
+        old->mtu = NULL;
+        old->close_at = now + VNETENC_CLOSE_DELAY_MS;
+        ovs_list_push_back(&lane->closing, &old->node);
+        lane->path->peer->n_rekeys++;
+    }
+}
+
+/* Publishes 'session', which is on no list. */
+static void
+lane_publish(struct vnetenc_lane *lane, struct vnetenc_initiator *session,
+             long long int now)
+{
+    struct vnetenc_peer *peer = lane->path->peer;
+
+    lane_replace(lane, session, now);
+    peer->n_handshakes++;
+    free(peer->suite);
+    peer->suite = xstrdup(session->suite);
+    vnetenc_fingerprint_format(vnetenc_chain_fingerprint(session->chain),
+                               peer->fingerprint);
+    vnetenc_peer_set_error(peer, VNETENC_OUT, NULL);
+    seq_change(connectivity_seq_get());
+}
+
+/* Does what the state of the handshake of 'session', an attempt, asks for.
+ * May destroy 'session'. */
+static void
+attempt_settle(struct vnetenc_initiator *session, long long int now)
+{
+    struct vnetenc_lane *lane = session->owner;
+
+    switch (vnetenc_handshake_state(session->handshake)) {
+    case VNETENC_HANDSHAKE_RUNNING:
+        vnetenc_initiator_flush(session);
+        return;
+
+    case VNETENC_HANDSHAKE_DONE:
+        ovs_list_remove(&session->node);
+        if (vnetenc_initiator_establish(session, now)) {
+            lane_publish(lane, session, now);
+        } else {
+            vnetenc_initiator_destroy(session, now);
+            attempt_failed(lane, xstrdup("cannot set up the cipher"), now);
+        }
+        return;
+
+    case VNETENC_HANDSHAKE_FAILED: {
+        char *reason = xstrdup(vnetenc_handshake_reason(session->handshake));
+
+        vnetenc_count(VNETENC_DROP_ctl_failed, 1);
+        vnetenc_initiator_flush(session);
+        ovs_list_remove(&session->node);
+        vnetenc_initiator_destroy(session, now);
+        attempt_failed(lane, reason, now);
+        return;
+    }
+    }
+}
+
+void
+vnetenc_lane_attempt(struct vnetenc_lane *lane, long long int now)
+{
+    struct vnetenc_initiator *session;
+    char *error;
+
+    session = vnetenc_initiator_create(&lane->path->published->key,
+                                       lane->path->peer, lane, now, &error);
+    if (!session) {
+        attempt_failed(lane, error, now);
+        return;
+    }
+    ovs_list_push_back(&lane->attempts, &session->node);
+    attempt_settle(session, now);
+}
+
+void
+vnetenc_lane_input(struct vnetenc_initiator *session, uint8_t *data,
+                   size_t size, long long int now)
+{
+    if (session->handshake) {
+        vnetenc_handshake_input(session->handshake, data, size, now);
+        attempt_settle(session, now);
+    } else {
+        vnetenc_initiator_input(session, data, size, now);
+    }
+}
+
+/* Timers. */
+
+static void
+run_attempts(struct vnetenc_lane *lane, long long int now)
+{
+    struct vnetenc_initiator *session;
+
+    LIST_FOR_EACH_SAFE (session, node, &lane->attempts) {
+        if (now >= vnetenc_handshake_deadline_ms(session->handshake)) {
+            vnetenc_handshake_tick(session->handshake, now);
+            attempt_settle(session, now);
+            /* An attempt that succeeds ends the others. */
+            break;
+        }
+    }
+}
+
+static void
+run_closing(struct vnetenc_lane *lane, long long int now)
+{
+    struct vnetenc_initiator *session;
+
+    LIST_FOR_EACH_SAFE (session, node, &lane->closing) {
+        if (now >= session->close_at) {
+            vnetenc_initiator_send_close_notify(session);
+            ovs_list_remove(&session->node);
+            vnetenc_initiator_destroy(session, now);
+        }
+    }
+}
+
+static void
+run_session(struct vnetenc_lane *lane, long long int now)
+{
+    struct vnetenc_initiator *session = lane->up;
+
+    if (vnetenc_lifetime_is_dead(&session->life, now)) {
+        lane_end_session(lane, "key too old", VNETENC_PREFER_LOST_MS, now);
+        return;
+    }
+    if (session->probe.lost
+        && now >= session->probe.lost_at + VNETENC_PREFER_LOST_MS) {
+        lane_end_session(lane, "peer does not answer", 0, now);
+        return;
+    }
+    switch (vnetenc_probe_run(&session->probe,
+                              vnetenc_initiator_next_seq(session), now)) {
+    case VNETENC_PROBE_NOTHING:
+        break;
+    case VNETENC_PROBE_SEND:
+        vnetenc_initiator_send_probe(session, now);
+        break;
+    case VNETENC_PROBE_LOST:
+        lane->path->peer->n_lost++;
+        lane->next_try = now;
+        break;
+    }
+}
+
+void
+vnetenc_lane_run(struct vnetenc_lane *lane, long long int now)
+{
+    run_attempts(lane, now);
+    run_closing(lane, now);
+    if (lane->up) {
+        run_session(lane, now);
+    }
+}
+
+long long int
+vnetenc_lane_wake(const struct vnetenc_lane *lane, long long int now)
+{
+    const struct vnetenc_profile_config *profile = lane_profile(lane);
+    long long int wake = now + VNETENC_TICK_MS;
+    struct vnetenc_initiator *session;
+
+    if (lane->up
+        && (lane->up->probe.tries
+            || profile->rekey_records < VNETENC_SHORT_TICK_RECORDS
+            || profile->rekey_bytes < VNETENC_SHORT_TICK_BYTES)) {
+        wake = now + VNETENC_SHORT_TICK_MS;
+    }
+    if (now < lane->next_try) {
+        wake = MIN(wake, lane->next_try);
+    }
+    LIST_FOR_EACH (session, node, &lane->attempts) {
+        wake = MIN(wake, vnetenc_handshake_deadline_ms(session->handshake));
+    }
+    return wake;
+}
+
+/* Events. */
+
+void
+vnetenc_lane_hurry(struct vnetenc_lane *lane, bool rekey, long long int now)
+{
+    lane->rekey |= rekey;
+    lane->backoff_ms = 0;
+    lane->next_try = now;
+}
+
+void
+vnetenc_lane_judge(struct vnetenc_lane *lane, long long int now)
+{
+    struct vnetenc_initiator *session;
+    bool outdated = false;
+
+    if (lane->up && !vnetenc_initiator_is_trusted(lane->up)) {
+        lane_end_session(lane, "peer no longer accepted",
+                         VNETENC_PREFER_LOST_MS, now);
+    } else if (lane->up) {
+        outdated = vnetenc_initiator_is_outdated(lane->up);
+    }
+    LIST_FOR_EACH_SAFE (session, node, &lane->closing) {
+        if (!vnetenc_initiator_is_trusted(session)) {
+            ovs_list_remove(&session->node);
+            vnetenc_initiator_destroy(session, now);
+        }
+    }
+    /* What failed may succeed now. */
+    vnetenc_lane_hurry(lane, outdated, now);
+}
+
+/* Status. */
+
+static const char *
+lane_state(const struct vnetenc_lane *lane)
+{
+    if (lane->up) {
+        return lane->up->probe.lost ? "lost" : "up";
+    }
+    return ovs_list_is_empty(&lane->attempts) ? "waiting" : "handshaking";
+}
+
+void
+vnetenc_lane_status(const struct vnetenc_lane *lane,
+                    struct vnetenc_session_status *status, long long int now)
+{
+    *status = (struct vnetenc_session_status) {
+        .direction = VNETENC_OUT,
+        .peer = lane->path->peer,
+        .path = &lane->path->published->key,
+        .lane = lane->index,
+        .state = lane_state(lane),
+    };
+    if (lane->up) {
+        vnetenc_initiator_status(lane->up, status, now);
+    }
+}
