@@ -38,15 +38,17 @@ vnetenc_init(const struct smap *other_config)
 }
 
 void
-vnetenc_update(const struct smap *other_config)
+vnetenc_run(const struct smap *other_config, struct vnetenc_config *config)
 {
     vnetenc_aead_update(smap_get(other_config, "vnetenc-aead"));
+    vnetenc_control_start();
+    vnetenc_control_configure(config);
 }
 
 void
 vnetenc_exit(void)
 {
     /* Datapath threads may still be at work.  Sessions are freed when these
-     * threads have quiesced; the inbox stays. */
+     * threads have quiesced; what vnetenc_init() made stays. */
     vnetenc_control_stop();
 }

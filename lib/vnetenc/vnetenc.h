@@ -21,8 +21,8 @@
  * ==========================
  *
  * Open vSwitch's own files include this header and call nothing else of ours,
- * except that each of four more headers serves one of them: odp.h
- * (odp-util.c), port.h (netdev-vport.c), main/ovsdb.h (bridge.c) and
+ * except that each of four more files serves one of them: odp.h (odp-util.c),
+ * port.h (netdev-vport.c), ofpact.inc (ofp-actions.c) and
  * ofproto-dpif-vnetenc.h (ofproto-dpif-xlate.c).
  *
  * A packet's way out: translation merges the demand of the OpenFlow action
@@ -42,9 +42,9 @@
  *
  * Any number of threads that quiesce (see ovs-rcu.h) may call vnetenc_seal_*()
  * and vnetenc_open() at once; these take no lock.  vnetenc_init(),
- * vnetenc_update() and vnetenc_exit() belong to the main thread.  All other
- * functions depend only on their arguments and on the DTLS ports, which never
- * change after vnetenc_init(). */
+ * vnetenc_run(), vnetenc_exit() and vnetenc_main_*() belong to the main thread.
+ * All other functions depend only on their arguments and on the DTLS ports,
+ * which never change after vnetenc_init(). */
 
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/bridge/tunnel.h"
@@ -53,17 +53,42 @@
 #include "vnetenc/packet/open.h"
 #include "vnetenc/packet/seal.h"
 
+struct netdev;
+struct ovsdb_idl;
+struct ovsrec_interface;
+struct ovsrec_open_vswitch;
 struct smap;
+struct vnetenc_config;
 
 /* Starts the parts that do not depend on the tables of the database: ciphers,
  * the inbox of the control thread, DTLS ports.  A second call does nothing. */
 void vnetenc_init(const struct smap *other_config);
 
-/* Applies changes of 'other_config' that need no restart. */
-void vnetenc_update(const struct smap *other_config);
+/* Starts the control thread, if it does not run yet, and hands over 'config',
+ * of which it takes ownership, and what of 'other_config' needs no restart.
+ * Call after vnetenc_init(). */
+void vnetenc_run(const struct smap *other_config,
+                 struct vnetenc_config *config);
 
 /* Ends all sessions and stops the control thread.  Datapath threads may still
  * run. */
 void vnetenc_exit(void);
+
+/* For vswitchd/bridge.c, in main/main.c. */
+
+/* Registers commands.  Call once, before the first vnetenc_main_run(). */
+void vnetenc_main_init(struct ovsdb_idl *);
+
+/* Calls vnetenc_init() and vnetenc_run() with what the database says.  Call in
+ * each iteration of the main loop; cheap if the database did not change. */
+void vnetenc_main_run(struct ovsdb_idl *, const struct ovsrec_open_vswitch *);
+
+/* Writes status columns, within the caller's transaction. */
+void vnetenc_main_status(struct ovsdb_idl *);
+
+/* Writes what is wrong with the encryption of a tunnel port, or nothing, to
+ * the 'error' of its Interface, within the caller's transaction. */
+void vnetenc_main_port_status(const struct ovsrec_interface *,
+                              const struct netdev *);
 
 #endif /* vnetenc/vnetenc.h */

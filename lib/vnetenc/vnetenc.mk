@@ -92,6 +92,7 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc/crypto/suite.c \
 	lib/vnetenc/crypto/suite.h \
 	lib/vnetenc/crypto/wire.h \
+	lib/vnetenc/main/main.c \
 	lib/vnetenc/main/ovsdb.c \
 	lib/vnetenc/main/ovsdb.h \
 	lib/vnetenc/main/show-text.c \

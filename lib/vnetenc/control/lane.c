@@ -210,7 +210,8 @@ lane_replace(struct vnetenc_lane *lane, struct vnetenc_initiator *session,
      * of them leaves in clear. */
     vnetenc_lane_path_allow_clear(lane->path, VNETENC_DROP_clear_lost,
                                   LLONG_MAX);
-    vnetenc_lanes_swap(&lane->path->published->lanes, lane->index, session->tx);
+    vnetenc_lanes_swap(&lane->path->published->lanes, lane->index,
+                       session->tx);
     lane->up = session;
     lane->rekey = vnetenc_initiator_is_outdated(session);
     if (!old) {

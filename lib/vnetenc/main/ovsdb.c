@@ -23,122 +23,14 @@
 #include "smap.h"
 #include "timeval.h"
 #include "util.h"
-#include "vnetenc/control/control.h"
 #include "vnetenc/trust/config.h"
-#include "vnetenc/main/show.h"
 #include "vnetenc/main/status.h"
-#include "vnetenc/main/test-keys.h"
-#include "vnetenc/port.h"
 #include "vnetenc/trust/cred.h"
 #include "vnetenc/trust/peer.h"
 #include "vnetenc/trust/profile.h"
-#include "vnetenc/vnetenc.h"
 #include "vswitch-idl.h"
 
 /* Reading. */
-
-/* Replaces fingerprints that must not be trusted.  No certificate has this
- * one, so a bad value can only refuse a peer, even one that a CA would
- * accept. */
-static const uint8_t no_pin[VNETENC_FINGERPRINT_BYTES];
-
-static void
-distrust(struct vnetenc_peer_config *peer, char *error)
-{
-    free(peer->error);
-    peer->error = error;
-    peer->refused = false;
-    free(peer->pins);
-    peer->pins = xmemdup(no_pin, sizeof no_pin);
-    peer->n_pins = 1;
-}
-
-static void
-read_pins(const struct ovsrec_vnetenc_peer *row,
-          struct vnetenc_peer_config *peer)
-{
-    if (!row->n_fingerprints) {
-        return;
-    }
-    peer->pins = xcalloc(row->n_fingerprints, sizeof *peer->pins);
-    peer->n_pins = row->n_fingerprints;
-    for (size_t i = 0; i < row->n_fingerprints; i++) {
-        char *error = vnetenc_fingerprint_parse(row->fingerprints[i],
-                                                peer->pins[i]);
-
-        if (error) {
-            memcpy(peer->pins[i], no_pin, sizeof no_pin);
-            free(peer->error);
-            peer->error = xasprintf("fingerprints: %s", error);
-            peer->refused = true;
-            free(error);
-        }
-    }
-}
-
-static void
-set_error(struct vnetenc_peer_config *peer, char *error)
-{
-    free(peer->error);
-    peer->error = error;
-}
-
-static void
-read_split(const struct ovsrec_vnetenc_peer *row,
-           struct vnetenc_peer_config *peer)
-{
-    const char *mtu = smap_get(&row->other_config, "mtu");
-    const char *split = smap_get_def(&row->other_config, "split", "true");
-
-    if (mtu && (mtu[strspn(mtu, "0123456789")]
-                || !str_to_uint(mtu, 10, &peer->mtu)
-                || peer->mtu < VNETENC_MIN_MTU || peer->mtu > UINT16_MAX)) {
-        peer->mtu = 0;
-        set_error(peer, xasprintf("other_config:mtu: \"%s\" is not an integer "
-                                  "from %d to %d", mtu, VNETENC_MIN_MTU,
-                                  UINT16_MAX));
-    }
-    peer->no_split = !strcmp(split, "false");
-    if (!peer->no_split && strcmp(split, "true")) {
-        set_error(peer, xasprintf("other_config:split: \"%s\" is neither "
-                                  "\"true\" nor \"false\"", split));
-    }
-}
-
-static int
-compare_peers(const void *a_, const void *b_)
-{
-    const struct vnetenc_peer_config *a = a_, *b = b_;
-
-    return memcmp(&a->remote, &b->remote, sizeof a->remote);
-}
-
-/* Two rows may spell one address in different ways.  It is unknown which of
- * them is right, so the peer is not trusted. */
-static void
-merge_peers(struct vnetenc_config *config)
-{
-    size_t n = 0;
-
-    if (!config->n_peers) {
-        return;
-    }
-    qsort(config->peers, config->n_peers, sizeof *config->peers,
-          compare_peers);
-    for (size_t i = 0; i < config->n_peers; i++) {
-        struct vnetenc_peer_config *peer = &config->peers[i];
-
-        if (n && !compare_peers(&config->peers[n - 1], peer)) {
-            distrust(&config->peers[n - 1],
-                     xstrdup("remote_ip: more than one record has this "
-                             "address"));
-            vnetenc_peer_config_uninit(peer);
-        } else {
-            config->peers[n++] = *peer;
-        }
-    }
-    config->n_peers = n;
-}
 
 static void
 read_peers(const struct ovsdb_idl *idl, struct vnetenc_config *config)
@@ -161,10 +53,13 @@ read_peers(const struct ovsdb_idl *idl, struct vnetenc_config *config)
         memset(peer, 0, sizeof *peer);
         peer->remote = remote;
         peer->name = nullable_xstrdup(row->name);
-        read_split(row, peer);
-        read_pins(row, peer);
+        vnetenc_peer_config_set_mtu(peer, smap_get(&row->other_config, "mtu"));
+        vnetenc_peer_config_set_split(peer, smap_get(&row->other_config,
+                                                     "split"));
+        vnetenc_peer_config_set_pins(peer, row->fingerprints,
+                                     row->n_fingerprints);
     }
-    merge_peers(config);
+    vnetenc_config_merge_peers(config);
 }
 
 static void
@@ -223,8 +118,9 @@ read_profiles(const struct ovsdb_idl *idl, struct vnetenc_config *config)
     }
 }
 
-static struct vnetenc_config *
-read_config(const struct ovsdb_idl *idl, const struct ovsrec_open_vswitch *cfg)
+struct vnetenc_config *
+vnetenc_ovsdb_read(const struct ovsdb_idl *idl,
+                   const struct ovsrec_open_vswitch *cfg)
 {
     struct vnetenc_config *config = xzalloc(sizeof *config);
     const char *directory = smap_get(&cfg->other_config, "vnetenc-directory");
@@ -234,24 +130,6 @@ read_config(const struct ovsdb_idl *idl, const struct ovsrec_open_vswitch *cfg)
     read_peers(idl, config);
     read_profiles(idl, config);
     return config;
-}
-
-void
-vnetenc_ovsdb_run(struct ovsdb_idl *idl, const struct ovsrec_open_vswitch *cfg)
-{
-    static unsigned int seqno;
-    static bool started = false;
-
-    if (!started) {
-        started = true;
-        vnetenc_init(&cfg->other_config);
-        vnetenc_control_start();
-    } else if (seqno == ovsdb_idl_get_seqno(idl)) {
-        return;
-    }
-    seqno = ovsdb_idl_get_seqno(idl);
-    vnetenc_update(&cfg->other_config);
-    vnetenc_control_configure(read_config(idl, cfg));
 }
 
 /* Writing. */
@@ -335,26 +213,14 @@ write_profile(const struct ovsrec_vnetenc_profile *row)
 }
 
 void
-vnetenc_ovsdb_status(struct ovsdb_idl *idl)
+vnetenc_ovsdb_write(struct ovsdb_idl *idl)
 {
     const struct ovsrec_vnetenc_profile *row;
 
-    vnetenc_control_lock();
     write_peers(idl);
     OVSREC_VNETENC_PROFILE_FOR_EACH (row, idl) {
         write_profile(row);
     }
-    vnetenc_control_unlock();
-}
-
-void
-vnetenc_ovsdb_set_port_error(const struct ovsrec_interface *row,
-                             const struct netdev *netdev)
-{
-    char *error = vnetenc_port_get_error(netdev, &row->options);
-
-    ovsrec_interface_set_error(row, error);
-    free(error);
 }
 
 void
@@ -374,6 +240,4 @@ vnetenc_ovsdb_init(struct ovsdb_idl *idl)
     for (size_t i = 0; i < ARRAY_SIZE(status); i++) {
         ovsdb_idl_omit_alert(idl, status[i]);
     }
-    vnetenc_show_init();
-    vnetenc_test_keys_init();
 }

@@ -20,35 +20,26 @@
 /* Database
  * ========
  *
- * vswitchd/bridge.c calls the functions here.  They read the tables
- * VNetEnc_Peer and VNetEnc_Profile for the control thread and write the status
- * columns of these tables.
- *
- * The status of a row names a value that is refused.  A refused value never
- * makes a peer easier to impersonate than a good value would have.
+ * Reads the rows of the tables VNetEnc_Peer and VNetEnc_Profile, and writes
+ * their status columns.  A value that is refused is named in the row's own
+ * status (trust/config.h).
  *
  * Thread-safety: main thread. */
 
-struct netdev;
 struct ovsdb_idl;
-struct ovsrec_interface;
 struct ovsrec_open_vswitch;
+struct vnetenc_config;
 
-/* Prepares the status columns and registers the commands of ovs-appctl.  Call
- * once, before the first vnetenc_ovsdb_run(). */
-void vnetenc_ovsdb_init(struct ovsdb_idl *);
+/* Once, before 'idl' runs: changes of status columns wake nobody. */
+void vnetenc_ovsdb_init(struct ovsdb_idl *idl);
 
-/* Hands a changed configuration to the control thread; the first call starts
- * that thread.  Call in each iteration of the main loop.  It is cheap if the
- * database has not changed. */
-void vnetenc_ovsdb_run(struct ovsdb_idl *, const struct ovsrec_open_vswitch *);
+/* What the database says now.  Never NULL; the caller destroys it, or hands
+ * it to vnetenc_run(). */
+struct vnetenc_config *vnetenc_ovsdb_read(const struct ovsdb_idl *,
+                                          const struct ovsrec_open_vswitch *);
 
-/* Writes the status columns, within the caller's transaction. */
-void vnetenc_ovsdb_status(struct ovsdb_idl *);
-
-/* Writes the error in the encryption options of a tunnel port to the column
- * 'error' of its Interface, and empties the column if there is none. */
-void vnetenc_ovsdb_set_port_error(const struct ovsrec_interface *,
-                                  const struct netdev *);
+/* Writes status columns, within the caller's transaction.  Call under
+ * vnetenc_control_mutex. */
+void vnetenc_ovsdb_write(struct ovsdb_idl *);
 
 #endif /* vnetenc/main/ovsdb.h */

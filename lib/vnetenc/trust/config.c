@@ -19,6 +19,65 @@
 #include <string.h>
 #include "packets.h"
 #include "util.h"
+#include "vnetenc/trust/cert.h"
+
+/* Replaces fingerprints that must not be trusted.  No certificate has this
+ * one, so a bad value can only refuse a peer, even one that a CA would
+ * accept. */
+static const uint8_t no_pin[VNETENC_FINGERPRINT_BYTES];
+
+static void
+set_error(struct vnetenc_peer_config *peer, char *error)
+{
+    free(peer->error);
+    peer->error = error;
+}
+
+void
+vnetenc_peer_config_set_mtu(struct vnetenc_peer_config *peer, const char *mtu)
+{
+    if (mtu && (mtu[strspn(mtu, "0123456789")]
+                || !str_to_uint(mtu, 10, &peer->mtu)
+                || peer->mtu < VNETENC_MIN_MTU || peer->mtu > UINT16_MAX)) {
+        peer->mtu = 0;
+        set_error(peer, xasprintf("other_config:mtu: \"%s\" is not an integer "
+                                  "from %d to %d", mtu, VNETENC_MIN_MTU,
+                                  UINT16_MAX));
+    }
+}
+
+void
+vnetenc_peer_config_set_split(struct vnetenc_peer_config *peer,
+                              const char *split)
+{
+    peer->no_split = split && !strcmp(split, "false");
+    if (split && !peer->no_split && strcmp(split, "true")) {
+        set_error(peer, xasprintf("other_config:split: \"%s\" is neither "
+                                  "\"true\" nor \"false\"", split));
+    }
+}
+
+void
+vnetenc_peer_config_set_pins(struct vnetenc_peer_config *peer,
+                             char *const *fingerprints, size_t n)
+{
+    if (!n) {
+        return;
+    }
+    peer->pins = xcalloc(n, sizeof *peer->pins);
+    peer->n_pins = n;
+    for (size_t i = 0; i < n; i++) {
+        char *error = vnetenc_fingerprint_parse(fingerprints[i],
+                                                peer->pins[i]);
+
+        if (error) {
+            memcpy(peer->pins[i], no_pin, sizeof no_pin);
+            set_error(peer, xasprintf("fingerprints: %s", error));
+            peer->refused = true;
+            free(error);
+        }
+    }
+}
 
 void
 vnetenc_peer_config_uninit(struct vnetenc_peer_config *peer)
@@ -70,6 +129,51 @@ vnetenc_profile_config_same_cred(const struct vnetenc_profile_config *a,
             && nullable_string_is_equal(a->private_key, b->private_key)
             && nullable_string_is_equal(a->ca_cert, b->ca_cert)
             && nullable_string_is_equal(a->crl, b->crl));
+}
+
+static int
+compare_peers(const void *a_, const void *b_)
+{
+    const struct vnetenc_peer_config *a = a_, *b = b_;
+
+    return memcmp(&a->remote, &b->remote, sizeof a->remote);
+}
+
+static void
+distrust(struct vnetenc_peer_config *peer, char *error)
+{
+    set_error(peer, error);
+    peer->refused = false;
+    free(peer->pins);
+    peer->pins = xmemdup(no_pin, sizeof no_pin);
+    peer->n_pins = 1;
+}
+
+/* Two rows may spell one address in different ways.  It is unknown which of
+ * them is right, so the peer is not trusted. */
+void
+vnetenc_config_merge_peers(struct vnetenc_config *config)
+{
+    size_t n = 0;
+
+    if (!config->n_peers) {
+        return;
+    }
+    qsort(config->peers, config->n_peers, sizeof *config->peers,
+          compare_peers);
+    for (size_t i = 0; i < config->n_peers; i++) {
+        struct vnetenc_peer_config *peer = &config->peers[i];
+
+        if (n && !compare_peers(&config->peers[n - 1], peer)) {
+            distrust(&config->peers[n - 1],
+                     xstrdup("remote_ip: more than one record has this "
+                             "address"));
+            vnetenc_peer_config_uninit(peer);
+        } else {
+            config->peers[n++] = *peer;
+        }
+    }
+    config->n_peers = n;
 }
 
 void

@@ -24,6 +24,9 @@
  * The main thread makes it (main/ovsdb.h) and hands it over to the control
  * thread (control/control.h); nobody changes it in between.
  *
+ * The error of a row names a value that is refused.  A refused value never
+ * makes a peer easier to impersonate than a good value would have.
+ *
  * Thread-safety: none; a configuration has one owner at a time. */
 
 #include <netinet/in.h>
@@ -68,6 +71,20 @@ struct vnetenc_config {
 
 /* Frees a configuration, which may be NULL, and all that it holds. */
 void vnetenc_config_destroy(struct vnetenc_config *);
+
+/* Sorts peers by address.  Makes one of peers with the same address, and
+ * trusts it no certificate: it is unknown which of the rows is right. */
+void vnetenc_config_merge_peers(struct vnetenc_config *);
+
+/* Take over a value of a row of VNetEnc_Peer: keys 'mtu' (in bytes) and
+ * 'split' of other_config, either of which may be NULL, and 'n' fingerprints.
+ * A bad value sets the error of the row. */
+void vnetenc_peer_config_set_mtu(struct vnetenc_peer_config *,
+                                 const char *mtu);
+void vnetenc_peer_config_set_split(struct vnetenc_peer_config *,
+                                   const char *split);
+void vnetenc_peer_config_set_pins(struct vnetenc_peer_config *,
+                                  char *const *fingerprints, size_t n);
 
 /* Frees the members of a peer's row, but not the row. */
 void vnetenc_peer_config_uninit(struct vnetenc_peer_config *);

@@ -1,0 +1,68 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "ovsdb-idl.h"
+#include "vnetenc/control/control.h"
+#include "vnetenc/main/ovsdb.h"
+#include "vnetenc/main/show.h"
+#include "vnetenc/main/test-keys.h"
+#include "vnetenc/port.h"
+#include "vnetenc/vnetenc.h"
+#include "vswitch-idl.h"
+
+/* The calls of vswitchd/bridge.c.  vnetenc.h has the prototypes. */
+
+void
+vnetenc_main_init(struct ovsdb_idl *idl)
+{
+    vnetenc_ovsdb_init(idl);
+    vnetenc_show_init();
+    vnetenc_test_keys_init();
+}
+
+void
+vnetenc_main_run(struct ovsdb_idl *idl, const struct ovsrec_open_vswitch *cfg)
+{
+    static bool started = false;
+    static unsigned int seqno;
+
+    if (started && seqno == ovsdb_idl_get_seqno(idl)) {
+        return;
+    }
+    started = true;
+    seqno = ovsdb_idl_get_seqno(idl);
+    vnetenc_init(&cfg->other_config);
+    vnetenc_run(&cfg->other_config, vnetenc_ovsdb_read(idl, cfg));
+}
+
+void
+vnetenc_main_status(struct ovsdb_idl *idl)
+{
+    vnetenc_control_lock();
+    vnetenc_ovsdb_write(idl);
+    vnetenc_control_unlock();
+}
+
+void
+vnetenc_main_port_status(const struct ovsrec_interface *row,
+                         const struct netdev *netdev)
+{
+    char *error = vnetenc_port_get_error(netdev, &row->options);
+
+    ovsrec_interface_set_error(row, error);
+    free(error);
+}
