@@ -86,7 +86,8 @@ reference_seal(enum vnetenc_cipher cipher, const struct vnetenc_aead_op *op,
 }
 
 static bool
-length_is_right(const struct vnetenc_aead_key *key, size_t size)
+length_is_right(enum vnetenc_cipher cipher, const struct vnetenc_aead_key *key,
+                size_t size)
 {
     static uint8_t text[MAX_SIZE], expected[MAX_SIZE + 16];
     uint8_t tag[VNETENC_TAG_BYTES], expected_tag[VNETENC_TAG_BYTES];
@@ -94,8 +95,7 @@ length_is_right(const struct vnetenc_aead_key *key, size_t size)
 
     memcpy(text, plain, size);
     set_op(&op, text, size, tag, size);
-    reference_seal(vnetenc_aead_key_cipher(key), &op, plain, expected,
-                   expected_tag);
+    reference_seal(cipher, &op, plain, expected, expected_tag);
     vnetenc_aead_seal(key, &op, 1);
     if (op.result != VNETENC_AEAD_OK
         || memcmp(text, expected, size)
@@ -116,10 +116,10 @@ test_lengths(enum vnetenc_cipher cipher)
     unsigned int n_wrong = 0;
 
     for (size_t size = 0; size <= 2048; size++) {
-        n_wrong += !length_is_right(key, size);
+        n_wrong += !length_is_right(cipher, key, size);
     }
     for (size_t i = 0; i < ARRAY_SIZE(more); i++) {
-        n_wrong += !length_is_right(key, more[i]);
+        n_wrong += !length_is_right(cipher, key, more[i]);
     }
     CHECK(n_wrong == 0);
     vnetenc_aead_key_destroy(key);
@@ -404,7 +404,6 @@ test_table(const char *provider)
         struct vnetenc_aead_key *key = make_key(i);
 
         CHECK(vnetenc_aead_provider_name(i));
-        CHECK(vnetenc_aead_key_cipher(key) == i);
         CHECK(!strcmp(vnetenc_aead_key_provider(key), provider));
         CHECK(vnetenc_cipher_from_string(vnetenc_cipher_info(i)->name,
                                          &cipher) && cipher == i);

@@ -72,7 +72,7 @@ put_on_wire(struct dp_packet *packet)
 static struct dp_packet *
 open_in_place(struct dp_packet *packet)
 {
-    if (vnetenc_open(packet, dp_packet_l4(packet))) {
+    if (vnetenc_open(packet)) {
         return packet;
     }
     dp_packet_delete(packet);

@@ -109,6 +109,7 @@ test_not_control(void)
 static void
 test_close_notify(void)
 {
+    CHECK(sizeof vnetenc_close_notify == 2);
     CHECK(vnetenc_close_notify[0] == 1 && vnetenc_close_notify[1] == 0);
 }
 

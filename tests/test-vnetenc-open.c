@@ -984,7 +984,7 @@ open_many(void *aux OVS_UNUSED)
                                            record_size);
         unsigned int orig;
 
-        if (vnetenc_open(wire, dp_packet_l4(wire))) {
+        if (vnetenc_open(wire)) {
             atomic_add_relaxed(&deliveries[i], 1, &orig);
         }
         dp_packet_delete(wire);

@@ -434,7 +434,7 @@ unit_open(const struct dp_packet *wire)
 {
     struct dp_packet *packet = dp_packet_clone(wire);
 
-    if (vnetenc_open(packet, dp_packet_l4(packet))) {
+    if (vnetenc_open(packet)) {
         return packet;
     }
     dp_packet_delete(packet);

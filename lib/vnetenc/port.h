@@ -49,7 +49,7 @@ struct smap;
  * nothing.  A new port must not come up. */
 char *vnetenc_port_set_config(const char *type, const struct smap *options,
                               const struct netdev_tunnel_config *old,
-                              struct netdev_tunnel_config *)
+                              struct netdev_tunnel_config *cfg)
     OVS_WARN_UNUSED_RESULT;
 
 /* Checks the 'options' of a tunnel port in use.  Returns NULL, or an error

@@ -42,9 +42,9 @@
  *
  * Any number of threads that quiesce (see ovs-rcu.h) may call vnetenc_seal_*()
  * and vnetenc_open() at once; these take no lock.  vnetenc_init(),
- * vnetenc_run(), vnetenc_exit() and vnetenc_main_*() belong to the main thread.
- * All other functions depend only on their arguments and on the DTLS ports,
- * which never change after vnetenc_init(). */
+ * vnetenc_run(), vnetenc_exit() and vnetenc_main_*() belong to the main
+ * thread.  All other functions depend only on their arguments and on the DTLS
+ * ports, which never change after vnetenc_init(). */
 
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/bridge/tunnel.h"

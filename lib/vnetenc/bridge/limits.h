@@ -21,8 +21,8 @@
  * =======================
  *
  * Every size, limit, count and time that vnetenc uses, with its unit in its
- * name.  Section numbers without a prefix are those of
- * Documentation/PROTOCOL.md. */
+ * name.  Times stand together under "Timers" below.  Section numbers without a
+ * prefix are those of Documentation/PROTOCOL.md. */
 
 #include "util.h"
 
@@ -49,12 +49,8 @@ enum { VNETENC_MIN_PLAINTEXT_BYTES = 8 };
 /* Control messages, section 4. */
 enum {
     VNETENC_CONTROL_BYTES = 24,
-    VNETENC_PROBE_BUSY_MS = 2000,       /* Lane that carries data. */
-    VNETENC_PROBE_IDLE_MS = 60000,
-    VNETENC_PROBE_TIMEOUT_MS = 200,
     VNETENC_PROBE_TRIES = 3,
     VNETENC_REPLIES_PER_SECOND = 10,    /* Per session. */
-    VNETENC_HINT_INTERVAL_MS = 1000,    /* Per peer, sent and obeyed. */
 };
 
 /* Sequence numbers and keys, section 3. */
@@ -64,13 +60,8 @@ enum {
 #define VNETENC_MAX_FAILED_OPENS (UINT64_C(1) << 36)
 #define VNETENC_MAX_SEQ ((UINT64_C(1) << 36) - 1)   /* A peer's, see below. */
 enum {
-    VNETENC_REKEY_S = 3600,
     VNETENC_REKEY_JITTER_PERCENT = 10,
     VNETENC_HARD_LIMIT_FACTOR = 2,
-    VNETENC_CLOSE_DELAY_MS = 1000,      /* New session up: old one closes. */
-    VNETENC_LINGER_MS = 3000,           /* Receiver, after close_notify. */
-    VNETENC_IDLE_MS = 180000,           /* Receiver, nothing authentic. */
-    VNETENC_RESPONDER_KEEP_MS = 15000,  /* Responder's SSL object. */
 };
 
 /* The replay window keeps block numbers of 32 sequence numbers in 32 bits. */
@@ -86,7 +77,6 @@ enum {
     VNETENC_MAX_LANES = 16,
     VNETENC_DEFAULT_LANES = 1,
     VNETENC_MAX_SOCKETS = 64,           /* Lane sockets per local address. */
-    VNETENC_PORT_REUSE_MS = 60000,      /* Same peer, same lane port. */
     VNETENC_MAX_RX_SESSIONS = 64,       /* Per peer and profile. */
     VNETENC_RX_COUNTS = 4,              /* Threads that count apart, plus 1. */
 };
@@ -94,13 +84,8 @@ enum {
 /* Handshake, section 2. */
 enum {
     VNETENC_HANDSHAKE_MTU_BYTES = 1200,
-    VNETENC_HANDSHAKE_TIMER_MS = 50,
-    VNETENC_HANDSHAKE_TIMER_MAX_MS = 2000,
-    VNETENC_HANDSHAKE_DEADLINE_MS = 10000,
-    VNETENC_RETRY_MS = 200,
-    VNETENC_RETRY_MAX_MS = 15000,
-    VNETENC_COOKIE_KEY_MS = 120000,
     VNETENC_EARLY_RECORDS = 3,          /* Of epoch 1, before its keys. */
+    VNETENC_MAX_ATTEMPTS_LANE = 2,
     VNETENC_MAX_HALF_OPEN_PEER = 4,
     VNETENC_MAX_HALF_OPEN = 256,
     VNETENC_MAX_CERT_LIST_BYTES = 16384,
@@ -124,15 +109,12 @@ enum {
 enum {
     VNETENC_SOURCE_BURST = 64,          /* Handshake datagrams of a source. */
     VNETENC_SOURCE_PER_SECOND = 64,
-    VNETENC_WANT_INTERVAL_MS = 10,      /* WANT events of a peer. */
-    VNETENC_WANT_AGAIN_MS = 1000,       /* Those of a path that has lanes. */
     VNETENC_INBOX_SLOTS = 1024,         /* Power of 2. */
     VNETENC_INBOX_GUEST_SLOTS = 256,    /* Power of 2. */
 };
 
 /* Packets that wait for the first session of a path, section 5. */
 enum {
-    VNETENC_HOLD_MS = 500,
     VNETENC_HOLD_BURST = 128,           /* For a peer. */
     VNETENC_HOLD_PER_SECOND = 64,
     VNETENC_HOLD_BYTES = 4 << 20,       /* For all. */
@@ -142,55 +124,133 @@ enum {
 enum {
     VNETENC_JOIN_SLOTS = 64,            /* Waiting halves of a session. */
     VNETENC_JOIN_BYTES = 16 << 20,      /* Those of all sessions. */
-    VNETENC_JOIN_MS = 100,
-    VNETENC_JOIN_SWEEP_MS = 100,        /* While halves wait. */
     VNETENC_MIN_MTU = 1280,             /* Of the underlay, for handshakes. */
     VNETENC_PMTU_BURST = 20,            /* ICMP messages to a port. */
     VNETENC_PMTU_PER_SECOND = 100,
     VNETENC_PMTU_ALL_PER_SECOND = 1000, /* To all ports together. */
     VNETENC_PMTU_PORTS = 256,           /* Told apart. */
+};
+
+/* Timers
+ * ======
+ *
+ * Names are without their prefix here.
+ *
+ * Initiator:
+ *
+ *   - An attempt repeats a flight that is not answered after
+ *     HANDSHAKE_TIMER_MS, then after twice as long each time, up to
+ *     HANDSHAKE_TIMER_MAX_MS (RFC 6347 section 4.2.4), and fails
+ *     HANDSHAKE_DEADLINE_MS after it began.
+ *
+ *   - One that takes longer than STUCK_MS may be stuck in the middle, because
+ *     its peer started anew: another one begins beside it.
+ *
+ *   - After one that failed, the next begins after RETRY_MS, then twice as
+ *     long each time, up to RETRY_MAX_MS.  A session that its peer gives up
+ *     within SHORT_LIFE_MS counts as a failed attempt.
+ *
+ *   - A session is replaced REKEY_S after it began, and the old one closes
+ *     CLOSE_DELAY_MS after the new one is up.
+ *
+ *   - A session is probed each PROBE_BUSY_MS while it carries data, otherwise
+ *     each PROBE_IDLE_MS, and again if there is no reply for PROBE_TIMEOUT_MS.
+ *     A hint makes it be probed at most each HINT_INTERVAL_MS, which is also
+ *     how often a peer is sent one.
+ *
+ *   - A path that no packet wanted for WANTED_MS gets no session, and is
+ *     forgotten after FORGET_MS without one.  Packets want it at most each
+ *     WANT_INTERVAL_MS of a peer, and WANT_AGAIN_MS of a path with lanes.
+ *
+ *   - A lane port is used again with the same peer after PORT_REUSE_MS.
+ *
+ *   - Packets of mode `prefer` are dropped for PREFER_FIRST_MS of a new path
+ *     and PREFER_LOST_MS after the loss of the last session, then clear.
+ *     Packets without a session are held for HOLD_MS.
+ *
+ *   - The MTU of the interface is looked at each MTU_LOOK_MS; a probe of the
+ *     underlay's is repeated after MTU_PROBE_MS, and the search after
+ *     MTU_AGAIN_MS, or after MTU_SILENT_MS if no probe was ever answered.
+ *
+ * Responder:
+ *
+ *   - A handshake that takes longer than STUCK_MS makes room for another one
+ *     of the same peer.
+ *
+ *   - libssl's object, which can repeat the last flight, is kept for
+ *     RESPONDER_KEEP_MS if no record comes.
+ *
+ *   - A session is forgotten LINGER_MS after its close_notify, and after
+ *     IDLE_MS in which nothing authentic came.
+ *
+ *   - The key of cookies changes each COOKIE_KEY_MS.
+ *
+ *   - A failed handshake, which anybody can cause, changes the error of a peer
+ *     at most each FAILURE_MS.
+ *
+ *   - A half of a packet waits for the other for JOIN_MS; each JOIN_SWEEP_MS
+ *     those that waited too long are freed.
+ *
+ * Both:
+ *
+ *   - Counters are compared with limits each TICK_MS, or SHORT_TICK_MS where a
+ *     probe is not answered yet or limits are below SHORT_TICK_RECORDS or
+ *     SHORT_TICK_BYTES.
+ *
+ *   - Files with credentials are looked at each REFRESH_MS.  An open key log
+ *     is warned of each KEYLOG_WARN_MS.
+ *
+ *   - A crypto device has DEVICE_MS for a burst.  Meanwhile the thread
+ *     waits. */
+enum {
+    /* Initiator. */
+    VNETENC_HANDSHAKE_TIMER_MS = 50,
+    VNETENC_HANDSHAKE_TIMER_MAX_MS = 2000,
+    VNETENC_HANDSHAKE_DEADLINE_MS = 10000,
+    VNETENC_STUCK_MS = 1500,
+    VNETENC_RETRY_MS = 200,
+    VNETENC_RETRY_MAX_MS = 15000,
+    VNETENC_SHORT_LIFE_MS = 10000,
+    VNETENC_REKEY_S = 3600,
+    VNETENC_CLOSE_DELAY_MS = 1000,
+    VNETENC_PROBE_BUSY_MS = 2000,
+    VNETENC_PROBE_IDLE_MS = 60000,
+    VNETENC_PROBE_TIMEOUT_MS = 200,
+    VNETENC_HINT_INTERVAL_MS = 1000,
+    VNETENC_WANTED_MS = 60000,
+    VNETENC_FORGET_MS = 300000,
+    VNETENC_WANT_INTERVAL_MS = 10,
+    VNETENC_WANT_AGAIN_MS = 1000,
+    VNETENC_PORT_REUSE_MS = 60000,
+    VNETENC_PREFER_FIRST_MS = 1000,
+    VNETENC_PREFER_LOST_MS = 3000,
+    VNETENC_HOLD_MS = 500,
     VNETENC_MTU_LOOK_MS = 1000,
     VNETENC_MTU_PROBE_MS = 500,
     VNETENC_MTU_AGAIN_MS = 60000,
-    VNETENC_MTU_SILENT_MS = 600000,     /* No probe was ever answered. */
-};
+    VNETENC_MTU_SILENT_MS = 600000,
 
-/* Modes, section 5. */
-enum {
-    VNETENC_PREFER_FIRST_MS = 1000,
-    VNETENC_PREFER_LOST_MS = 3000,
-};
+    /* Responder. */
+    VNETENC_RESPONDER_KEEP_MS = 15000,
+    VNETENC_LINGER_MS = 3000,
+    VNETENC_IDLE_MS = 180000,
+    VNETENC_COOKIE_KEY_MS = 120000,
+    VNETENC_FAILURE_MS = 5000,
+    VNETENC_JOIN_MS = 100,
+    VNETENC_JOIN_SWEEP_MS = 100,
 
-/* Timers of the control thread.  It looks
- *
- *   - at the counters of every session each VNETENC_TICK_MS, or
- *     VNETENC_SHORT_TICK_MS where a probe is not answered yet or limits are
- *     below VNETENC_SHORT_TICK_RECORDS or _BYTES;
- *
- *   - at credential files each VNETENC_REFRESH_MS.
- *
- * It begins another handshake beside one that takes longer than
- * VNETENC_STUCK_MS, whose peer may have started anew in the middle, up to
- * VNETENC_MAX_ATTEMPTS_LANE at once; a responder gives one up that takes
- * longer if there is no room for the next.
- *
- * It makes no session for a path that no packet wanted for VNETENC_WANTED_MS,
- * and forgets the path after VNETENC_FORGET_MS without a session.  A session
- * that its peer gives up within VNETENC_SHORT_LIFE_MS counts as a failed
- * attempt.  The error of a peer changes by handshakes that anybody could have
- * begun at most each VNETENC_FAILURE_MS. */
-enum {
+    /* Both. */
     VNETENC_TICK_MS = 250,
     VNETENC_SHORT_TICK_MS = 20,
+    VNETENC_REFRESH_MS = 2000,
+    VNETENC_KEYLOG_WARN_MS = 600000,
+    VNETENC_DEVICE_MS = 50,
+};
+
+/* Limits below which a session is looked at each VNETENC_SHORT_TICK_MS. */
+enum {
     VNETENC_SHORT_TICK_RECORDS = 1 << 24,
     VNETENC_SHORT_TICK_BYTES = 1 << 30,
-    VNETENC_REFRESH_MS = 2000,
-    VNETENC_STUCK_MS = 1500,
-    VNETENC_MAX_ATTEMPTS_LANE = 2,
-    VNETENC_WANTED_MS = 60000,
-    VNETENC_FORGET_MS = 300000,
-    VNETENC_SHORT_LIFE_MS = 10000,
-    VNETENC_FAILURE_MS = 5000,
 };
 
 /* Events that the control thread takes before timers and sockets have their
@@ -199,12 +259,10 @@ enum {
     VNETENC_KNOWN_BURST = 256,
     VNETENC_STRANGER_BURST = 32,
     VNETENC_GUEST_BURST = 64,
+    VNETENC_RECEIVE_BURST = 16,         /* Datagrams of one socket. */
 };
 
 /* Batches.  A batch is unbounded; it is worked off in bursts of this size. */
 enum { VNETENC_BURST = 32 };
-
-/* A crypto device has this long for a burst.  Meanwhile the thread waits. */
-enum { VNETENC_DEVICE_MS = 50 };
 
 #endif /* vnetenc/bridge/limits.h */

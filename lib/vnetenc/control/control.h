@@ -36,10 +36,13 @@
 
 struct vnetenc_config;
 
+/* Guards all that belongs to the control thread. */
 extern struct ovs_mutex vnetenc_control_mutex;
 
 /* How other threads take the mutex: a busy control thread lets them in. */
 void vnetenc_control_lock(void) OVS_ACQUIRES(vnetenc_control_mutex);
+
+/* Gives the mutex back. */
 void vnetenc_control_unlock(void) OVS_RELEASES(vnetenc_control_mutex);
 
 /* Starts the thread, if it does not run already. */

@@ -51,16 +51,23 @@ struct vnetenc_cookie_jar {
 /* Returns false if there is no randomness to be had. */
 bool vnetenc_cookie_jar_init(struct vnetenc_cookie_jar *, long long int now_ms)
     OVS_WARN_UNUSED_RESULT;
+
+/* Cleanses the keys. */
 void vnetenc_cookie_jar_wipe(struct vnetenc_cookie_jar *);
 
 /* Changes the key if it is time to.  Call before make and check. */
 bool vnetenc_cookie_jar_run(struct vnetenc_cookie_jar *, long long int now_ms)
     OVS_WARN_UNUSED_RESULT;
 
+/* Makes the cookie of a client (RFC 6347 section 4.2.1) with the newest key.
+ * Returns false if OpenSSL fails. */
 bool vnetenc_cookie_make(const struct vnetenc_cookie_jar *,
                          const struct vnetenc_endpoints *,
                          uint8_t cookie[VNETENC_COOKIE_BYTES])
     OVS_WARN_UNUSED_RESULT;
+
+/* True if 'cookie' was made for this client with the newest key or the one
+ * before.  Compares in constant time. */
 bool vnetenc_cookie_check(const struct vnetenc_cookie_jar *,
                           const struct vnetenc_endpoints *,
                           const uint8_t *cookie, size_t size)

@@ -61,7 +61,11 @@ struct vnetenc_dgram {
     bool bad_nonce;             /* First 8 octets of the body in our space. */
 };
 
+/* Without datagrams, and counts of zero. */
 void vnetenc_dgram_init(struct vnetenc_dgram *);
+
+/* Frees the datagrams not popped yet, but not 'dgram'.  No BIO may use it any
+ * more. */
 void vnetenc_dgram_uninit(struct vnetenc_dgram *);
 
 /* Makes a BIO on 'dgram', for SSL_set_bio() as both ends. */
@@ -69,6 +73,8 @@ BIO *vnetenc_dgram_bio_new(struct vnetenc_dgram *);
 
 /* Lends one datagram to libssl until vnetenc_dgram_take_back(). */
 void vnetenc_dgram_lend(struct vnetenc_dgram *, const void *, size_t);
+
+/* Ends the loan, whether libssl read the datagram or not. */
 void vnetenc_dgram_take_back(struct vnetenc_dgram *);
 
 /* The oldest datagram that libssl wrote, or NULL.  Caller frees it. */

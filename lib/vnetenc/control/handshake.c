@@ -273,18 +273,6 @@ vnetenc_handshake_profile(const struct vnetenc_handshake *h)
 }
 
 bool
-vnetenc_handshake_is_responder(const struct vnetenc_handshake *h)
-{
-    return h->responder;
-}
-
-const struct in6_addr *
-vnetenc_handshake_remote_ip(const struct vnetenc_handshake *h)
-{
-    return &h->remote_ip;
-}
-
-bool
 vnetenc_handshake_nonces_ok(const struct vnetenc_handshake *h)
 {
     /* As long as the suite is unknown it could be one with explicit nonces. */

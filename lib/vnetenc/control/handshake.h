@@ -109,6 +109,7 @@ long long int vnetenc_handshake_deadline_ms(const struct vnetenc_handshake *);
 /* The next datagram to send, or NULL.  Caller frees it. */
 struct ofpbuf *vnetenc_handshake_pop_output(struct vnetenc_handshake *);
 
+/* How far the handshake is.  It never returns to RUNNING. */
 enum vnetenc_handshake_state vnetenc_handshake_state(
     const struct vnetenc_handshake *);
 
@@ -128,12 +129,11 @@ void vnetenc_handshake_take_keys(struct vnetenc_handshake *,
 /* DONE only, and once: the peer's certificate.  Caller destroys it. */
 struct vnetenc_chain *vnetenc_handshake_take_peer(struct vnetenc_handshake *);
 
-/* Known from DONE on (profile: initiator from the start). */
+/* OpenSSL's name of the cipher suite, from DONE on.  Belongs to libssl. */
 const char *vnetenc_handshake_suite(const struct vnetenc_handshake *);
+
+/* The profile: an initiator's from the start, a responder's from DONE on. */
 uint8_t vnetenc_handshake_profile(const struct vnetenc_handshake *);
-bool vnetenc_handshake_is_responder(const struct vnetenc_handshake *);
-const struct in6_addr *vnetenc_handshake_remote_ip(
-    const struct vnetenc_handshake *);
 
 /* True if libssl wrote no record whose nonce our record code could use, too.
  * False makes a RUNNING handshake FAILED by itself; a responder that is DONE

@@ -55,6 +55,8 @@ enum vnetenc_hello_result vnetenc_client_hello_parse(
 
 enum { VNETENC_VERIFY_REQUEST_BYTES = 13 + 12 + 3 + VNETENC_COOKIE_BYTES };
 
+/* Writes a HelloVerifyRequest with 'cookie' (RFC 6347 section 4.2.1) as one
+ * record with the sequence number of the ClientHello's. */
 void vnetenc_verify_request_build(
     uint64_t record_sequence, const uint8_t cookie[VNETENC_COOKIE_BYTES],
     uint8_t out[VNETENC_VERIFY_REQUEST_BYTES]);

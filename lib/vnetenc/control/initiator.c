@@ -103,7 +103,6 @@ session_add_up(const struct vnetenc_initiator *session)
     sum->n_bytes += traffic.n_bytes;
 }
 
-/* Frees 'session', which is on no list and not published. */
 void
 vnetenc_initiator_destroy(struct vnetenc_initiator *session, long long int now)
 {
@@ -124,7 +123,6 @@ vnetenc_initiator_destroy(struct vnetenc_initiator *session, long long int now)
     free(session);
 }
 
-/* Tells the peer that 'session' ends, whose key it will forget. */
 void
 vnetenc_initiator_send_close_notify(struct vnetenc_initiator *session)
 {
@@ -186,7 +184,6 @@ make_halves(struct vnetenc_initiator *session,
     return session->tx && session->rx;
 }
 
-/* Turns a finished handshake into a session. */
 bool
 vnetenc_initiator_establish(struct vnetenc_initiator *session,
                             long long int now)
@@ -213,7 +210,6 @@ vnetenc_initiator_establish(struct vnetenc_initiator *session,
     return ok && session->chain;
 }
 
-/* True if the profile has other credentials than when 'session' began. */
 bool
 vnetenc_initiator_is_outdated(const struct vnetenc_initiator *session)
 {
@@ -233,8 +229,6 @@ vnetenc_initiator_send_probe(struct vnetenc_initiator *session,
                        now);
 }
 
-/* Sends a probe that makes an IP packet of 'ip_size' octets, whose reply goes
- * to 'session->mtu'. */
 void
 vnetenc_initiator_send_long_probe(struct vnetenc_initiator *session,
                                   size_t ip_size, uint64_t echo)

@@ -66,29 +66,47 @@ struct vnetenc_initiator {
     long long int close_at;     /* The owner's. */
 };
 
-/* Begins.  NULL and '*error' if there is no socket to be had. */
+/* Begins a handshake for 'owner', which vnetenc_initiator does not read.
+ * 'now', here and below, is in monotonic milliseconds.  Returns NULL and sets
+ * '*error', to be freed, if there is no socket to be had. */
 struct vnetenc_initiator *vnetenc_initiator_create(
     const struct vnetenc_path_key *, struct vnetenc_peer *, void *owner,
     long long int now, char **error);
 
-/* Frees what is not, or no longer, used by the packet path: its keys go when
- * that has quiesced. */
+/* Frees an attempt or a session, which is on no list and which new packets do
+ * not find any more: its keys go when the packet path has quiesced. */
 void vnetenc_initiator_destroy(struct vnetenc_initiator *, long long int now);
 
-/* The handshake. */
+/* Sends what the handshake has to send. */
 void vnetenc_initiator_flush(struct vnetenc_initiator *);
+
+/* Turns an attempt whose handshake is DONE into a session, which the caller
+ * publishes.  Returns false if the cipher cannot be set up; the caller then
+ * destroys it. */
 bool vnetenc_initiator_establish(struct vnetenc_initiator *,
                                  long long int now)
     OVS_WARN_UNUSED_RESULT;
 
-/* Established. */
+/* The functions below are for established sessions. */
+
+/* A datagram from the peer, at least one byte long: a reply to a probe, or an
+ * alert.  Spoils 'data'. */
 void vnetenc_initiator_input(struct vnetenc_initiator *, uint8_t *data,
                              size_t size, long long int now);
+
+/* Sends a probe (PROTOCOL.md section 4) and starts its timer. */
 void vnetenc_initiator_send_probe(struct vnetenc_initiator *,
                                   long long int now);
+
+/* Sends a probe with 'echo' that makes an IP packet of 'ip_size' bytes, whose
+ * reply goes to 'mtu'.  Does nothing if that is too short for one. */
 void vnetenc_initiator_send_long_probe(struct vnetenc_initiator *,
                                        size_t ip_size, uint64_t echo);
+
+/* Tells the peer that the session ends, whose key it will forget. */
 void vnetenc_initiator_send_close_notify(struct vnetenc_initiator *);
+
+/* The sequence number of the next record. */
 uint64_t vnetenc_initiator_next_seq(const struct vnetenc_initiator *);
 
 /* True if a successor is due: by limits, loss, or other credentials. */
@@ -102,6 +120,8 @@ bool vnetenc_initiator_is_outdated(const struct vnetenc_initiator *);
  * more. */
 bool vnetenc_initiator_is_trusted(const struct vnetenc_initiator *);
 
+/* Fills in what is known of an established session.  What that points to is
+ * the session's. */
 void vnetenc_initiator_status(const struct vnetenc_initiator *,
                               struct vnetenc_session_status *,
                               long long int now);

@@ -25,11 +25,10 @@
 #include "dirs.h"
 #include "openvswitch/vlog.h"
 #include "util.h"
+#include "vnetenc/bridge/limits.h"
 #include "vnetenc/control/handshake.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_keylog);
-
-enum { WARN_MS = 600000 };
 
 static char *file_name;         /* NULL: off. */
 static int fd;
@@ -106,7 +105,7 @@ vnetenc_keylog_run(long long int now)
         VLOG_WARN("key log is on: who reads %s reads all traffic of the "
                   "sessions made since; \"ovs-appctl vnetenc/keylog off\" "
                   "ends it", file_name);
-        next_warning = now + WARN_MS;
+        next_warning = now + VNETENC_KEYLOG_WARN_MS;
     }
     return next_warning;
 }

@@ -31,6 +31,8 @@
 /* Begins a new file.  Returns NULL if successful, otherwise an error text to
  * be freed by the caller: an existing file, or a link, is never touched. */
 char *vnetenc_keylog_on(void);
+
+/* Closes the file, if there is one. */
 void vnetenc_keylog_off(void);
 
 /* Name of the file, or NULL if the key log is off. */

@@ -67,6 +67,7 @@ bool vnetenc_keys_expand(const struct vnetenc_suite *, const uint8_t *master,
                          struct vnetenc_record_keys *)
     OVS_WARN_UNUSED_RESULT;
 
+/* Cleanses the keys. */
 void vnetenc_record_keys_wipe(struct vnetenc_record_keys *);
 
 /* The key that the client, or else the server, seals with.  The caller wipes

@@ -92,8 +92,10 @@ void vnetenc_lane_attempt(struct vnetenc_lane *, long long int now);
 void vnetenc_lane_input(struct vnetenc_initiator *session, uint8_t *data,
                         size_t size, long long int now);
 
-/* Timers.  Call at vnetenc_lane_wake(), or at any other time. */
+/* Timers of attempts, of what closes, and of the session in use. */
 void vnetenc_lane_run(struct vnetenc_lane *, long long int now);
+
+/* When to call vnetenc_lane_run() again, at the latest. */
 long long int vnetenc_lane_wake(const struct vnetenc_lane *,
                                 long long int now);
 

@@ -48,12 +48,19 @@ struct vnetenc_lifetime {
     long long int end_at;
 };
 
+/* The lifetime of a key that is new at 'now' (monotonic milliseconds) under a
+ * profile's limits. */
 void vnetenc_lifetime_init(struct vnetenc_lifetime *,
                            const struct vnetenc_profile_config *,
                            long long int now);
+
+/* True if the key is to be replaced: after 'next_seq' and 'n_bytes' of
+ * plaintext, or for its age. */
 bool vnetenc_lifetime_is_over(const struct vnetenc_lifetime *,
                               uint64_t next_seq, uint64_t n_bytes,
                               long long int now);
+
+/* True if the key is too old to seal anything. */
 bool vnetenc_lifetime_is_dead(const struct vnetenc_lifetime *,
                               long long int now);
 
@@ -75,10 +82,16 @@ enum vnetenc_probe_action {
     VNETENC_PROBE_LOST,         /* Reported once. */
 };
 
+/* A session that is new, whose handshake stands for a probe. */
 void vnetenc_probe_init(struct vnetenc_probe *, long long int now);
+
+/* What to do now.  'next_seq' tells whether data was sealed since the last
+ * probe. */
 enum vnetenc_probe_action vnetenc_probe_run(struct vnetenc_probe *,
                                             uint64_t next_seq,
                                             long long int now);
+
+/* Call after a probe was sealed, with the sequence number behind it. */
 void vnetenc_probe_sent(struct vnetenc_probe *, uint64_t next_seq,
                         long long int now);
 

@@ -49,6 +49,8 @@ struct vnetenc_lookup;
 struct vnetenc_listener *vnetenc_listener_create(
     const struct vnetenc_lookup *lookup, const struct in6_addr *local_ip,
     ovs_be16 local_port, long long int now_ms);
+
+/* Frees the listener and cleanses its keys.  Its handshakes go on. */
 void vnetenc_listener_destroy(struct vnetenc_listener *);
 
 enum vnetenc_listener_result {

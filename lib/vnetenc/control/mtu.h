@@ -48,6 +48,7 @@ struct vnetenc_mtu {
     long long int next;         /* When to send the next one. */
 };
 
+/* Nothing is known.  'now', here and below, is in monotonic milliseconds. */
 void vnetenc_mtu_init(struct vnetenc_mtu *, long long int now);
 
 /* Takes up that the interface has an MTU of 'device'.  0 says nothing: there
@@ -63,6 +64,8 @@ unsigned int vnetenc_mtu_get(const struct vnetenc_mtu *);
  * are answered: if not, nothing can be learned from silence. */
 unsigned int vnetenc_mtu_run(struct vnetenc_mtu *, bool alive,
                              long long int now);
+
+/* An authenticated reply with 'echo' came. */
 void vnetenc_mtu_reply(struct vnetenc_mtu *, uint64_t echo, long long int now);
 
 /* The MTU of the interface that leads to 'remote', 0 if it is not known. */

@@ -33,9 +33,6 @@
 
 COVERAGE_DEFINE(vnetenc_socket_send_error);
 
-/* Datagrams taken from one socket before the others have their turn. */
-enum { RECEIVE_BURST = 16 };
-
 struct vnetenc_socket {
     struct ovs_list node;       /* In 'responders' or 'lanes'. */
     struct in6_addr local;
@@ -397,7 +394,7 @@ receive_all(struct ovs_list *list, bool is_lane, vnetenc_socket_cb *cb,
     struct vnetenc_socket *sock;
 
     LIST_FOR_EACH (sock, node, list) {
-        for (int i = 0; i < RECEIVE_BURST; i++) {
+        for (int i = 0; i < VNETENC_RECEIVE_BURST; i++) {
             if (!receive_one(sock, is_lane, cb, now)) {
                 break;
             }

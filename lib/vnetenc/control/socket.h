@@ -56,6 +56,8 @@ typedef void vnetenc_socket_cb(struct vnetenc_socket *,
 struct vnetenc_socket *vnetenc_socket_responder(const struct in6_addr *local,
                                                 ovs_be16 dtls_port,
                                                 char **error);
+
+/* The address and the UDP port that the socket is bound to. */
 const struct in6_addr *vnetenc_socket_local(const struct vnetenc_socket *);
 ovs_be16 vnetenc_socket_port(const struct vnetenc_socket *);
 
@@ -65,8 +67,16 @@ struct vnetenc_lease *vnetenc_lease_take(const struct in6_addr *local,
                                          const struct in6_addr *remote,
                                          void *owner, long long int now,
                                          char **error);
+
+/* Gives the socket back.  A session with another peer may have it at once, one
+ * with the same peer after VNETENC_PORT_REUSE_MS, or earlier if there is no
+ * other. */
 void vnetenc_lease_return(struct vnetenc_lease *, long long int now);
+
+/* The socket of a lease, good until it is returned. */
 struct vnetenc_socket *vnetenc_lease_socket(const struct vnetenc_lease *);
+
+/* What vnetenc_lease_take() was given as 'owner'. */
 void *vnetenc_lease_owner(const struct vnetenc_lease *);
 
 /* Sends.  What the network loses, or the kernel refuses, is lost. */
@@ -76,7 +86,11 @@ void vnetenc_socket_send(struct vnetenc_socket *,
 
 /* Receives from all sockets, a bounded number of datagrams from each. */
 void vnetenc_sockets_run(vnetenc_socket_cb *, long long int now);
+
+/* Lets poll_block() wake up when a socket has a datagram. */
 void vnetenc_sockets_wait(void);
+
+/* Closes all sockets.  No session may have a lease any more. */
 void vnetenc_sockets_destroy(void);
 
 #endif /* vnetenc/control/socket.h */

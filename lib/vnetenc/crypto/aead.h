@@ -84,9 +84,6 @@ int vnetenc_aead_key_create(enum vnetenc_cipher, const uint8_t *key,
  * datapath. */
 void vnetenc_aead_key_destroy(struct vnetenc_aead_key *);
 
-/* Returns the cipher of a key. */
-enum vnetenc_cipher vnetenc_aead_key_cipher(const struct vnetenc_aead_key *);
-
 /* Returns the name of the provider that computes with the key now.  The name
  * changes when a device fails. */
 const char *vnetenc_aead_key_provider(const struct vnetenc_aead_key *);

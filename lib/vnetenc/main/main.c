@@ -14,6 +14,13 @@
  * limitations under the License.
  */
 
+/* Calls of vswitchd/bridge.c
+ * ==========================
+ *
+ * vnetenc.h has the prototypes.
+ *
+ * Thread-safety: main thread. */
+
 #include <config.h>
 #include "ovsdb-idl.h"
 #include "vnetenc/control/control.h"
@@ -23,8 +30,6 @@
 #include "vnetenc/port.h"
 #include "vnetenc/vnetenc.h"
 #include "vswitch-idl.h"
-
-/* The calls of vswitchd/bridge.c.  vnetenc.h has the prototypes. */
 
 void
 vnetenc_main_init(struct ovsdb_idl *idl)

@@ -61,6 +61,7 @@ enum { VNETENC_N_STATES = 4 };
  * 'state' is NULL or not a state of a session to a peer. */
 unsigned int vnetenc_state_rank(const char *state);
 
+/* Names of the counters, as the database has them. */
 extern const char *const vnetenc_peer_counter_names[VNETENC_N_PEER_COUNTERS];
 
 struct vnetenc_peer_status {

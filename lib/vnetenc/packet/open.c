@@ -272,7 +272,7 @@ take_record(struct dp_packet *packet, const struct datagram *d, bool *deliver)
 }
 
 struct udp_header *
-vnetenc_open(struct dp_packet *packet, struct udp_header *udp OVS_UNUSED)
+vnetenc_open(struct dp_packet *packet)
 {
     bool deliver = false;
     struct datagram d;

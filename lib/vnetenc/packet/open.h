@@ -49,7 +49,7 @@ struct vnetenc_rx;
 /* Opens the record in a packet that arrived on a DTLS port.  Returns the outer
  * UDP header of the packet, whose payload is plaintext then, or NULL if the
  * packet must be dropped. */
-struct udp_header *vnetenc_open(struct dp_packet *, struct udp_header *)
+struct udp_header *vnetenc_open(struct dp_packet *)
     OVS_WARN_UNUSED_RESULT;
 
 /* Opens, in place, the record of 'type' that the 'size' bytes at 'record'

@@ -63,6 +63,8 @@ struct vnetenc_chain;
  * a client.  Keeps no reference.  NULL if something can't be encoded. */
 struct vnetenc_chain *vnetenc_chain_create(X509 *leaf,
                                            const STACK_OF(X509) *chain);
+
+/* Frees a chain, which may be NULL. */
 void vnetenc_chain_destroy(struct vnetenc_chain *);
 
 /* SHA-256 of the leaf, VNETENC_FINGERPRINT_BYTES long, owned by the chain. */

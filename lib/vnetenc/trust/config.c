@@ -80,14 +80,6 @@ vnetenc_peer_config_set_pins(struct vnetenc_peer_config *peer,
 }
 
 void
-vnetenc_peer_config_uninit(struct vnetenc_peer_config *peer)
-{
-    free(peer->name);
-    free(peer->pins);
-    free(peer->error);
-}
-
-void
 vnetenc_profile_config_init(struct vnetenc_profile_config *profile, uint8_t id)
 {
     memset(profile, 0, sizeof *profile);
@@ -149,6 +141,14 @@ distrust(struct vnetenc_peer_config *peer, char *error)
     peer->n_pins = 1;
 }
 
+static void
+peer_uninit(struct vnetenc_peer_config *peer)
+{
+    free(peer->name);
+    free(peer->pins);
+    free(peer->error);
+}
+
 /* Two rows may spell one address in different ways.  It is unknown which of
  * them is right, so the peer is not trusted. */
 void
@@ -168,7 +168,7 @@ vnetenc_config_merge_peers(struct vnetenc_config *config)
             distrust(&config->peers[n - 1],
                      xstrdup("remote_ip: more than one record has this "
                              "address"));
-            vnetenc_peer_config_uninit(peer);
+            peer_uninit(peer);
         } else {
             config->peers[n++] = *peer;
         }
@@ -183,7 +183,7 @@ vnetenc_config_destroy(struct vnetenc_config *config)
         return;
     }
     for (size_t i = 0; i < config->n_peers; i++) {
-        vnetenc_peer_config_uninit(&config->peers[i]);
+        peer_uninit(&config->peers[i]);
     }
     for (size_t i = 0; i < config->n_profiles; i++) {
         vnetenc_profile_config_uninit(&config->profiles[i]);

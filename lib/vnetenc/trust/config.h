@@ -86,9 +86,6 @@ void vnetenc_peer_config_set_split(struct vnetenc_peer_config *,
 void vnetenc_peer_config_set_pins(struct vnetenc_peer_config *,
                                   char *const *fingerprints, size_t n);
 
-/* Frees the members of a peer's row, but not the row. */
-void vnetenc_peer_config_uninit(struct vnetenc_peer_config *);
-
 /* Sets the row of profile 'id' to the default of every column. */
 void vnetenc_profile_config_init(struct vnetenc_profile_config *, uint8_t id);
 

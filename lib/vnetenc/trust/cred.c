@@ -256,20 +256,12 @@ parse_ciphers(const char *ciphers, struct vnetenc_cred *cred)
     return cause ? ciphers_error(ciphers, cause) : NULL;
 }
 
-char *
-vnetenc_cred_check_ciphers(const char *ciphers)
-{
-    struct vnetenc_cred scratch = { .n_ciphers = 0 };
-
-    return parse_ciphers(ciphers, &scratch);
-}
-
 static char *
-load_ciphers(const char *ciphers, struct vnetenc_cred *cred)
+use_ciphers(struct vnetenc_cred *cred)
 {
     struct ds suites = DS_EMPTY_INITIALIZER;
     struct ds text = DS_EMPTY_INITIALIZER;
-    char *error = parse_ciphers(ciphers, cred);
+    char *error = NULL;
 
     for (size_t i = 0; i < cred->n_ciphers; i++) {
         const struct vnetenc_suite *suite;
@@ -283,7 +275,7 @@ load_ciphers(const char *ciphers, struct vnetenc_cred *cred)
         }
     }
     cred->ciphers_text = ds_steal_cstr(&text);
-    if (!error && !SSL_CTX_set_cipher_list(cred->ctx, ds_cstr(&suites))) {
+    if (!SSL_CTX_set_cipher_list(cred->ctx, ds_cstr(&suites))) {
         error = ciphers_error(cred->ciphers_text, vnetenc_ssl_error());
     }
     ds_destroy(&suites);
@@ -524,13 +516,16 @@ load_crl(const char *file, struct vnetenc_cred *cred)
 static char *
 load(const struct vnetenc_cred_config *config, struct vnetenc_cred *cred)
 {
-    char *error;
+    char *error = parse_ciphers(config->ciphers, cred);
 
+    if (error) {
+        return error;
+    }
     cred->ctx = vnetenc_ssl_ctx_new();
     if (!cred->ctx) {
         return xasprintf("libssl: %s", vnetenc_ssl_error());
     }
-    error = load_ciphers(config->ciphers, cred);
+    error = use_ciphers(cred);
     if (!error) {
         error = load_pair(config, cred);
     }

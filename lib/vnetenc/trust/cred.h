@@ -60,9 +60,13 @@ char *vnetenc_cred_load(const struct vnetenc_cred_config *config,
                         struct vnetenc_cred **credp)
     OVS_WARN_UNUSED_RESULT;
 
+/* Takes another reference.  NULL gives NULL. */
 struct vnetenc_cred *vnetenc_cred_ref(const struct vnetenc_cred *);
+
+/* Gives a reference back, which may be NULL. */
 void vnetenc_cred_unref(struct vnetenc_cred *);
 
+/* The profile that the credentials were loaded for. */
 uint8_t vnetenc_cred_profile(const struct vnetenc_cred *);
 
 /* SHA-256 of the own certificate. */
@@ -70,22 +74,23 @@ const uint8_t *vnetenc_cred_fingerprint(const struct vnetenc_cred *);
 
 /* When the own certificate expires, as "2031-01-31T23:59:59Z". */
 const char *vnetenc_cred_not_after(const struct vnetenc_cred *);
+
+/* True if the own certificate is the self-signed one of trust/selfcert.h. */
 bool vnetenc_cred_is_self_made(const struct vnetenc_cred *);
 
 /* The ciphers, best first, as the configuration could have it. */
 const char *vnetenc_cred_ciphers(const struct vnetenc_cred *);
+
+/* True if the cipher is among them. */
 bool vnetenc_cred_has_cipher(const struct vnetenc_cred *, enum vnetenc_cipher);
 
 /* What peers are judged by, or NULL without 'ca_cert'.  Holds the CRLs. */
 X509_STORE *vnetenc_cred_ca(const struct vnetenc_cred *);
+
+/* True if there is a CRL, so that each CA of a chain must have one. */
 bool vnetenc_cred_has_crl(const struct vnetenc_cred *);
 
 /* For control/handshake.c.  Keeps its reference. */
 SSL_CTX *vnetenc_cred_ssl_ctx(const struct vnetenc_cred *);
-
-/* Checks 'ciphers' as vnetenc_cred_load() does, for whoever validates a
- * configuration.  Returns NULL or an error text to be freed. */
-char *vnetenc_cred_check_ciphers(const char *ciphers)
-    OVS_WARN_UNUSED_RESULT;
 
 #endif /* vnetenc/trust/cred.h */

@@ -91,8 +91,12 @@ struct vnetenc_peer {
  * be judged otherwise than before. */
 bool vnetenc_peers_configure(const struct vnetenc_config *,
                              void (*ended)(struct vnetenc_peer *));
+
+/* Frees all peers, which nothing may use any more. */
 void vnetenc_peers_destroy(void);
 
+/* The peer with a tunnel address, or NULL.  Good until the next
+ * vnetenc_peers_configure(). */
 struct vnetenc_peer *vnetenc_peer_find(const struct in6_addr *);
 
 /* Iteration, in no order. */

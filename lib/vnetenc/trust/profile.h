@@ -46,6 +46,7 @@ bool vnetenc_profiles_configure(const struct vnetenc_config *);
 /* Loads credential files again if they changed.  Same return value. */
 bool vnetenc_profiles_refresh(void);
 
+/* Frees all profiles and gives their credentials back. */
 void vnetenc_profiles_destroy(void);
 
 /* Never NULL.  A profile that does not exist has no credentials. */

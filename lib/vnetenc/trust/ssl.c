@@ -183,7 +183,8 @@ cookie_generate_cb(SSL *ssl OVS_UNUSED, unsigned char *cookie OVS_UNUSED,
     return 0;
 }
 
-/* 200 ms doubling to 2 s, in microseconds; 0 stands for the first one. */
+/* The time after 'us', in microseconds, until a flight is repeated; 0 stands
+ * for the first time. */
 static unsigned int
 timer_cb(SSL *ssl OVS_UNUSED, unsigned int us)
 {
@@ -242,8 +243,10 @@ vnetenc_ssl_ctx_new(void)
     return ctx;
 }
 
-SSL_CTX *
-vnetenc_ssl_ctx_unnamed(void)
+/* The context of a responder that does not know the profile yet.  It has no
+ * certificate, so no handshake can succeed in it.  Made once, never freed. */
+static SSL_CTX *
+ctx_unnamed(void)
 {
     static SSL_CTX *ctx;
 
@@ -308,7 +311,7 @@ vnetenc_ssl_new_client(SSL_CTX *ctx, struct vnetenc_ssl_owner *owner,
 SSL *
 vnetenc_ssl_new_server(struct vnetenc_ssl_owner *owner, BIO *bio)
 {
-    SSL *ssl = ssl_new(vnetenc_ssl_ctx_unnamed(), owner, bio);
+    SSL *ssl = ssl_new(ctx_unnamed(), owner, bio);
 
     if (ssl) {
         SSL_set_accept_state(ssl);

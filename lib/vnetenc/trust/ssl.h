@@ -52,10 +52,6 @@ struct vnetenc_ssl_owner {
 /* A context without certificate and key.  NULL if libssl can't make one. */
 SSL_CTX *vnetenc_ssl_ctx_new(void);
 
-/* The context of a responder that does not know the profile yet.  It has no
- * certificate, so no handshake can succeed in it.  Made once, never freed. */
-SSL_CTX *vnetenc_ssl_ctx_unnamed(void);
-
 /* The SSL object of an initiator that asks for 'profile', or of a responder,
  * whose callbacks go to 'owner', which must outlive it.  It talks through
  * 'bio', of which it takes ownership in any case.  The caller frees it.
@@ -78,7 +74,8 @@ bool vnetenc_ssl_fips(void);
 /* See vnetenc_handshake_set_keylog(). */
 void vnetenc_ssl_set_keylog(void (*)(const char *line));
 
-/* SNI, section 1: "p<N>.vnetenc.invalid" for profile N. */
+/* SNI, PROTOCOL.md section 1: "p<N>.vnetenc.invalid" for profile N.  Parsing
+ * returns false for anything that formatting does not write. */
 enum { VNETENC_SNI_BYTES = sizeof "p255.vnetenc.invalid" };
 void vnetenc_sni_format(uint8_t profile, char sni[VNETENC_SNI_BYTES]);
 bool vnetenc_sni_parse(const char *sni, uint8_t *profile)
