@@ -342,6 +342,22 @@ test_files(void)
     pki_free(&ca);
 }
 
+/* A profile that is made anew is another one: sessions of the former are not
+ * taken for its own. */
+static void
+test_serial_of_new_row(void)
+{
+    unsigned int before;
+
+    begin();
+    CHECK(configure());
+    before = serial();
+    vnetenc_profiles_destroy();
+    CHECK(configure());
+    CHECK(serial() != before);
+    end();
+}
+
 /* The folder for the own key cannot be made until its parent is there. */
 static void
 test_directory(void)
@@ -391,6 +407,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_bad_change();
     test_never_good();
     test_files();
+    test_serial_of_new_row();
     test_directory();
     test_early();
     pki_free(&id);

@@ -76,8 +76,9 @@ enum {
     VNETENC_VXLAN_PORT = 6089,
     VNETENC_MAX_LANES = 16,
     VNETENC_DEFAULT_LANES = 1,
-    VNETENC_MAX_SOCKETS = 64,           /* Lane sockets per local address. */
-    VNETENC_MAX_RX_SESSIONS = 64,       /* Per peer and profile. */
+    VNETENC_POOL_SOCKETS = 64,          /* Lane sockets per local address, */
+    VNETENC_MAX_SOCKETS = 4096,         /* and if one peer has them all. */
+    VNETENC_MAX_RX_SESSIONS = 64,       /* Of a path. */
     VNETENC_RX_COUNTS = 4,              /* Threads that count apart, plus 1. */
 };
 

@@ -259,7 +259,8 @@ search_sockets(const struct in6_addr *local, const struct in6_addr *remote,
 
 /* A full pool in which the peer has used every socket within the last minute
  * gives the one it used longest ago: the responder replaces what it may still
- * have for those ports in one step (RFC 6347 section 4.2.8). */
+ * have for those ports in one step (RFC 6347 section 4.2.8).  It grows only if
+ * the peer has leases on all of them, as with many lanes of many profiles. */
 struct vnetenc_lease *
 vnetenc_lease_take(const struct in6_addr *local,
                    const struct in6_addr *remote, void *owner,
@@ -272,7 +273,8 @@ vnetenc_lease_take(const struct in6_addr *local,
     *error = NULL;
     search_sockets(local, remote, now, &search);
     sock = search.fresh;
-    if (!sock && search.n_sockets < VNETENC_MAX_SOCKETS) {
+    if (!sock && search.n_sockets < (search.oldest ? VNETENC_POOL_SOCKETS
+                                     : VNETENC_MAX_SOCKETS)) {
         sock = socket_create(&lanes, local, 0, error);
         if (!sock) {
             return NULL;

@@ -48,6 +48,10 @@ struct entry {
 static struct entry *entries[N_PROFILES];
 static char *directory;
 
+/* Of all profiles together: one that is deleted and made anew has other
+ * credentials than before. */
+static unsigned int last_serial;
+
 static void
 file_states_get(const struct vnetenc_profile_config *config,
                 struct file_state states[N_FILES])
@@ -104,7 +108,7 @@ load(struct entry *entry)
     profile->error = NULL;
     vnetenc_cred_unref(profile->cred);
     profile->cred = cred;
-    profile->serial++;
+    profile->serial = ++last_serial;
     vnetenc_profile_config_uninit(&profile->config);
     vnetenc_profile_config_copy(&profile->config, asked);
     return true;
