@@ -67,28 +67,30 @@ test_rates(void)
 
     /* A burst, then one every 1000 / 64 ms: 15.625. */
     for (int i = 0; i < 1000; i++) {
-        n += vnetenc_gate_admit(pa, 0);
+        n += vnetenc_gate_admit_hello(pa, 0);
     }
     CHECK(n == VNETENC_SOURCE_BURST);
-    CHECK(!vnetenc_gate_admit(pa, 15));
-    CHECK(vnetenc_gate_admit(pa, 16));
-    CHECK(!vnetenc_gate_admit(pa, 31));
-    CHECK(vnetenc_gate_admit(pa, 32));
-    CHECK(vnetenc_gate_admit(pb, 0));
+    CHECK(!vnetenc_gate_admit_hello(pa, 15));
+    CHECK(vnetenc_gate_admit_hello(pa, 16));
+    CHECK(!vnetenc_gate_admit_hello(pa, 31));
+    CHECK(vnetenc_gate_admit_hello(pa, 32));
+    CHECK(vnetenc_gate_admit_hello(pb, 0));
     n = 0;
     for (int i = 1; i <= 10000; i++) {
-        n += vnetenc_gate_admit(pa, 32 + i);
+        n += vnetenc_gate_admit_hello(pa, 32 + i);
     }
     CHECK(n == 10 * VNETENC_SOURCE_PER_SECOND);
 
     /* Rest fills the bucket again, but not over its brim. */
     n = 0;
     for (int i = 0; i < 1000; i++) {
-        n += vnetenc_gate_admit(pa, 1000000);
+        n += vnetenc_gate_admit_hello(pa, 1000000);
     }
     CHECK(n == VNETENC_SOURCE_BURST);
 
-    /* The three rates do not touch each other. */
+    /* The rates do not touch each other. */
+    CHECK(!vnetenc_gate_admit_hello(pa, 1000000));
+    CHECK(vnetenc_gate_admit_joined(pa, 1000000));
     CHECK(vnetenc_gate_may_want(pa, 1000000));
     CHECK(!vnetenc_gate_may_want(pa, 1000009));
     CHECK(vnetenc_gate_may_want(pa, 1000010));

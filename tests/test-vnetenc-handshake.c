@@ -608,8 +608,8 @@ test_memory(void)
         struct ofpbuf *reply;
         struct vnetenc_handshake *h;
 
-        vnetenc_listener_input(duel.listener, &a.ip, htons(4321), hello->data,
-                               hello->size, true, unit_now_ms, &reply, &h);
+        unit_listen(duel.listener, &a.ip, htons(4321), hello->data,
+                    hello->size, &reply, &h);
         if (reply) {
             vnetenc_handshake_input(duel.client, reply->data, reply->size,
                                     unit_now_ms);

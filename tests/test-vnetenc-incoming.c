@@ -44,6 +44,7 @@
 enum {
     TICK_MS = 250,              /* Sessions are looked at. */
     STUCK_MS = 1500,            /* A half-open handshake may be evicted. */
+    HELLO_MS = 1 + 1000 / VNETENC_SOURCE_PER_SECOND,
     FIRST_PORT = 100,           /* Clients' ports: no lane socket has them. */
     N_CLIENTS = 80,
 };
@@ -484,6 +485,33 @@ test_half_open_and_pins_changed(void)
     end();
 }
 
+/* Who brings good cookies at a higher rate than a peer may is turned away, but
+ * a hello without one is answered all the same. */
+static void
+test_hello_rate(void)
+{
+    struct client *c;
+
+    begin();
+    n_dropped(VNETENC_DROP_ctl_hello_rate);
+    for (unsigned int i = 0; i < VNETENC_SOURCE_BURST; i++) {
+        client_up(i);
+    }
+    CHECK(n_dropped(VNETENC_DROP_ctl_hello_rate) == 0);
+    c = client_half_open(VNETENC_SOURCE_BURST);
+    CHECK(!c->n_in);
+    CHECK(n_dropped(VNETENC_DROP_ctl_hello_rate) == 1);
+    client_send(client_begin(VNETENC_SOURCE_BURST + 1));
+    CHECK(clients[VNETENC_SOURCE_BURST + 1].n_in == 1);
+
+    unit_now_ms += HELLO_MS;
+    to_b(c, c->last->data, c->last->size);
+    CHECK(n_dropped(VNETENC_DROP_ctl_hello_rate) == 0);
+    client_finish(c);
+    CHECK(rx_of(c));
+    end();
+}
+
 /* Up. */
 
 static void
@@ -494,7 +522,7 @@ test_session_limit(void)
     begin();
     for (unsigned int i = 0; i < 64; i++) {
         client_up(i);
-        unit_now_ms++;
+        unit_now_ms += HELLO_MS;
     }
     CHECK(count("up") == 64);
 
@@ -508,6 +536,7 @@ test_session_limit(void)
     CHECK(rx_of(&clients[2]));
     CHECK(rx_of(&clients[64]));
     for (unsigned int i = 65; i < N_CLIENTS; i++) {
+        unit_now_ms += HELLO_MS;
         client_up(i);
         CHECK(rx_of(&clients[i]));
         CHECK(!rx_of(&clients[i - 63]));
@@ -756,6 +785,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_half_open_again();
     test_half_open_and_row_removed();
     test_half_open_and_pins_changed();
+    test_hello_rate();
     test_session_limit();
     test_same_port();
     test_reply_key();

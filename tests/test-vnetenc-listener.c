@@ -49,10 +49,9 @@ listen_to(struct vnetenc_listener *listener, const char *ip, uint16_t port,
     struct in6_addr client;
 
     in6_addr_set_mapped_ipv4(&client, inet_addr(ip));
-    result = vnetenc_listener_input(listener, &client, htons(port),
-                                    data->data, data->size, true, unit_now_ms,
-                                    reply, &h);
-    CHECK((result == VNETENC_LISTENER_HANDSHAKE) == (h != NULL));
+    result = unit_listen(listener, &client, htons(port), data->data,
+                         data->size, reply, &h);
+    CHECK((result == VNETENC_LISTENER_GOOD) == (h != NULL));
     CHECK((result == VNETENC_LISTENER_REPLY) == (*reply != NULL));
     vnetenc_handshake_destroy(h);
     return result;
@@ -120,12 +119,11 @@ test_cookies(void)
     struct vnetenc_listener *other_port = vnetenc_listener_create(
         &b.lookup, &b.ip, htons(6083), unit_now_ms);
     long long int start = unit_now_ms;
-    struct vnetenc_handshake *h;
     struct ofpbuf *first, *second, *reply;
 
     second = second_hello(listener, &first);
     CHECK(listen_to(listener, "192.0.2.1", 4321, second, &reply)
-          == VNETENC_LISTENER_HANDSHAKE);
+          == VNETENC_LISTENER_GOOD);
 
     /* Another address, port, listener: another cookie. */
     CHECK(listen_to(listener, "192.0.2.3", 4321, second, &reply)
@@ -138,19 +136,13 @@ test_cookies(void)
           == VNETENC_LISTENER_REPLY);
     ofpbuf_delete(reply);
 
-    /* No room. */
-    CHECK(vnetenc_listener_input(listener, &a.ip, htons(4321), second->data,
-                                 second->size, false, unit_now_ms, &reply, &h)
-          == VNETENC_LISTENER_FULL);
-    CHECK(!reply && !h);
-
     /* Good while its key is the current or the previous one. */
     unit_now_ms = start + VNETENC_COOKIE_KEY_MS;
     CHECK(listen_to(listener, "192.0.2.1", 4321, second, &reply)
-          == VNETENC_LISTENER_HANDSHAKE);
+          == VNETENC_LISTENER_GOOD);
     unit_now_ms = start + 2 * VNETENC_COOKIE_KEY_MS - 1;
     CHECK(listen_to(listener, "192.0.2.1", 4321, second, &reply)
-          == VNETENC_LISTENER_HANDSHAKE);
+          == VNETENC_LISTENER_GOOD);
     unit_now_ms++;
     CHECK(listen_to(listener, "192.0.2.1", 4321, second, &reply)
           == VNETENC_LISTENER_REPLY);
@@ -198,9 +190,8 @@ test_mangled_hellos(void)
             struct vnetenc_handshake *h;
 
             *p ^= 1 << bit;
-            vnetenc_listener_input(listener, &a.ip, htons(4321), second->data,
-                                   second->size, true, unit_now_ms,
-                                   &reply, &h);
+            unit_listen(listener, &a.ip, htons(4321), second->data,
+                        second->size, &reply, &h);
             CHECK(!h || vnetenc_handshake_state(h) != VNETENC_HANDSHAKE_DONE);
             CHECK(!h || i < 13 || i >= 13 + 12 + 2 + 32 + 1 + 1 + 32
                   || (i >= 13 + 12 && i < 13 + 12 + 2 + 32)
@@ -257,8 +248,8 @@ test_owns_hello(void)
     struct ofpbuf *first, *second, *other, *reply;
 
     second = second_hello(listener, &first);
-    vnetenc_listener_input(listener, &a.ip, htons(4321), second->data,
-                           second->size, true, unit_now_ms, &reply, &h);
+    unit_listen(listener, &a.ip, htons(4321), second->data, second->size,
+                &reply, &h);
     h2 = vnetenc_handshake_initiate(&a.lookup, &b.ip, 0, unit_now_ms);
     other = vnetenc_handshake_pop_output(h2);
 

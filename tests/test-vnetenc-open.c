@@ -19,6 +19,7 @@
 
 #include <config.h>
 #undef NDEBUG
+#include "vnetenc/crypto/record.h"
 #include "vnetenc/packet/open.h"
 
 #include <stdlib.h>
@@ -33,6 +34,7 @@
 #include "timeval.h"
 #include "util.h"
 #include "vnetenc/bridge/gate.h"
+#include "vnetenc/bridge/half-open.h"
 #include "vnetenc/bridge/inbox.h"
 #include "vnetenc/crypto/aead.h"
 #include "vnetenc/packet/seal.h"
@@ -474,8 +476,6 @@ test_who(void)
     CHECK(n_reports <= 1 + (time_msec() - start)
                            / VNETENC_HINT_INTERVAL_MS);
 
-    /* That costs nothing of what its handshake is allowed. */
-    CHECK(vnetenc_gate_admit(gate, time_msec()));
     dp_packet_delete(wire);
     vnetenc_gate_remove(gate);
 
@@ -674,9 +674,11 @@ test_control(void)
 
 /* Datagrams for the control thread. */
 
-/* Feeds a datagram of 'size' octets whose first record has 'type'. */
+/* Feeds a datagram of 'size' octets whose first record has 'type', 'epoch',
+ * and a body that begins with 'first'. */
 static void
-feed(bool ipv6, ovs_be16 src, uint8_t type, size_t size)
+feed_record(bool ipv6, ovs_be16 src, uint8_t type, uint16_t epoch,
+            uint8_t first, size_t size)
 {
     static uint8_t payload[VNETENC_MAX_DATAGRAM_BYTES + 1];
     struct dp_packet *wire, *packet;
@@ -687,11 +689,27 @@ feed(bool ipv6, ovs_be16 src, uint8_t type, size_t size)
     payload[0] = type;
     payload[1] = 0xfe;
     payload[2] = 0xff;
+    payload[3] = epoch >> 8;
+    payload[4] = epoch;
+    payload[VNETENC_RECORD_HEADER_BYTES] = first;
     wire = unit_datagram(ipv6, src, dtls_port(), payload, size);
     packet = unit_open(wire);
     CHECK(!packet);
     dp_packet_delete(packet);
     dp_packet_delete(wire);
+}
+
+static void
+feed(bool ipv6, ovs_be16 src, uint8_t type, size_t size)
+{
+    feed_record(ipv6, src, type, 0x304, VNETENC_RECORD_HEADER_BYTES, size);
+}
+
+static void
+feed_hello(ovs_be16 src)
+{
+    feed_record(false, src, VNETENC_RECORD_HANDSHAKE, 0,
+                VNETENC_HANDSHAKE_CLIENT_HELLO, 100);
 }
 
 /* Takes all events of 'queue'; the datagrams must be of feed(). */
@@ -702,12 +720,14 @@ drain(enum vnetenc_inbox_queue queue, ovs_be16 src, size_t size)
     unsigned int n = 0;
 
     while (vnetenc_inbox_take(queue, &event)) {
-        bool ok = (event.type == VNETENC_EV_DATAGRAM
+        bool hello = event.type == VNETENC_EV_HELLO;
+        bool ok = (hello == (queue == VNETENC_INBOX_HELLOS)
+                   && (hello || event.type == VNETENC_EV_DATAGRAM)
                    && event.remote_port == src
                    && event.path.dtls_port == dtls_port()
                    && event.size == size);
 
-        for (size_t i = 3; i < size; i++) {
+        for (size_t i = VNETENC_RECORD_HEADER_BYTES + 1; i < size; i++) {
             ok = ok && event.data[i] == (i & 0xff);
         }
         n += ok ? 1 : 1000000;
@@ -716,54 +736,92 @@ drain(enum vnetenc_inbox_queue queue, ovs_be16 src, size_t size)
 }
 
 static void
-test_datagrams(void)
+test_strangers(void)
 {
-    struct vnetenc_path_key path = unit_path(false, true);
     ovs_be16 stranger = htons(55555);
-    struct vnetenc_gate *gate;
-    struct unit_sessions s;
-    long long int start;
-    unsigned int n;
 
-    /* Nobody we know. */
     unit_drops_begin();
     for (uint8_t type = 20; type <= 22; type++) {
         feed(false, stranger, type, 100);
     }
-    CHECK(unit_drops_are(VNETENC_DROP_rx_unknown_source, 3));
+    feed_hello(stranger);
+    CHECK(unit_drops_are(VNETENC_DROP_rx_unknown_source, 4));
     feed(false, stranger, 19, 100);
     feed(false, stranger, 24, 100);
     feed(false, stranger, 0, 100);
     feed(false, stranger, 255, 100);
     CHECK(unit_drops_are(VNETENC_DROP_rx_bad_type, 4));
     CHECK(drain(VNETENC_INBOX_STRANGERS, stranger, 100) == 0);
+    CHECK(drain(VNETENC_INBOX_HELLOS, stranger, 100) == 0);
+}
 
-    /* A peer: its own rate, the largest datagram, and one more octet. */
-    gate = vnetenc_gate_add(&path.remote);
-    start = time_msec();
-    feed(false, stranger, 20, 14);
-    CHECK(drain(VNETENC_INBOX_STRANGERS, stranger, 14) == 1);
-    feed(false, stranger, 21, 15);
-    CHECK(drain(VNETENC_INBOX_STRANGERS, stranger, 15) == 1);
-    feed(false, stranger, 22, VNETENC_MAX_DATAGRAM_BYTES);
-    CHECK(drain(VNETENC_INBOX_STRANGERS, stranger,
+/* A blind flood in a peer's name, of hellos and of anything else, takes
+ * nothing from a handshake of that peer. */
+static void
+test_handshake_under_flood(void)
+{
+    struct vnetenc_path_key path = unit_path(false, true);
+    struct vnetenc_gate *gate = vnetenc_gate_add(&path.remote);
+    ovs_be16 shaker = htons(55555), blind = htons(55556);
+    struct vnetenc_half_open *half_open;
+    long long int start = time_msec();
+    unsigned int n;
+
+    half_open = vnetenc_half_open_add(&path, shaker);
+    unit_drops_begin();
+    for (int i = 0; i < 1000; i++) {
+        feed(false, blind, 22, 100);
+    }
+    CHECK(unit_drops_are(VNETENC_DROP_rx_no_handshake, 1000));
+    for (int i = 0; i < VNETENC_INBOX_SLOTS; i++) {
+        feed_hello(blind);
+    }
+    CHECK(unit_no_drops());
+    feed_hello(blind);
+    CHECK(unit_drops_are(VNETENC_DROP_rx_queue_full, 1));
+
+    /* The largest datagram, and one more octet. */
+    feed(false, shaker, 20, 14);
+    CHECK(drain(VNETENC_INBOX_STRANGERS, shaker, 14) == 1);
+    feed(false, shaker, 21, 15);
+    CHECK(drain(VNETENC_INBOX_STRANGERS, shaker, 15) == 1);
+    feed(false, shaker, 22, VNETENC_MAX_DATAGRAM_BYTES);
+    CHECK(drain(VNETENC_INBOX_STRANGERS, shaker,
                 VNETENC_MAX_DATAGRAM_BYTES) == 1);
     CHECK(unit_no_drops());
-    feed(false, stranger, 22, VNETENC_MAX_DATAGRAM_BYTES + 1);
+    feed(false, shaker, 22, VNETENC_MAX_DATAGRAM_BYTES + 1);
     CHECK(unit_drops_are(VNETENC_DROP_rx_too_long, 1));
-    feed(true, stranger, 22, 100);
+    feed(true, shaker, 22, 100);
     CHECK(unit_drops_are(VNETENC_DROP_rx_unknown_source, 1));
+
+    /* One that knows the port has this handshake's rate, and no more. */
     for (int i = 0; i < 1000; i++) {
-        feed(false, stranger, 22, 100);
+        feed(false, shaker, 22, 100);
     }
-    n = drain(VNETENC_INBOX_STRANGERS, stranger, 100);
+    n = drain(VNETENC_INBOX_STRANGERS, shaker, 100);
     CHECK(n >= VNETENC_SOURCE_BURST - 3);
     CHECK(n <= most_in(start, VNETENC_SOURCE_BURST,
                        VNETENC_SOURCE_PER_SECOND));
     CHECK(unit_drops_are(VNETENC_DROP_rx_rate, 1000 - n));
 
-    /* A live session has its own queue and its own rate: the flood above took
-     * nothing from it. */
+    CHECK(drain(VNETENC_INBOX_HELLOS, blind, 100) == VNETENC_INBOX_SLOTS);
+    vnetenc_half_open_remove(half_open);
+    feed(false, shaker, 22, 100);
+    CHECK(unit_drops_are(VNETENC_DROP_rx_no_handshake, 1));
+    vnetenc_half_open_remove(NULL);
+    vnetenc_gate_remove(gate);
+}
+
+/* A live session has its own queue and its own rate. */
+static void
+test_session_under_flood(void)
+{
+    struct vnetenc_path_key path = unit_path(false, true);
+    struct vnetenc_gate *gate = vnetenc_gate_add(&path.remote);
+    struct unit_sessions s;
+    long long int start;
+    unsigned int n;
+
     unit_sessions_create(&s, VNETENC_AES256_GCM, false, 1);
     unit_drops_begin();
     start = time_msec();
@@ -779,6 +837,11 @@ test_datagrams(void)
     CHECK(n <= most_in(start, VNETENC_SOURCE_BURST,
                        VNETENC_SOURCE_PER_SECOND));
     CHECK(unit_drops_are(VNETENC_DROP_rx_rate, 1000 - n));
+
+    /* The next handshake on its port does not need that rate. */
+    feed_hello(lane_port());
+    CHECK(unit_no_drops());
+    CHECK(drain(VNETENC_INBOX_HELLOS, lane_port(), 100) == 1);
     unit_sessions_destroy(&s);
     vnetenc_gate_remove(gate);
 }
@@ -789,6 +852,8 @@ test_queue_full(void)
     struct vnetenc_path_key path = unit_path(false, true);
     uint8_t probe[24], record[64];
     struct vnetenc_gate *gate = vnetenc_gate_add(&path.remote);
+    struct vnetenc_half_open *half_open
+        = vnetenc_half_open_add(&path, htons(1));
     struct unit_sessions s;
     size_t n;
 
@@ -819,6 +884,7 @@ test_queue_full(void)
     drain(VNETENC_INBOX_KNOWN, 0, 0);
     drain(VNETENC_INBOX_STRANGERS, 0, 0);
     unit_sessions_destroy(&s);
+    vnetenc_half_open_remove(half_open);
     vnetenc_gate_remove(gate);
 }
 
@@ -1068,7 +1134,9 @@ main(int argc OVS_UNUSED, char *argv[])
     test_replace();
     test_vni();
     test_control();
-    test_datagrams();
+    test_strangers();
+    test_handshake_under_flood();
+    test_session_under_flood();
     test_queue_full();
     test_auth_limit();
     test_cipher_failure();

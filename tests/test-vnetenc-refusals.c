@@ -218,9 +218,8 @@ serve(struct bout *bout)
                 vnetenc_handshake_input(bout->h, b->data, b->size,
                                         unit_now_ms);
             } else {
-                vnetenc_listener_input(bout->duel.listener, &them.ip,
-                                       htons(4321), b->data, b->size, true,
-                                       unit_now_ms, &reply, &h);
+                unit_listen(bout->duel.listener, &them.ip, htons(4321),
+                            b->data, b->size, &reply, &h);
                 bout->h = h;
                 if (reply) {
                     plain_input(&bout->plain, reply->data, reply->size);

@@ -280,6 +280,23 @@ collect(struct unit_duel *duel, struct vnetenc_handshake *h, bool to_server,
     }
 }
 
+enum vnetenc_listener_result
+unit_listen(struct vnetenc_listener *listener,
+            const struct in6_addr *client_ip, ovs_be16 client_port,
+            const void *data, size_t size, struct ofpbuf **reply,
+            struct vnetenc_handshake **handshake)
+{
+    enum vnetenc_listener_result result
+        = vnetenc_listener_input(listener, client_ip, client_port, data, size,
+                                 unit_now_ms, reply);
+
+    *handshake = (result == VNETENC_LISTENER_GOOD
+                  ? vnetenc_listener_accept(listener, client_ip, client_port,
+                                            data, size, unit_now_ms)
+                  : NULL);
+    return result;
+}
+
 void
 unit_duel_to_server(struct unit_duel *duel, const void *data, size_t size)
 {
@@ -293,8 +310,8 @@ unit_duel_to_server(struct unit_duel *duel, const void *data, size_t size)
         vnetenc_handshake_input(duel->server, data, size, unit_now_ms);
         return;
     }
-    vnetenc_listener_input(duel->listener, &duel->initiator->ip, htons(4321),
-                           data, size, true, unit_now_ms, &reply, &server);
+    unit_listen(duel->listener, &duel->initiator->ip, htons(4321), data, size,
+                &reply, &server);
     if (reply) {
         transmit(duel, reply, false);
     }

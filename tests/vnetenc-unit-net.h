@@ -105,6 +105,15 @@ void unit_duel_run(struct unit_duel *);
 /* Feeds a datagram to the responder's side, as its host would. */
 void unit_duel_to_server(struct unit_duel *, const void *, size_t);
 
+/* Gives a datagram to 'listener' and begins the handshake if that is what it
+ * asks for: '*handshake', else NULL. */
+enum vnetenc_listener_result unit_listen(struct vnetenc_listener *,
+                                         const struct in6_addr *client_ip,
+                                         ovs_be16 client_port,
+                                         const void *, size_t,
+                                         struct ofpbuf **reply,
+                                         struct vnetenc_handshake **);
+
 /* Sealing and opening of a record by EVP alone.  'client' says whose write
  * key.  Returns the size of 'out'; 0 if the tag is wrong. */
 size_t unit_seal(const struct vnetenc_record_keys *, bool client,

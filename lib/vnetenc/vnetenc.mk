@@ -5,6 +5,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc/bridge/drops.h \
 	lib/vnetenc/bridge/gate.c \
 	lib/vnetenc/bridge/gate.h \
+	lib/vnetenc/bridge/half-open.c \
+	lib/vnetenc/bridge/half-open.h \
 	lib/vnetenc/bridge/halves.c \
 	lib/vnetenc/bridge/halves.h \
 	lib/vnetenc/bridge/inbox.c \

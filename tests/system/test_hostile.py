@@ -4,6 +4,7 @@
 ends no session, uses no memory and gets nothing delivered."""
 
 import socket
+import threading
 import time
 
 import pytest
@@ -85,22 +86,61 @@ def test_flood_of_hellos_from_nobody(lab):
     all_is_well(lab)
 
 
+class Flood:
+    """Sends frames over and over, about 20,000 a second, until it is told to
+    end."""
+
+    def __init__(self, sock, frames):
+        self.sock = sock
+        self.frames = frames
+        self.sent = 0
+        self.ending = threading.Event()
+        self.thread = threading.Thread(target=self._send)
+
+    def _send(self):
+        while not self.ending.wait(0.005):
+            for _ in range(100):
+                self.sock.send(self.frames[self.sent % len(self.frames)])
+                self.sent += 1
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ending.set()
+        self.thread.join()
+
+
+def n_rekeys(hv):
+    """How many sessions of `hv` took the place of an older one."""
+    return sum(peer["statistics"]["rekeys"]
+               for peer in hv.show_json()["peers"])
+
+
 def test_flood_of_hellos_in_a_peers_name(lab):
-    """A known address has a limited rate; its live sessions are untouched."""
+    """The peer gets new sessions all the same, even when it starts anew."""
     hv1, hv2 = lab.hvs
+    vm1, vm2 = lab.vms
     hello = capture.udp(hello_frame(lab.pcap.path))[4]
-    sock = hv2.uplink_socket()
     frames = [forged(hv2, 20000 + i, hv1, capture.DTLS, hello)
-              for i in range(100)]
-    for _ in range(20):
-        for frame in frames:
-            sock.send(frame)
-        time.sleep(0.01)
-    hv1.expect("vnetenc_rx_rate", 1000)
+              for i in range(2000)]
+    with Flood(hv2.uplink_socket(), frames) as flood:
+        wait_until(lambda: flood.sent >= 2000, "the flood has begun")
+        for _ in range(3):
+            before = n_rekeys(hv2)
+            hv2.appctl("vnetenc/rekey", hv1.ip)
+            wait_until(lambda: n_rekeys(hv2) > before,
+                       "a rekey under flood", 10)
+        hv2.kill_vswitchd()
+        hv2.restart_vswitchd()
+        vm2.reaches(vm1.ip)
+        vm1.reaches(vm2.ip)
+        assert vm1.ping(vm2.ip, 100, 0.02).lost <= 5
     all_is_well(lab)
     # The only answers are cookies: no state, no large flight.
     answers = [r for r in capture.records(lab.pcap.stop())
-               if r.src == hv1.ip and 20000 <= r.dport < 20100]
+               if r.src == hv1.ip and 20000 <= r.dport < 22000]
     assert answers
     assert max(len(r.fragment) for r in answers) < 100
 

@@ -54,7 +54,8 @@
     VNETENC_DROP(rx_bad_length, "not exactly one record")                   \
     VNETENC_DROP(rx_bad_sequence, "sequence number out of range")           \
     VNETENC_DROP(rx_unknown_source, "handshake from an unknown address")    \
-    VNETENC_DROP(rx_rate, "handshake datagrams over the source's rate")     \
+    VNETENC_DROP(rx_no_handshake, "handshake datagram of no handshake")     \
+    VNETENC_DROP(rx_rate, "handshake datagrams over their rate")            \
     VNETENC_DROP(rx_queue_full, "control queue full")                       \
     VNETENC_DROP(rx_too_long, "control datagram over 2048 octets")          \
     VNETENC_DROP(rx_no_session, "record of no known session")               \
@@ -76,6 +77,7 @@
     VNETENC_DROP(rx_half_room, "packet cannot grow by its other half")      \
     /* Control thread. */                                                   \
     VNETENC_DROP(ctl_hello_fragment, "fragmented ClientHello")              \
+    VNETENC_DROP(ctl_hello_rate, "handshakes over the peer's rate")         \
     VNETENC_DROP(ctl_half_open, "too many half-open handshakes")            \
     VNETENC_DROP(ctl_unexpected, "control datagram of no known handshake")  \
     VNETENC_DROP(ctl_app_data, "application data to a lane port")           \

@@ -40,7 +40,8 @@ vnetenc_gate_add(const struct in6_addr *remote)
     vnetenc_rate_init(&gate->want);
     vnetenc_rate_init(&gate->hold);
     vnetenc_rate_init(&gate->report);
-    vnetenc_rate_init(&gate->handshake);
+    vnetenc_rate_init(&gate->hello);
+    vnetenc_rate_init(&gate->joined);
     cmap_insert(&peers, &gate->node, hash_remote(remote));
     return gate;
 }
@@ -65,12 +66,23 @@ vnetenc_gate_find(const struct in6_addr *remote)
     return NULL;
 }
 
-bool
-vnetenc_gate_admit(struct vnetenc_gate *gate, long long int now)
+static bool
+take_of_source(struct vnetenc_rate *rate, long long int now)
 {
-    return vnetenc_rate_take(&gate->handshake, now,
-                             1000000 / VNETENC_SOURCE_PER_SECOND,
+    return vnetenc_rate_take(rate, now, 1000000 / VNETENC_SOURCE_PER_SECOND,
                              VNETENC_SOURCE_BURST);
+}
+
+bool
+vnetenc_gate_admit_hello(struct vnetenc_gate *gate, long long int now)
+{
+    return take_of_source(&gate->hello, now);
+}
+
+bool
+vnetenc_gate_admit_joined(struct vnetenc_gate *gate, long long int now)
+{
+    return take_of_source(&gate->joined, now);
 }
 
 bool

@@ -21,8 +21,8 @@
  * ==========================================
  *
  * There is one gate for each address of a VNetEnc_Peer row.  It says how often
- * the packet path may ask for a session with that peer, and how many of the
- * peer's handshake datagrams it may copy.  Everything else about a peer
+ * the packet path may ask for a session with that peer, and how many
+ * handshakes may begin in the peer's name.  Everything else about a peer
  * belongs to the control thread (trust/peer.h).
  *
  * Thread-safety
@@ -43,7 +43,8 @@ struct vnetenc_gate {
     struct vnetenc_rate want;       /* WANT events. */
     struct vnetenc_rate hold;       /* HELD events. */
     struct vnetenc_rate report;     /* UNKNOWN events. */
-    struct vnetenc_rate handshake;  /* Handshake datagrams. */
+    struct vnetenc_rate hello;      /* ClientHellos with a good cookie. */
+    struct vnetenc_rate joined;     /* Datagrams that the kernel joined. */
 };
 
 /* Makes and publishes a gate for 'remote', which has none yet.  Control
@@ -59,9 +60,14 @@ struct vnetenc_gate *vnetenc_gate_find(const struct in6_addr *remote);
 
 /* The following take 'now' in milliseconds of time_msec(), from any thread. */
 
-/* True if one more handshake datagram is within the source's rate:
- * VNETENC_SOURCE_PER_SECOND, in bursts of VNETENC_SOURCE_BURST. */
-bool vnetenc_gate_admit(struct vnetenc_gate *, long long int now);
+/* True if one more handshake, whose ClientHello brought a good cookie, is
+ * within the peer's rate.  Only who receives what is sent to the peer can use
+ * that up. */
+bool vnetenc_gate_admit_hello(struct vnetenc_gate *, long long int now);
+
+/* True if one more handshake datagram that came in IP fragments is within the
+ * source's rate. */
+bool vnetenc_gate_admit_joined(struct vnetenc_gate *, long long int now);
 
 /* True if a WANT may be posted now: one in VNETENC_WANT_INTERVAL_MS. */
 bool vnetenc_gate_may_want(struct vnetenc_gate *, long long int now);
@@ -71,9 +77,7 @@ bool vnetenc_gate_may_want(struct vnetenc_gate *, long long int now);
 bool vnetenc_gate_may_hold(struct vnetenc_gate *, long long int now);
 
 /* True if a record of no known session may be reported now: one in
- * VNETENC_HINT_INTERVAL_MS.  Apart from vnetenc_gate_admit(), so that a peer
- * which still sends on a dead session cannot use up what its next handshake
- * needs. */
+ * VNETENC_HINT_INTERVAL_MS. */
 bool vnetenc_gate_may_report(struct vnetenc_gate *, long long int now);
 
 /* Says that the control thread has read all rows once.  Until then, a peer

@@ -20,10 +20,11 @@
 /* From the packet path to the control thread
  * ==========================================
  *
- * Three bounded rings of preallocated slots: one for what comes from known
- * sessions and from our own senders, one for strangers, so that a flood of
- * hellos cannot starve the living, and a small one for what guests cause and
- * no session depends on.  A full ring drops what is new.
+ * Four bounded rings of preallocated slots: one for what comes from known
+ * sessions and from our own senders, one for what belongs to handshakes whose
+ * cookie was verified, one for ClientHellos, which anybody can forge, and a
+ * small one for what guests cause and no session depends on.  A full ring
+ * drops what is new, and none can fill another.
  *
  * Thread-safety
  * =============
@@ -36,7 +37,8 @@
 
 enum vnetenc_event_type {
     VNETENC_EV_WANT,            /* A packet found no session on 'path'. */
-    VNETENC_EV_DATAGRAM,        /* Record types 20 to 22, whole. */
+    VNETENC_EV_HELLO,           /* What begins like a ClientHello, whole. */
+    VNETENC_EV_DATAGRAM,        /* Other record types 20 to 22, whole. */
     VNETENC_EV_PROBE,           /* Authenticated probe: 'echo'. */
     VNETENC_EV_UNKNOWN,         /* Application data of no known session. */
     VNETENC_EV_TOO_LONG,        /* A guest's packet, see packet/pmtu.h. */
@@ -48,13 +50,14 @@ struct vnetenc_event {
     struct vnetenc_path_key path;   /* 'profile': WANT, PROBE, HELD. */
     ovs_be16 remote_port;       /* Not for WANT, TOO_LONG, HELD. */
     uint64_t echo;              /* PROBE and HELD only. */
-    uint16_t size;              /* DATAGRAM and TOO_LONG. */
+    uint16_t size;              /* HELLO, DATAGRAM and TOO_LONG. */
     uint8_t data[VNETENC_MAX_DATAGRAM_BYTES];
 };
 
 enum vnetenc_inbox_queue {
     VNETENC_INBOX_KNOWN,
     VNETENC_INBOX_STRANGERS,
+    VNETENC_INBOX_HELLOS,
     VNETENC_INBOX_GUESTS,
     VNETENC_N_INBOXES
 };

@@ -108,7 +108,8 @@ enum {
 
 /* Before authentication, section 2. */
 enum {
-    VNETENC_SOURCE_BURST = 64,          /* Handshake datagrams of a source. */
+    VNETENC_SOURCE_BURST = 64,          /* Verified hellos of a peer, */
+                                        /* datagrams of a handshake. */
     VNETENC_SOURCE_PER_SECOND = 64,
     VNETENC_INBOX_SLOTS = 1024,         /* Power of 2. */
     VNETENC_INBOX_GUEST_SLOTS = 256,    /* Power of 2. */
@@ -255,10 +256,12 @@ enum {
 };
 
 /* Events that the control thread takes before timers and sockets have their
- * turn.  A ClientHello with a good cookie costs a tenth of a millisecond. */
+ * turn.  A ClientHello with a good cookie costs a tenth of a millisecond, but
+ * those have a rate; any other costs a hundredth. */
 enum {
     VNETENC_KNOWN_BURST = 256,
     VNETENC_STRANGER_BURST = 32,
+    VNETENC_HELLO_BURST = 64,
     VNETENC_GUEST_BURST = 64,
     VNETENC_RECEIVE_BURST = 16,         /* Datagrams of one socket. */
 };

@@ -114,6 +114,10 @@ take_event(struct vnetenc_event *event, long long int now)
     case VNETENC_EV_WANT:
         vnetenc_outgoing_want(&event->path, now);
         break;
+    case VNETENC_EV_HELLO:
+        vnetenc_incoming_hello(&event->path, event->remote_port, event->data,
+                               event->size, now);
+        break;
     case VNETENC_EV_DATAGRAM:
         vnetenc_incoming_input(&event->path, event->remote_port, event->data,
                                event->size, now);
@@ -152,6 +156,10 @@ take_events(long long int now)
          && vnetenc_inbox_take(VNETENC_INBOX_STRANGERS, &event); i++) {
         take_event(&event, now);
     }
+    for (int i = 0; i < VNETENC_HELLO_BURST
+         && vnetenc_inbox_take(VNETENC_INBOX_HELLOS, &event); i++) {
+        take_event(&event, now);
+    }
     for (int i = 0; i < VNETENC_GUEST_BURST
          && vnetenc_inbox_take(VNETENC_INBOX_GUESTS, &event); i++) {
         take_event(&event, now);
@@ -174,7 +182,7 @@ take_joined(struct vnetenc_socket *sock, const struct in6_addr *remote,
 
     if (!gate) {
         vnetenc_count(VNETENC_DROP_rx_unknown_source, 1);
-    } else if (!vnetenc_gate_admit(gate, now)) {
+    } else if (!vnetenc_gate_admit_joined(gate, now)) {
         vnetenc_count(VNETENC_DROP_rx_rate, 1);
     } else if (!vnetenc_record_is_control(data[0])) {
         vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);

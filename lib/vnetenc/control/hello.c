@@ -25,7 +25,6 @@
 
 /* RFC 6347 sections 4.1, 4.2.2, 4.3.2. */
 enum {
-    MESSAGE_CLIENT_HELLO = 1,
     MESSAGE_HELLO_VERIFY_REQUEST = 3,
     MESSAGE_HEADER_BYTES = 12,
     VERSION_MAJOR = 0xfe,       /* Of every DTLS. */
@@ -83,7 +82,7 @@ vnetenc_client_hello_parse(const void *data, size_t size,
         || record.version >> 8 != VERSION_MAJOR
         || record.epoch
         || record.length < MESSAGE_HEADER_BYTES
-        || message[0] != MESSAGE_CLIENT_HELLO) {
+        || message[0] != VNETENC_HANDSHAKE_CLIENT_HELLO) {
         return VNETENC_HELLO_OTHER;
     }
 

@@ -25,6 +25,8 @@
 #include "seq.h"
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
+#include "vnetenc/bridge/gate.h"
+#include "vnetenc/bridge/half-open.h"
 #include "vnetenc/bridge/message.h"
 #include "vnetenc/bridge/rx.h"
 #include "vnetenc/control/door.h"
@@ -113,8 +115,8 @@ incoming_drop(struct incoming *in, struct vnetenc_responder *session)
 
 /* From half-open to up. */
 
-/* Of more than VNETENC_MAX_RX_SESSIONS sessions of one peer and profile, the
- * one from which nothing came for the longest time goes. */
+/* Of more than VNETENC_MAX_RX_SESSIONS sessions of one path, the one that was
+ * silent for the longest time goes. */
 static void
 trim_sessions(const struct vnetenc_responder *newest)
 {
@@ -122,8 +124,7 @@ trim_sessions(const struct vnetenc_responder *newest)
     size_t n = 0;
 
     HMAP_FOR_EACH (in, node, &incomings) {
-        if (in->up && in->up->peer == newest->peer
-            && in->up->path.profile == newest->path.profile) {
+        if (in->up && vnetenc_path_equals(&in->up->path, &newest->path)) {
             n++;
             if (in->up != newest
                 && (!idlest || in->up->heard_at < idlest->up->heard_at)) {
@@ -150,6 +151,8 @@ incoming_establish(struct incoming *in, long long int now)
     in->half_open = NULL;
     in->up = session;
     vnetenc_rx_publish(session->rx);
+    vnetenc_half_open_remove(session->half_open);
+    session->half_open = NULL;
     if (old) {
         vnetenc_responder_destroy(old);
     }
@@ -192,15 +195,17 @@ incoming_settle(struct incoming *in, struct vnetenc_responder *session,
 
 /* Handshakes. */
 
-/* A handshake that may be stuck and could be ended for another one of
- * 'peer', or NULL. */
+/* A handshake that may be stuck and could be ended for another one of 'peer',
+ * or NULL: one of the same peer, or, if all places are taken, of any. */
 static struct incoming *
 find_stuck(const struct vnetenc_peer *peer, long long int now)
 {
     struct incoming *in, *stuck = NULL;
 
     HMAP_FOR_EACH (in, node, &incomings) {
-        if (in->half_open && in->half_open->peer == peer
+        if (in->half_open
+            && (in->half_open->peer == peer
+                || peer->n_half_open < VNETENC_MAX_HALF_OPEN_PEER)
             && now >= in->half_open->since + VNETENC_STUCK_MS
             && (!stuck || in->half_open->since < stuck->half_open->since)) {
             stuck = in;
@@ -250,38 +255,56 @@ begin(const struct vnetenc_path_key *path, ovs_be16 lane_port,
     incoming_settle(in, in->half_open, now);
 }
 
+/* A ClientHello on 'remote_port' of 'peer' brought a good cookie. */
+static void
+input_good_hello(const struct vnetenc_path_key *path, ovs_be16 remote_port,
+                 struct vnetenc_peer *peer,
+                 const struct vnetenc_responder *half_open,
+                 struct vnetenc_door *door, const uint8_t *data, size_t size,
+                 long long int now)
+{
+    struct incoming *stuck = (!half_open && is_full(peer)
+                              ? find_stuck(peer, now) : NULL);
+
+    if (!may_begin(peer, half_open, stuck, now)) {
+        vnetenc_count(VNETENC_DROP_ctl_half_open, 1);
+        return;
+    }
+    if (!vnetenc_gate_admit_hello(peer->gate, now)) {
+        vnetenc_count(VNETENC_DROP_ctl_hello_rate, 1);
+        return;
+    }
+    if (stuck) {
+        incoming_drop(stuck, stuck->half_open);
+    }
+    begin(path, remote_port, peer, door,
+          vnetenc_listener_accept(door->listener, &path->remote, remote_port,
+                                  data, size, now),
+          now);
+}
+
 static void
 input_to_listener(const struct vnetenc_path_key *path, ovs_be16 remote_port,
                   struct vnetenc_peer *peer,
                   const struct vnetenc_responder *half_open,
                   const uint8_t *data, size_t size, long long int now)
 {
-    struct incoming *stuck = (!half_open && is_full(peer)
-                              ? find_stuck(peer, now) : NULL);
-    bool admit = may_begin(peer, half_open, stuck, now);
     struct vnetenc_door *door = vnetenc_door_get(path, now);
-    struct vnetenc_handshake *handshake;
     struct ofpbuf *reply;
 
     if (!door) {
         return;
     }
     switch (vnetenc_listener_input(door->listener, &path->remote, remote_port,
-                                   data, size, admit, now, &reply,
-                                   &handshake)) {
+                                   data, size, now, &reply)) {
     case VNETENC_LISTENER_REPLY:
         vnetenc_socket_send(door->socket, &path->remote, remote_port,
                             reply->data, reply->size);
         ofpbuf_delete(reply);
         break;
-    case VNETENC_LISTENER_HANDSHAKE:
-        if (stuck) {
-            incoming_drop(stuck, stuck->half_open);
-        }
-        begin(path, remote_port, peer, door, handshake, now);
-        break;
-    case VNETENC_LISTENER_FULL:
-        vnetenc_count(VNETENC_DROP_ctl_half_open, 1);
+    case VNETENC_LISTENER_GOOD:
+        input_good_hello(path, remote_port, peer, half_open, door, data, size,
+                         now);
         break;
     case VNETENC_LISTENER_FRAGMENT:
         vnetenc_count(VNETENC_DROP_ctl_hello_fragment, 1);
@@ -309,27 +332,51 @@ is_hello(const uint8_t *data, size_t size)
             != VNETENC_HELLO_OTHER);
 }
 
+/* A ClientHello that 'session' has seen before: it repeats its flight, but not
+ * for everyone who saw that hello and floods us with it. */
+static void
+input_own_hello(struct incoming *in, struct vnetenc_responder *session,
+                const uint8_t *data, size_t size, long long int now)
+{
+    if (vnetenc_responder_admit_hello(session, now)) {
+        input_to_handshake(in, session, data, size, now);
+    } else {
+        vnetenc_count(VNETENC_DROP_rx_rate, 1);
+    }
+}
+
 void
-vnetenc_incoming_input(const struct vnetenc_path_key *path,
-                       ovs_be16 remote_port, uint8_t *data, size_t size,
-                       long long int now)
+vnetenc_incoming_hello(const struct vnetenc_path_key *path,
+                       ovs_be16 remote_port, const uint8_t *data, size_t size, long long int now)
 {
     struct vnetenc_peer *peer = vnetenc_peer_find(&path->remote);
     struct incoming *in = incoming_find(path, remote_port);
     struct vnetenc_responder *half_open = in ? in->half_open : NULL;
     struct vnetenc_responder *up = in ? in->up : NULL;
 
-    if (!peer) {
+    if (!peer || !is_hello(data, size)) {
         vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
-    } else if (is_hello(data, size)) {
-        if (vnetenc_responder_owns_hello(half_open, data, size)) {
-            input_to_handshake(in, half_open, data, size, now);
-        } else if (vnetenc_responder_owns_hello(up, data, size)) {
-            input_to_handshake(in, up, data, size, now);
-        } else {
-            input_to_listener(path, remote_port, peer, half_open, data, size,
-                              now);
-        }
+    } else if (vnetenc_responder_owns_hello(half_open, data, size)) {
+        input_own_hello(in, half_open, data, size, now);
+    } else if (vnetenc_responder_owns_hello(up, data, size)) {
+        input_own_hello(in, up, data, size, now);
+    } else {
+        input_to_listener(path, remote_port, peer, half_open, data, size, now);
+    }
+}
+
+void
+vnetenc_incoming_input(const struct vnetenc_path_key *path,
+                       ovs_be16 remote_port, uint8_t *data, size_t size, long long int now)
+{
+    struct incoming *in = incoming_find(path, remote_port);
+    struct vnetenc_responder *half_open = in ? in->half_open : NULL;
+    struct vnetenc_responder *up = in ? in->up : NULL;
+
+    if (is_hello(data, size)) {
+        vnetenc_incoming_hello(path, remote_port, data, size, now);
+    } else if (!vnetenc_peer_find(&path->remote)) {
+        vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
     } else if (up && vnetenc_responder_input_alert(up, data, size, now)) {
         return;
     } else if (half_open) {

@@ -44,8 +44,13 @@
 struct vnetenc_peer;
 struct vnetenc_session_status;
 
-/* A datagram of record type 20, 21 or 22 from 'remote_port' to the DTLS port
+/* What begins like a ClientHello and came from 'remote_port' to the DTLS port
  * of 'path', whose profile is not known. */
+void vnetenc_incoming_hello(const struct vnetenc_path_key *path,
+                            ovs_be16 remote_port, const uint8_t *data,
+                            size_t size, long long int now);
+
+/* Likewise any datagram of record type 20, 21 or 22. */
 void vnetenc_incoming_input(const struct vnetenc_path_key *path,
                             ovs_be16 remote_port, uint8_t *data, size_t size,
                             long long int now);

@@ -56,6 +56,20 @@ vnetenc_listener_destroy(struct vnetenc_listener *listener)
     }
 }
 
+static struct vnetenc_endpoints
+ends_of(const struct vnetenc_listener *listener,
+        const struct in6_addr *client_ip, ovs_be16 client_port)
+{
+    struct vnetenc_endpoints ends = {
+        .client_ip = *client_ip,
+        .client_port = client_port,
+        .local_ip = listener->local_ip,
+        .local_port = listener->local_port,
+    };
+
+    return ends;
+}
+
 /* RFC 6347 section 4.2.1: a ClientHello without a good cookie gets one, and
  * nothing of it is remembered. */
 static struct ofpbuf *
@@ -79,20 +93,14 @@ verify_request(const struct vnetenc_listener *listener,
 enum vnetenc_listener_result
 vnetenc_listener_input(struct vnetenc_listener *listener,
                        const struct in6_addr *client_ip, ovs_be16 client_port,
-                       const void *data, size_t size, bool admit,
-                       long long int now_ms, struct ofpbuf **reply,
-                       struct vnetenc_handshake **handshake)
+                       const void *data, size_t size, long long int now_ms,
+                       struct ofpbuf **reply)
 {
-    const struct vnetenc_endpoints ends = {
-        .client_ip = *client_ip,
-        .client_port = client_port,
-        .local_ip = listener->local_ip,
-        .local_port = listener->local_port,
-    };
+    const struct vnetenc_endpoints ends = ends_of(listener, client_ip,
+                                                  client_port);
     struct vnetenc_client_hello hello;
 
     *reply = NULL;
-    *handshake = NULL;
 
     switch (vnetenc_client_hello_parse(data, size, &hello)) {
     case VNETENC_HELLO_OK:
@@ -108,15 +116,22 @@ vnetenc_listener_input(struct vnetenc_listener *listener,
     if (!vnetenc_cookie_jar_run(&listener->jar, now_ms)) {
         return VNETENC_LISTENER_IGNORED;
     }
-    if (!vnetenc_cookie_check(&listener->jar, &ends,
-                              hello.cookie, hello.cookie_size)) {
-        *reply = verify_request(listener, &ends, &hello);
-        return *reply ? VNETENC_LISTENER_REPLY : VNETENC_LISTENER_IGNORED;
+    if (vnetenc_cookie_check(&listener->jar, &ends,
+                             hello.cookie, hello.cookie_size)) {
+        return VNETENC_LISTENER_GOOD;
     }
-    if (!admit) {
-        return VNETENC_LISTENER_FULL;
-    }
-    *handshake = vnetenc_handshake_respond(&listener->lookup, &ends,
-                                           data, size, now_ms);
-    return VNETENC_LISTENER_HANDSHAKE;
+    *reply = verify_request(listener, &ends, &hello);
+    return *reply ? VNETENC_LISTENER_REPLY : VNETENC_LISTENER_IGNORED;
+}
+
+struct vnetenc_handshake *
+vnetenc_listener_accept(const struct vnetenc_listener *listener,
+                        const struct in6_addr *client_ip, ovs_be16 client_port,
+                        const void *data, size_t size, long long int now_ms)
+{
+    const struct vnetenc_endpoints ends = ends_of(listener, client_ip,
+                                                  client_port);
+
+    return vnetenc_handshake_respond(&listener->lookup, &ends, data, size,
+                                     now_ms);
 }

@@ -22,12 +22,12 @@
  *
  * One per local IP and DTLS port.  Takes datagrams that belong to no
  * handshake and answers a ClientHello with a HelloVerifyRequest or, if it
- * brings back a good cookie, with a new handshake.  Keeps nothing but the
- * keys of its cookies.
+ * brings back a good cookie, with a new handshake, provided that the caller
+ * agrees.  Keeps nothing but the keys of its cookies.
  *
- * The caller has dropped datagrams from addresses without a peer row and over
- * their rate long before (section 2 of PROTOCOL.md), keeps the count of
- * half-open handshakes, and gives a ClientHello on the 4-tuple of a live
+ * The caller has dropped datagrams from addresses without a peer row long
+ * before (section 2 of PROTOCOL.md), limits the rate and the number of
+ * handshakes that begin, and gives a ClientHello on the 4-tuple of a live
  * session to the listener, never to that session's handshake, unless
  * vnetenc_handshake_owns_hello().
  *
@@ -55,19 +55,23 @@ void vnetenc_listener_destroy(struct vnetenc_listener *);
 
 enum vnetenc_listener_result {
     VNETENC_LISTENER_REPLY,     /* '*reply' goes back to the client. */
-    VNETENC_LISTENER_HANDSHAKE, /* '*handshake' is new.  Send its output. */
-    VNETENC_LISTENER_FULL,      /* Good cookie, but 'admit' was false. */
+    VNETENC_LISTENER_GOOD,      /* Good cookie: a handshake may begin. */
     VNETENC_LISTENER_FRAGMENT,  /* Fragmented ClientHello. */
     VNETENC_LISTENER_IGNORED,   /* Anything else. */
 };
 
-/* Takes one datagram.  'admit' says whether there is room for one more
- * half-open handshake with this client.  '*reply' and '*handshake' are NULL
- * except as said above; they become the caller's. */
+/* Takes one datagram, of which nothing is remembered (RFC 6347 section
+ * 4.2.1).  '*reply' is NULL except as said above; it becomes the caller's. */
 enum vnetenc_listener_result vnetenc_listener_input(
     struct vnetenc_listener *, const struct in6_addr *client_ip,
-    ovs_be16 client_port, const void *data, size_t size, bool admit,
-    long long int now_ms, struct ofpbuf **reply,
-    struct vnetenc_handshake **handshake);
+    ovs_be16 client_port, const void *data, size_t size, long long int now_ms,
+    struct ofpbuf **reply);
+
+/* Begins the handshake of a ClientHello that vnetenc_listener_input() found
+ * good.  The result is the caller's, who sends its output. */
+struct vnetenc_handshake *vnetenc_listener_accept(
+    const struct vnetenc_listener *, const struct in6_addr *client_ip,
+    ovs_be16 client_port, const void *data, size_t size,
+    long long int now_ms);
 
 #endif /* vnetenc/control/listener.h */

@@ -26,6 +26,7 @@
 #include "seq.h"
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
+#include "vnetenc/bridge/half-open.h"
 #include "vnetenc/bridge/message.h"
 #include "vnetenc/bridge/rx.h"
 #include "vnetenc/bridge/tx.h"
@@ -75,6 +76,7 @@ vnetenc_responder_create(const struct vnetenc_path_key *path,
     session->since = session->heard_at = now;
     session->forget_at = LLONG_MAX;
     session->handshake = handshake;
+    session->half_open = vnetenc_half_open_add(path, lane_port);
     half_open_add(session, 1);
     return session;
 }
@@ -108,6 +110,7 @@ vnetenc_responder_destroy(struct vnetenc_responder *session)
     } else {
         half_open_add(session, -1);
     }
+    vnetenc_half_open_remove(session->half_open);
     vnetenc_handshake_destroy(session->handshake);
     vnetenc_tx_destroy(session->tx);
     vnetenc_chain_destroy(session->chain);
@@ -135,6 +138,15 @@ vnetenc_responder_owns_hello(const struct vnetenc_responder *session,
 {
     return (session && session->handshake
             && vnetenc_handshake_owns_hello(session->handshake, data, size));
+}
+
+bool
+vnetenc_responder_admit_hello(struct vnetenc_responder *session,
+                              long long int now)
+{
+    return (session->half_open
+            ? vnetenc_half_open_admit(session->half_open, now)
+            : vnetenc_rx_may_shake(session->rx, now));
 }
 
 /* The client's key opens its records, the server's is for replies. */

@@ -54,6 +54,7 @@ struct vnetenc_responder {
     long long int since;        /* Half-open; then: up. */
     long long int heard_at;     /* Something authentic came. */
     struct vnetenc_handshake *handshake;    /* NULL: released. */
+    struct vnetenc_half_open *half_open;    /* Published; NULL: up. */
 
     /* Up. */
     struct vnetenc_rx *rx;      /* Opens data.  The owner publishes it. */
@@ -87,9 +88,14 @@ void vnetenc_responder_flush(struct vnetenc_responder *);
 bool vnetenc_responder_owns_hello(const struct vnetenc_responder *,
                                   const uint8_t *data, size_t size);
 
+/* True if one more ClientHello that this handshake owns is within its rate. */
+bool vnetenc_responder_admit_hello(struct vnetenc_responder *,
+                                   long long int now);
+
 /* Turns a half-open session whose handshake is DONE into one that is up.  The
- * caller publishes 'rx' and only then flushes.  Returns false, with the
- * session half-open as before, if the cipher cannot be set up. */
+ * caller publishes 'rx', withdraws 'half_open', and only then flushes.
+ * Returns false, with the session half-open as before, if the cipher cannot be
+ * set up. */
 bool vnetenc_responder_establish(struct vnetenc_responder *,
                                  long long int now)
     OVS_WARN_UNUSED_RESULT;

@@ -42,6 +42,9 @@ enum vnetenc_record_type {
     VNETENC_RECORD_DATA = 23,
 };
 
+/* Type of handshake message, RFC 6347 section 4.3.2. */
+enum { VNETENC_HANDSHAKE_CLIENT_HELLO = 1 };
+
 enum {
     VNETENC_DTLS_1_2 = 0xfefd,
     VNETENC_EPOCH = 1,          /* The only one without renegotiation. */

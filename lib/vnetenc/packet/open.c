@@ -20,6 +20,7 @@
 #include "packets.h"
 #include "timeval.h"
 #include "vnetenc/bridge/gate.h"
+#include "vnetenc/bridge/half-open.h"
 #include "vnetenc/bridge/inbox.h"
 #include "vnetenc/bridge/message.h"
 #include "vnetenc/bridge/rx.h"
@@ -85,43 +86,65 @@ post_datagram(const struct datagram *d, enum vnetenc_inbox_queue queue,
                               size);
 }
 
-/* One who can forge the source address of a peer can use up that peer's rate,
- * or that of one of its sessions, and no more. */
+/* True if 'd' looks like a ClientHello: the control thread looks closer. */
+static bool
+is_hello(const struct datagram *d)
+{
+    return (d->record.type == VNETENC_RECORD_HANDSHAKE
+            && !d->record.epoch
+            && d->size > VNETENC_RECORD_HEADER_BYTES
+            && (d->data[VNETENC_RECORD_HEADER_BYTES]
+                == VNETENC_HANDSHAKE_CLIENT_HELLO));
+}
+
+/* Of a datagram that is no ClientHello, says in '*queue' where it goes.  One
+ * who forges the source address of a peer, but sees nothing of what is sent
+ * to it, does not know on which ports its sessions and handshakes are. */
 static enum vnetenc_drop
-admit_datagram(const struct datagram *d, enum vnetenc_inbox_queue *queue)
+admit_to_handshake(const struct datagram *d, enum vnetenc_inbox_queue *queue)
 {
     struct vnetenc_rx *rx = find_session(d);
-    struct vnetenc_gate *gate;
+    struct vnetenc_half_open *half_open;
 
-    if (d->size > VNETENC_MAX_DATAGRAM_BYTES) {
-        return VNETENC_DROP_rx_too_long;
-    }
     if (rx) {
         *queue = VNETENC_INBOX_KNOWN;
         return (vnetenc_rx_may_shake(rx, time_msec())
                 ? VNETENC_KEEP : VNETENC_DROP_rx_rate);
     }
 
-    gate = vnetenc_gate_find(&d->outer.src);
-    if (!gate) {
-        return VNETENC_DROP_rx_unknown_source;
+    half_open = vnetenc_half_open_find(&d->outer.dst, d->outer.udp_dst,
+                                       &d->outer.src, d->outer.udp_src);
+    if (half_open) {
+        *queue = VNETENC_INBOX_STRANGERS;
+        return (vnetenc_half_open_admit(half_open, time_msec())
+                ? VNETENC_KEEP : VNETENC_DROP_rx_rate);
     }
-    *queue = VNETENC_INBOX_STRANGERS;
-    return (vnetenc_gate_admit(gate, time_msec())
-            ? VNETENC_KEEP : VNETENC_DROP_rx_rate);
+    return (vnetenc_gate_find(&d->outer.src)
+            ? VNETENC_DROP_rx_no_handshake : VNETENC_DROP_rx_unknown_source);
 }
 
-/* Copies 'd', whole, for the control thread. */
+/* Copies 'd', whole, for the control thread.  A ClientHello of a peer's always
+ * goes there, for want of a cheaper look at its cookie: to answer one takes
+ * microseconds, and nothing else waits in its ring. */
 static enum vnetenc_drop
 pass_to_control(const struct datagram *d)
 {
-    enum vnetenc_inbox_queue queue;
-    enum vnetenc_drop drop = admit_datagram(d, &queue);
+    enum vnetenc_inbox_queue queue = VNETENC_INBOX_HELLOS;
+    enum vnetenc_event_type type = VNETENC_EV_HELLO;
+    enum vnetenc_drop drop = VNETENC_KEEP;
 
+    if (d->size > VNETENC_MAX_DATAGRAM_BYTES) {
+        drop = VNETENC_DROP_rx_too_long;
+    } else if (!is_hello(d)) {
+        type = VNETENC_EV_DATAGRAM;
+        drop = admit_to_handshake(d, &queue);
+    } else if (!vnetenc_gate_find(&d->outer.src)) {
+        drop = VNETENC_DROP_rx_unknown_source;
+    }
     if (drop) {
         return drop;
     }
-    return (post_datagram(d, queue, VNETENC_EV_DATAGRAM, d->data, d->size)
+    return (post_datagram(d, queue, type, d->data, d->size)
             ? VNETENC_KEEP : VNETENC_DROP_rx_queue_full);
 }
 
