@@ -52,6 +52,8 @@ bool vnetenc_fingerprint_of(const X509 *cert,
 
 /* When 'cert' expires, as "2031-01-31T23:59:59Z". */
 enum { VNETENC_NOT_AFTER_TEXT_BYTES = 24 };
+
+/* Writes the expiry of 'cert', or "unreadable". */
 void vnetenc_not_after_format(const X509 *cert,
                               char out[VNETENC_NOT_AFTER_TEXT_BYTES]);
 
