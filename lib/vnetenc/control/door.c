@@ -16,8 +16,11 @@
 
 #include <config.h>
 #include "vnetenc/control/door.h"
+#include "openvswitch/ofpbuf.h"
 #include "openvswitch/vlog.h"
 #include "util.h"
+#include "vnetenc/bridge/drops.h"
+#include "vnetenc/bridge/message.h"
 #include "vnetenc/bridge/path.h"
 #include "vnetenc/control/listener.h"
 #include "vnetenc/control/socket.h"
@@ -59,6 +62,46 @@ vnetenc_door_get(const struct vnetenc_path_key *path, long long int now)
     }
     ovs_list_push_back(&doors, &door->node);
     return door;
+}
+
+bool
+vnetenc_door_input(struct vnetenc_door *door,
+                   const struct vnetenc_path_key *path, ovs_be16 lane_port,
+                   const void *data, size_t size, long long int now)
+{
+    struct ofpbuf *reply;
+
+    switch (vnetenc_listener_input(door->listener, &path->remote, lane_port,
+                                   data, size, now, &reply)) {
+    case VNETENC_LISTENER_REPLY:
+        vnetenc_socket_send(door->socket, &path->remote, lane_port,
+                            reply->data, reply->size);
+        ofpbuf_delete(reply);
+        return false;
+    case VNETENC_LISTENER_GOOD:
+        return true;
+    case VNETENC_LISTENER_FRAGMENT:
+        vnetenc_count(VNETENC_DROP_ctl_hello_fragment, 1);
+        return false;
+    case VNETENC_LISTENER_IGNORED:
+    default:
+        vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
+        return false;
+    }
+}
+
+void
+vnetenc_door_hint(const struct vnetenc_path_key *path, ovs_be16 lane_port)
+{
+    struct vnetenc_socket *socket;
+    char *error;
+
+    socket = vnetenc_socket_responder(&path->local, path->dtls_port, &error);
+    if (socket) {
+        vnetenc_socket_send(socket, &path->remote, lane_port, vnetenc_hint,
+                            sizeof vnetenc_hint);
+    }
+    free(error);
 }
 
 void

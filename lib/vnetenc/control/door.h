@@ -26,7 +26,10 @@
  *
  * Thread-safety: under vnetenc_control_mutex. */
 
+#include <stdbool.h>
+#include <stddef.h>
 #include "openvswitch/list.h"
+#include "openvswitch/types.h"
 
 struct vnetenc_listener;
 struct vnetenc_path_key;
@@ -43,6 +46,19 @@ struct vnetenc_door {
  * with the cause in the log, if it cannot be opened. */
 struct vnetenc_door *vnetenc_door_get(const struct vnetenc_path_key *path,
                                       long long int now);
+
+/* Answers a datagram of no handshake from the client of 'path' at
+ * 'lane_port'.  Returns true if it is a ClientHello with a good cookie, with
+ * which vnetenc_listener_accept() could begin a handshake. */
+bool vnetenc_door_input(struct vnetenc_door *,
+                        const struct vnetenc_path_key *path,
+                        ovs_be16 lane_port, const void *data, size_t size,
+                        long long int now);
+
+/* Tells the client of 'path' at 'lane_port' that its session is not known here
+ * (PROTOCOL.md section 4). */
+void vnetenc_door_hint(const struct vnetenc_path_key *path,
+                       ovs_be16 lane_port);
 
 /* Frees all doors, but not their sockets.  Nothing may use one any more. */
 void vnetenc_doors_close(void);

@@ -99,6 +99,15 @@ vnetenc_client_hello_parse(const void *data, size_t size,
             ? VNETENC_HELLO_OK : VNETENC_HELLO_MALFORMED);
 }
 
+bool
+vnetenc_is_client_hello(const void *data, size_t size)
+{
+    struct vnetenc_client_hello hello;
+
+    return (vnetenc_client_hello_parse(data, size, &hello)
+            != VNETENC_HELLO_OTHER);
+}
+
 /* RFC 6347 section 4.2.1: "the server MUST use the record sequence number in
  * the ClientHello as the record sequence number in the HelloVerifyRequest",
  * and DTLS 1.0 as its version, whatever will be negotiated. */

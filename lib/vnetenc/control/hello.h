@@ -53,6 +53,9 @@ enum vnetenc_hello_result {
 enum vnetenc_hello_result vnetenc_client_hello_parse(
     const void *data, size_t size, struct vnetenc_client_hello *);
 
+/* True if a datagram looks like a ClientHello, perhaps a bad one. */
+bool vnetenc_is_client_hello(const void *data, size_t size);
+
 enum { VNETENC_VERIFY_REQUEST_BYTES = 13 + 12 + 3 + VNETENC_COOKIE_BYTES };
 
 /* Writes a HelloVerifyRequest with 'cookie' (RFC 6347 section 4.2.1) as one

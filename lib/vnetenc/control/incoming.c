@@ -20,14 +20,12 @@
 #include "connectivity.h"
 #include "hash.h"
 #include "openvswitch/hmap.h"
-#include "openvswitch/ofpbuf.h"
 #include "packets.h"
 #include "seq.h"
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/half-open.h"
-#include "vnetenc/bridge/message.h"
 #include "vnetenc/bridge/rx.h"
 #include "vnetenc/control/door.h"
 #include "vnetenc/control/handshake.h"
@@ -36,7 +34,6 @@
 #include "vnetenc/control/outgoing.h"
 #include "vnetenc/control/responder.h"
 #include "vnetenc/control/session-status.h"
-#include "vnetenc/control/socket.h"
 
 /* What there is on one 4-tuple: a session that is up, a half-open one that
  * may take its place, or both. */
@@ -255,17 +252,22 @@ begin(const struct vnetenc_path_key *path, ovs_be16 lane_port,
     incoming_settle(in, in->half_open, now);
 }
 
-/* A ClientHello on 'remote_port' of 'peer' brought a good cookie. */
+/* A ClientHello of no handshake that we know.  It begins one if it brings a
+ * good cookie and there is room. */
 static void
-input_good_hello(const struct vnetenc_path_key *path, ovs_be16 remote_port,
-                 struct vnetenc_peer *peer,
-                 const struct vnetenc_responder *half_open,
-                 struct vnetenc_door *door, const uint8_t *data, size_t size,
-                 long long int now)
+input_new_hello(const struct vnetenc_path_key *path, ovs_be16 remote_port,
+                struct vnetenc_peer *peer,
+                const struct vnetenc_responder *half_open,
+                const uint8_t *data, size_t size, long long int now)
 {
-    struct incoming *stuck = (!half_open && is_full(peer)
-                              ? find_stuck(peer, now) : NULL);
+    struct vnetenc_door *door = vnetenc_door_get(path, now);
+    struct incoming *stuck;
 
+    if (!door || !vnetenc_door_input(door, path, remote_port, data, size,
+                                     now)) {
+        return;
+    }
+    stuck = !half_open && is_full(peer) ? find_stuck(peer, now) : NULL;
     if (!may_begin(peer, half_open, stuck, now)) {
         vnetenc_count(VNETENC_DROP_ctl_half_open, 1);
         return;
@@ -284,52 +286,11 @@ input_good_hello(const struct vnetenc_path_key *path, ovs_be16 remote_port,
 }
 
 static void
-input_to_listener(const struct vnetenc_path_key *path, ovs_be16 remote_port,
-                  struct vnetenc_peer *peer,
-                  const struct vnetenc_responder *half_open,
-                  const uint8_t *data, size_t size, long long int now)
-{
-    struct vnetenc_door *door = vnetenc_door_get(path, now);
-    struct ofpbuf *reply;
-
-    if (!door) {
-        return;
-    }
-    switch (vnetenc_listener_input(door->listener, &path->remote, remote_port,
-                                   data, size, now, &reply)) {
-    case VNETENC_LISTENER_REPLY:
-        vnetenc_socket_send(door->socket, &path->remote, remote_port,
-                            reply->data, reply->size);
-        ofpbuf_delete(reply);
-        break;
-    case VNETENC_LISTENER_GOOD:
-        input_good_hello(path, remote_port, peer, half_open, door, data, size,
-                         now);
-        break;
-    case VNETENC_LISTENER_FRAGMENT:
-        vnetenc_count(VNETENC_DROP_ctl_hello_fragment, 1);
-        break;
-    case VNETENC_LISTENER_IGNORED:
-        vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
-        break;
-    }
-}
-
-static void
 input_to_handshake(struct incoming *in, struct vnetenc_responder *session,
                    const uint8_t *data, size_t size, long long int now)
 {
     vnetenc_handshake_input(session->handshake, data, size, now);
     incoming_settle(in, session, now);
-}
-
-static bool
-is_hello(const uint8_t *data, size_t size)
-{
-    struct vnetenc_client_hello hello;
-
-    return (vnetenc_client_hello_parse(data, size, &hello)
-            != VNETENC_HELLO_OTHER);
 }
 
 /* A ClientHello that 'session' has seen before: it repeats its flight, but not
@@ -347,33 +308,35 @@ input_own_hello(struct incoming *in, struct vnetenc_responder *session,
 
 void
 vnetenc_incoming_hello(const struct vnetenc_path_key *path,
-                       ovs_be16 remote_port, const uint8_t *data, size_t size, long long int now)
+                       ovs_be16 remote_port, const uint8_t *data, size_t size,
+                       long long int now)
 {
     struct vnetenc_peer *peer = vnetenc_peer_find(&path->remote);
     struct incoming *in = incoming_find(path, remote_port);
     struct vnetenc_responder *half_open = in ? in->half_open : NULL;
     struct vnetenc_responder *up = in ? in->up : NULL;
 
-    if (!peer || !is_hello(data, size)) {
+    if (!peer || !vnetenc_is_client_hello(data, size)) {
         vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
     } else if (vnetenc_responder_owns_hello(half_open, data, size)) {
         input_own_hello(in, half_open, data, size, now);
     } else if (vnetenc_responder_owns_hello(up, data, size)) {
         input_own_hello(in, up, data, size, now);
     } else {
-        input_to_listener(path, remote_port, peer, half_open, data, size, now);
+        input_new_hello(path, remote_port, peer, half_open, data, size, now);
     }
 }
 
 void
 vnetenc_incoming_input(const struct vnetenc_path_key *path,
-                       ovs_be16 remote_port, uint8_t *data, size_t size, long long int now)
+                       ovs_be16 remote_port, uint8_t *data, size_t size,
+                       long long int now)
 {
     struct incoming *in = incoming_find(path, remote_port);
     struct vnetenc_responder *half_open = in ? in->half_open : NULL;
     struct vnetenc_responder *up = in ? in->up : NULL;
 
-    if (is_hello(data, size)) {
+    if (vnetenc_is_client_hello(data, size)) {
         vnetenc_incoming_hello(path, remote_port, data, size, now);
     } else if (!vnetenc_peer_find(&path->remote)) {
         vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
@@ -416,18 +379,10 @@ vnetenc_incoming_unknown(const struct vnetenc_path_key *path,
                          ovs_be16 remote_port)
 {
     struct incoming *in = incoming_find(path, remote_port);
-    struct vnetenc_socket *socket;
-    char *error;
 
-    if (!vnetenc_peer_find(&path->remote) || (in && in->up)) {
-        return;
+    if (vnetenc_peer_find(&path->remote) && (!in || !in->up)) {
+        vnetenc_door_hint(path, remote_port);
     }
-    socket = vnetenc_socket_responder(&path->local, path->dtls_port, &error);
-    if (socket) {
-        vnetenc_socket_send(socket, &path->remote, remote_port, vnetenc_hint,
-                            sizeof vnetenc_hint);
-    }
-    free(error);
 }
 
 /* Timers. */
