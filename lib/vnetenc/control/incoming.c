@@ -25,7 +25,6 @@
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/gate.h"
-#include "vnetenc/bridge/half-open.h"
 #include "vnetenc/bridge/rx.h"
 #include "vnetenc/control/door.h"
 #include "vnetenc/control/handshake.h"
@@ -147,9 +146,7 @@ incoming_establish(struct incoming *in, long long int now)
     }
     in->half_open = NULL;
     in->up = session;
-    vnetenc_rx_publish(session->rx);
-    vnetenc_half_open_remove(session->half_open);
-    session->half_open = NULL;
+    vnetenc_responder_publish(session);
     if (old) {
         vnetenc_responder_destroy(old);
     }

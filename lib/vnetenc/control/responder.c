@@ -194,6 +194,14 @@ vnetenc_responder_establish(struct vnetenc_responder *session,
     return true;
 }
 
+void
+vnetenc_responder_publish(struct vnetenc_responder *session)
+{
+    vnetenc_rx_publish(session->rx);
+    vnetenc_half_open_remove(session->half_open);
+    session->half_open = NULL;
+}
+
 bool
 vnetenc_responder_release(struct vnetenc_responder *session)
 {

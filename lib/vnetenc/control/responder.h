@@ -93,12 +93,14 @@ bool vnetenc_responder_admit_hello(struct vnetenc_responder *,
                                    long long int now);
 
 /* Turns a half-open session whose handshake is DONE into one that is up.  The
- * caller publishes 'rx', withdraws 'half_open', and only then flushes.
- * Returns false, with the session half-open as before, if the cipher cannot be
- * set up. */
+ * caller publishes it and only then flushes.  Returns false, with the session
+ * half-open as before, if the cipher cannot be set up. */
 bool vnetenc_responder_establish(struct vnetenc_responder *,
                                  long long int now)
     OVS_WARN_UNUSED_RESULT;
+
+/* Lets the packet path open what arrives on a session that is up. */
+void vnetenc_responder_publish(struct vnetenc_responder *);
 
 /* Lets libssl's object go, which could repeat the last flight until now: from
  * here on the server's key is ours.  Does nothing if it is gone.  Returns
