@@ -87,6 +87,8 @@ enum {
     VNETENC_HANDSHAKE_MTU_BYTES = 1200,
     VNETENC_EARLY_RECORDS = 3,          /* Of epoch 1, before its keys. */
     VNETENC_MAX_ATTEMPTS_LANE = 2,
+    VNETENC_MAX_RESTARTS = 3,           /* Of a lane, in a row. */
+    VNETENC_MAX_INITIATIONS = 64,       /* Young ones, of all peers. */
     VNETENC_MAX_HALF_OPEN_PEER = 4,
     VNETENC_MAX_HALF_OPEN = 256,
     VNETENC_MAX_CERT_LIST_BYTES = 16384,
@@ -145,12 +147,20 @@ enum {
  *     HANDSHAKE_TIMER_MAX_MS (RFC 6347 section 4.2.4), and fails
  *     HANDSHAKE_DEADLINE_MS after it began.
  *
- *   - One that takes longer than STUCK_MS may be stuck in the middle, because
- *     its peer started anew: another one begins beside it.
+ *   - One that was answered and hears nothing more for STUCK_MS may be stuck
+ *     in the middle, because its peer started anew: another one begins beside
+ *     it, as does one beside an attempt that was refused, by the peer or by
+ *     somebody in its name.
  *
  *   - After one that failed, the next begins after RETRY_MS, then twice as
  *     long each time, up to RETRY_MAX_MS.  A session that its peer gives up
- *     within SHORT_LIFE_MS counts as a failed attempt.
+ *     within SHORT_LIFE_MS counts as a failed attempt.  An attempt that a
+ *     forged datagram may have ended is repeated at once, up to MAX_RESTARTS
+ *     times in a row.
+ *
+ *   - Where there is no session yet, at most MAX_INITIATIONS handshakes begin
+ *     within STUCK_MS, over all peers: hosts that are short of time would
+ *     answer more of them too late.
  *
  *   - A session is replaced REKEY_S after it began, and the old one closes
  *     CLOSE_DELAY_MS after the new one is up.

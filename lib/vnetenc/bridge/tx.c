@@ -38,6 +38,7 @@ vnetenc_tx_create(const struct vnetenc_record_key *traffic,
     tx->lane_port = lane_port;
     tx->end_seq = MIN(end_seq, VNETENC_MAX_SEQ + 1);
     tx->max_bytes = max_bytes;
+    atomic_init(&tx->spent, false);
     atomic_init(&tx->next_seq, VNETENC_FIRST_SEQ);
     atomic_init(&tx->n_bytes, 0);
     return tx;
@@ -79,8 +80,23 @@ add_up_to(atomic_uint64_t *counter, uint64_t n, uint64_t max)
 uint64_t
 vnetenc_tx_reserve(struct vnetenc_tx *tx, unsigned int n, uint64_t n_bytes)
 {
-    if (add_up_to(&tx->n_bytes, n_bytes, tx->max_bytes) == UINT64_MAX) {
-        return UINT64_MAX;
+    uint64_t seq = UINT64_MAX;
+
+    if (add_up_to(&tx->n_bytes, n_bytes, tx->max_bytes) != UINT64_MAX) {
+        seq = add_up_to(&tx->next_seq, n, tx->end_seq);
     }
-    return add_up_to(&tx->next_seq, n, tx->end_seq);
+    if (seq == UINT64_MAX) {
+        atomic_store_relaxed(&tx->spent, true);
+    }
+    return seq;
+}
+
+bool
+vnetenc_tx_is_spent(const struct vnetenc_tx *tx_)
+{
+    struct vnetenc_tx *tx = CONST_CAST(struct vnetenc_tx *, tx_);
+    bool spent;
+
+    atomic_read_relaxed(&tx->spent, &spent);
+    return spent;
 }

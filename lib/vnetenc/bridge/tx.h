@@ -58,6 +58,7 @@ struct vnetenc_tx {
 
     /* Any thread. */
     PADDED_MEMBERS(CACHE_LINE_SIZE,
+        atomic_bool spent;          /* A reservation met the hard limit. */
         atomic_uint64_t next_seq;
         atomic_uint64_t n_bytes;    /* Bytes of plaintext sealed. */
     );
@@ -83,5 +84,9 @@ void vnetenc_tx_retire(struct vnetenc_tx *);
  * Numbers that end up unused are lost.  Any thread. */
 uint64_t vnetenc_tx_reserve(struct vnetenc_tx *, unsigned int n,
                             uint64_t n_bytes);
+
+/* True if a reservation has failed: packets are being dropped on this key, and
+ * it had better go.  Any thread. */
+bool vnetenc_tx_is_spent(const struct vnetenc_tx *);
 
 #endif /* vnetenc/bridge/tx.h */

@@ -60,6 +60,7 @@ struct vnetenc_handshake {
     char *reason;               /* Why FAILED. */
     char *refusal;              /* Why one of our callbacks said no. */
     const char *peer_alert;     /* What the peer said, unverified. */
+    bool disturbed;             /* FAILED, not for a reason of ours. */
 
     /* Our own decision about the peer's certificate. */
     bool judged;
@@ -215,6 +216,26 @@ const char *
 vnetenc_handshake_reason(const struct vnetenc_handshake *h)
 {
     return h->reason ? h->reason : "";
+}
+
+bool
+vnetenc_handshake_was_refused(const struct vnetenc_handshake *h)
+{
+    return h->peer_alert != NULL;
+}
+
+bool
+vnetenc_handshake_was_disturbed(const struct vnetenc_handshake *h)
+{
+    return h->state == VNETENC_HANDSHAKE_FAILED && h->disturbed;
+}
+
+void
+vnetenc_handshake_abandon(struct vnetenc_handshake *h)
+{
+    if (h->state == VNETENC_HANDSHAKE_RUNNING) {
+        fail(h, "peer stopped answering");
+    }
 }
 
 struct ofpbuf *
@@ -481,6 +502,7 @@ advance(struct vnetenc_handshake *h, long long int now_ms)
     } else if (SSL_get_error(h->ssl, retval) == SSL_ERROR_WANT_READ) {
         rearm(h, now_ms);
     } else {
+        h->disturbed = !h->refusal;
         fail(h, "%s", vnetenc_ssl_error());
     }
 }

@@ -106,6 +106,18 @@ void vnetenc_handshake_tick(struct vnetenc_handshake *, long long int now_ms);
  * handshake at the latest.  LLONG_MAX for never. */
 long long int vnetenc_handshake_deadline_ms(const struct vnetenc_handshake *);
 
+/* True if an alert in clear came, which the peer may have sent or anybody in
+ * its name: the handshake goes on, but it is as well to try another. */
+bool vnetenc_handshake_was_refused(const struct vnetenc_handshake *);
+
+/* True if it FAILED because libssl could not make sense of what it read.
+ * Before the keys are known, anybody who knows both ports can bring that
+ * about. */
+bool vnetenc_handshake_was_disturbed(const struct vnetenc_handshake *);
+
+/* Makes a RUNNING one FAILED, because another takes its place. */
+void vnetenc_handshake_abandon(struct vnetenc_handshake *);
+
 /* The next datagram to send, or NULL.  Caller frees it. */
 struct ofpbuf *vnetenc_handshake_pop_output(struct vnetenc_handshake *);
 

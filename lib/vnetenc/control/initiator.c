@@ -103,11 +103,58 @@ session_add_up(const struct vnetenc_initiator *session)
     sum->n_bytes += traffic.n_bytes;
 }
 
+/* Handshakes begin, and grow old. */
+
+static unsigned int n_young;
+
+unsigned int
+vnetenc_initiator_n_young(void)
+{
+    return n_young;
+}
+
+static void
+session_is_born(struct vnetenc_initiator *session)
+{
+    session->young = true;
+    session->peer->n_young++;
+    n_young++;
+}
+
+static void
+session_grows_old(struct vnetenc_initiator *session)
+{
+    if (session->young) {
+        session->young = false;
+        session->peer->n_young--;
+        n_young--;
+    }
+}
+
+void
+vnetenc_initiator_run_age(struct vnetenc_initiator *session,
+                          long long int now)
+{
+    if (now >= session->since + VNETENC_STUCK_MS) {
+        session_grows_old(session);
+    }
+}
+
+bool
+vnetenc_initiator_is_doubtful(const struct vnetenc_initiator *session,
+                              long long int now)
+{
+    return (vnetenc_handshake_was_refused(session->handshake)
+            || (session->heard_at
+                && now >= session->heard_at + VNETENC_STUCK_MS));
+}
+
 void
 vnetenc_initiator_destroy(struct vnetenc_initiator *session, long long int now)
 {
     if (session->handshake) {
         session->peer->n_attempts--;
+        session_grows_old(session);
         vnetenc_handshake_destroy(session->handshake);
     }
     if (session->tx) {
@@ -162,6 +209,7 @@ vnetenc_initiator_create(const struct vnetenc_path_key *path,
                                                     &path->remote,
                                                     path->profile, now);
     peer->n_attempts++;
+    session_is_born(session);
     return session;
 }
 
@@ -205,6 +253,7 @@ vnetenc_initiator_establish(struct vnetenc_initiator *session,
     vnetenc_handshake_destroy(session->handshake);
     session->handshake = NULL;
     session->peer->n_attempts--;
+    session_grows_old(session);
     ok = make_halves(session, &keys);
     vnetenc_record_keys_wipe(&keys);
     return ok && session->chain;

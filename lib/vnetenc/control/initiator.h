@@ -54,6 +54,8 @@ struct vnetenc_initiator {
     unsigned int serial;        /* Of the profile's credentials. */
 
     struct vnetenc_handshake *handshake;    /* NULL: established. */
+    bool young;                 /* Counted as a handshake that begins. */
+    long long int heard_at;     /* Newest datagram for it; 0: none. */
 
     /* Established. */
     struct vnetenc_tx *tx;      /* Seals data, probes, close_notify. */
@@ -79,6 +81,20 @@ void vnetenc_initiator_destroy(struct vnetenc_initiator *, long long int now);
 
 /* Sends what the handshake has to send. */
 void vnetenc_initiator_flush(struct vnetenc_initiator *);
+
+/* How many handshakes with all peers are young: began within
+ * VNETENC_STUCK_MS.  Those with one peer are in 'peer->n_young'. */
+unsigned int vnetenc_initiator_n_young(void);
+
+/* Lets the handshake grow old when it is time. */
+void vnetenc_initiator_run_age(struct vnetenc_initiator *, long long int now);
+
+/* True if the handshake has probably come to nothing: it was refused, or the
+ * peer answered once and fell silent, as one does that started anew in the
+ * middle.  One that was never answered is not doubtful: it left no state with
+ * the peer, and another would fare no better. */
+bool vnetenc_initiator_is_doubtful(const struct vnetenc_initiator *,
+                                   long long int now);
 
 /* Turns an attempt whose handshake is DONE into a session, which the caller
  * publishes.  Returns false if the cipher cannot be set up; the caller then

@@ -146,25 +146,31 @@ vnetenc_lane_wants_session(const struct vnetenc_lane *lane, long long int now)
                || now < lane->path->wanted_at + VNETENC_WANTED_MS));
 }
 
+static bool
+has_room(const struct vnetenc_lane *lane, bool idle)
+{
+    /* A path that has nothing may begin even beside many of its peer, so that
+     * attempts which fail under one profile do not starve another. */
+    return (lane->up
+            || (vnetenc_initiator_n_young() < VNETENC_MAX_INITIATIONS
+                && (idle || (lane->path->peer->n_young
+                             < VNETENC_MAX_HALF_OPEN_PEER))));
+}
+
 bool
 vnetenc_lane_may_try(const struct vnetenc_lane *lane, bool idle,
                      long long int now)
 {
-    size_t n = ovs_list_size(&lane->attempts);
     const struct vnetenc_initiator *last;
 
-    /* A path that has nothing may always begin, so that attempts which fail
-     * under one profile do not starve another. */
-    if (now < lane->next_try || n >= VNETENC_MAX_ATTEMPTS_LANE
-        || (!idle && (lane->path->peer->n_attempts
-                      >= (n + 1) * VNETENC_MAX_HALF_OPEN_PEER))) {
+    if (now < lane->next_try || !has_room(lane, idle)) {
         return false;
-    } else if (!n) {
+    } else if (ovs_list_is_empty(&lane->attempts)) {
         return true;
     }
     last = CONTAINER_OF(ovs_list_back(&lane->attempts),
                         struct vnetenc_initiator, node);
-    return now >= last->since + VNETENC_STUCK_MS;
+    return vnetenc_initiator_is_doubtful(last, now);
 }
 
 /* Doubles the pause before the next attempt, with jitter so that the lanes of
@@ -177,6 +183,7 @@ lane_back_off(struct vnetenc_lane *lane, long long int now)
                         : VNETENC_RETRY_MS);
     lane->next_try = (now + lane->backoff_ms * 3 / 4
                       + random_range(lane->backoff_ms / 2 + 1));
+    lane->n_restarts = 0;
 }
 
 static void
@@ -194,9 +201,7 @@ attempt_failed(struct vnetenc_lane *lane, char *reason, long long int now)
 
     peer->n_failures++;
     vnetenc_peer_set_error(peer, VNETENC_OUT, reason);
-    if (ovs_list_is_empty(&lane->attempts)) {
-        lane_back_off(lane, now);
-    }
+    lane_back_off(lane, now);
 }
 
 /* Puts 'session' in the place of the lane's, which closes. */
@@ -223,6 +228,7 @@ lane_replace(struct vnetenc_lane *lane, struct vnetenc_initiator *session,
         lane_back_off(lane, now);
     } else {
         lane->backoff_ms = 0;
+        lane->n_restarts = 0;
     }
     session_list_destroy(&lane->attempts, now);
     if (old) {
@@ -250,6 +256,28 @@ lane_publish(struct vnetenc_lane *lane, struct vnetenc_initiator *session,
     seq_change(connectivity_seq_get());
 }
 
+/* 'session', an attempt, FAILED and is destroyed.  If a forged datagram may
+ * have been the reason, another attempt takes its place without a pause. */
+static void
+attempt_ended(struct vnetenc_lane *lane, struct vnetenc_initiator *session,
+              long long int now)
+{
+    char *reason = xstrdup(vnetenc_handshake_reason(session->handshake));
+    bool disturbed = vnetenc_handshake_was_disturbed(session->handshake);
+
+    vnetenc_count(VNETENC_DROP_ctl_failed, 1);
+    vnetenc_initiator_flush(session);
+    ovs_list_remove(&session->node);
+    vnetenc_initiator_destroy(session, now);
+    if (disturbed && lane->n_restarts < VNETENC_MAX_RESTARTS) {
+        free(reason);
+        lane->n_restarts++;
+        vnetenc_lane_attempt(lane, now);
+    } else {
+        attempt_failed(lane, reason, now);
+    }
+}
+
 /* Does what the state of the handshake of 'session', an attempt, asks for.
  * May destroy 'session'. */
 static void
@@ -272,24 +300,27 @@ attempt_settle(struct vnetenc_initiator *session, long long int now)
         }
         return;
 
-    case VNETENC_HANDSHAKE_FAILED: {
-        char *reason = xstrdup(vnetenc_handshake_reason(session->handshake));
-
-        vnetenc_count(VNETENC_DROP_ctl_failed, 1);
-        vnetenc_initiator_flush(session);
-        ovs_list_remove(&session->node);
-        vnetenc_initiator_destroy(session, now);
-        attempt_failed(lane, reason, now);
+    case VNETENC_HANDSHAKE_FAILED:
+        attempt_ended(lane, session, now);
         return;
-    }
     }
 }
 
 void
 vnetenc_lane_attempt(struct vnetenc_lane *lane, long long int now)
 {
+    size_t n = ovs_list_size(&lane->attempts);
     struct vnetenc_initiator *session;
     char *error;
+
+    if (n >= VNETENC_MAX_ATTEMPTS_LANE) {
+        session = CONTAINER_OF(ovs_list_front(&lane->attempts),
+                               struct vnetenc_initiator, node);
+        vnetenc_handshake_abandon(session->handshake);
+        attempt_settle(session, now);
+    } else if (n) {
+        lane_back_off(lane, now);
+    }
 
     session = vnetenc_initiator_create(&lane->path->published->key,
                                        lane->path->peer, lane, now, &error);
@@ -306,6 +337,7 @@ vnetenc_lane_input(struct vnetenc_initiator *session, uint8_t *data,
                    size_t size, long long int now)
 {
     if (session->handshake) {
+        session->heard_at = now;
         vnetenc_handshake_input(session->handshake, data, size, now);
         attempt_settle(session, now);
     } else {
@@ -321,6 +353,7 @@ run_attempts(struct vnetenc_lane *lane, long long int now)
     struct vnetenc_initiator *session;
 
     LIST_FOR_EACH_SAFE (session, node, &lane->attempts) {
+        vnetenc_initiator_run_age(session, now);
         if (now >= vnetenc_handshake_deadline_ms(session->handshake)) {
             vnetenc_handshake_tick(session->handshake, now);
             attempt_settle(session, now);
@@ -353,6 +386,11 @@ run_session(struct vnetenc_lane *lane, long long int now)
         lane_end_session(lane, "key too old", VNETENC_PREFER_LOST_MS, now);
         return;
     }
+    if (vnetenc_tx_is_spent(session->tx)) {
+        /* The path's other lanes take over what would be dropped here. */
+        lane_end_session(lane, "key used up", VNETENC_PREFER_LOST_MS, now);
+        return;
+    }
     if (session->probe.lost
         && now >= session->probe.lost_at + VNETENC_PREFER_LOST_MS) {
         lane_end_session(lane, "peer does not answer", 0, now);
@@ -367,7 +405,7 @@ run_session(struct vnetenc_lane *lane, long long int now)
         break;
     case VNETENC_PROBE_LOST:
         lane->path->peer->n_lost++;
-        lane->next_try = now;
+        vnetenc_lane_hurry(lane, false, now);
         break;
     }
 }
@@ -409,8 +447,20 @@ vnetenc_lane_wake(const struct vnetenc_lane *lane, long long int now)
 void
 vnetenc_lane_hurry(struct vnetenc_lane *lane, bool rekey, long long int now)
 {
-    lane->rekey |= rekey;
-    lane->backoff_ms = 0;
+    struct vnetenc_initiator *session;
+
+    LIST_FOR_EACH_SAFE (session, node, &lane->attempts) {
+        if (vnetenc_initiator_is_doubtful(session, now)
+            || (!session->heard_at
+                && now >= session->since + VNETENC_RETRY_MS)) {
+            ovs_list_remove(&session->node);
+            vnetenc_initiator_destroy(session, now);
+        }
+    }
+    if (rekey) {
+        lane->rekey = true;
+        lane->backoff_ms = 0;
+    }
     lane->next_try = now;
 }
 

@@ -56,6 +56,7 @@ struct vnetenc_lane {
     struct ovs_list closing;
     bool rekey;                 /* A successor is asked for. */
     unsigned int backoff_ms;    /* Newest pause between attempts, or 0. */
+    unsigned int n_restarts;    /* Since the newest pause. */
     long long int next_try;
 };
 
@@ -80,11 +81,13 @@ bool vnetenc_lane_wants_session(const struct vnetenc_lane *,
                                 long long int now);
 
 /* True if another attempt may begin now.  'idle' says that no lane of the
- * path has a session or an attempt. */
+ * path has a session or an attempt.  A lane whose session is due or lost needs
+ * no room among the attempts that begin, so that peers which do not answer
+ * take nothing from those which do. */
 bool vnetenc_lane_may_try(const struct vnetenc_lane *, bool idle,
                           long long int now);
 
-/* Begins an attempt. */
+/* Begins an attempt, which may take the place of a doubtful one. */
 void vnetenc_lane_attempt(struct vnetenc_lane *, long long int now);
 
 /* A datagram from the peer for 'session', which may end by it, as may others
@@ -99,7 +102,9 @@ void vnetenc_lane_run(struct vnetenc_lane *, long long int now);
 long long int vnetenc_lane_wake(const struct vnetenc_lane *,
                                 long long int now);
 
-/* Lets the lane try at once, and, if 'rekey', replace its session. */
+/* Lets the lane try at once, because its peer was heard of, and, if 'rekey',
+ * replace its session.  Attempts without hope make room; the pause after the
+ * next failure does not become shorter by it, except for a 'rekey'. */
 void vnetenc_lane_hurry(struct vnetenc_lane *, bool rekey, long long int now);
 
 /* Ends sessions whose peer would not be accepted any more; has one replaced

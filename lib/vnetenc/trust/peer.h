@@ -83,6 +83,7 @@ struct vnetenc_peer {
 
     /* Limits. */
     unsigned int n_attempts;    /* Handshakes that we initiate now. */
+    unsigned int n_young;       /* Those of them that began just now. */
     unsigned int n_half_open;   /* Handshakes that it initiates now. */
 };
 
