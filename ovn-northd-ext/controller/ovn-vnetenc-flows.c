@@ -54,13 +54,13 @@ BUILD_ASSERT_DECL(OFTABLE_VNETENC_RX < OFPTT_MAX);
 
 enum {
     /* Table 240. */
-    TX_REDIRECT_MUST = 210,
     TX_REDIRECT = 200,
     TX_DP_REQUIRE = 190,
     TX_DP_PREFER_MUST = 180,
     TX_DP_PREFER = 170,
     TX_MUST_PROFILE = 150,
     TX_MUST = 140,
+    TX_PORT_PREFER = 120,
     TX_WANT_PROFILE = 100,
     TX_WANT = 90,
 
@@ -589,6 +589,9 @@ match_outport(struct match *match, const struct sbrec_port_binding *pb)
     match_set_reg(match, MFF_LOG_OUTPORT - MFF_REG0, pb->tunnel_key);
 }
 
+/* For a port that leads to another chassis.  One that prefers encryption does
+ * so if the packet, which may be that of a datapath without a demand, has no
+ * stronger demand of its own. */
 static void
 add_redirect_flows(const struct sbrec_port_binding *pb,
                    enum mf_field_id mff_ovn_geneve, struct ofpbuf *ofpacts,
@@ -602,13 +605,8 @@ add_redirect_flows(const struct sbrec_port_binding *pb,
     }
     match_outport(&match, pb);
     put_demand(demand, mff_ovn_geneve, ofpacts);
-    add_flow(flow_table, OFTABLE_VNETENC_TX, TX_REDIRECT,
-             pb->header_.uuid.parts[0], &match, ofpacts, &pb->header_.uuid);
-
-    demand.mode = VNETENC_REQUIRE;
-    match_bit(&match, OVN_VNETENC_MUST_BIT);
-    put_demand(demand, mff_ovn_geneve, ofpacts);
-    add_flow(flow_table, OFTABLE_VNETENC_TX, TX_REDIRECT_MUST,
+    add_flow(flow_table, OFTABLE_VNETENC_TX,
+             demand.mode == VNETENC_REQUIRE ? TX_REDIRECT : TX_PORT_PREFER,
              pb->header_.uuid.parts[0], &match, ofpacts, &pb->header_.uuid);
 }
 
@@ -669,7 +667,7 @@ ovn_vnetenc_flows_for_port(const struct physical_ctx *ctx,
 
     struct ofpbuf ofpacts;
     ofpbuf_init(&ofpacts, 64);
-    if (supported && type == LP_CHASSISREDIRECT) {
+    if (supported && (type == LP_CHASSISREDIRECT || type == LP_L3GATEWAY)) {
         add_redirect_flows(pb, ctx->mff_ovn_geneve, &ofpacts, flow_table);
     } else if (!supported && (type == LP_PATCH || type == LP_L3GATEWAY)) {
         add_cut_off_port_flow(ctx, pb, &ofpacts, flow_table);

@@ -27,12 +27,12 @@
  * Every place that takes a packet from a tunnel resubmits to table 241, which
  * writes into register 31 how the packet arrived.
  *
- *     240  210  a chassisredirect port with a demand, must carried
- *          200  a chassisredirect port with a demand
+ *     240  200  a port that leads to another chassis and requires
  *          190  a datapath that requires
  *          180  a datapath that prefers, must carried
  *          170  a datapath that prefers
  *          150  must carried with a profile        140  must carried
+ *          120  a port that leads to another chassis and prefers
  *          100  want carried with a profile         90  want carried
  *            0  clear, set explicitly: it persists within an action list
  *     241  130  encrypted through VXLAN, which cannot carry must: set must
@@ -40,6 +40,9 @@
  *          110  a datapath with a demand, clear
  *          100  any datapath, encrypted
  *            0  any datapath, clear
+ *
+ * Ports that lead to another chassis are chassisredirect ports and those of
+ * gateway routers.
  *
  * The packet counters of the rows with a datapath show the traffic of that
  * switch, encrypted and clear.

@@ -22,10 +22,10 @@
  *
  * A demand for the tunnel traffic of a datapath or a port is a mode and a
  * profile.  ovn-northd writes it as two strings into external_ids of
- * Datapath_Binding, and into external_ids of Port_Binding for chassisredirect
- * ports.  ovn-northd itself and ovn-controller read it from there, so the
- * southbound database has the only copy, and the two daemons always agree
- * about a switch.
+ * Datapath_Binding, and into external_ids of Port_Binding for ports that lead
+ * to another chassis.  ovn-northd itself and ovn-controller read it from
+ * there, so the southbound database has the only copy, and the two daemons
+ * always agree about a switch.
  *
  * Role-based access control lets no chassis write these columns.  Every
  * chassis may write the options of Port_Binding, into which a former

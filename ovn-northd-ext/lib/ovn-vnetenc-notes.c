@@ -57,15 +57,17 @@ ovn_vnetenc_tunnel_note(const struct ovn_vnetenc_demand *dp,
     bool want = carried & (1u << OVN_VNETENC_WANT_BIT);
     uint8_t profile = carried >> OVN_VNETENC_PROFILE_OFS;
 
-    if (port && port->mode != VNETENC_OFF) {
-        return format_note(must ? VNETENC_REQUIRE : port->mode, port->profile,
-                           "port");
+    if (port && port->mode == VNETENC_REQUIRE) {
+        return format_note(port->mode, port->profile, "port");
     } else if (dp->mode != VNETENC_OFF) {
         return format_note(must ? VNETENC_REQUIRE : dp->mode, dp->profile,
                            "datapath");
-    } else if (must || want) {
-        return format_note(must ? VNETENC_REQUIRE : VNETENC_PREFER, profile,
-                           "way it came");
+    } else if (must) {
+        return format_note(VNETENC_REQUIRE, profile, "way it came");
+    } else if (port && port->mode != VNETENC_OFF) {
+        return format_note(port->mode, port->profile, "port");
+    } else if (want) {
+        return format_note(VNETENC_PREFER, profile, "way it came");
     }
     return NULL;
 }

@@ -233,23 +233,67 @@ ovn_vnetenc_lrp_options(const struct ovn_port *op, struct smap *options)
     }
 }
 
+/* The least that ports prefer which lead to 'router' through a tunnel, from a
+ * datapath without a demand: what comes out of the tunnel in clear would not
+ * enter a switch beyond the router that requires encryption. */
+static struct ovn_vnetenc_demand
+least_demand_towards(const struct ovn_datapath *router)
+{
+    struct ovn_vnetenc_demand demand = router->vnetenc_reach;
+
+    if (demand.mode != VNETENC_OFF) {
+        demand.mode = VNETENC_PREFER;
+    }
+    return demand;
+}
+
+/* 'ids' are external_ids of the northbound row, where no demand belongs. */
+static void
+replace_demand(struct smap *ids, struct ovn_vnetenc_demand demand)
+{
+    smap_remove(ids, OVN_VNETENC_MODE);
+    smap_remove(ids, OVN_VNETENC_PROFILE);
+    ovn_vnetenc_demand_put(ids, demand);
+}
+
 /* A chassisredirect port has the demand of the switch behind it, so that the
  * tunnel to its gateway is encrypted even if the packet comes from a switch
  * without a demand. */
 void
 ovn_vnetenc_lrp_set_external_ids(const struct ovn_port *op)
 {
+    struct ovn_vnetenc_demand demand = { .mode = VNETENC_OFF };
     struct smap ids;
 
-    smap_clone(&ids, &op->nbrp->external_ids);
-    smap_remove(&ids, OVN_VNETENC_MODE);
-    smap_remove(&ids, OVN_VNETENC_PROFILE);
+    if (op->primary_port) {
+        const struct ovn_port *peer = op->primary_port->peer;
 
-    const struct ovn_port *peer = op->primary_port ? op->primary_port->peer
-                                                   : NULL;
-    if (peer && peer->od && peer->od->nbs) {
-        ovn_vnetenc_demand_put(&ids, od_demand(peer->od));
+        if (peer && peer->od && peer->od->nbs) {
+            demand = od_demand(peer->od);
+        }
+        if (demand.mode == VNETENC_OFF) {
+            demand = least_demand_towards(op->od);
+        }
     }
+    smap_clone(&ids, &op->nbrp->external_ids);
+    replace_demand(&ids, demand);
     sbrec_port_binding_set_external_ids(op->sb, &ids);
     smap_destroy(&ids);
+}
+
+/* Switch ports that lead to a router through a tunnel are those of gateway
+ * routers, and the chassisredirect ports beside gateway ports.  If the switch
+ * itself has a demand, that is all there is to say. */
+void
+ovn_vnetenc_lsp_external_ids(const struct ovn_port *op, struct smap *ids)
+{
+    const struct ovn_port *lsp = op->primary_port ? op->primary_port : op;
+    const struct ovn_port *peer = lsp->peer;
+    struct ovn_vnetenc_demand demand = { .mode = VNETENC_OFF };
+
+    if (peer && peer->nbrp && (op->primary_port || peer->od->is_gw_router)
+        && od_demand(op->od).mode == VNETENC_OFF) {
+        demand = least_demand_towards(peer->od);
+    }
+    replace_demand(ids, demand);
 }

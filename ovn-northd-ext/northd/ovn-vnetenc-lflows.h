@@ -58,4 +58,8 @@ void ovn_vnetenc_lrp_options(const struct ovn_port *, struct smap *options);
  * wherever upstream sets them, and after a demand may have changed. */
 void ovn_vnetenc_lrp_set_external_ids(const struct ovn_port *);
 
+/* Puts the demand of a logical switch port into 'ids', which become
+ * Port_Binding external_ids. */
+void ovn_vnetenc_lsp_external_ids(const struct ovn_port *, struct smap *ids);
+
 #endif /* northd/ovn-vnetenc-lflows.h */

@@ -2,5 +2,7 @@
 northd_ovn_northd_SOURCES += \
 	northd/ovn-vnetenc-lflows.c \
 	northd/ovn-vnetenc-lflows.h \
+	northd/ovn-vnetenc-reach.c \
+	northd/ovn-vnetenc-reach.h \
 	northd/ovn-vnetenc-switch.c \
 	northd/ovn-vnetenc-switch.h

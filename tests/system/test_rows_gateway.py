@@ -87,8 +87,8 @@ def test_row13_plain_first_hop(make_cloud):
 
 
 def test_row14_transit_switch(make_cloud):
-    """Two routers with a switch between them, the second one's port on a
-    gateway: refused while that switch demands nothing."""
+    """Two routers with a switch between them that demands nothing, the second
+    one's port on a gateway: so does the way to the gateway."""
     cloud = make_cloud(switches=("sw0", "sw1", "join"))
     central = cloud.central
     central.add_router("lr0", "sw0")
@@ -102,14 +102,36 @@ def test_row14_transit_switch(make_cloud):
     vm1 = cloud.add_vm(2, 1, routed=True)
     vm3 = cloud.add_vm(1, 3, "sw1", net=1, routed=True)
     cloud.clear(vm3, vm1)
-    since = cloud.set_mode("require")
-    cloud.refused(vm3, vm1)
-    # The first tunnel has no demand; the contract is the drop behind it.
-    assert cloud.between(since, vm3, vm1)
-    cloud.excuse(since)
-    cloud.set_mode("require", "join")
+    cloud.set_mode("require")
     cloud.encrypted(vm3, vm1)
     cloud.encrypted(vm1, vm3)
+
+
+# What makes hv2 part of the way from sw1 to sw0: commands of ovn-nbctl.
+ELSEWHERE = {
+    "gateway router": "set logical_router lr0 options:chassis=hv2",
+    "gateway port": "lrp-set-gateway-chassis lr0-sw1 hv2",
+}
+
+
+@pytest.mark.parametrize("kind", ELSEWHERE)
+def test_row14_router_elsewhere(make_cloud, kind):
+    """From a switch that demands nothing, over a router on another chassis,
+    to one that has a demand, and back."""
+    cloud = make_cloud(n=3, switches=("sw0", "sw1"))
+    cloud.add_router()
+    cloud.central.nbctl(*ELSEWHERE[kind].split())
+    vm1 = cloud.add_vm(3, 1, routed=True)
+    vm3 = cloud.add_vm(1, 3, "sw1", net=1, routed=True)
+    cloud.clear(vm3, vm1)
+    for mode in ("prefer", "require"):
+        cloud.set_mode(mode)
+        since = time.time()
+        cloud.encrypted(vm3, vm1)
+        cloud.encrypted(vm1, vm3)
+        ways = {(r.src, r.dst) for r in cloud.sealed(since)}
+        hv1, hv2, hv3 = (hv.ip for hv in cloud.hvs)
+        assert {(hv1, hv2), (hv2, hv3), (hv3, hv2), (hv2, hv1)} <= ways
 
 
 def test_row15_floating_address(gateway):
