@@ -151,18 +151,37 @@ claim(struct shash *claims, const char *address, const char *chassis_name)
     sset_add(claimants, chassis_name);
 }
 
+/* Returns true if 'chassis' has an encapsulation of the type of 'encap'.  Only
+ * then can there be a tunnel between the two. */
+static bool
+has_type_of(const struct sbrec_chassis *chassis,
+            const struct sbrec_encap *encap)
+{
+    for (size_t i = 0; i < chassis->n_encaps; i++) {
+        if (!strcmp(chassis->encaps[i]->type, encap->type)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Collects the claims: for each canonical address, the set of names of the
- * chassis that claim it. */
+ * chassis that claim it.  A record of a type of which 'this_chassis' has no
+ * tunnels, left by a chassis that is gone perhaps, claims nothing. */
 static void
 collect_claims(const struct sbrec_chassis_table *chassis_table,
+               const struct sbrec_chassis *this_chassis,
                struct shash *claims)
 {
     const struct sbrec_chassis *chassis;
 
     SBREC_CHASSIS_TABLE_FOR_EACH (chassis, chassis_table) {
         for (size_t i = 0; i < chassis->n_encaps; i++) {
-            char *address = canonical_address(chassis->encaps[i]->ip);
+            if (!has_type_of(this_chassis, chassis->encaps[i])) {
+                continue;
+            }
 
+            char *address = canonical_address(chassis->encaps[i]->ip);
             if (address) {
                 claim(claims, address, chassis->name);
                 claim(claims, address, chassis->encaps[i]->chassis_name);
@@ -259,7 +278,7 @@ collect_peers(const struct ovsrec_open_vswitch_table *ovs_table,
     struct sset tunnels = SSET_INITIALIZER(&tunnels);
     const struct sbrec_chassis *chassis;
 
-    collect_claims(chassis_table, &claims);
+    collect_claims(chassis_table, this_chassis, &claims);
     collect_tunnels(br_int, &tunnels);
     SBREC_CHASSIS_TABLE_FOR_EACH (chassis, chassis_table) {
         if (chassis != this_chassis

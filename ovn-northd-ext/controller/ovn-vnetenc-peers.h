@@ -40,11 +40,11 @@
  *
  * An Encap row counts if it has the tunnel type in use and its chassis_name is
  * that of the Chassis that lists it.  Addresses are compared as addresses, not
- * as text.  An address that two chassis claim, in any row, gets no
- * VNetEnc_Peer: a chassis that claims the address of another one can deny
- * service to it, but never impersonate it.  No fingerprint counts if one of
- * them is malformed, or if there are more than a row can hold.  Without
- * fingerprints there is no row.
+ * as text.  An address that two chassis claim, in any row of a type of which
+ * this chassis has tunnels, gets no VNetEnc_Peer: a chassis that claims the
+ * address of another one can deny service to it, but never impersonate it.  No
+ * fingerprint counts if one of them is malformed, or if there are more than a
+ * row can hold.  Without fingerprints there is no row.
  *
  * Thread-safety
  * =============
