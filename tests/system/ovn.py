@@ -42,12 +42,13 @@ def tls_options(authority, name):
             f"--ca-cert={authority.cert}"]
 
 
-def _start_database(owner, name, options=()):
-    """Makes database `name` in the folder of `owner` and serves it."""
+def start_database(owner, name, options=()):
+    """Makes database `name` in the folder of `owner` and serves it; returns
+    the server."""
     database = owner.dir / f"{name}.db"
     owner.run.cmd(owner.tree.program("ovsdb-tool"), "create", database,
                   owner.tree.ovn_src / f"ovn-{name}.ovsschema")
-    owner.run.spawn(
+    server = owner.run.spawn(
         owner.tree.program("ovsdb-server"), database,
         f"--remote=punix:{owner.dir}/{name}.sock", *options,
         f"--unixctl={owner.dir}/{name}.ctl",
@@ -55,6 +56,7 @@ def _start_database(owner, name, options=()):
         name=f"ovsdb-{name}", netns=owner.netns, env=owner.env,
         folder=owner.dir)
     wait_until(lambda: serves(owner.dir / f"{name}.sock"), f"{name} database")
+    return server
 
 
 class Central:
@@ -70,8 +72,8 @@ class Central:
         self.env = {f"{p}_{d}DIR": str(self.dir) for p in ("OVS", "OVN")
                     for d in ("RUN", "LOG", "DB", "SYSCONF")}
         self.authority = Authority(run, name)
-        _start_database(self, "nb")
-        _start_database(self, "sb", [
+        start_database(self, "nb")
+        start_database(self, "sb", [
             "--remote=db:OVN_Southbound,SB_Global,connections",
             *tls_options(self.authority, "central")])
         self.nbctl("init")
@@ -172,7 +174,7 @@ class Interconnection:
         self.env = {f"{p}_{d}DIR": str(self.dir) for p in ("OVS", "OVN")
                     for d in ("RUN", "LOG", "DB", "SYSCONF")}
         for name in ("ic-nb", "ic-sb"):
-            _start_database(self, name)
+            start_database(self, name)
         for name in ("ic-nb", "ic-sb"):
             self.ctl(name, "init")
         for zone in zones:

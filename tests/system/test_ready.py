@@ -6,15 +6,25 @@ One northbound and one southbound database serve all tests of a kind.  Each
 test adds a fault, runs the report, and removes the fault again.
 """
 
+import datetime
 import json
+import os
 import re
+import signal
 import subprocess
+import sys
+import types
 
 import pytest
 
 import runspace
 from lab import TOP, Tree, Underlay
-from ovn import SB_PORT, Central
+from ovn import SB_PORT, Central, start_database
+from sslpeer import Mint
+
+sys.path.insert(0, str(TOP / "utilities"))
+
+from vnetenc_ready.fails import FAILS       # noqa: E402
 
 READY = TOP / "utilities/ovn-vnetenc-ready"
 
@@ -75,6 +85,8 @@ class Site:
         found = {}
         for finding in answer["findings"]:
             assert all(finding[k] for k in ("what", "where", "do"))
+            # What cannot be accepted is no FAIL.
+            assert finding["level"] != "FAIL" or finding["id"] in FAILS
             found.setdefault(finding["id"], []).append(finding)
         failed = any(f["level"] == "FAIL" for f in answer["findings"])
         assert status == int(failed) and answer["ready"] != failed
@@ -104,9 +116,22 @@ def test_ready(site):
 
 def test_usage(site):
     for args in (["nothing"], ["--all", "plain"], ["--bad"],
-                 ["--local", "--no-local"]):
+                 ["--local", "--no-local"], ["--accept", "sb-tpc"],
+                 ["--accept", "sb-tcp="], ["--accept", "transit-off"]):
         status, text = site.ask(*args)
         assert status == 2 and "usage" in text
+    assert "sb-tcp, sb-unreachable" in site.ask("--accept", "sb-tpc")[1]
+
+
+def test_accepted_in_vain(site, switch):
+    """What is accepted and is not there may be misspelt."""
+    site.nb("lsp-add", switch, "ext", "--", "lsp-set-type", "ext", "vtep")
+    assert set(site.findings("--accept=switch-vtep", switch)[1]) == {
+        "switch-vtep"}
+    status, found = site.findings("--accept=switch-vtep=s", switch)
+    assert status == 1 and found["switch-vtep"][0]["level"] == "FAIL"
+    finding, = found["accept-unused"]
+    assert finding["where"] == "--accept switch-vtep=s"
 
 
 def test_unreachable(site):
@@ -226,8 +251,9 @@ def test_warning(site, switch, case):
     assert found[name][0]["level"] == "WARN"
 
 
-def test_transit_switch(site, switch):
-    """A switch between two routers that demands nothing."""
+@pytest.fixture(name="join")
+def fixture_join(site, switch):
+    """S - lr1 - join - lr2 - plain"""
     site.nb("ls-add", "join")
     for number, net in ((1, 9), (2, 8)):
         router = f"lr{number}"
@@ -243,16 +269,75 @@ def test_transit_switch(site, switch):
                     "--", "lsp-set-addresses", f"{ls}-{router}", "router",
                     "--", "lsp-set-options", f"{ls}-{router}",
                     f"router-port={port}")
+    yield "join"
+    site.nb("lr-del", "lr1", "--", "lr-del", "lr2", "--", "ls-del", "join",
+            "--", "lsp-del", "plain-lr2")
+
+
+def test_switch_between_routers(site, switch, join):
+    """ovn-northd sees what is beyond it."""
+    assert site.findings(switch, join) == (0, {})
+    assert site.findings(switch) == (0, {})
+
+
+def test_transit_switch(site, switch, join, third):
+    """Nobody sees what is beyond one that demands nothing, in another
+    zone, and the chassis of that zone matter."""
+    site.nb("set", "logical_switch", join, "other_config:interconn-ts=ts")
+    site.add_chassis(third, "192.0.2.3", None)
+    site.sb("set", "Chassis", third, "other_config:is-remote=true")
+    status, found = site.findings(switch)
+    assert status == 1
+    assert set(found) == {"transit-off", "chassis-not-capable",
+                          "ic-sb-access"}
+    assert found["transit-off"][0]["where"] == join
+    assert found["transit-off"][0]["level"] == "WARN"
+    finding, = found["chassis-not-capable"]
+    assert finding["level"] == "FAIL"
+    assert "copy vnetenc and vnetenc-fp" in finding["do"]
+    site.set_encap(third, "options:vnetenc=1",
+                   f'options:vnetenc-fp="{fingerprint("3")}"')
+    site.nb("--wait=sb", "set", "logical_switch", join, "encryption=require")
+    assert set(site.findings(switch)[1]) == {"ic-sb-access"}
+
+
+def test_shared_network(site, switch, join):
+    """Behind a localnet port ovn-northd looks at nobody's demand, and the
+    switch there demands nothing."""
+    site.nb("lsp-add-localnet-port", join, "ln", "phys")
+    status, found = site.findings(switch)
+    assert status == 1 and set(found) == {"shared-off", "switch-localnet"}
+    finding, = found["shared-off"]
+    assert finding["where"] == join and "plain" in finding["what"]
+    assert "lr2" in finding["what"]
+    # If all that is beyond has a demand, nothing arrives in clear.
+    site.nb("set", "logical_switch", "plain", "encryption=prefer")
+    assert "shared-off" not in site.findings(switch)[1]
+    site.nb("clear", "logical_switch", "plain", "encryption")
+    # What it says is to be done.
+    site.nb(*finding["do"].split()[1:])
+    assert site.findings(switch)[0] == 0
+
+
+@pytest.mark.parametrize("name, command", [
+    ("router-vtep", "lsp-add plain gw -- lsp-set-type gw vtep"),
+    ("router-evpn", "set logical_switch plain"
+     " other_config:dynamic-routing-vni=9")])
+def test_gateway_behind_routers(site, switch, join, name, command):
+    """A gateway that cannot encrypt, in a switch of its own."""
+    assert join
+    site.nb(*command.split())
     try:
         status, found = site.findings(switch)
-        assert status == 0 and set(found) == {"transit-off"}
-        assert found["transit-off"][0]["where"] == "join"
-        site.nb("--wait=sb", "set", "logical_switch", "join",
-                "encryption=require")
-        assert site.findings(switch) == (0, {})
+        assert status == 1 and name in found
+        finding, = found[name]
+        assert finding["level"] == "FAIL" and finding["where"] == "plain"
+        assert f"to {switch} is in clear" in finding["what"]
+        assert name not in site.findings("plain")[1]
     finally:
-        site.nb("lr-del", "lr1", "--", "lr-del", "lr2", "--", "ls-del",
-                "join", "--", "lsp-del", "plain-lr2")
+        site.nb("--if-exists", "lsp-del", "gw", "--", "remove",
+                "logical_switch", "plain", "other_config",
+                "dynamic-routing-vni")
 
 
 # Faults of a third chassis: its address, pin, datapath; the findings.
@@ -298,7 +383,42 @@ def test_chassis_of_another_zone(site, third):
     site.add_chassis(third, "192.0.2.3", fingerprint("3"))
     site.sb("remove", "Chassis", third, "other_config", "datapath-type", "--",
             "set", "Chassis", third, "other_config:is-remote=true")
-    assert site.findings("plain") == (0, {})
+    status, found = site.findings("plain")
+    assert status == 0 and set(found) == {"ic-sb-access"}
+
+
+@pytest.fixture(name="ic_sb")
+def fixture_ic_sb(site):
+    """IC_Southbound."""
+    owner = types.SimpleNamespace(
+        run=site.run, tree=site.central.tree, netns=site.central.netns,
+        dir=site.run.folder("ic"), env=site.central.env)
+    server = start_database(owner, "ic-sb")
+    url = f"unix:{owner.dir}/ic-sb.sock"
+
+    def ctl(*args):
+        site.run.cmd(owner.tree.program("ovn-ic-sbctl"), f"--db={url}", *args)
+
+    ctl("init")
+    yield url, ctl
+    server.stop()
+
+
+def test_interconnection(site, third, ic_sb):
+    """The pins of other zones are as good as the access to it."""
+    url, ctl = ic_sb
+    site.add_chassis(third, "192.0.2.3", fingerprint("3"))
+    assert site.findings() == (0, {})
+    site.sb("set", "Chassis", third, "other_config:is-remote=true")
+    status, found = site.findings()
+    assert status == 0 and found["ic-sb-access"][0]["level"] == "WARN"
+    assert site.findings(f"--ic-sb={url}") == (0, {})
+    ctl("set-connection", "ptcp:6648", "pssl:6649")
+    status, found = site.findings(f"--ic-sb={url}")
+    assert status == 1 and set(found) == {"ic-sb-tcp"}
+    assert [f["where"] for f in found["ic-sb-tcp"]] == ["ptcp:6648"]
+    status, found = site.findings("--ic-sb=unix:/nonexistent", "--timeout=1")
+    assert status == 1 and set(found) == {"ic-sb-unreachable"}
 
 
 def test_vtep_chassis(site, third):
@@ -373,6 +493,21 @@ def test_address_claimed_twice(site, third, addresses):
             site.sb("remove", "Chassis", third, "encaps", row)
 
 
+def test_record_of_a_type_that_is_not_used(site, third):
+    """What a chassis that is gone left behind claims nothing, unless another
+    one has tunnels of that type."""
+    site.add_chassis(third, "192.0.2.3", fingerprint("3"))
+    site.sb("chassis-add", "stale", "vxlan", "192.0.2.3")
+    try:
+        assert "address-claimed-twice" not in site.findings()[1]
+        site.sb("chassis-add", "hv4", "vxlan", "192.0.2.4")
+        assert "hv3 and stale" in \
+            site.findings()[1]["address-claimed-twice"][0]["what"]
+    finally:
+        site.sb("chassis-del", "stale", "--", "--if-exists", "chassis-del",
+                "hv4")
+
+
 def test_shared_fingerprint(site, third):
     site.add_chassis(third, "192.0.2.3", fingerprint("2"))
     status, found = site.findings()
@@ -415,8 +550,10 @@ def test_default_and_northd(site):
         site.run.cmd(site.central.tree.program("ovs-appctl"), "-t",
                      site.central.northd_ctl, "pause")
         site.nb("set", "logical_switch", "plain", "encryption=require")
-        status, found = site.findings()
-        assert status == 1 and set(found) == {"northd"}
+        for option in "--no-sync", "--timeout=2":
+            status, found = site.findings(option)
+            assert status == 1 and set(found) == {"northd"}
+        assert any("does not follow" in f["what"] for f in found["northd"])
     finally:
         site.run.cmd(site.central.tree.program("ovs-appctl"), "-t",
                      site.central.northd_ctl, "resume")
@@ -481,6 +618,54 @@ def test_local_counters(make_cloud):
     assert "local-not-capable" in site.findings("--local", hv=hv3)[1]
 
 
+def test_dropped_beyond_a_router(make_cloud):
+    """What arrives in clear in one switch and is dropped before another one,
+    which the counters of table 241 do not show."""
+    cloud = make_cloud(n=3, incapable=[1], switches=("sw0", "sw1"))
+    cloud.add_router()
+    cloud.central.nbctl("set", "logical_router", "lr0", "options:chassis=hv2")
+    vm1 = cloud.add_vm(3, 1, routed=True)
+    vm3 = cloud.add_vm(1, 3, "sw1", net=1, routed=True)
+    cloud.clear(vm3, vm1)
+    site, hv2 = Asked(cloud), cloud.hvs[1]
+    assert "dropped-beyond" not in site.findings(hv=hv2)[1]
+    cloud.excuse(cloud.set_mode("require"))
+    cloud.strangers.add(cloud.hvs[0].ip)
+
+    def reported():
+        assert vm3.ping(vm1.ip, 2, 0.05, wait=0.1).lost
+        return site.findings(hv=hv2)[1].get("dropped-beyond")
+
+    runspace.wait_until(reported, "the drop is reported")
+    finding, = reported()
+    assert finding["level"] == "FAIL" and finding["what"].startswith("sw0:")
+    assert "dropped-beyond" not in site.findings("--watch=0.2", hv=hv2)[1]
+
+
+def test_dead_controller(make_cloud):
+    """A chassis that does not answer; its database looks as ever."""
+    cloud = make_cloud()
+    vm1, vm2 = (cloud.add_vm(n, n) for n in (1, 2))
+    cloud.set_mode("require")
+    cloud.encrypted(vm1, vm2)
+    site = Asked(cloud)
+    hv1, hv2 = cloud.hvs
+    os.kill(hv2.controller.pid, signal.SIGSTOP)
+    try:
+        # It has done all that was asked of it before.
+        assert site.findings("--no-sync", hv=hv1) == (0, {})
+        status, found = site.findings("--timeout=2", hv=hv1)
+        assert status == 1 and set(found) == {"chassis-behind"}
+        finding, = found["chassis-behind"]
+        assert finding["where"] == "hv2" and finding["level"] == "FAIL"
+        status, found = site.findings("--local", hv=hv2)
+        assert status == 1 and "local-controller" in found
+    finally:
+        os.kill(hv2.controller.pid, signal.SIGCONT)
+    runspace.wait_until(lambda: site.findings(hv=hv2) == (0, {}),
+                        "it has caught up")
+
+
 def test_local_kernel_datapath(make_cloud):
     """The report names the bridges to change, and how; after the changes the
     host is ready."""
@@ -541,23 +726,83 @@ def test_local_without_ovn(make_lab):
     br-int."""
     lab = make_lab(n_hypervisors=1)
     hv, = lab.hvs
-    paths = {str(lab.tree.program(p).parent) for p in
-             ("ovs-vsctl", "ovsdb-tool", "ovn-nbctl")}
 
     def found():
-        done = subprocess.run(
-            [*lab.run._enter(hv.netns), READY, "--local", "--json",
-             "--timeout=1"], text=True, capture_output=True, timeout=60,
-            check=False,
-            env={"PATH": ":".join([*paths, "/usr/bin:/bin"]), **hv.env})
-        return {f["id"] for f in json.loads(done.stdout)["findings"]
-                if f["level"] == "FAIL"}
+        return {name for name, findings in findings_without_ovn(lab).items()
+                if any(f["level"] == "FAIL" for f in findings)}
 
     assert found() == set()
     hv.hide_capability()
     assert found() == {"local-not-capable"}
     hv.vsctl("del-br", "br-int")
     assert "local-unreachable" not in found()
+
+
+def findings_without_ovn(lab):
+    """{id: findings} of the first host of a lab."""
+    hv = lab.hvs[0]
+    paths = {str(lab.tree.program(p).parent) for p in
+             ("ovs-vsctl", "ovsdb-tool", "ovn-nbctl")}
+    done = subprocess.run(
+        [*lab.run._enter(hv.netns), READY, "--local", "--json",
+         "--timeout=1"], text=True, capture_output=True, timeout=60,
+        check=False,
+        env={"PATH": ":".join([*paths, "/usr/bin:/bin"]), **hv.env})
+    found = {}
+    for finding in json.loads(done.stdout)["findings"]:
+        found.setdefault(finding["id"], []).append(finding)
+    return found
+
+
+def test_local_certificates(make_lab):
+    """What has expired, and what soon will."""
+    lab = make_lab(n_hypervisors=1)
+    hv, = lab.hvs
+    mint = Mint(lab.run)
+    day = datetime.timedelta(days=1)
+    old, soon = mint.make_ca(ends=-day / 24), mint.make_ca(ends=day)
+    good = mint.make_ca(ends=20 * day)
+    crl = mint.dir / "crl.pem"
+    lab.run.cmd("openssl", "ca", "-gencrl", "-config", mint.dir / "ca.cnf",
+                "-cert", good.cert, "-keyfile", good.key, "-out", crl,
+                "-crl_lastupdate", "20200101000000Z",
+                "-crl_nextupdate", "20200201000000Z")
+    both = mint.dir / "both.pem"
+    both.write_text(good.cert.read_text() + soon.cert.read_text())
+    own = mint.make(good, ends=20 * day)
+    hv.add_profile(0, certificate=own.cert, private_key=own.key,
+                   ca_cert=both)
+    runspace.wait_until(lambda: any(
+        "ca_cert" in p for p in hv.show_json()["profiles"]), "it is in use")
+    finding, = findings_without_ovn(lab)["local-certificate"]
+    assert finding["level"] == "WARN" and "ca_cert" in finding["what"]
+    hv.vsctl("set", "VNetEnc_Profile", "0", f"ca_cert={good.cert}",
+             f"crl={crl}")
+    runspace.wait_until(lambda: any(
+        "crl" in p for p in hv.show_json()["profiles"]), "it is in use")
+    finding, = findings_without_ovn(lab)["local-certificate"]
+    assert finding["level"] == "FAIL" and str(crl) in finding["do"]
+    hv.vsctl("set", "VNetEnc_Profile", "0", f"ca_cert={old.cert}", "--",
+             "clear", "VNetEnc_Profile", "0", "crl")
+    runspace.wait_until(lambda: any(
+        p.get("ca_cert") == str(old.cert)
+        for p in hv.show_json()["profiles"]), "it is in use")
+    finding, = findings_without_ovn(lab)["local-certificate"]
+    assert finding["level"] == "FAIL" and str(old.cert) in finding["do"]
+
+
+def test_profile_without_certificate(make_lab):
+    """A row that ovs-vswitchd has not seen."""
+    lab = make_lab(n_hypervisors=1)
+    hv, = lab.hvs
+    assert "local-profile" not in findings_without_ovn(lab)
+    os.kill(hv.vswitchd.pid, signal.SIGSTOP)
+    try:
+        hv.vsctl("--no-wait", "create", "VNetEnc_Profile", "id=5")
+        finding, = findings_without_ovn(lab)["local-profile"]
+    finally:
+        os.kill(hv.vswitchd.pid, signal.SIGCONT)
+    assert "profile 5: has no certificate yet" in finding["what"]
 
 
 def test_stock(make_cloud, tmp_path):
@@ -598,6 +843,9 @@ def test_local_peers(make_cloud):
     cloud.in_effect("set", "logical_switch", "sw0",
                     "other_config:encryption-profile=7")
     assert "local-no-profile" in site.findings(hv=hv1)[1]
+    # A hypervisor sees that without the northbound database.
+    finding, = site.findings("--local", hv=hv1)[1]["local-no-profile"]
+    assert "sw0" in finding["what"] and "profile 7" in finding["what"]
     cloud.in_effect("remove", "logical_switch", "sw0", "other_config",
                     "encryption-profile")
     hv1.vsctl("--", "destroy", "VNetEnc_Peer", hv2.ip,

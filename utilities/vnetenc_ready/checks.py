@@ -17,6 +17,7 @@ import collections
 import re
 import time
 
+from vnetenc_ready import certificates
 from vnetenc_ready.databases import (FALLBACKS, MODES, address_of, as_list,
                                      as_one, is_clear_remote)
 
@@ -94,7 +95,8 @@ def check_ports(switch, north, report):
         report.add(
             switch.level, "switch-vtep", f"vtep port {', '.join(vtep)} would"
             " carry nothing: VTEP gateways cannot encrypt", switch.name,
-            "connect the gateway to a switch of its own, behind a router")
+            "leave the switch without encryption: over a router, too, a switch"
+            " that requires it has nothing to do with the gateway")
     if switch.config.get("dynamic-routing-vni"):
         report.add(
             switch.level, "switch-evpn", "EVPN would carry nothing: its"
@@ -114,10 +116,12 @@ def check_ports(switch, north, report):
 
 
 def check_routers(switch, north, report):
-    """The demands of an encrypted switch on the routers beside it."""
+    """The demands of an encrypted switch on the routers beside it and on the
+    switches beyond them."""
     if not switch.in_question:
         return
-    for name, ports in north.routers_of(switch):
+    routers = north.routers_of(switch)
+    for name, ports in routers:
         for port in ports:
             if port["options"].get("redirect-type") == "bridged":
                 report.warn(
@@ -125,20 +129,59 @@ def check_routers(switch, north, report):
                     f" {port['name']} would be ignored: traffic to the"
                     " gateway takes a tunnel", name,
                     "nothing, if the underlay can carry it")
-        attached = {p["name"] for p in ports}
-        for other in north.switches:
-            routed = other.router_ports()
-            if (other is switch or other.mode != "off" or other.in_question
-                    or not attached & set(routed)
-                    or len(routed) < 2 and not other.is_transit()):
-                continue
-            report.warn(
-                "transit-off", f"{other.name} connects routers and demands"
-                f" nothing: packets that cross it from another chassis to"
-                f" {switch.name} arrive in clear and would be dropped",
-                other.name,
-                f"ovn-nbctl set logical_switch {other.name}"
-                " encryption=require, here and in every other zone")
+    reach = north.reach_of(name for name, _ in routers)
+    for other in reach.switches + reach.borders:
+        if other is not switch:
+            check_beyond(switch, other, report)
+    for border in reach.borders:
+        check_border(switch, border, reach, north, report)
+
+
+def check_beyond(switch, other, report):
+    """Whether `other`, to which routers lead, sends in clear."""
+    vtep = other.ports_of_type("vtep")
+    if vtep:
+        report.fail(
+            "router-vtep", f"vtep port {', '.join(vtep)}: packets from its"
+            f" gateway over a router to {switch.name} arrive in clear and"
+            f" would be dropped, and no packet of {switch.name} would go there",
+            other.name,
+            f"leave {switch.name} without encryption, or accept that")
+    if other.config.get("dynamic-routing-vni"):
+        report.fail(
+            "router-evpn", f"EVPN: packets from it over a router to"
+            f" {switch.name} arrive in clear and would be dropped, and no"
+            f" packet of {switch.name} would go there", other.name,
+            f"leave {switch.name} without encryption, or accept that")
+    if other.is_transit() and other.mode == "off" and not other.in_question:
+        report.warn(
+            "transit-off", f"{other.name} connects routers and demands"
+            f" nothing: packets that cross it from another zone to"
+            f" {switch.name} arrive in clear and would be dropped",
+            other.name,
+            f"ovn-nbctl set logical_switch {other.name}"
+            " encryption=require, here and in every other zone")
+
+
+def check_border(switch, border, reach, north, report):
+    """Whether packets from other routers of `border` come to `switch` in
+    clear: their ports know nothing of its demand."""
+    if border.mode != "off" or border.in_question:
+        return
+    for router, _ in north.routers_of(border):
+        if router in reach.routers:
+            continue
+        off = [s.name for s in north.reach_of([router]).switches
+               if s.mode == "off" and not s.in_question]
+        if off:
+            report.fail(
+                "shared-off", f"{border.name} connects routers and demands"
+                f" nothing: packets that cross it and {router} from"
+                f" {', '.join(sorted(off))} to {switch.name} arrive in clear"
+                " and would be dropped if both routers have one gateway"
+                " chassis", border.name,
+                f"ovn-nbctl set logical_switch {border.name}"
+                " encryption=prefer")
 
 
 # The southbound database.
@@ -181,12 +224,35 @@ def check_sb_access(south, remotes, report):
             " ovn-northd has not run", "SB RBAC_Role", "start ovn-northd")
 
 
+def check_interconnection(connections, report):
+    """Whether the pins of other zones, which come from there, can be trusted.
+    No role keeps anybody from writing there."""
+    for row in connections:
+        if is_clear_remote(row["target"]):
+            report.fail(
+                "ic-sb-tcp", "IC_Southbound is reached without TLS: whoever"
+                " can reach it can replace the pins of every chassis of another"
+                " zone", row["target"], "use TLS: ovn-ic-sbctl set-ssl,"
+                " set-connection pssl:6648, with certificates for ovn-ic only")
+
+
 def pins_of(encaps):
     """(set of fingerprints, list of texts that are no fingerprints)."""
     texts = [t for e in encaps
              for t in e["options"].get("vnetenc-fp", "").split(",") if t]
     return ({t.lower() for t in texts if FINGERPRINT.fullmatch(t)},
             [t for t in texts if not FINGERPRINT.fullmatch(t)])
+
+
+BECOME_CAPABLE = (
+    "install this release of Open vSwitch and ovn-controller of vnetenc on"
+    " it; there, ovs-appctl dpif/show-dp-features br-int says whether the"
+    " datapath can encrypt, and ovs-vsctl get VNetEnc_Profile 0 error says why"
+    " there is no certificate")
+BECOME_CAPABLE_REMOTE = (
+    "look for vnetenc=1 in options of its Encap rows in its own zone: if it is"
+    " there, the program that makes its rows here has to copy vnetenc and"
+    " vnetenc-fp, as ovn-ic of vnetenc does; if not, install vnetenc on it")
 
 
 def check_capability(chassis, encaps, south, add, where):
@@ -209,9 +275,7 @@ def check_capability(chassis, encaps, south, add, where):
     if incapable:
         add("chassis-not-capable", "does not announce that it can decrypt"
             f" ({', '.join(incapable)})", where,
-            "install this release of Open vSwitch and ovn-controller of"
-            " vnetenc on it; there, ovs-appctl dpif/show-dp-features br-int"
-            " says whether the datapath can encrypt")
+            BECOME_CAPABLE_REMOTE if remote else BECOME_CAPABLE)
         return
     pins, bad = pins_of(encaps)
     if bad:
@@ -227,8 +291,8 @@ def check_capability(chassis, encaps, south, add, where):
             where, "on it: ovs-vsctl get VNetEnc_Profile 0 fingerprint error")
 
 
-def check_chassis(south, switches, report):
-    transit = any(s.is_transit() for s in switches)
+def check_chassis(south, switches, zones, report):
+    """`zones` is whether traffic of `switches` may come from other zones."""
     n_bound = south.count_ports(switches)
     for chassis in south.chassis:
         if (as_list(chassis["vtep_logical_switches"])
@@ -236,7 +300,7 @@ def check_chassis(south, switches, report):
             continue                    # A VTEP gateway, see switch-vtep.
         remote = chassis["other_config"].get("is-remote") == "true"
         # Only transit switches lead to a chassis of another zone.
-        level = "WARN" if remote and not transit else "FAIL"
+        level = "WARN" if remote and not zones else "FAIL"
         n_ports = n_bound[chassis["_uuid"]]
         where = chassis["name"]
 
@@ -255,20 +319,31 @@ def check_chassis(south, switches, report):
                     f" {encap['ip']} of {encap['chassis_name']}", where,
                     "ovn-sbctl chassis-del the chassis that is wrong; its"
                     " ovn-controller makes it again")
-    check_answers(south, report)
 
 
-def check_answers(south, report):
+def check_answers(south, answer, report):
+    """Whether every chassis follows the databases.  `answer` is the number
+    that was asked for a moment ago, None if none was."""
     current = (south.tables["SB_Global"] or [{"nb_cfg": 0}])[0]["nb_cfg"]
+    if answer and current < answer:
+        report.fail(
+            "northd", "the southbound database does not follow the northbound"
+            f" one: it is at nb_cfg {current}, the other at {answer}",
+            "SB_Global", "check whether ovn-northd runs")
+        return
     remote = {c["name"] for c in south.chassis
               if c["other_config"].get("is-remote") == "true"}
     for row in south.tables["Chassis_Private"]:
-        if row["nb_cfg"] < current and row["name"] not in remote:
-            report.warn(
-                "chassis-behind", f"has reached nb_cfg {row['nb_cfg']}, and"
-                f" the databases are at {current}", row["name"],
-                "check whether its ovn-controller runs; if the chassis is"
-                f" gone, ovn-sbctl chassis-del {row['name']}")
+        if row["name"] in remote or row["nb_cfg"] >= (answer or current):
+            continue
+        # Without having been asked it may be about to answer.
+        report.add(
+            "FAIL" if answer else "WARN", "chassis-behind",
+            f"has reached nb_cfg {row['nb_cfg']}, and the databases are at"
+            f" {answer or current}", row["name"],
+            "check whether its ovn-controller runs and reaches the southbound"
+            " database; if the chassis is gone, ovn-sbctl chassis-del"
+            f" {row['name']}")
 
 
 def check_identities(south, report):
@@ -277,8 +352,10 @@ def check_identities(south, report):
     for chassis in south.chassis:
         encaps = south.encaps_of(chassis)
         for encap in encaps:
-            claims[address_of(encap["ip"])] |= {chassis["name"],
-                                                encap["chassis_name"]}
+            # Nobody has a tunnel of a type that no other chassis has.
+            if south.has_type(encap["type"], chassis):
+                claims[address_of(encap["ip"])] |= {chassis["name"],
+                                                    encap["chassis_name"]}
         for pin in pins_of(encaps)[0]:
             owners[pin].add(chassis["name"])
     for address, names in sorted(claims.items()):
@@ -291,10 +368,14 @@ def check_identities(south, report):
                 " this, one of them tries to take the traffic of the other")
     for pin, names in sorted(owners.items()):
         if len(names) > 1:
+            hosts = {c["hostname"] for c in south.chassis
+                     if c["name"] in names}
             report.warn(
                 "fingerprint-shared", f"{' and '.join(sorted(names))} have the"
                 " same certificate: to their peers they are one host", pin,
-                "on all but one: delete hypervisor.pem in"
+                ("nothing, if they are ovn-controllers of one host; if not, "
+                 if len(hosts) == 1 else "")
+                + "on all hosts but one: delete hypervisor.pem in"
                 " other_config:vnetenc-directory, restart ovs-vswitchd")
 
 
@@ -414,6 +495,45 @@ def check_bridges(local, where, report):
                 f" through {link['ifname']} stops meanwhile: use a console")
 
 
+def renew(file):
+    return ("delete hypervisor.pem in other_config:vnetenc-directory, restart"
+            " ovs-vswitchd" if file == "self-made" else f"renew {file}")
+
+
+def check_profiles(local, south, switches, where, report):
+    """Rows of profiles, those that are missing, and what they hold."""
+    rows = {str(row["id"]): row for row in local.tables["VNetEnc_Profile"]}
+    for number, row in rows.items():
+        if as_one(row["error"]) or not as_one(row["fingerprint"]):
+            report.fail("local-profile", f"profile {number}:"
+                        f" {as_one(row['error']) or 'has no certificate yet'}",
+                        where, "correct the row of VNetEnc_Profile, and see"
+                        " whether ovs-vswitchd runs")
+    wanted = south.profiles() if south else collections.defaultdict(list)
+    for switch in switches:
+        profile = switch.config.get("encryption-profile", "0")
+        if profile.isdecimal() and switch.name not in wanted[profile]:
+            wanted[profile].append(switch.name)
+    for profile, names in sorted(wanted.items()):
+        if names and profile not in rows and not local.stock:
+            report.fail(
+                "local-no-profile", f"{', '.join(names)}: uses profile"
+                f" {profile}, which has no row", where,
+                f"ovs-vsctl create VNetEnc_Profile id={profile}")
+    for profile in local.show["profiles"] if local.show else ():
+        for what, file, end in certificates.ends_of(profile):
+            if end <= certificates.now():
+                report.fail(
+                    "local-certificate", f"profile {profile['profile']}:"
+                    f" {what} expired at {end:%Y-%m-%d %H:%M} UTC: no session"
+                    " begins any more", where, renew(file))
+            elif end <= certificates.now() + certificates.SOON:
+                report.warn(
+                    "local-certificate", f"profile {profile['profile']}:"
+                    f" {what} expires at {end:%Y-%m-%d %H:%M} UTC", where,
+                    renew(file))
+
+
 def check_local(local, south, switches, best, report):
     where = local.name or "this host"
     check_bridges(local, where, report)
@@ -426,19 +546,12 @@ def check_local(local, south, switches, best, report):
             "local-not-capable", "its datapath cannot encrypt", where,
             "use the userspace datapath (datapath_type=netdev) of Open vSwitch"
             " with vnetenc")
-    for row in local.tables["VNetEnc_Profile"]:
-        if as_one(row["error"]):
-            report.fail("local-profile", f"profile {row['id']}:"
-                        f" {as_one(row['error'])}", where,
-                        "correct the row of VNetEnc_Profile")
-    ids = {str(row["id"]) for row in local.tables["VNetEnc_Profile"]} | {"0"}
-    for switch in switches:
-        profile = switch.config.get("encryption-profile", "0")
-        if profile not in ids:
-            report.fail(
-                "local-no-profile", f"{switch.name} uses profile {profile},"
-                " which has no row", where,
-                f"ovs-vsctl create VNetEnc_Profile id={profile}")
+    problem = local.controller_error()
+    if problem:
+        report.fail("local-controller", f"its ovn-controller {problem}: it"
+                    " follows neither switches nor pins", where,
+                    "start it, or see its log")
+    check_profiles(local, south, switches, where, report)
     for interface in local.tables["Interface"]:
         if "iface-id" in interface["external_ids"]:
             too_large("WARN", as_one(interface["mtu"]), best, "mtu-port",
@@ -472,21 +585,38 @@ def check_local_peers(local, south, where, report):
                         "see `It does not work' in OPERATING.md")
 
 
+def datapath_ids(south, key):
+    row = south.keys.get(key) if south else None
+    return row["external_ids"] if row else {}
+
+
 def check_counters(local, south, watch, report):
     """Packets that `require` would have dropped, and packets that it drops."""
-    arrivals, departures = local.arrivals(), local.departures()
+    def counts():
+        return local.arrivals(), local.departures(), local.dropped_beyond()
+
+    arrivals, departures, dropped = counts()
     span = "since the counters began"
     if watch:
-        before = arrivals, departures
+        before = arrivals, departures, dropped
         time.sleep(watch)
-        arrivals = local.arrivals() - before[0]
-        departures = local.departures() - before[1]
+        arrivals, departures, dropped = (
+            now - then for now, then in zip(counts(), before))
         span = f"in {watch:g} s"
     where = local.name or "this host"
     counters = report.asked["counters"] = []
+    for key, packets in sorted(dropped.items()):
+        if packets:
+            name = datapath_ids(south, key).get("name", f"datapath {key}")
+            report.fail(
+                "dropped-beyond", f"{name}: {packets} packets that arrived in"
+                " clear over another switch or a first tunnel were dropped"
+                f" {span}", where, "find the sender: a chassis that cannot"
+                " encrypt, a VTEP gateway or EVPN, another zone, or a switch"
+                " with a localnet port that demands nothing; then ask again"
+                " with --watch 60")
     for key, packets in sorted(arrivals.items()):
-        row = south.keys.get(key) if south else None
-        ids = row["external_ids"] if row else {}
+        ids = datapath_ids(south, key)
         name = ids.get("name", f"datapath {key}")
         mode = ids.get("vnetenc", "prefer")
         counters.append({"switch": name, "mode": mode,

@@ -20,6 +20,8 @@ import collections
 import ipaddress
 import json
 import re
+import shutil
+import signal
 import subprocess
 
 MODES = ("off", "prefer", "require")
@@ -32,7 +34,7 @@ NB_TABLES = {
     "Logical_Switch_Port":
         "_uuid,name,type,options,dhcpv4_options,mirror_rules",
     "Logical_Router": "_uuid,name,ports",
-    "Logical_Router_Port": "_uuid,name,options,ipv6_ra_configs",
+    "Logical_Router_Port": "_uuid,name,peer,options,ipv6_ra_configs",
     "DHCP_Options": "_uuid,cidr,options",
     "Mirror": "_uuid,name,type,sink",
 }
@@ -60,17 +62,21 @@ LOCAL_TABLES = {
 class Unreachable(Exception):
     """A database or a daemon did not answer."""
 
+    def __init__(self, text, timed_out=False):
+        super().__init__(text)
+        self.timed_out = timed_out
 
-def run(argv):
-    """The output of a command; Unreachable if it fails."""
+
+def run(argv, given=None):
+    """The output of a command that reads `given`; Unreachable if it fails."""
     try:
-        done = subprocess.run(argv, capture_output=True, text=True,
-                              check=False)
+        done = subprocess.run(argv, input=given, capture_output=True,
+                              text=True, check=False)
     except OSError as error:
         raise Unreachable(f"{argv[0]}: {error.strerror}") from None
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["failed"]
-        raise Unreachable(lines[-1])
+        raise Unreachable(lines[-1], done.returncode == -signal.SIGALRM)
     return done.stdout
 
 
@@ -168,6 +174,24 @@ class Switch:
     def is_transit(self):
         return "interconn-ts" in self.config
 
+    def is_border(self):
+        """Whether it leads to a network that others share; ovn-northd does
+        not look for demands beyond it."""
+        return bool(self.ports_of_type("localnet"))
+
+
+class Reach:
+    """The routers and switches that are connected to a router, and the borders
+    at which that ends.  ovn-northd computes the same."""
+
+    def __init__(self, routers, switches, borders):
+        self.routers = routers
+        self.switches = switches
+        self.borders = borders
+
+    def crosses_zones(self):
+        return any(s.is_transit() for s in self.switches + self.borders)
+
 
 class North:
     """NB, with its references resolved."""
@@ -189,6 +213,15 @@ class North:
         self.routers = {
             row["name"]: [lrps[u] for u in as_list(row["ports"]) if u in lrps]
             for row in tables["Logical_Router"]}
+        self._owners = {p["name"]: name for name, ports in self.routers.items()
+                        for p in ports}
+        self._attached = collections.defaultdict(list)
+        for switch in self.switches:
+            for port in switch.router_ports():
+                self._attached[self._owners.get(port)].append(switch)
+
+    def nb_cfg(self):
+        return (self.tables["NB_Global"] or [{"nb_cfg": 0}])[0]["nb_cfg"]
 
     def choose(self, names, everything):
         """Marks the switches in question; returns the names of no switch."""
@@ -208,6 +241,33 @@ class North:
         return [(name, ports) for name, ports in self.routers.items()
                 if any(p["name"] in attached for p in ports)]
 
+    def _neighbours(self, router):
+        """The routers that have a port in common with `router`."""
+        peers = {as_one(p["peer"]) for p in self.routers[router]}
+        return {self._owners[p] for p in peers if p in self._owners}
+
+    def reach_of(self, routers):
+        """The Reach of `routers`."""
+        found, switches, borders = set(), {}, {}
+        todo = set(routers)
+        while todo:
+            router = todo.pop()
+            found.add(router)
+            todo |= self._neighbours(router) - found
+            for switch in self._attached[router]:
+                if switch.is_border():
+                    borders[switch.name] = switch
+                elif switch.name not in switches:
+                    switches[switch.name] = switch
+                    todo |= {n for n, _ in self.routers_of(switch)} - found
+        return Reach(found, list(switches.values()), list(borders.values()))
+
+    def crosses_zones(self, switches):
+        """Whether traffic of `switches` may come from another zone."""
+        return any(s.is_transit() or self.reach_of(
+            n for n, _ in self.routers_of(s)).crosses_zones()
+            for s in switches)
+
 
 class South:
     """SB, with its references resolved."""
@@ -223,6 +283,25 @@ class South:
     def encaps_of(self, chassis):
         return [self.encaps[u] for u in as_list(chassis["encaps"])
                 if u in self.encaps]
+
+    def remote_chassis(self):
+        return [c for c in self.chassis
+                if c["other_config"].get("is-remote") == "true"]
+
+    def profiles(self):
+        """{profile: names of the switches that use it}, as chassis see it."""
+        found = collections.defaultdict(list)
+        for row in self.tables["Datapath_Binding"]:
+            ids = row["external_ids"]
+            if ids.get("vnetenc", "off") != "off":
+                found[ids.get("vnetenc-profile", "0")].append(
+                    ids.get("name", f"datapath {row['tunnel_key']}"))
+        return found
+
+    def has_type(self, kind, but):
+        """Whether a chassis other than `but` has tunnels of that type."""
+        return any(e["type"] == kind for c in self.chassis if c is not but
+                   for e in self.encaps_of(c))
 
     def is_announced(self, chassis):
         """Whether ovn-controller of vnetenc runs on it.  A stock one removes
@@ -288,6 +367,18 @@ class Local:
                 pass
         return False
 
+    def controller_error(self):
+        """The problem of the ovn-controller of this host, None if it is
+        connected, or cannot be asked, or there is none."""
+        if "ovn-remote" not in self.ids or not shutil.which("ovn-appctl"):
+            return None
+        try:
+            said = run(["ovn-appctl", "--timeout=5", "-t", "ovn-controller",
+                        "connection-status"]).strip()
+        except Unreachable as error:
+            return f"does not answer: {error}"
+        return None if said == "connected" else f"says: {said}"
+
     def interfaces_of(self, bridge):
         return [i for u in as_list(bridge["ports"])
                 for i in self.ports.get(u, ())]
@@ -313,19 +404,29 @@ class Local:
                     todo |= {other} - {None} - found
         return [bridges[name] for name in sorted(found)]
 
-    def arrivals(self):
-        """Table 241: {tunnel key: packets that arrived in clear}."""
+    def _count(self, table, pattern):
+        """{tunnel key: packets of the flows that `pattern` is found in}."""
         counts = collections.Counter()
         if self.bridge not in {b["name"] for b in self.tables["Bridge"]}:
             return counts               # A host without OVN.
         for line in run(["ovs-ofctl", "--timeout=5", "-O", "OpenFlow15",
                          "dump-flows", self.bridge,
-                         "table=241"]).splitlines():
+                         f"table={table}"]).splitlines():
             key = re.search(r"metadata=(0x[0-9a-f]+)", line)
             packets = re.search(r"n_packets=(\d+)", line)
-            if key and packets and "+vnetenc" not in line:
+            if key and packets and re.search(pattern, line):
                 counts[int(key[1], 16)] += int(packets[1])
         return counts
+
+    def arrivals(self):
+        """Table 241: {tunnel key: packets that arrived in clear}."""
+        return self._count(241, r"^(?!.*\+vnetenc)")
+
+    def dropped_beyond(self):
+        """Where the ingress pipeline begins: {tunnel key: packets that arrived
+        in clear elsewhere and were dropped here}."""
+        return self._count(8, r"priority=65535,.*reg31=0x[48]/0xc"
+                           r".* actions=drop")
 
     def departures(self):
         """{reason or peer: packets that left in clear under `prefer`}."""
