@@ -80,6 +80,10 @@ enum {
 
 static struct ovn_vnetenc_modes modes = OVN_VNETENC_MODES_INITIALIZER(&modes);
 
+/* SB_Global.nb_cfg of the last round in which the engine did all that there
+ * was to do. */
+static uint64_t seen_nb_cfg;
+
 /* True if ovn_vnetenc_flows_settled() has reported 'modes.settled_at'. */
 static bool told_settled;
 
@@ -462,7 +466,7 @@ collect(struct ovn_vnetenc_modes *new_modes,
         const struct hmap *local_datapaths)
 {
     ovn_vnetenc_modes_collect(new_modes, &modes, table, local_datapaths,
-                              time_msec());
+                              time_msec(), seen_nb_cfg);
     told_settled = false;
     if (new_modes->settled_at != LLONG_MAX) {
         poll_timer_wait_until(new_modes->settled_at);
@@ -704,10 +708,16 @@ ovn_vnetenc_requires(uint32_t dp_key)
     return dp && dp->tx.mode == VNETENC_REQUIRE;
 }
 
-bool
-ovn_vnetenc_settling(void)
+/* A mode that changes in one round was not part of the nb_cfg that an earlier
+ * round has seen. */
+uint64_t
+ovn_vnetenc_reportable_cfg(uint64_t reported, uint64_t nb_cfg)
 {
-    return modes.settled_at != LLONG_MAX || engine_canceled();
+    if (engine_canceled()) {
+        return reported;
+    }
+    seen_nb_cfg = nb_cfg;
+    return nb_cfg <= modes.nb_cfg ? nb_cfg : MAX(reported, modes.nb_cfg);
 }
 
 bool

@@ -170,10 +170,12 @@ bool ovn_vnetenc_requires(uint32_t dp_key);
  * vSwitch cannot encrypt it. */
 bool ovn_vnetenc_cut_off(uint32_t dp_key);
 
-/* Returns true while a datapath settles, that is, while clear packets may be
- * admitted that will soon be refused.  Also returns true if the engine was
- * cancelled, because it may not have seen a change of a mode yet. */
-bool ovn_vnetenc_settling(void);
+/* Returns the value that may be reported as installed: 'nb_cfg', that of the
+ * database, or, while a datapath settles, the last one from before its mode
+ * changed, but not less than 'reported' was.  If the engine was cancelled,
+ * it may not have seen a change of a mode yet.  Call once in each round, after
+ * the engine. */
+uint64_t ovn_vnetenc_reportable_cfg(uint64_t reported, uint64_t nb_cfg);
 
 /* Returns the number of bytes by which encryption may enlarge a packet in a
  * tunnel, whatever its datapath: the mode of a datapath changes without a

@@ -52,7 +52,7 @@ ovn_vnetenc_modes_find_demanding(const struct ovn_vnetenc_modes *modes,
  * 'former' is the same datapath before. */
 static void
 settle(struct ovn_vnetenc_dp *dp, const struct ovn_vnetenc_dp *former,
-       long long int now_ms)
+       long long int now_ms, uint64_t nb_cfg)
 {
     bool settling = (former->settled_at != LLONG_MAX
                      && (former->fresh || former->settled_at > now_ms));
@@ -63,11 +63,18 @@ settle(struct ovn_vnetenc_dp *dp, const struct ovn_vnetenc_dp *former,
         || (to == VNETENC_OFF && from == VNETENC_REQUIRE)) {
         dp->settled_at = now_ms + OVN_VNETENC_SETTLE_MS;
         dp->fresh = true;
+        if (dp->local || former->local) {
+            dp->nb_cfg = nb_cfg;
+        }
     } else if (settling) {
         dp->settled_at = former->settled_at;
         dp->fresh = former->fresh;
     } else {
         return;
+    }
+
+    if (settling) {
+        dp->nb_cfg = MIN(dp->nb_cfg, former->nb_cfg);
     }
 
     struct ovn_vnetenc_demand tx = settling ? former->tx : former->demand;
@@ -85,7 +92,7 @@ ovn_vnetenc_modes_collect(struct ovn_vnetenc_modes *modes,
                           const struct ovn_vnetenc_modes *former,
                           const struct sbrec_datapath_binding_table *table,
                           const struct hmap *local_datapaths,
-                          long long int now_ms)
+                          long long int now_ms, uint64_t nb_cfg)
 {
     const struct sbrec_datapath_binding *sb;
 
@@ -103,14 +110,16 @@ ovn_vnetenc_modes_collect(struct ovn_vnetenc_modes *modes,
             .local = get_local_datapath(local_datapaths, sb->tunnel_key),
             .demand = ovn_vnetenc_demand_of_dp(sb),
             .settled_at = LLONG_MAX,
+            .nb_cfg = UINT64_MAX,
         };
         dp->tx = dp->demand;
         dp->rx = dp->demand.mode;
         if (before && before->cookie == dp->cookie) {
-            settle(dp, before, now_ms);
+            settle(dp, before, now_ms, nb_cfg);
         }
         hmap_insert(&modes->dps, &dp->node, hash_int(dp->key, 0));
         modes->settled_at = MIN(modes->settled_at, dp->settled_at);
+        modes->nb_cfg = MIN(modes->nb_cfg, dp->nb_cfg);
         modes->fresh |= dp->fresh;
         if (dp->tx.mode != VNETENC_OFF) {
             modes->n_demanding++;
@@ -147,6 +156,7 @@ ovn_vnetenc_modes_clear(struct ovn_vnetenc_modes *modes)
     modes->evpn = false;
     modes->fresh = false;
     modes->settled_at = LLONG_MAX;
+    modes->nb_cfg = UINT64_MAX;
 }
 
 void
@@ -159,6 +169,7 @@ ovn_vnetenc_modes_replace(struct ovn_vnetenc_modes *modes,
     modes->evpn = new->evpn;
     modes->fresh = new->fresh;
     modes->settled_at = new->settled_at;
+    modes->nb_cfg = new->nb_cfg;
     ovn_vnetenc_modes_destroy(new);
 }
 

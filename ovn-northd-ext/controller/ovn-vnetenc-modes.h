@@ -39,10 +39,11 @@
  *
  * The flow caches of Open vSwitch need this second as well, so it begins when
  * the flows have been sent, which on a large chassis may be some time after
- * they were computed.  ovn-controller does not report a configuration as
- * installed while a datapath settles.  When `ovn-nbctl --wait=hv` returns, no
- * clear packet is admitted any more, and the flow caches, which follow the
- * flow tables, have had a second to do so even on the last chassis.
+ * they were computed.  While a datapath settles that this chassis uses,
+ * ovn-controller does not report as installed any configuration that may
+ * contain the change; it does report earlier ones.  When `ovn-nbctl --wait=hv`
+ * returns, no clear packet is admitted any more, and the flow caches, which
+ * follow the flow tables, have had a second to do so even on the last chassis.
  *
  * Thread-safety
  * =============
@@ -71,6 +72,7 @@ struct ovn_vnetenc_dp {
     long long int settled_at;   /* In ms; LLONG_MAX if settled. */
     bool fresh;                 /* The flows have not been sent yet, so
                                  * 'settled_at' is not final. */
+    uint64_t nb_cfg;            /* The last that may be reported meanwhile. */
 };
 
 struct ovn_vnetenc_modes {
@@ -80,18 +82,21 @@ struct ovn_vnetenc_modes {
     bool fresh;                 /* A datapath is 'fresh'. */
     long long int settled_at;   /* When the first one settles; LLONG_MAX if
                                  * all are settled. */
+    uint64_t nb_cfg;            /* The last that may be reported. */
 };
 
 #define OVN_VNETENC_MODES_INITIALIZER(MODES) \
-    { .dps = HMAP_INITIALIZER(&(MODES)->dps), .settled_at = LLONG_MAX }
+    { .dps = HMAP_INITIALIZER(&(MODES)->dps), .settled_at = LLONG_MAX, \
+      .nb_cfg = UINT64_MAX }
 
 /* Fills 'modes', which must be empty, from the database.  'former' are the
- * modes before this change.  The caller keeps both. */
+ * modes before this change, which was not part of the configuration 'nb_cfg'.
+ * The caller keeps both. */
 void ovn_vnetenc_modes_collect(struct ovn_vnetenc_modes *,
                                const struct ovn_vnetenc_modes *former,
                                const struct sbrec_datapath_binding_table *,
                                const struct hmap *local_datapaths,
-                               long long int now_ms);
+                               long long int now_ms, uint64_t nb_cfg);
 
 /* Removes all datapaths. */
 void ovn_vnetenc_modes_clear(struct ovn_vnetenc_modes *);
