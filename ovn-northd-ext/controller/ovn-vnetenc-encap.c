@@ -107,8 +107,12 @@ ovn_vnetenc_encap_run(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
         fingerprint = local_fingerprint(ovs_idl, ovs_txn, chassis->name);
     }
     bool installed = ovn_vnetenc_flows_installed();
-    if (!ovnsb_txn || (supported && !installed)) {
-        /* The announcement of an earlier controller stays. */
+    if (!ovnsb_txn || (supported && (!installed || !fingerprint))) {
+        /* The announcement of an earlier controller stays.  It stays as well
+         * while the column is empty for a moment after a restart of the local
+         * database server, because the peers would otherwise remove their
+         * pins.  A capability without a fingerprint would be of no use to
+         * them. */
         return;
     }
     set_announced(chassis, supported);
@@ -122,12 +126,7 @@ ovn_vnetenc_encap_run(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
         smap_clone(&options, &encap->options);
         set_option(&options, OVN_VNETENC_ENCAP_CAPABLE,
                    supported ? "1" : NULL);
-        /* The column is empty for a moment after a restart of the local
-         * database server.  The published fingerprints stay, because the
-         * peers would otherwise remove their pins. */
-        if (fingerprint || !supported) {
-            set_option(&options, OVN_VNETENC_ENCAP_FINGERPRINTS, fingerprint);
-        }
+        set_option(&options, OVN_VNETENC_ENCAP_FINGERPRINTS, fingerprint);
         if (!smap_equal(&options, &encap->options)) {
             static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
 

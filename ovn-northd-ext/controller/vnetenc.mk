@@ -1,5 +1,7 @@
 # Tables 240 and 241, identity of this chassis, its mirrors, and its peers.
 controller_ovn_controller_SOURCES += \
+	controller/ovn-vnetenc-encap-watch.c \
+	controller/ovn-vnetenc-encap-watch.h \
 	controller/ovn-vnetenc-encap.c \
 	controller/ovn-vnetenc-encap.h \
 	controller/ovn-vnetenc-flows.c \
