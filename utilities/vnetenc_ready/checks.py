@@ -144,8 +144,8 @@ def check_beyond(switch, other, report):
         report.fail(
             "router-vtep", f"vtep port {', '.join(vtep)}: packets from its"
             f" gateway over a router to {switch.name} arrive in clear and"
-            f" would be dropped, and no packet of {switch.name} would go there",
-            other.name,
+            f" would be dropped, and no packet of {switch.name} would go"
+            " there", other.name,
             f"leave {switch.name} without encryption, or accept that")
     if other.config.get("dynamic-routing-vni"):
         report.fail(
@@ -231,9 +231,10 @@ def check_interconnection(connections, report):
         if is_clear_remote(row["target"]):
             report.fail(
                 "ic-sb-tcp", "IC_Southbound is reached without TLS: whoever"
-                " can reach it can replace the pins of every chassis of another"
-                " zone", row["target"], "use TLS: ovn-ic-sbctl set-ssl,"
-                " set-connection pssl:6648, with certificates for ovn-ic only")
+                " can reach it can replace the pins of every chassis of"
+                " another zone", row["target"],
+                "use TLS: ovn-ic-sbctl set-ssl, set-connection pssl:6648, with"
+                " certificates for ovn-ic only")
 
 
 def pins_of(encaps):
