@@ -332,7 +332,7 @@ def test_gateway_behind_routers(site, switch, join, name, command):
         assert status == 1 and name in found
         finding, = found[name]
         assert finding["level"] == "FAIL" and finding["where"] == "plain"
-        assert f"to {switch} is in clear" in finding["what"]
+        assert f"to {switch} arrive in clear" in finding["what"]
         assert name not in site.findings("plain")[1]
     finally:
         site.nb("--if-exists", "lsp-del", "gw", "--", "remove",
