@@ -515,6 +515,35 @@ ovn_vnetenc_peers_run(struct ovsdb_idl *ovs_idl,
     shash_destroy(&peers);
 }
 
+/* Returns the name of another chassis that Open vSwitch is configured for,
+ * NULL if there is none. */
+static const char *
+other_chassis(const struct ovsdb_idl *ovs_idl, const char *chassis_name)
+{
+    static const char prefix[] = "ovn-encap-type-";
+    const struct ovsrec_open_vswitch *cfg = ovsrec_open_vswitch_first(ovs_idl);
+    const struct smap_node *node;
+
+    if (!cfg) {
+        return NULL;
+    }
+    SMAP_FOR_EACH (node, &cfg->external_ids) {
+        const char *name = NULL;
+
+        if (!strcmp(node->key, "system-id")) {
+            name = node->value;
+        } else if (!strncmp(node->key, prefix, strlen(prefix))) {
+            name = node->key + strlen(prefix);
+        }
+        if (name && strcmp(name, chassis_name)) {
+            return name;
+        }
+    }
+    return NULL;
+}
+
+/* Rows that another ovn-controller of this host needs as well are left to it:
+ * without them its sessions would end. */
 bool
 ovn_vnetenc_peers_cleanup(struct ovsdb_idl *ovs_idl,
                           struct ovsdb_idl_txn *ovs_txn,
@@ -526,12 +555,19 @@ ovn_vnetenc_peers_cleanup(struct ovsdb_idl *ovs_idl,
     if (!chassis_name || !ovsrec_server_has_vnetenc_peer_table(ovs_idl)) {
         return true;
     }
+
+    const char *heir = other_chassis(ovs_idl, chassis_name);
     OVSREC_VNETENC_PEER_FOR_EACH_SAFE (row, ovs_idl) {
-        if (nullable_string_is_equal(row_owner(row), chassis_name)) {
-            done = false;
-            if (ovs_txn) {
-                ovsrec_vnetenc_peer_delete(row);
-            }
+        if (!nullable_string_is_equal(row_owner(row), chassis_name)) {
+            continue;
+        }
+        done = false;
+        if (ovs_txn && heir) {
+            const struct smap ids = SMAP_CONST1(&ids, "ovn", heir);
+
+            ovsrec_vnetenc_peer_set_external_ids(row, &ids);
+        } else if (ovs_txn) {
+            ovsrec_vnetenc_peer_delete(row);
         }
     }
     return done;

@@ -74,8 +74,9 @@ void ovn_vnetenc_peers_run(struct ovsdb_idl *ovs_idl,
                            const struct sbrec_chassis_table *,
                            const struct sbrec_chassis *this_chassis);
 
-/* Deletes the rows of this chassis.  Call in each iteration at exit.  Returns
- * true if nothing is left to do. */
+/* Deletes the rows of this chassis or, if Open vSwitch is configured for
+ * another chassis, leaves them to that.  Call in each iteration at exit.
+ * Returns true if nothing is left to do. */
 bool ovn_vnetenc_peers_cleanup(struct ovsdb_idl *ovs_idl,
                                struct ovsdb_idl_txn *ovs_txn,
                                const char *chassis_name);
