@@ -49,7 +49,12 @@ VLOG_DEFINE_THIS_MODULE(vnetenc_ipsec_mb);
 #include <string.h>
 #include "util.h"
 
-static const char library[] = "libIPSec_MB.so.1";
+/* The manager's table differs from one major version to the next: only the
+ * one whose header this was compiled with can be used.  Its number is that of
+ * the shared library. */
+#define MAJOR_OF(VERSION) ((VERSION) >> 16)
+enum { MAJOR = MAJOR_OF(IMB_VERSION_NUM) };
+
 static IMB_MGR *mgr;            /* Constant after init. */
 
 /* The library requires keys at multiples of 64 bytes. */
@@ -200,26 +205,28 @@ mb_supports(enum vnetenc_cipher cipher OVS_UNUSED)
     return true;
 }
 
-/* Loads the library and makes its manager.  Returns 0, or a positive errno
- * value. */
+/* Makes the manager of the library 'handle', loaded from 'name'.  Returns 0
+ * or a positive errno value. */
 static int
-mb_load(void)
+mb_start(void *handle, const char *name)
 {
-    IMB_MGR *(*alloc)(uint64_t);
-    void (*init)(IMB_MGR *, IMB_ARCH *);
-    void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+    unsigned (*version)(void) = dlsym(handle, "imb_get_version");
+    IMB_MGR *(*alloc)(uint64_t) = dlsym(handle, "alloc_mb_mgr");
+    void (*init)(IMB_MGR *, IMB_ARCH *) = dlsym(handle, "init_mb_mgr_auto");
     IMB_ARCH arch;
 
-    if (!handle) {
-        VLOG_DBG("%s cannot be loaded", library);
-        return ENOENT;
-    }
-    alloc = dlsym(handle, "alloc_mb_mgr");
-    init = dlsym(handle, "init_mb_mgr_auto");
-    mgr = alloc && init ? alloc(0) : NULL;
-    if (!mgr) {
-        dlclose(handle);
+    if (!version || !alloc || !init) {
+        VLOG_WARN("%s lacks functions of libipsec-mb: not used", name);
         return EPROTO;
+    }
+    if (MAJOR_OF(version()) != MAJOR) {
+        VLOG_WARN("%s is version %u of libipsec-mb, and this was built for "
+                  "version %d: not used", name, MAJOR_OF(version()), MAJOR);
+        return EPROTO;
+    }
+    mgr = alloc(0);
+    if (!mgr) {
+        return ENOMEM;
     }
     init(mgr, &arch);
     if (!(mgr->features & IMB_FEATURE_AESNI)) {
@@ -229,6 +236,28 @@ mb_load(void)
         return EOPNOTSUPP;
     }
     return 0;
+}
+
+/* Loads the library and makes its manager.  Returns 0 or a positive errno
+ * value. */
+static int
+mb_load(void)
+{
+    char *name = xasprintf("libIPSec_MB.so.%d", MAJOR);
+    void *handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    int error = ENOENT;
+
+    if (!handle) {
+        VLOG_INFO("%s cannot be loaded: this was built for version %d of "
+                  "libipsec-mb", name, MAJOR);
+    } else {
+        error = mb_start(handle, name);
+        if (error && error != EOPNOTSUPP) {
+            dlclose(handle);
+        }
+    }
+    free(name);
+    return error;
 }
 
 static int
