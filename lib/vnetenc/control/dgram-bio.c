@@ -25,6 +25,9 @@
 #include "vnetenc/crypto/record.h"
 #include "vnetenc/crypto/wire.h"
 
+/* RFC 6347 section 4.1: 48 bits. */
+static const uint64_t MAX_SEQ = (UINT64_C(1) << 48) - 1;
+
 static BIO_METHOD *dgram_method(void);
 
 void
@@ -63,6 +66,12 @@ void
 vnetenc_dgram_take_back(struct vnetenc_dgram *dgram)
 {
     vnetenc_dgram_lend(dgram, NULL, 0);
+}
+
+void
+vnetenc_dgram_number_from(struct vnetenc_dgram *dgram, uint64_t sequence)
+{
+    dgram->next_clear = sequence;
 }
 
 struct ofpbuf *
@@ -115,6 +124,24 @@ watch(struct vnetenc_dgram *dgram, const uint8_t *data, size_t size)
     }
 }
 
+/* Gives each record in clear of 'data', which libssl has just written, the
+ * next number, so that none repeats. */
+static void
+number(struct vnetenc_dgram *dgram, uint8_t *data, size_t size)
+{
+    struct vnetenc_record record;
+    size_t start = 0;
+    size_t pos = 0;
+
+    while (vnetenc_record_next(data, size, &pos, &record)) {
+        if (!record.epoch) {
+            record.seq = dgram->next_clear++ & MAX_SEQ;
+            vnetenc_record_put_header(data + start, &record);
+        }
+        start = pos;
+    }
+}
+
 static int
 dgram_write(BIO *bio, const char *data, int size)
 {
@@ -126,6 +153,7 @@ dgram_write(BIO *bio, const char *data, int size)
     }
     watch(dgram, (const uint8_t *) data, size);
     buf = ofpbuf_clone_data(data, size);
+    number(dgram, buf->data, size);
     ovs_list_push_back(&dgram->out, &buf->list_node);
     BIO_clear_retry_flags(bio);
     return size;

@@ -25,6 +25,12 @@
  * datagram that its owner lends it, and queues every datagram that libssl
  * writes.
  *
+ * It numbers the records libssl writes in clear itself, one after the other:
+ * a responder has to go on from the number of the ClientHello that it answers
+ * (RFC 6347 section 4.2.1), which OpenSSL 3.0 does and 3.5 does not.  A peer
+ * takes records whose numbers it has seen for replays, and the first flight
+ * would be lost.
+ *
  * It also watches the records libssl writes under the new keys.  OpenSSL's
  * explicit AES-GCM nonce is a counter with a random start, and ours is
  * (epoch, sequence number) with a first sequence number of 2^16, so all of
@@ -54,6 +60,7 @@ struct vnetenc_dgram {
     size_t in_size;
 
     struct ovs_list out;        /* Of "struct ofpbuf", oldest first. */
+    uint64_t next_clear;        /* Number of the next record in clear. */
 
     /* Records of epoch 1 that libssl wrote. */
     uint64_t n_records;
@@ -76,6 +83,9 @@ void vnetenc_dgram_lend(struct vnetenc_dgram *, const void *, size_t);
 
 /* Ends the loan, whether libssl read the datagram or not. */
 void vnetenc_dgram_take_back(struct vnetenc_dgram *);
+
+/* Gives the next record in clear the number 'sequence'. */
+void vnetenc_dgram_number_from(struct vnetenc_dgram *, uint64_t sequence);
 
 /* The oldest datagram that libssl wrote, or NULL.  Caller frees it. */
 struct ofpbuf *vnetenc_dgram_pop(struct vnetenc_dgram *);

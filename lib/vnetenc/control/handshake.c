@@ -148,6 +148,7 @@ vnetenc_handshake_respond(const struct vnetenc_lookup *lookup,
     }
     memcpy(h->hello_random, hello.random, sizeof h->hello_random);
     memcpy(h->cookie, hello.cookie, sizeof h->cookie);
+    vnetenc_dgram_number_from(&h->dgram, hello.record_sequence);
 
     h->ssl = vnetenc_ssl_new_server(&h->owner,
                                     vnetenc_dgram_bio_new(&h->dgram));
