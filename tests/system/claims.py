@@ -2,6 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Claims about a capture that several tests make."""
 
+import os
+import pathlib
+import shutil
+import tempfile
+
 import capture
 import packets
 from lab import DECODER
@@ -39,10 +44,27 @@ def sessions_on_wire(path):
             if r.dport == capture.DTLS}
 
 
-def tshark(run, path, keys, wanted, field="frame.protocols"):
-    """A field of the packets of a capture that match a display filter, as
-    tshark decodes them with our script and a key log."""
-    return run.cmd(
-        "tshark", "-r", path, "-X", f"lua_script:{DECODER}", "-o",
-        f"tls.keylog_file:{keys}", "-Y", wanted, "-T", "fields", "-e", field,
-        timeout=60).splitlines()
+NOBODY = 65534
+
+
+def tshark(run, path, keys, wanted, *fields):
+    """Fields of the packets of a capture that match a display filter, one
+    line each, as tshark decodes them with our script and a key log.
+
+    tshark 4.4 runs no script as root, so it runs as nobody, in a folder with
+    copies of the three files."""
+    fields = [arg for field in fields or ("frame.protocols",)
+              for arg in ("-e", field)]
+    with tempfile.TemporaryDirectory() as folder:
+        copies = [shutil.copy(file, folder)
+                  for file in (path, keys, DECODER)]
+        for name in (folder, *copies):
+            os.chown(name, NOBODY, NOBODY)
+        pcap, log, script = map(pathlib.Path, copies)
+        return run.cmd(
+            "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}",
+            "--clear-groups", "--inh-caps=-all", "--",
+            "tshark", "-r", pcap, "-X", f"lua_script:{script}",
+            "-o", f"tls.keylog_file:{log}", "-Y", wanted,
+            "-T", "fields", *fields, env={"HOME": folder},
+            timeout=60).splitlines()

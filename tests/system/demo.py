@@ -26,8 +26,8 @@ import traceback
 import capture
 import packets
 import runspace
-from lab import (DECODER, TOP, Hypervisor, Tree, Underlay, pings,
-                 tcp_transfer)
+from claims import tshark
+from lab import TOP, Hypervisor, Tree, Underlay, pings, tcp_transfer
 from ovn import Central
 from runspace import Failed, Run
 
@@ -286,19 +286,13 @@ class Demo:
                                 for hv in self.hvs[:2]))
         vm1, vm2 = self.vms[:2]
         text = MARKER.decode().split(".", maxsplit=1)[0]
-        lines = self.run.cmd(
-            "tshark", "-r", self.pcap, "-X", f"lua_script:{DECODER}",
-            "-o", f"tls.keylog_file:{keys}", "-Y", "dtls and geneve",
-            "-T", "fields", "-e", "frame.protocols", "-e", "icmp.type",
-            "-e", "ip.src", "-e", "ip.dst", timeout=60).splitlines()
+        lines = tshark(self.run, self.pcap, keys, "dtls and geneve",
+                       "frame.protocols", "icmp.type", "ip.src", "ip.dst")
         echo = [f for f in (line.split("\t") for line in lines)
                 if "dtls:geneve" in f[0] and f[1] == "8"
                 and f[2].endswith(vm1.ip) and f[3].endswith(vm2.ip)]
-        marked = self.run.cmd(
-            "tshark", "-r", self.pcap, "-X", f"lua_script:{DECODER}",
-            "-o", f"tls.keylog_file:{keys}", "-Y",
-            f'dtls and geneve and tcp.payload contains "{text}"',
-            timeout=60).splitlines()
+        marked = tshark(self.run, self.pcap, keys, "dtls and geneve and "
+                        f'tcp.payload contains "{text}"')
         self.claim(
             "tshark with the key log decodes DTLS -> Geneve -> inner packet",
             echo and marked, decoded_packets=len(lines),
