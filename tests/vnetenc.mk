@@ -16,6 +16,10 @@ noinst_PROGRAMS += tests/test-vnetenc-ipsec-mb
 tests_test_vnetenc_ipsec_mb_SOURCES = tests/test-vnetenc-ipsec-mb.c tests/vnetenc-unit.h
 tests_test_vnetenc_ipsec_mb_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
+noinst_PROGRAMS += tests/test-vnetenc-secret
+tests_test_vnetenc_secret_SOURCES = tests/test-vnetenc-secret.c tests/vnetenc-unit.h
+tests_test_vnetenc_secret_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
 noinst_PROGRAMS += tests/test-vnetenc-cryptodev
 tests_test_vnetenc_cryptodev_SOURCES = tests/test-vnetenc-cryptodev.c tests/vnetenc-unit.h tests/vnetenc-unit-dpdk.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
 tests_test_vnetenc_cryptodev_LDFLAGS = $(AM_LDFLAGS) $(DPDK_vswitchd_LDFLAGS)

@@ -17,10 +17,14 @@
 #include <config.h>
 #include "vnetenc/vnetenc.h"
 
+#include "openvswitch/vlog.h"
 #include "smap.h"
 #include "vnetenc/bridge/inbox.h"
 #include "vnetenc/control/control.h"
 #include "vnetenc/crypto/aead.h"
+#include "vnetenc/crypto/secret.h"
+
+VLOG_DEFINE_THIS_MODULE(vnetenc);
 
 void
 vnetenc_init(const struct smap *other_config)
@@ -32,9 +36,19 @@ vnetenc_init(const struct smap *other_config)
     }
     initialized = true;
 
+    vnetenc_secret_no_fork();
+    if (!vnetenc_secret_has_libcrypto()) {
+        VLOG_WARN("core dumps will hold keys: OpenSSL was in use too early");
+    }
     vnetenc_aead_init(smap_get(other_config, "vnetenc-aead"));
     vnetenc_inbox_init();
     vnetenc_tunnels_init(other_config);
+}
+
+void
+vnetenc_protect_secrets(void)
+{
+    vnetenc_secret_take_over();
 }
 
 void

@@ -60,6 +60,10 @@ struct ovsrec_open_vswitch;
 struct smap;
 struct vnetenc_config;
 
+/* Keeps libcrypto's keys out of core dumps, see crypto/secret.h.  Must be
+ * called before anything uses libcrypto, so before main(). */
+void vnetenc_protect_secrets(void);
+
 /* Starts the parts that do not depend on the tables of the database: ciphers,
  * the inbox of the control thread, DTLS ports.  A second call does nothing. */
 void vnetenc_init(const struct smap *other_config);

@@ -91,6 +91,8 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc/crypto/cryptodev.h \
 	lib/vnetenc/crypto/record.c \
 	lib/vnetenc/crypto/record.h \
+	lib/vnetenc/crypto/secret.c \
+	lib/vnetenc/crypto/secret.h \
 	lib/vnetenc/crypto/suite.c \
 	lib/vnetenc/crypto/suite.h \
 	lib/vnetenc/crypto/wire.h \

@@ -323,6 +323,7 @@ class Hypervisor:
                     for d in ("RUN", "LOG", "DB", "SYSCONF")}
         self._start_database(other_config)
         self.vswitchd = None
+        self.vswitchd_options = []
         self.start_vswitchd()
         self.vsctl("add-br", "br-phys",
                    "--", "set", "Bridge", "br-phys", "datapath_type=netdev",
@@ -354,7 +355,7 @@ class Hypervisor:
             self.tree.program("ovs-vswitchd"), f"unix:{self.dir}/db.sock",
             f"--pidfile={self.dir}/ovs-vswitchd.pid",
             f"--log-file={self.dir}/vs.log", "-vconsole:off",
-            "--disable-system",
+            "--disable-system", *self.vswitchd_options,
             netns=self.netns, env=self.env, folder=self.dir)
 
     def kill_vswitchd(self):

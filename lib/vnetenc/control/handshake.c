@@ -33,6 +33,7 @@
 #include "vnetenc/control/hello.h"
 #include "vnetenc/control/keys.h"
 #include "vnetenc/crypto/record.h"
+#include "vnetenc/crypto/secret.h"
 #include "vnetenc/trust/cred.h"
 #include "vnetenc/trust/ssl.h"
 #include "vnetenc/trust/trust.h"
@@ -92,7 +93,7 @@ static struct vnetenc_handshake *
 handshake_create(const struct vnetenc_lookup *lookup,
                  const struct in6_addr *remote_ip, long long int now_ms)
 {
-    struct vnetenc_handshake *h = xzalloc(sizeof *h);
+    struct vnetenc_handshake *h = vnetenc_secret_alloc(sizeof *h);
 
     h->owner.select = select_profile;
     h->owner.judge = judge;
@@ -171,8 +172,7 @@ vnetenc_handshake_destroy(struct vnetenc_handshake *h)
         vnetenc_chain_destroy(h->peer);
         free(h->reason);
         free(h->refusal);
-        vnetenc_record_keys_wipe(&h->keys);
-        free(h);
+        vnetenc_secret_free(h);
     }
 }
 

@@ -48,6 +48,7 @@ VLOG_DEFINE_THIS_MODULE(vnetenc_ipsec_mb);
 #include <openssl/evp.h>
 #include <string.h>
 #include "util.h"
+#include "vnetenc/crypto/secret.h"
 
 /* The manager's table differs from one major version to the next: only the
  * one whose header this was compiled with can be used.  Its number is that of
@@ -169,7 +170,7 @@ mb_open(void *key_, struct vnetenc_aead_op *ops, size_t n)
 static int
 mb_key_create(enum vnetenc_cipher cipher, const uint8_t *bytes, void **keyp)
 {
-    struct mb_key *key = xzalloc_cacheline(sizeof *key);
+    struct mb_key *key = vnetenc_secret_alloc(sizeof *key);
 
     key->cipher = cipher;
     switch (cipher) {
@@ -193,10 +194,7 @@ mb_key_create(enum vnetenc_cipher cipher, const uint8_t *bytes, void **keyp)
 static void
 mb_key_destroy(void *key)
 {
-    if (key) {
-        OPENSSL_cleanse(key, sizeof(struct mb_key));
-        free_cacheline(key);
-    }
+    vnetenc_secret_free(key);
 }
 
 static bool
