@@ -77,7 +77,7 @@ test_datagrams(void)
     vnetenc_dgram_uninit(&dgram);
 }
 
-/* PROTOCOL.md section 2: a record in clear has the number after that of the
+/* RFC 6347 section 4.2.1: a record in clear has the number after that of the
  * one before, whatever libssl wrote into it; others keep theirs. */
 static void
 test_numbers(void)

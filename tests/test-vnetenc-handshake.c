@@ -556,8 +556,8 @@ early_fate(struct unit_duel *duel, unsigned int index)
     return UNIT_PASS;
 }
 
-/* Forged early records neither end the handshake nor delay it: no genuine
- * record is taken for one that came too early. */
+/* RFC 6347 section 4.1: forged early records neither end the handshake nor
+ * delay it, and no genuine record is taken for one that came too early. */
 static void
 test_early_records(void)
 {

@@ -545,8 +545,9 @@ test_session_limit(void)
     end();
 }
 
-/* A client that starts anew on the port of a live session: that one works
- * until the new one has proved itself, then is gone in the same step. */
+/* RFC 6347 section 4.2.8: a client that starts anew on the port of a live
+ * session.  That one works until the new one has proved itself, then is gone
+ * in the same step. */
 static void
 test_same_port(void)
 {

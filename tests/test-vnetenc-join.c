@@ -384,6 +384,7 @@ changed(const struct whole *w, bool back, size_t ofs, uint8_t flip)
     return packet;
 }
 
+/* PROTOCOL.md section 8, MUST agree in everything else. */
 static void
 test_hostile(void)
 {

@@ -420,6 +420,7 @@ main(int argc OVS_UNUSED, char *argv[])
     check_4(false);
     check_4(true);
     check_6(1414, 1400);
+    /* RFC 8201 section 4: never less than 1280. */
     check_6(1293, 1280);
     check_6(600, 1280);
     test_no_message();

@@ -287,7 +287,10 @@ bout_uninit(struct bout *bout)
     }
 }
 
-/* Ours must refuse 'plain' because of 'expected'. */
+/* PROTOCOL.md section 1, MUST refuse anything else; section 2 lists what else
+ * has to hold: see PROTOCOL.md section 2, MUST hold.
+ *
+ * Ours must refuse 'plain' because of 'expected'. */
 static void
 check_refused(const struct plain *plain, bool we_serve, const char *expected)
 {

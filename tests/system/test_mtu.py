@@ -316,6 +316,8 @@ def test_interface_is_followed(make_lab):
 
 
 def test_set_by_hand(lab):
+    """PROTOCOL.md section 8, MUST carry IP packets of 1280 octets: the least
+    that an underlay can be set to is enough."""
     hv1, hv2 = lab.hvs
     vm1, vm2 = lab.vms
     vm1.reaches(vm2.ip)
