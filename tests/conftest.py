@@ -100,6 +100,8 @@ def pytest_collect_file(file_path, parent):
             kind = suite.OurFile
         elif file_path.match("upstream-*-subset"):
             kind = suite.Subset
+    elif file_path.match("tests/fuzz/fuzz-*.c"):
+        kind = work.FuzzFile
     elif file_path == TESTS / "harness/work.py":
         kind = work.Commands
     return kind and kind.from_parent(parent, path=file_path)

@@ -14,7 +14,9 @@
  * limitations under the License.
  */
 
-/* Inbox: order, bounds, many posters, and the doorbell. */
+/* Inbox: order, bounds, many posters, and the doorbell.
+ *
+ * Keywords: threads. */
 
 #include <config.h>
 #undef NDEBUG

@@ -17,7 +17,7 @@
 /* Joining: orders, lengths, memory, every bound, what an authenticated peer
  * could send, threads.
  *
- * Keywords: mtu. */
+ * Keywords: mtu, threads. */
 
 #include <config.h>
 #undef NDEBUG

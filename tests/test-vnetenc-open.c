@@ -15,7 +15,9 @@
  */
 
 /* Opening: what is refused and under which reason, replays, control messages
- * and datagrams, VNIs, threads. */
+ * and datagrams, VNIs, threads.
+ *
+ * Keywords: threads. */
 
 #include <config.h>
 #undef NDEBUG

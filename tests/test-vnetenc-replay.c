@@ -14,7 +14,9 @@
  * limitations under the License.
  */
 
-/* Replay window: a truth table, a simple model, and threads. */
+/* Replay window: a truth table, a simple model, and threads.
+ *
+ * Keywords: threads. */
 
 #include <config.h>
 #undef NDEBUG
@@ -167,13 +169,18 @@ test_model(void)
 enum { N_THREADS = 4, N_NUMBERS = 1600000 };
 
 static struct vnetenc_replay shared;
+static struct unit_race together;
 static atomic_uint accepted[N_NUMBERS];
 
 static void *
 commit_all(void *seed_)
 {
     unsigned int seed = *(unsigned int *) seed_;
+    unsigned int round = 0;
 
+    /* None of them ends before all have begun: the thread sanitizer would see
+     * the one after the other. */
+    unit_race_meet(&together, &round);
     for (unsigned int i = 0; i < N_NUMBERS; i++) {
         /* Each thread in its own order, within a window. */
         unsigned int seq = i ^ (seed * 37 & 1023);
@@ -195,6 +202,7 @@ test_threads(void)
     pthread_t threads[N_THREADS];
 
     vnetenc_replay_init(&shared);
+    unit_race_init(&together, N_THREADS);
     for (unsigned int i = 0; i < N_NUMBERS; i++) {
         atomic_init(&accepted[i], 0);
     }

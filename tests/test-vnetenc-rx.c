@@ -15,7 +15,9 @@
  */
 
 /* Sessions to open with: the table finds what is published and nothing else;
- * threads count together; rates hold. */
+ * threads count together; rates hold.
+ *
+ * Keywords: threads. */
 
 #include <config.h>
 #undef NDEBUG

@@ -17,7 +17,7 @@
 /* Splitting, and what the receiver makes of it: every length around the
  * bounds, headers, inner frames of all kinds, batches, threads.
  *
- * Keywords: mtu. */
+ * Keywords: mtu, threads. */
 
 #include <config.h>
 #undef NDEBUG

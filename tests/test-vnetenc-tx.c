@@ -14,7 +14,9 @@
  * limitations under the License.
  */
 
-/* Sessions to seal with: numbers are given out once and up to the limit. */
+/* Sessions to seal with: numbers are given out once and up to the limit.
+ *
+ * Keywords: threads. */
 
 #include <config.h>
 #undef NDEBUG

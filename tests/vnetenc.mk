@@ -183,3 +183,141 @@ tests_test_vnetenc_incoming_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 noinst_PROGRAMS += tests/bench-vnetenc
 tests_bench_vnetenc_SOURCES = tests/bench-vnetenc.c tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
 tests_bench_vnetenc_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+# Fuzz targets, see tests/fuzz/vnetenc-fuzz.h: all of our code, and the two
+# files of upstream's that hold the text and the wire form of our actions, with
+# libFuzzer's instrumentation.  Made with clang only, see
+# utilities/vnetenc-build.
+EXTRA_LTLIBRARIES = tests/libvnetenc-fuzz.la tests/libvnetenc-tsan.la
+tests_libvnetenc_fuzz_la_SOURCES = \
+	$(vnetenc_sources) \
+	lib/odp-util.c \
+	lib/ofp-actions.c \
+	tests/fuzz/vnetenc-fuzz.c \
+	tests/fuzz/vnetenc-fuzz.h
+tests_libvnetenc_fuzz_la_CPPFLAGS = $(AM_CPPFLAGS) -I $(top_srcdir)/tests
+tests_libvnetenc_fuzz_la_CFLAGS = $(AM_CFLAGS) $(FUZZ_CFLAGS)
+
+fuzz_cppflags = $(tests_libvnetenc_fuzz_la_CPPFLAGS)
+fuzz_cflags = $(tests_libvnetenc_fuzz_la_CFLAGS)
+fuzz_ldflags = $(AM_LDFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer
+fuzz_ldadd = tests/libvnetenc-fuzz.la lib/libopenvswitch.la $(SSL_LIBS)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz-config
+tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz-config.c
+tests_fuzz_fuzz_config_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_config_CFLAGS = $(fuzz_cflags)
+tests_fuzz_fuzz_config_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_config_LDADD = $(fuzz_ldadd)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz-half
+tests_fuzz_fuzz_half_SOURCES = tests/fuzz/fuzz-half.c tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
+tests_fuzz_fuzz_half_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_half_CFLAGS = $(fuzz_cflags)
+tests_fuzz_fuzz_half_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_half_LDADD = $(fuzz_ldadd)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz-handshake
+tests_fuzz_fuzz_handshake_SOURCES = tests/fuzz/fuzz-handshake.c tests/vnetenc-unit-net.c tests/vnetenc-unit-net.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h
+tests_fuzz_fuzz_handshake_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_handshake_CFLAGS = $(fuzz_cflags)
+tests_fuzz_fuzz_handshake_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_handshake_LDADD = $(fuzz_ldadd)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz-hello
+tests_fuzz_fuzz_hello_SOURCES = tests/fuzz/fuzz-hello.c tests/vnetenc-unit-net.c tests/vnetenc-unit-net.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h
+tests_fuzz_fuzz_hello_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_hello_CFLAGS = $(fuzz_cflags)
+tests_fuzz_fuzz_hello_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_hello_LDADD = $(fuzz_ldadd)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz-message
+tests_fuzz_fuzz_message_SOURCES = tests/fuzz/fuzz-message.c
+tests_fuzz_fuzz_message_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_message_CFLAGS = $(fuzz_cflags)
+tests_fuzz_fuzz_message_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_message_LDADD = $(fuzz_ldadd)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz-odp
+tests_fuzz_fuzz_odp_SOURCES = tests/fuzz/fuzz-odp.c
+tests_fuzz_fuzz_odp_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_odp_CFLAGS = $(fuzz_cflags)
+tests_fuzz_fuzz_odp_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_odp_LDADD = $(fuzz_ldadd)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz-ofpact
+tests_fuzz_fuzz_ofpact_SOURCES = tests/fuzz/fuzz-ofpact.c
+tests_fuzz_fuzz_ofpact_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_ofpact_CFLAGS = $(fuzz_cflags)
+tests_fuzz_fuzz_ofpact_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_ofpact_LDADD = $(fuzz_ldadd)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz-record
+tests_fuzz_fuzz_record_SOURCES = tests/fuzz/fuzz-record.c tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
+tests_fuzz_fuzz_record_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_record_CFLAGS = $(fuzz_cflags)
+tests_fuzz_fuzz_record_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_record_LDADD = $(fuzz_ldadd)
+
+# Unit programs with threads, and all that these share, with clang's thread
+# sanitizer: as above.
+tests_libvnetenc_tsan_la_SOURCES = \
+	$(vnetenc_sources) \
+	lib/ccmap.c \
+	lib/cmap.c \
+	lib/guarded-list.c \
+	lib/latch-unix.c \
+	lib/mpsc-queue.c \
+	lib/ovs-rcu.c \
+	lib/ovs-thread.c \
+	lib/seq.c \
+	lib/timeval.c \
+	tests/vnetenc-unit-packets.c \
+	tests/vnetenc-unit-packets.h
+tests_libvnetenc_tsan_la_CFLAGS = $(AM_CFLAGS) $(TSAN_CFLAGS)
+
+tsan_cflags = $(tests_libvnetenc_tsan_la_CFLAGS)
+tsan_ldflags = $(AM_LDFLAGS) $(TSAN_CFLAGS)
+tsan_ldadd = tests/libvnetenc-tsan.la lib/libopenvswitch.la $(SSL_LIBS)
+
+EXTRA_PROGRAMS += tests/test-vnetenc-inbox-tsan
+tests_test_vnetenc_inbox_tsan_SOURCES = tests/test-vnetenc-inbox.c
+tests_test_vnetenc_inbox_tsan_CFLAGS = $(tsan_cflags)
+tests_test_vnetenc_inbox_tsan_LDFLAGS = $(tsan_ldflags)
+tests_test_vnetenc_inbox_tsan_LDADD = $(tsan_ldadd)
+
+EXTRA_PROGRAMS += tests/test-vnetenc-join-tsan
+tests_test_vnetenc_join_tsan_SOURCES = tests/test-vnetenc-join.c
+tests_test_vnetenc_join_tsan_CFLAGS = $(tsan_cflags)
+tests_test_vnetenc_join_tsan_LDFLAGS = $(tsan_ldflags)
+tests_test_vnetenc_join_tsan_LDADD = $(tsan_ldadd)
+
+EXTRA_PROGRAMS += tests/test-vnetenc-open-tsan
+tests_test_vnetenc_open_tsan_SOURCES = tests/test-vnetenc-open.c
+tests_test_vnetenc_open_tsan_CFLAGS = $(tsan_cflags)
+tests_test_vnetenc_open_tsan_LDFLAGS = $(tsan_ldflags)
+tests_test_vnetenc_open_tsan_LDADD = $(tsan_ldadd)
+
+EXTRA_PROGRAMS += tests/test-vnetenc-replay-tsan
+tests_test_vnetenc_replay_tsan_SOURCES = tests/test-vnetenc-replay.c
+tests_test_vnetenc_replay_tsan_CFLAGS = $(tsan_cflags)
+tests_test_vnetenc_replay_tsan_LDFLAGS = $(tsan_ldflags)
+tests_test_vnetenc_replay_tsan_LDADD = $(tsan_ldadd)
+
+EXTRA_PROGRAMS += tests/test-vnetenc-rx-tsan
+tests_test_vnetenc_rx_tsan_SOURCES = tests/test-vnetenc-rx.c
+tests_test_vnetenc_rx_tsan_CFLAGS = $(tsan_cflags)
+tests_test_vnetenc_rx_tsan_LDFLAGS = $(tsan_ldflags)
+tests_test_vnetenc_rx_tsan_LDADD = $(tsan_ldadd)
+
+EXTRA_PROGRAMS += tests/test-vnetenc-tx-tsan
+tests_test_vnetenc_tx_tsan_SOURCES = tests/test-vnetenc-tx.c
+tests_test_vnetenc_tx_tsan_CFLAGS = $(tsan_cflags)
+tests_test_vnetenc_tx_tsan_LDFLAGS = $(tsan_ldflags)
+tests_test_vnetenc_tx_tsan_LDADD = $(tsan_ldadd)
+
+EXTRA_PROGRAMS += tests/test-vnetenc-split-tsan
+tests_test_vnetenc_split_tsan_SOURCES = tests/test-vnetenc-split.c
+tests_test_vnetenc_split_tsan_CFLAGS = $(tsan_cflags)
+tests_test_vnetenc_split_tsan_LDFLAGS = $(tsan_ldflags)
+tests_test_vnetenc_split_tsan_LDADD = $(tsan_ldadd)

@@ -1,6 +1,6 @@
 # Sources of vnetenc in libopenvswitch.
 
-lib_libopenvswitch_la_SOURCES += \
+vnetenc_sources = \
 	lib/vnetenc/bridge/drops.c \
 	lib/vnetenc/bridge/drops.h \
 	lib/vnetenc/bridge/gate.c \
@@ -155,3 +155,5 @@ lib_libopenvswitch_la_SOURCES += \
 	lib/vnetenc/vnetenc.h
 
 MAN_FRAGMENTS += lib/vnetenc/main/show.man
+
+lib_libopenvswitch_la_SOURCES += $(vnetenc_sources)

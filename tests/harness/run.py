@@ -18,8 +18,8 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 # them.
 PARTS = ["build", "harness", "unit", "ovs", "ovn", "upstream-ovs",
          "upstream-ovn", "full-ovs", "full-ovn", "style", "instructions",
-         "asan", "clang", "dpdk", "ns", "system"]
-SIDE = {"style", "instructions", "asan", "clang", "dpdk"}
+         "asan", "clang", "tsan", "fuzz", "dpdk", "ns", "system"]
+SIDE = {"style", "instructions", "asan", "clang", "tsan", "fuzz", "dpdk"}
 FULL = {"full-ovs", "full-ovn"}
 
 SIGN_OF_LIFE_S = 30

@@ -196,6 +196,26 @@ def test_build_that_fails_stops_the_rest(project):
     assert "no compiler today" in output
 
 
+def test_part_that_only_skips(project):
+    """Status 77 says that the record is another compiler's."""
+    with open(project.top / "_ovs/build/Makefile", "a") as makefile:
+        makefile.write("tests/bench-vnetenc:\n")
+    count = project.top / "tests/count-instructions"
+    count.write_text("#!/bin/sh\nexit 77\n")
+    count.chmod(0o755)
+    status, last, output = project.check("instructions")
+    assert (status, last) == (0, "0 passed, 0 failed, 1 skipped"), output
+
+
+def test_clang_that_came_after_configure(project):
+    build = project.top / "utilities/vnetenc-build"
+    build.write_text('#!/bin/bash\n. "${0%/*}/vnetenc-lib.sh"\nload_env\n'
+                     '[ -n "$CLANG" ] || die "clang is not installed"\n')
+    build.chmod(0o755)
+    status, last, output = project.check("clang")
+    assert (status, last) == (0, "1 passed, 0 failed, 0 skipped"), output
+
+
 def test_nothing_to_test(project):
     status, last, output = project.check("unit")
     assert (status, last) == (5, "0 passed, 1 failed, 0 skipped"), output

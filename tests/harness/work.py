@@ -15,16 +15,23 @@ import time
 
 import pytest
 
-from .run import Failure, SIDE, keywords_of, tail
+from .run import Failure, SIDE, TOP, keywords_of, tail
 
 UNIT_TIMEOUT_S = 600
 
+# How long one target is fuzzed; VNETENC_FUZZ_RUNS says how often instead.
+FUZZ_S = 20
+FUZZ_RUNS = os.environ.get("VNETENC_FUZZ_RUNS", "")
+
 SANITIZERS = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0",
-              "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
+              "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+              "TSAN_OPTIONS": "history_size=7:"
+                              f"suppressions={TOP}/tests/tsan-suppressions"}
 
 # Part: what utilities/vnetenc-build makes for it.
 BUILDS = {"build": ["ovs", "ovn"], "asan": ["ovs-asan"],
-          "clang": ["ovs-clang", "ovn-clang"], "dpdk": ["ovs-dpdk"]}
+          "clang": ["ovs-clang", "ovn-clang"], "tsan": ["ovs-tsan"],
+          "fuzz": ["ovs-fuzz"], "dpdk": ["ovs-dpdk"]}
 
 
 class SideLane:
@@ -223,11 +230,48 @@ class UnitFile(pytest.File):
         if "dpdk" in keywords_of(self.path):
             variants += [("dpdk", name, "_ovs/dpdk"),
                          ("dpdk", name + "-asan", "_ovs/dpdk")]
+        if "threads" in keywords_of(self.path):
+            variants.append(("tsan", name + "-tsan", "_ovs/clang"))
         for part, program, folder in variants:
             if part in self.config.run.parts:
                 label = part + program.removeprefix(name)
                 yield Unit.from_parent(self, name=label, part=part,
                                        program=program, folder=folder)
+
+
+# --- Fuzz targets --------------------------------------------------------
+
+class Fuzz(Work):
+    """One of tests/fuzz/fuzz-*.c, with what it made to start from."""
+
+    def call(self, log, *args):
+        program = self.run.builddir / "_ovs/clang/tests/fuzz" / self.name
+        return self.run.call([program, *args], log, cwd=log.with_suffix(""),
+                             env=SANITIZERS)
+
+    def work(self):
+        self.config.builds.make("fuzz")
+        log = self.run.fresh_log(f"{self.name}.log")
+        scratch = log.with_suffix("")
+        shutil.rmtree(scratch, ignore_errors=True)
+        (scratch / "corpus").mkdir(parents=True)
+        limit = f"-runs={FUZZ_RUNS}" if FUZZ_RUNS \
+            else f"-max_total_time={FUZZ_S}"
+        # A slow input on a machine that is busy is no finding.
+        if self.call(log, "seeds", "corpus") or self.call(
+                log, "-seed=1", "-timeout=300", "-print_final_stats=1",
+                "-max_len=4096", limit, "corpus"):
+            raise Failure(f"{tail(log)}\nthe input is in {scratch}")
+        if not re.search(r"number_of_executed_units: *[1-9]",
+                         log.read_text(errors="replace")):
+            raise Failure(f"nothing was run:\n{tail(log)}")
+        shutil.rmtree(scratch)
+
+
+class FuzzFile(pytest.File):
+    def collect(self):
+        if "fuzz" in self.config.run.parts:
+            yield Fuzz.from_parent(self, name=self.path.stem, part="fuzz")
 
 
 def is_program(path):
