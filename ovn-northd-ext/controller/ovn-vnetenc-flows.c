@@ -18,7 +18,6 @@
 
 #include "ovn-vnetenc-flows.h"
 
-#include <ctype.h>
 #include <limits.h>
 
 #include "binding.h"
@@ -732,34 +731,12 @@ ovn_vnetenc_overhead(void)
     return supported && modes.n_demanding ? VNETENC_OVERHEAD : 0;
 }
 
-/* Returns true if 's', a match or actions, contains the name of one of our
- * fields.  Text between quotation marks is the name of a port. */
-static bool
-names_field(const char *s)
-{
-    static const char prefix[] = "vnetenc.";
-    bool quoted = false;
-    char before = ' ';
-
-    for (; *s; before = *s++) {
-        if (*s == '\\' && s[1]) {
-            s++;
-        } else if (*s == '"') {
-            quoted = !quoted;
-        } else if (!quoted && !strncmp(s, prefix, strlen(prefix))
-                   && !isalnum((unsigned char) before)
-                   && !strchr("_.$@", before)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool
 ovn_vnetenc_skips_lflow(const struct sbrec_logical_flow *lflow)
 {
     return (!ovs_feature_is_supported(OVS_VNETENC_SUPPORT)
-            && (names_field(lflow->match) || names_field(lflow->actions)));
+            && (ovn_vnetenc_names_field(lflow->match)
+                || ovn_vnetenc_names_field(lflow->actions)));
 }
 
 void

@@ -18,6 +18,9 @@
 
 #include "ovn-vnetenc-fields.h"
 
+#include <ctype.h>
+#include <string.h>
+
 #include "ovn/expr.h"
 
 static void
@@ -38,4 +41,25 @@ ovn_vnetenc_init_symtab(struct shash *symtab)
     add_bits(symtab, "vnetenc.rx", OVN_VNETENC_RX_OFS, OVN_VNETENC_RX_BITS);
     add_bits(symtab, "vnetenc.profile", OVN_VNETENC_PROFILE_OFS,
              OVN_VNETENC_PROFILE_BITS);
+}
+
+bool
+ovn_vnetenc_names_field(const char *s)
+{
+    static const char prefix[] = "vnetenc.";
+    bool quoted = false;
+    char before = ' ';
+
+    for (; *s; before = *s++) {
+        if (*s == '\\' && s[1]) {
+            s++;
+        } else if (*s == '"') {
+            quoted = !quoted;
+        } else if (!quoted && !strncmp(s, prefix, strlen(prefix))
+                   && !isalnum((unsigned char) before)
+                   && !strchr("_.$@", before)) {
+            return true;
+        }
+    }
+    return false;
 }

@@ -43,7 +43,9 @@
  * Thread-safety
  * =============
  *
- * ovn_vnetenc_init_symtab() works only on its argument. */
+ * Functions of their arguments. */
+
+#include <stdbool.h>
 
 #include "openvswitch/flow.h"
 #include "openvswitch/meta-flow.h"
@@ -74,5 +76,9 @@ enum ovn_vnetenc_rx {
 
 /* Adds the fields to 'symtab'. */
 void ovn_vnetenc_init_symtab(struct shash *symtab);
+
+/* Returns true if 's', a match or actions, names one of the fields.  What is
+ * between quotation marks is the name of a port. */
+bool ovn_vnetenc_names_field(const char *s);
 
 #endif /* lib/ovn-vnetenc-fields.h */
