@@ -59,6 +59,7 @@ enum {
     TX_DP_PREFER = 170,
     TX_MUST_PROFILE = 150,
     TX_MUST = 140,
+    TX_REDIRECT_YIELDS = 130,   /* Every chassis could ask for it. */
     TX_PORT_PREFER = 120,
     TX_WANT_PROFILE = 100,
     TX_WANT = 90,
@@ -609,7 +610,8 @@ add_redirect_flows(const struct sbrec_port_binding *pb,
     match_outport(&match, pb);
     put_demand(demand, mff_ovn_geneve, ofpacts);
     add_flow(flow_table, OFTABLE_VNETENC_TX,
-             demand.mode == VNETENC_REQUIRE ? TX_REDIRECT : TX_PORT_PREFER,
+             demand.yields ? TX_REDIRECT_YIELDS
+             : demand.mode == VNETENC_REQUIRE ? TX_REDIRECT : TX_PORT_PREFER,
              pb->header_.uuid.parts[0], &match, ofpacts, &pb->header_.uuid);
 }
 

@@ -19,6 +19,7 @@
 #include "ovn-vnetenc-demand.h"
 
 #include "lib/ovn-sb-idl.h"
+#include "lib/ovn-util.h"
 #include "smap.h"
 
 struct ovn_vnetenc_demand
@@ -75,7 +76,17 @@ ovn_vnetenc_demand_of_port(const struct sbrec_port_binding *pb)
 {
     struct ovn_vnetenc_demand demand =
         ovn_vnetenc_demand_get(&pb->external_ids);
-    struct ovn_vnetenc_demand former = ovn_vnetenc_demand_get(&pb->options);
 
-    return former.mode > demand.mode ? former : demand;
+    if (strcmp(pb->type, "chassisredirect")
+        || strcmp(datapath_get_nb_type(pb->datapath), "logical-router")) {
+        return demand;
+    }
+
+    struct ovn_vnetenc_demand former = ovn_vnetenc_demand_get(&pb->options);
+    if (demand.mode == VNETENC_OFF) {
+        former.yields = true;
+        return former;
+    }
+    demand.mode = MAX(demand.mode, former.mode);
+    return demand;
 }

@@ -29,8 +29,9 @@
  *
  * Role-based access control lets no chassis write these columns.  Every
  * chassis may write the options of Port_Binding, into which a former
- * ovn-northd wrote the demand: a demand there counts if it is the stronger
- * one.
+ * ovn-northd wrote the demand: a mode there counts if it is the stronger one.
+ * A profile there counts only where external_ids have no demand, and not for
+ * packets that must be encrypted anyway.
  *
  * Reading fails closed: an unknown mode counts as the strongest one.
  *
@@ -63,6 +64,7 @@ struct smap;
 struct ovn_vnetenc_demand {
     enum vnetenc_mode mode;
     uint8_t profile;            /* 0 unless 'mode' is stronger than off. */
+    bool yields;                /* To a packet that must be encrypted. */
 };
 
 /* Returns the demand that the smap holds, or mode off if it holds none. */
@@ -80,9 +82,13 @@ bool ovn_vnetenc_demand_equals(struct ovn_vnetenc_demand,
 struct ovn_vnetenc_demand ovn_vnetenc_demand_of_dp(
     const struct sbrec_datapath_binding *);
 
-/* Returns the demand of a port: the stronger one of the demands in its
- * external_ids and its options.  A chassis that writes options can only cause
- * more encryption. */
+/* Returns what a port demands beyond its datapath, which ovn-northd writes into
+ * its external_ids.  Options count for chassisredirect ports of routers only,
+ * where a former ovn-northd wrote the demand of the switch behind.
+ *
+ * A chassis that writes options can only cause more encryption: a demand in
+ * external_ids is never weakened and keeps its profile, and a demand in options
+ * only 'yields'. */
 struct ovn_vnetenc_demand ovn_vnetenc_demand_of_port(
     const struct sbrec_port_binding *);
 

@@ -57,7 +57,7 @@ ovn_vnetenc_tunnel_note(const struct ovn_vnetenc_demand *dp,
     bool want = carried & (1u << OVN_VNETENC_WANT_BIT);
     uint8_t profile = carried >> OVN_VNETENC_PROFILE_OFS;
 
-    if (port && port->mode == VNETENC_REQUIRE) {
+    if (port && port->mode == VNETENC_REQUIRE && !port->yields) {
         return format_note(port->mode, port->profile, "port");
     } else if (dp->mode != VNETENC_OFF) {
         return format_note(must ? VNETENC_REQUIRE : dp->mode, dp->profile,
