@@ -76,6 +76,10 @@ enum {
 
     /* Flows that cut a datapath off, above all others of their tables. */
     CUT_OFF = 200,
+
+    /* In the egress pipeline, just below the logical flows of encryption and
+     * above all others. */
+    RX_LATE = 65533,
 };
 
 static struct ovn_vnetenc_modes modes = OVN_VNETENC_MODES_INITIALIZER(&modes);
@@ -419,6 +423,21 @@ add_function_guard(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
              ofpacts, &vnetenc_uuid);
 }
 
+/* What arrived in clear is dropped by a logical flow.  When a switch gets its
+ * first port here, that flow may come later than those that the switch has in
+ * common with others, which are here already and would let the packet in. */
+static void
+add_late_guard(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
+               struct ovn_desired_flow_table *flow_table)
+{
+    struct match match = MATCH_CATCHALL_INITIALIZER;
+
+    match_set_metadata(&match, htonll(dp->key));
+    match_rx(&match, OVN_VNETENC_RX_CLEAR);
+    add_flow(flow_table, OFTABLE_LOG_EGRESS_PIPELINE, RX_LATE, dp->cookie,
+             &match, ofpacts, &vnetenc_uuid);
+}
+
 static void
 add_flows(const struct hmap *local_datapaths, enum mf_field_id mff_ovn_geneve,
           struct ovn_desired_flow_table *flow_table)
@@ -448,6 +467,7 @@ add_flows(const struct hmap *local_datapaths, enum mf_field_id mff_ovn_geneve,
         }
         if (require && supported) {
             add_function_guard(dp, &ofpacts, flow_table);
+            add_late_guard(dp, &ofpacts, flow_table);
         }
     }
     if (supported) {
