@@ -23,6 +23,7 @@
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/ofpbuf.h"
 #include "util.h"
+#include "vnetenc/bridge/drops.h"
 #include "vnetenc/vnetenc.h"
 #include "vnetenc/odp.h"
 
@@ -44,10 +45,11 @@ OVS_CONSTRUCTOR(vnetenc_libcrypto_is_secret) {
 
 bool
 vnetenc_xlate_tx(struct flow_tnl *tnl, const char *tunnel_type,
-                 const char *obstacle, struct ds *why)
+                 const char *obstacle, struct ds *why, int *reason)
 {
     ovs_be16 dtls_port;
 
+    *reason = VNETENC_KEEP;
     if (tnl->enc_mode == VNETENC_OFF) {
         return true;
     }
@@ -63,18 +65,41 @@ vnetenc_xlate_tx(struct flow_tnl *tnl, const char *tunnel_type,
     if (obstacle) {
         ds_put_format(why, "vnetenc: %s", obstacle);
     } else {
-        ds_put_format(why, "vnetenc: this %s tunnel cannot be encrypted",
-                      tunnel_type);
+        ds_put_format(why, "vnetenc: this %s tunnel", tunnel_type);
+        if (tnl->tp_dst) {
+            ds_put_format(why, " to UDP port %"PRIu16, ntohs(tnl->tp_dst));
+        }
+        ds_put_cstr(why, " cannot be encrypted");
     }
 
     if (tnl->enc_mode != VNETENC_PREFER) {
         ds_put_cstr(why, ", dropping");
+        *reason = (obstacle ? VNETENC_DROP_tx_datapath
+                   : VNETENC_DROP_tx_tunnel);
         return false;
     }
     ds_put_cstr(why, ", sending in clear");
+    *reason = (obstacle ? VNETENC_DROP_clear_datapath
+               : VNETENC_DROP_clear_tunnel);
     tnl->enc_mode = VNETENC_OFF;
     tnl->enc_profile = 0;
     return true;
+}
+
+const char *
+vnetenc_xlate_end(bool unused, bool clear, int *reason)
+{
+    *reason = unused && clear ? VNETENC_DROP_clear_unused : VNETENC_KEEP;
+    return (!unused ? NULL
+            : clear ? "vnetenc: demanded in vain, the packet left through a "
+                      "tunnel in clear"
+            : "vnetenc: no output through a tunnel follows the demand");
+}
+
+void
+vnetenc_xlate_count(int reason, unsigned int n_packets)
+{
+    vnetenc_count(reason, n_packets);
 }
 
 bool

@@ -22,7 +22,10 @@
  *
  * Translation calls these functions when a packet is about to leave through a
  * tunnel and when a packet has arrived through one.  Each decision comes with
- * the sentence that "ofproto/trace" prints for it.
+ * the sentence that "ofproto/trace" prints for it.  If the packet is dropped,
+ * or leaves in clear against a demand, it also comes with the reason to count
+ * the packet for: an int, because upstream's files do not know the enum
+ * vnetenc_drop of lib/vnetenc.
  *
  * The demand of a packet ('enc_mode' and 'enc_profile' of struct flow_tnl) and
  * the mark of its arrival (FLOW_TNL_F_VNETENC) are separate on purpose.  The
@@ -35,8 +38,9 @@
  * Thread-safety
  * =============
  *
- * The functions depend only on their arguments and on the DTLS ports, which
- * never change after vnetenc_init(). */
+ * Any thread may call vnetenc_xlate_count().  The other functions depend only
+ * on their arguments and on the DTLS ports, which never change after
+ * vnetenc_init(). */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -56,10 +60,23 @@ struct ofpbuf;
  * clearing a demand of VNETENC_PREFER that cannot be met: the packet must be
  * sealed if and only if a demand is left.
  *
- * Appends the reason to 'why', or nothing if no encryption is demanded. */
+ * Appends the reason to 'why', or nothing if no encryption is demanded.  Stores
+ * in '*reason' the reason to count the packet for, or 0. */
 bool vnetenc_xlate_tx(struct flow_tnl *, const char *tunnel_type,
-                      const char *obstacle, struct ds *why)
+                      const char *obstacle, struct ds *why, int *reason)
     OVS_WARN_UNUSED_RESULT;
+
+/* Returns the sentence for the end of a packet's translation, or NULL.
+ * 'unused' says that no output through a tunnel came after the last demand,
+ * 'clear' that one took place without any demand.  Stores in '*reason' the
+ * reason to count the packet for, or 0.
+ *
+ * An unused demand is no fault in itself: OFPP_NORMAL may find that the packet
+ * is for a port of this bridge. */
+const char *vnetenc_xlate_end(bool unused, bool clear, int *reason);
+
+/* Counts packets for a reason that one of the other functions stored. */
+void vnetenc_xlate_count(int reason, unsigned int n_packets);
 
 /* Decides about a packet with the given flow that has arrived through a tunnel
  * port with the demand 'port_mode'.  'capable' says whether the datapath can

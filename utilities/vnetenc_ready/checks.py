@@ -636,9 +636,9 @@ def check_counters(local, south, watch, report):
                 "find the sender; a few are normal after a change to require")
     for name, packets in sorted(departures.items()):
         counters.append({"left_in_clear": name, "packets": packets})
-        if not packets or name in FALLBACKS and name != "clear_no_peer":
-            continue                    # The peers' counters include them.
-        to = "hosts without a peer row" if name == "clear_no_peer" else name
+        if not packets:
+            continue
+        to = FALLBACKS.get(name, name)
         report.fail(
             "would-drop-departures", f"require would have dropped {packets}"
             f" packets to {to} {span}, which left in clear", where,

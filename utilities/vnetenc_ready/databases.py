@@ -25,7 +25,12 @@ import signal
 import subprocess
 
 MODES = ("off", "prefer", "require")
-FALLBACKS = ("clear_no_peer", "clear_no_session", "clear_lost")
+# What is not counted by peer: the counter, and where the packets went.
+FALLBACKS = {
+    "clear_no_peer": "hosts without a peer row",
+    "clear_tunnel": "tunnels with another type or dst_port",
+    "clear_datapath": "tunnels over a datapath or bond that cannot encrypt",
+}
 
 NB_TABLES = {
     "NB_Global": None,

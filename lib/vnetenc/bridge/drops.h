@@ -46,6 +46,8 @@
     VNETENC_DROP(tx_mtu, "too long for the underlay, not split")            \
     VNETENC_DROP(tx_slow_mtu, "too long for the underlay, on the slow path") \
     VNETENC_DROP(tx_aead, "cipher failed")                                  \
+    VNETENC_DROP(tx_tunnel, "tunnel with another type or dst_port")         \
+    VNETENC_DROP(tx_datapath, "datapath or bond that cannot encrypt")       \
     /* Opening, before the sender is known. */                              \
     VNETENC_DROP(rx_short, "datagram shorter than a record")                \
     VNETENC_DROP(rx_bad_type, "not a DTLS record type")                     \
@@ -84,11 +86,15 @@
     VNETENC_DROP(ctl_early, "handshake record before there are keys for it") \
     VNETENC_DROP(ctl_failed, "handshake failed")
 
-/* Not dropped: left in clear under mode `prefer`. */
+/* Not dropped: left in clear under mode `prefer`, or through a tunnel to which
+ * a demand of the same packet did not reach. */
 #define VNETENC_FALLBACKS                                                   \
     VNETENC_DROP(clear_no_peer, "prefer: clear, peer cannot encrypt")       \
     VNETENC_DROP(clear_no_session, "prefer: clear, no session came up")     \
-    VNETENC_DROP(clear_lost, "prefer: clear, session lost")
+    VNETENC_DROP(clear_lost, "prefer: clear, session lost")                 \
+    VNETENC_DROP(clear_tunnel, "prefer: clear, other type or dst_port")     \
+    VNETENC_DROP(clear_datapath, "prefer: clear, datapath or bond cannot")  \
+    VNETENC_DROP(clear_unused, "clear, and demanded in vain")
 
 enum vnetenc_drop {
     VNETENC_KEEP = 0,                   /* Not a reason: all is well. */
