@@ -95,6 +95,26 @@ set_announced(const struct sbrec_chassis *chassis, bool announced)
     ds_destroy(&types);
 }
 
+static void
+log_options(const struct sbrec_encap *encap, bool supported,
+            const struct smap *options)
+{
+    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
+
+    VLOG_INFO_RL(&rl, "encap %s %s: vnetenc=%s, fingerprint %s",
+                 encap->type, encap->ip,
+                 smap_get_def(options, OVN_VNETENC_ENCAP_CAPABLE, "(none)"),
+                 smap_get_def(options, OVN_VNETENC_ENCAP_FINGERPRINTS,
+                              "(none)"));
+    if (supported && !ovn_vnetenc_has_usual_port(encap)) {
+        VLOG_WARN_RL(&rl, "encap %s %s: options:dst_port=%s: only tunnels to "
+                     "the default port can be encrypted; what must be "
+                     "encrypted is not sent to this chassis",
+                     encap->type, encap->ip,
+                     smap_get(&encap->options, "dst_port"));
+    }
+}
+
 void
 ovn_vnetenc_encap_run(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
                       struct ovsdb_idl_txn *ovnsb_txn,
@@ -118,21 +138,18 @@ ovn_vnetenc_encap_run(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
     set_announced(chassis, supported);
     for (size_t i = 0; i < chassis->n_encaps; i++) {
         const struct sbrec_encap *encap = chassis->encaps[i];
+        bool capable = supported && ovn_vnetenc_has_usual_port(encap);
         struct smap options;
 
         if (strcmp(encap->chassis_name, chassis->name)) {
             continue;
         }
         smap_clone(&options, &encap->options);
-        set_option(&options, OVN_VNETENC_ENCAP_CAPABLE,
-                   supported ? "1" : NULL);
-        set_option(&options, OVN_VNETENC_ENCAP_FINGERPRINTS, fingerprint);
+        set_option(&options, OVN_VNETENC_ENCAP_CAPABLE, capable ? "1" : NULL);
+        set_option(&options, OVN_VNETENC_ENCAP_FINGERPRINTS,
+                   capable ? fingerprint : NULL);
         if (!smap_equal(&options, &encap->options)) {
-            static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
-
-            VLOG_INFO_RL(&rl, "encap %s %s: vnetenc=%s, fingerprint %s",
-                         encap->type, encap->ip, supported ? "1" : "(none)",
-                         fingerprint ? fingerprint : "(none)");
+            log_options(encap, supported, &options);
             sbrec_encap_set_options(encap, &options);
         }
         smap_destroy(&options);

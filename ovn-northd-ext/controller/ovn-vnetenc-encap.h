@@ -28,7 +28,8 @@
  *                                 in use first, separated by commas
  *
  * and its Chassis row announces the same in a place that stock ovn-controller
- * corrects when it takes over (lib/ovn-vnetenc-capable.h).
+ * corrects when it takes over (lib/ovn-vnetenc-capable.h).  An Encap
+ * row with another UDP port, which cannot be encrypted, has neither option.
  *
  * Role-based access control lets a chassis write only its own rows, and ovn-ic
  * copies the options to other availability zones.  The fingerprint comes from

@@ -95,11 +95,21 @@ may_be_believed(const struct sbrec_chassis *chassis)
 }
 
 bool
+ovn_vnetenc_has_usual_port(const struct sbrec_encap *encap)
+{
+    const char *port = smap_get(&encap->options, "dst_port");
+
+    return !port || !strcmp(port, strcmp(encap->type, "vxlan")
+                                  ? "6081" : "4789");
+}
+
+bool
 ovn_vnetenc_is_capable(const struct sbrec_chassis *chassis,
                        const struct sbrec_encap *encap)
 {
     return (!strcmp(smap_get_def(&encap->options, OVN_VNETENC_ENCAP_CAPABLE,
                                  ""), "1")
+            && ovn_vnetenc_has_usual_port(encap)
             && may_be_believed(chassis));
 }
 

@@ -36,6 +36,9 @@
  * the interface types exists, but it does not copy the entry.  For a remote
  * chassis the option is therefore sufficient.
  *
+ * A tunnel address with another UDP port than that of its tunnel type takes no
+ * encrypted packets, whatever it says.
+ *
  * Thread-safety
  * =============
  *
@@ -53,6 +56,10 @@ struct smap;
 
 /* True if the interface types of the chassis have our entry. */
 bool ovn_vnetenc_chassis_is_announced(const struct sbrec_chassis *);
+
+/* True if packets to the address of 'encap' can be encrypted, that is, if it
+ * has the usual UDP port of its tunnel type. */
+bool ovn_vnetenc_has_usual_port(const struct sbrec_encap *);
 
 /* True if 'chassis' takes encrypted packets at the address of 'encap', which
  * must be one of its own. */

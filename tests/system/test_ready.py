@@ -48,7 +48,8 @@ class Site:
                              fingerprint(str(number)))
         self.nb("--wait=sb", "sync")
 
-    def add_chassis(self, name, address, pin, datapath="netdev", **config):
+    def add_chassis(self, name, address, pin, datapath="netdev",
+                    dst_port=None, **config):
         self.sb("chassis-add", name, "geneve", address)
         self.sb("set", "Chassis", name,
                 f'other_config:datapath-type="{datapath}"',
@@ -60,6 +61,8 @@ class Site:
             self.set_encap(name, "options:vnetenc=1")
         if pin:
             self.set_encap(name, f'options:vnetenc-fp="{pin}"')
+        if dst_port:
+            self.set_encap(name, f"options:dst_port={dst_port}")
 
     def set_encap(self, name, *settings):
         row = self.sb("--bare", "--columns=_uuid", "find", "Encap",
@@ -349,6 +352,8 @@ CHASSIS = {
     "unpinned": (dict(address="192.0.2.3", pin=""), "chassis-no-pin"),
     "malformed": (dict(address="192.0.2.3", pin="sha256:12"),
                   "chassis-bad-pin"),
+    "other port": (dict(address="192.0.2.3", pin=fingerprint("3"),
+                        dst_port=6083), "chassis-dst-port"),
     "too many": (dict(address="192.0.2.3",
                       pin=",".join(f"sha256:{n:064x}" for n in range(9))),
                  "chassis-bad-pin"),

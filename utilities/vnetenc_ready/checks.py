@@ -19,7 +19,7 @@ import time
 
 from vnetenc_ready import certificates
 from vnetenc_ready.databases import (FALLBACKS, MODES, address_of, as_list,
-                                     as_one, is_clear_remote)
+                                     as_one, is_clear_remote, other_port_of)
 
 RECORD = 37             # Bytes that a record adds to a tunnel packet.
 ETHERNET = 14
@@ -271,6 +271,13 @@ def check_capability(chassis, encaps, south, add, where):
             " which cannot encrypt", where,
             "on it: ovn-vnetenc-ready --local lists the bridges to change, and"
             " the interruption that each change causes")
+        return
+    ports = sorted({other_port_of(e) for e in encaps} - {None})
+    if ports:
+        add("chassis-dst-port", "has its Geneve tunnels at UDP port"
+            f" {', '.join(ports)}; only those at 6081 can be encrypted", where,
+            "on all chassis alike, with ovn-sbctl: remove Encap UUID options"
+            " dst_port")
         return
     incapable = [e["ip"] for e in encaps if not south.is_capable(chassis, e)]
     if incapable:

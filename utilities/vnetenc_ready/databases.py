@@ -64,6 +64,10 @@ LOCAL_TABLES = {
 }
 
 
+# The port of tunnels that can be encrypted.
+TUNNEL_PORTS = {"geneve": "6081", "vxlan": "4789"}
+
+
 class Unreachable(Exception):
     """A database or a daemon did not answer."""
 
@@ -146,6 +150,13 @@ def address_of(text):
         return str(getattr(address, "ipv4_mapped", None) or address)
     except ValueError:
         return text
+
+
+def other_port_of(encap):
+    """The UDP port of an encapsulation that cannot be encrypted, or None."""
+    usual = TUNNEL_PORTS.get(encap["type"])
+    port = encap["options"].get("dst_port", usual)
+    return port if port != usual else None
 
 
 def is_clear_remote(target):
@@ -318,7 +329,8 @@ class South:
 
     def is_capable(self, chassis, encap):
         return (encap["options"].get("vnetenc") == "1"
-                and self.is_announced(chassis))
+                and self.is_announced(chassis)
+                and not other_port_of(encap))
 
     def datapath_of(self, switch):
         return self.datapaths.get(switch.uuid)
