@@ -18,6 +18,7 @@
 #include "vnetenc/port.h"
 
 #include <inttypes.h>
+#include <limits.h>
 
 #include "netdev.h"
 #include "openvswitch/dynamic-string.h"
@@ -34,6 +35,30 @@ add_error(struct ds *errors, const char *key, char *error)
     ds_put_format(errors, "%soptions:%s: %s", errors->length ? "; " : "", key,
                   error);
     free(error);
+}
+
+/* Adds an error for each option that begins like ours and is none of them.
+ * Returns true if one may have been meant to be the mode: its value is neither
+ * a number nor "off". */
+static bool
+add_unknown_options(const struct smap *options, struct ds *errors)
+{
+    const struct smap_node *node;
+    bool mode = false;
+
+    SMAP_FOR_EACH (node, options) {
+        unsigned int value;
+
+        if (strncmp(node->key, "encr", 4) || !strcmp(node->key, "encryption")
+            || !strcmp(node->key, "encryption_profile")) {
+            continue;
+        }
+        add_error(errors, node->key, xstrdup("unknown; there are encryption "
+                                             "and encryption_profile"));
+        mode |= (strcmp(node->value, "off")
+                 && !vnetenc_parse_uint(node->value, UINT_MAX, &value));
+    }
+    return mode;
 }
 
 char *
@@ -53,9 +78,13 @@ vnetenc_port_set_config(const char *type, const struct smap *options,
         cfg->dst_port = old->dst_port;
     }
 
+    bool no_mode = add_unknown_options(options, &errors) && !mode;
     error = mode ? vnetenc_parse_port_mode(mode, &cfg->enc_mode) : NULL;
     if (error) {
         add_error(&errors, "encryption", error);
+        no_mode = true;
+    }
+    if (no_mode) {
         cfg->enc_mode = old->enc_mode ? old->enc_mode : VNETENC_REQUIRE;
     }
     error = profile ? vnetenc_parse_profile(profile, &cfg->enc_profile) : NULL;

@@ -22,7 +22,9 @@
 #include "en-global-config.h"
 #include "lib/ovn-nb-idl.h"
 #include "lib/ovn-vnetenc-demand.h"
+#include "openvswitch/shash.h"
 #include "openvswitch/vlog.h"
+#include "uuid.h"
 
 VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_switch);
 
@@ -53,18 +55,48 @@ default_mode(const struct smap *nb_options)
     return mode;
 }
 
+/* The last profile of each switch that could be read and was not 0, by the
+ * UUID of the switch. */
+static struct shash profiles = SHASH_INITIALIZER(&profiles);
+
+static void
+forget_profiles_of_deleted(const struct ovn_unsynced_datapath_map *map)
+{
+    struct shash_node *node;
+
+    SHASH_FOR_EACH_SAFE (node, &profiles) {
+        struct uuid uuid;
+
+        if (!uuid_from_string(&uuid, node->name)
+            || !ovn_unsynced_datapath_find(map, &uuid)) {
+            shash_delete(&profiles, node);
+        }
+    }
+}
+
+/* A value that cannot be read leaves what was set before in force, or 0 if
+ * nothing was, as after a start. */
 static uint8_t
 switch_profile(const struct nbrec_logical_switch *nbs)
 {
     const char *s = smap_get(&nbs->other_config, OVN_VNETENC_NB_PROFILE);
     uint8_t profile = 0;
+    char uuid[UUID_LEN + 1];
 
+    snprintf(uuid, sizeof uuid, UUID_FMT, UUID_ARGS(&nbs->header_.uuid));
     if (s && !vnetenc_profile_from_string(s, &profile)) {
         static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 10);
 
+        const void *former = shash_find_data(&profiles, uuid);
+
+        profile = (uintptr_t) former;
         VLOG_WARN_RL(&rl, "logical switch %s: other_config:%s=%s: must be a "
-                     "number from 0 to 255; 0 is used",
-                     nbs->name, OVN_VNETENC_NB_PROFILE, s);
+                     "number from 0 to 255; %"PRIu8" is used",
+                     nbs->name, OVN_VNETENC_NB_PROFILE, s, profile);
+    } else if (profile) {
+        shash_replace(&profiles, uuid, (void *) (uintptr_t) profile);
+    } else {
+        shash_find_and_delete(&profiles, uuid);
     }
     return profile;
 }
@@ -75,11 +107,12 @@ switch_demand(const struct nbrec_logical_switch *nbs,
 {
     struct ovn_vnetenc_demand demand = { .mode = VNETENC_OFF };
 
-    /* The schema allows only known modes.  The column is NULL if the server's
-     * schema has no such column. */
-    if (!nbs->encryption
-        || !vnetenc_mode_from_string(nbs->encryption, &demand.mode)) {
+    /* The column is NULL if the server's schema has no such column.  The schema
+     * and the IDL allow only known modes; too strong beats too weak. */
+    if (!nbs->encryption) {
         demand.mode = default_mode(nb_options);
+    } else if (!vnetenc_mode_from_string(nbs->encryption, &demand.mode)) {
+        demand.mode = VNETENC_REQUIRE;
     }
     if (demand.mode != VNETENC_OFF) {
         demand.profile = switch_profile(nbs);
@@ -115,6 +148,7 @@ ovn_vnetenc_default_changed(const struct ovn_unsynced_datapath_map *map,
     if (global->tracked && !global->tracked_data.nb_options_changed) {
         return false;
     }
+    forget_profiles_of_deleted(map);
     HMAP_FOR_EACH (udp, hmap_node, &map->dps) {
         const struct nbrec_logical_switch *nbs =
             CONTAINER_OF(udp->nb_row, struct nbrec_logical_switch, header_);

@@ -26,11 +26,25 @@
  * accept. */
 static const uint8_t no_pin[VNETENC_FINGERPRINT_BYTES];
 
+/* Replaces the error, which it takes over, in the row of 'peer'. */
 static void
 set_error(struct vnetenc_peer_config *peer, char *error)
 {
     free(peer->error);
     peer->error = error;
+}
+
+/* Adds 'error', which it frees, to what is wrong with the row of 'peer'. */
+static void
+add_error(struct vnetenc_peer_config *peer, char *error)
+{
+    if (peer->error) {
+        char *both = xasprintf("%s; %s", peer->error, error);
+
+        free(error);
+        error = both;
+    }
+    set_error(peer, error);
 }
 
 void
@@ -40,7 +54,7 @@ vnetenc_peer_config_set_mtu(struct vnetenc_peer_config *peer, const char *mtu)
                 || !str_to_uint(mtu, 10, &peer->mtu)
                 || peer->mtu < VNETENC_MIN_MTU || peer->mtu > UINT16_MAX)) {
         peer->mtu = 0;
-        set_error(peer, xasprintf("other_config:mtu: \"%s\" is not an integer "
+        add_error(peer, xasprintf("other_config:mtu: \"%s\" is not an integer "
                                   "from %d to %d", mtu, VNETENC_MIN_MTU,
                                   UINT16_MAX));
     }
@@ -52,7 +66,7 @@ vnetenc_peer_config_set_split(struct vnetenc_peer_config *peer,
 {
     peer->no_split = split && !strcmp(split, "false");
     if (split && !peer->no_split && strcmp(split, "true")) {
-        set_error(peer, xasprintf("other_config:split: \"%s\" is neither "
+        add_error(peer, xasprintf("other_config:split: \"%s\" is neither "
                                   "\"true\" nor \"false\"", split));
     }
 }
@@ -72,7 +86,7 @@ vnetenc_peer_config_set_pins(struct vnetenc_peer_config *peer,
 
         if (error) {
             memcpy(peer->pins[i], no_pin, sizeof no_pin);
-            set_error(peer, xasprintf("fingerprints: %s", error));
+            add_error(peer, xasprintf("fingerprints: %s", error));
             peer->refused = true;
             free(error);
         }
