@@ -60,8 +60,8 @@ struct ofpbuf;
  * clearing a demand of VNETENC_PREFER that cannot be met: the packet must be
  * sealed if and only if a demand is left.
  *
- * Appends the reason to 'why', or nothing if no encryption is demanded.  Stores
- * in '*reason' the reason to count the packet for, or 0. */
+ * Appends the reason to 'why', or nothing if no encryption is demanded.
+ * Stores in '*reason' the reason to count the packet for, or 0. */
 bool vnetenc_xlate_tx(struct flow_tnl *, const char *tunnel_type,
                       const char *obstacle, struct ds *why, int *reason)
     OVS_WARN_UNUSED_RESULT;

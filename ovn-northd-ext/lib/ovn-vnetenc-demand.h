@@ -82,13 +82,13 @@ bool ovn_vnetenc_demand_equals(struct ovn_vnetenc_demand,
 struct ovn_vnetenc_demand ovn_vnetenc_demand_of_dp(
     const struct sbrec_datapath_binding *);
 
-/* Returns what a port demands beyond its datapath, which ovn-northd writes into
- * its external_ids.  Options count for chassisredirect ports of routers only,
- * where a former ovn-northd wrote the demand of the switch behind.
+/* Returns what a port demands beyond its datapath, which ovn-northd writes
+ * into its external_ids.  Options count for chassisredirect ports of routers
+ * only, where a former ovn-northd wrote the demand of the switch behind.
  *
  * A chassis that writes options can only cause more encryption: a demand in
- * external_ids is never weakened and keeps its profile, and a demand in options
- * only 'yields'. */
+ * external_ids is never weakened and keeps its profile, and a demand in
+ * options only 'yields'. */
 struct ovn_vnetenc_demand ovn_vnetenc_demand_of_port(
     const struct sbrec_port_binding *);
 

@@ -107,8 +107,8 @@ switch_demand(const struct nbrec_logical_switch *nbs,
 {
     struct ovn_vnetenc_demand demand = { .mode = VNETENC_OFF };
 
-    /* The column is NULL if the server's schema has no such column.  The schema
-     * and the IDL allow only known modes; too strong beats too weak. */
+    /* The column is NULL if the server's schema has no such column.  The
+     * schema and the IDL allow only known modes; too strong beats too weak. */
     if (!nbs->encryption) {
         demand.mode = default_mode(nb_options);
     } else if (!vnetenc_mode_from_string(nbs->encryption, &demand.mode)) {

@@ -17,6 +17,7 @@ FAILS = frozenset("""
     address-claimed-twice
     chassis-bad-pin
     chassis-behind
+    chassis-dst-port
     chassis-foreign-encap
     chassis-kernel-datapath
     chassis-no-geneve
