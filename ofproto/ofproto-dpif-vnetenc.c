@@ -99,7 +99,7 @@ vnetenc_xlate_end(bool unused, bool clear, int *reason)
 void
 vnetenc_xlate_count(int reason, unsigned int n_packets)
 {
-    vnetenc_count(reason, n_packets);
+    vnetenc_drop_count(reason, n_packets);
 }
 
 bool

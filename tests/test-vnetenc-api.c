@@ -196,10 +196,10 @@ test_drop_names(void)
 {
     for (int i = 1; i < VNETENC_N_DROPS; i++) {
         CHECK(vnetenc_drop_total(i) == 0);
-        vnetenc_count(i, i);
+        vnetenc_drop_count(i, i);
         CHECK(vnetenc_drop_total(i) == i);
         CHECK(strlen(vnetenc_drop_text(i)) > 0);
-        CHECK(vnetenc_is_fallback(i)
+        CHECK(vnetenc_drop_is_fallback(i)
               == !strncmp(vnetenc_drop_name(i), "clear_", 6));
         for (int j = 0; j < i; j++) {
             if (!strcmp(vnetenc_drop_name(i), vnetenc_drop_name(j))) {

@@ -233,10 +233,10 @@ is_answered(struct client *c, struct flight *flight)
 static void
 client_probe(struct client *c, uint64_t seq, uint64_t echo)
 {
-    uint8_t message[VNETENC_CONTROL_BYTES], record[200];
+    uint8_t message[VNETENC_MESSAGE_BYTES], record[200];
     size_t n;
 
-    vnetenc_control_build(VNETENC_CONTROL_PROBE, echo, message);
+    vnetenc_message_build(VNETENC_MESSAGE_PROBE, echo, message);
     n = unit_seal(&c->keys, true, seq, message, sizeof message, record);
     unit_control_pop(c->port, record, n);
 }
@@ -615,7 +615,7 @@ client_up_with_repeats(unsigned int i, struct flight repeats[4])
 static void
 test_reply_key(void)
 {
-    uint8_t message[VNETENC_CONTROL_BYTES], plain[100];
+    uint8_t message[VNETENC_MESSAGE_BYTES], plain[100];
     struct flight repeats[4];
     struct client *c;
 
@@ -625,7 +625,7 @@ test_reply_key(void)
     CHECK(is_answered(c, &repeats[1]));
     client_probe(c, VNETENC_FIRST_SEQ, 4711);
     CHECK(c->n_in == 1);
-    vnetenc_control_build(VNETENC_CONTROL_REPLY, 4711, message);
+    vnetenc_message_build(VNETENC_MESSAGE_REPLY, 4711, message);
     CHECK(unit_open(&c->keys, false, c->in[0]->data, c->in[0]->size, plain)
           == sizeof message);
     CHECK(!memcmp(plain, message, sizeof message));
@@ -683,16 +683,17 @@ test_forgeries(void)
     begin();
     c = client_half_open(0);
     to_b(c, clear_close, sizeof clear_close);
-    to_b(c, vnetenc_hint, sizeof vnetenc_hint);
+    to_b(c, vnetenc_message_hint, sizeof vnetenc_message_hint);
     client_finish(c);
     CHECK(rx_of(c));
 
     /* In clear, sealed with a wrong key, a repetition. */
-    n = unit_seal(&c->keys, true, VNETENC_FIRST_SEQ + 5, vnetenc_close_notify,
-                  sizeof vnetenc_close_notify, sealed);
+    n = unit_seal(&c->keys, true, VNETENC_FIRST_SEQ + 5,
+                  vnetenc_message_close_notify,
+                  sizeof vnetenc_message_close_notify, sealed);
     sealed[0] = VNETENC_RECORD_ALERT;   /* So its tag is wrong. */
     to_b(c, clear_close, sizeof clear_close);
-    to_b(c, vnetenc_hint, sizeof vnetenc_hint);
+    to_b(c, vnetenc_message_hint, sizeof vnetenc_message_hint);
     to_b(c, sealed, n);
     to_b(c, c->last->data, c->last->size);
     for (int bit = 0; bit < 64; bit++) {
@@ -718,7 +719,8 @@ test_unknown(void)
     c->port = htons(FIRST_PORT);
     vnetenc_incoming_unknown(&path, c->port);
     CHECK(c->n_in == 1);
-    CHECK(c->in[0]->size == 15 && !memcmp(c->in[0]->data, vnetenc_hint, 15));
+    CHECK(c->in[0]->size == 15
+          && !memcmp(c->in[0]->data, vnetenc_message_hint, 15));
     client_forget_input(c);
 
     /* Not who has no row, and not on a session that came up meanwhile. */
@@ -747,7 +749,7 @@ test_unexpected(void)
     c = client_begin(0);
     n_dropped(VNETENC_DROP_ctl_unexpected);
     to_b(c, ccs, sizeof ccs);
-    to_b(c, vnetenc_hint, sizeof vnetenc_hint);
+    to_b(c, vnetenc_message_hint, sizeof vnetenc_message_hint);
     CHECK(n_dropped(VNETENC_DROP_ctl_unexpected) == 2);
     client_send(c);
     client_forget_input(c);

@@ -33,11 +33,11 @@ static const uint8_t probe[] = {
 };
 
 static bool
-parses(const uint8_t *plain, size_t size, enum vnetenc_control_type type,
+parses(const uint8_t *plain, size_t size, enum vnetenc_message_type type,
        uint64_t want)
 {
     uint64_t echo = ~want;
-    bool ok = vnetenc_control_parse(plain, size, type, &echo);
+    bool ok = vnetenc_message_parse(plain, size, type, &echo);
 
     CHECK(!ok || echo == want);
     return ok;
@@ -46,20 +46,20 @@ parses(const uint8_t *plain, size_t size, enum vnetenc_control_type type,
 static void
 test_build(void)
 {
-    uint8_t out[VNETENC_CONTROL_BYTES + 1];
+    uint8_t out[VNETENC_MESSAGE_BYTES + 1];
 
     memset(out, 0xaa, sizeof out);
-    vnetenc_control_build(VNETENC_CONTROL_PROBE, ECHO, out);
+    vnetenc_message_build(VNETENC_MESSAGE_PROBE, ECHO, out);
     CHECK(!memcmp(out, probe, sizeof probe));
-    CHECK(out[VNETENC_CONTROL_BYTES] == 0xaa);
-    CHECK(parses(out, VNETENC_CONTROL_BYTES, VNETENC_CONTROL_PROBE, ECHO));
-    CHECK(!parses(out, VNETENC_CONTROL_BYTES, VNETENC_CONTROL_REPLY, ECHO));
+    CHECK(out[VNETENC_MESSAGE_BYTES] == 0xaa);
+    CHECK(parses(out, VNETENC_MESSAGE_BYTES, VNETENC_MESSAGE_PROBE, ECHO));
+    CHECK(!parses(out, VNETENC_MESSAGE_BYTES, VNETENC_MESSAGE_REPLY, ECHO));
 
-    vnetenc_control_build(VNETENC_CONTROL_REPLY, UINT64_MAX, out);
+    vnetenc_message_build(VNETENC_MESSAGE_REPLY, UINT64_MAX, out);
     CHECK(out[8] == 2);
-    CHECK(parses(out, VNETENC_CONTROL_BYTES, VNETENC_CONTROL_REPLY,
+    CHECK(parses(out, VNETENC_MESSAGE_BYTES, VNETENC_MESSAGE_REPLY,
                  UINT64_MAX));
-    CHECK(!parses(out, VNETENC_CONTROL_BYTES, VNETENC_CONTROL_PROBE,
+    CHECK(!parses(out, VNETENC_MESSAGE_BYTES, VNETENC_MESSAGE_PROBE,
                   UINT64_MAX));
 }
 
@@ -72,11 +72,11 @@ test_every_bit(void)
     memcpy(plain, probe, sizeof plain);
     for (size_t i = 0; i < 8 * sizeof plain; i++) {
         plain[i / 8] ^= 1 << i % 8;
-        CHECK(parses(plain, sizeof plain, VNETENC_CONTROL_PROBE,
+        CHECK(parses(plain, sizeof plain, VNETENC_MESSAGE_PROBE,
                      ECHO ^ (i < 128 ? 0
                              : UINT64_C(1) << (8 * (23 - i / 8) + i % 8)))
               == (i >= 128));
-        CHECK(vnetenc_control_is(plain, sizeof plain) == (i >= 64));
+        CHECK(vnetenc_message_is(plain, sizeof plain) == (i >= 64));
         plain[i / 8] ^= 1 << i % 8;
     }
 }
@@ -89,9 +89,9 @@ test_sizes(void)
     /* Padding to any size, but never less. */
     memcpy(plain, probe, sizeof probe);
     for (size_t size = 0; size <= sizeof plain; size++) {
-        CHECK(parses(plain, size, VNETENC_CONTROL_PROBE, ECHO)
+        CHECK(parses(plain, size, VNETENC_MESSAGE_PROBE, ECHO)
               == (size >= sizeof probe));
-        CHECK(vnetenc_control_is(plain, size) == (size >= 8));
+        CHECK(vnetenc_message_is(plain, size) == (size >= 8));
     }
 }
 
@@ -102,15 +102,16 @@ test_not_control(void)
     static const uint8_t geneve[] = { 0, 0, 0x65, 0x58, 0, 0, 0, 0 };
     static const uint8_t vxlan[] = { 0x08, 0, 0, 0, 0, 0, 0, 0 };
 
-    CHECK(!vnetenc_control_is(geneve, sizeof geneve));
-    CHECK(!vnetenc_control_is(vxlan, sizeof vxlan));
+    CHECK(!vnetenc_message_is(geneve, sizeof geneve));
+    CHECK(!vnetenc_message_is(vxlan, sizeof vxlan));
 }
 
 static void
 test_close_notify(void)
 {
-    CHECK(sizeof vnetenc_close_notify == 2);
-    CHECK(vnetenc_close_notify[0] == 1 && vnetenc_close_notify[1] == 0);
+    CHECK(sizeof vnetenc_message_close_notify == 2);
+    CHECK(vnetenc_message_close_notify[0] == 1
+          && vnetenc_message_close_notify[1] == 0);
 }
 
 static void
@@ -122,25 +123,26 @@ test_hint(void)
     static const int told_apart_by[] = { 0, 3, 4 };     /* Type, epoch. */
     uint8_t data[sizeof want];
 
-    CHECK(sizeof vnetenc_hint == sizeof want);
-    CHECK(!memcmp(vnetenc_hint, want, sizeof want));
-    CHECK(vnetenc_is_hint(vnetenc_hint, sizeof vnetenc_hint));
+    CHECK(sizeof vnetenc_message_hint == sizeof want);
+    CHECK(!memcmp(vnetenc_message_hint, want, sizeof want));
+    CHECK(vnetenc_message_is_hint(vnetenc_message_hint,
+                                  sizeof vnetenc_message_hint));
 
     /* Any alert in clear is one: it makes us probe, no more. */
     memcpy(data, want, sizeof data);
     data[10] = 7;
     data[14] = 42;
-    CHECK(vnetenc_is_hint(data, sizeof data));
+    CHECK(vnetenc_message_is_hint(data, sizeof data));
 
     /* Not what claims to be sealed, nor another type. */
     for (size_t i = 0; i < ARRAY_SIZE(told_apart_by); i++) {
         memcpy(data, want, sizeof data);
         data[told_apart_by[i]] ^= 1;
-        CHECK(!vnetenc_is_hint(data, sizeof data));
+        CHECK(!vnetenc_message_is_hint(data, sizeof data));
     }
     memcpy(data, want, sizeof data);
     for (size_t size = 0; size < VNETENC_RECORD_HEADER_BYTES; size++) {
-        CHECK(!vnetenc_is_hint(data, size));
+        CHECK(!vnetenc_message_is_hint(data, size));
     }
 }
 

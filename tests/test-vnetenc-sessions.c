@@ -819,8 +819,8 @@ hint(ovs_be16 port, unsigned int n)
         = vnetenc_socket_responder(&unit_b, htons(UNIT_DTLS_PORT), &error);
 
     for (unsigned int i = 0; i < n; i++) {
-        vnetenc_socket_send(sock, &unit_a, port, vnetenc_hint,
-                            sizeof vnetenc_hint);
+        vnetenc_socket_send(sock, &unit_a, port, vnetenc_message_hint,
+                            sizeof vnetenc_message_hint);
     }
     unit_control_run(0);
 }

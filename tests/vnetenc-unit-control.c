@@ -288,7 +288,7 @@ pop_record(const struct vnetenc_path_key *path, ovs_be16 lane_port,
                             &plain_size)) {
         return false;
     }
-    if (!vnetenc_control_parse(plain, plain_size, VNETENC_CONTROL_PROBE,
+    if (!vnetenc_message_parse(plain, plain_size, VNETENC_MESSAGE_PROBE,
                                &echo)) {
         return true;
     }

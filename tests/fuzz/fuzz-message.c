@@ -32,15 +32,15 @@ fuzz_begin(void)
 
 /* Reads 'in' as a message of 'type' and, if it is one, writes it again. */
 static bool
-is_message(struct fuzz_input in, enum vnetenc_control_type type)
+is_message(struct fuzz_input in, enum vnetenc_message_type type)
 {
-    uint8_t again[VNETENC_CONTROL_BYTES];
+    uint8_t again[VNETENC_MESSAGE_BYTES];
     uint64_t echo;
 
-    if (!vnetenc_control_parse(in.data, in.size, type, &echo)) {
+    if (!vnetenc_message_parse(in.data, in.size, type, &echo)) {
         return false;
     }
-    vnetenc_control_build(type, echo, again);
+    vnetenc_message_build(type, echo, again);
     ovs_assert(in.size >= sizeof again
                && !memcmp(again, in.data, sizeof again));
     return true;
@@ -49,26 +49,26 @@ is_message(struct fuzz_input in, enum vnetenc_control_type type)
 void
 fuzz_one(struct fuzz_input in)
 {
-    bool probe = is_message(in, VNETENC_CONTROL_PROBE);
-    bool reply = is_message(in, VNETENC_CONTROL_REPLY);
+    bool probe = is_message(in, VNETENC_MESSAGE_PROBE);
+    bool reply = is_message(in, VNETENC_MESSAGE_REPLY);
 
     ovs_assert(!(probe && reply));
-    ovs_assert(vnetenc_control_is(in.data, in.size) || !(probe || reply));
-    if (vnetenc_is_hint(in.data, in.size)) {
+    ovs_assert(vnetenc_message_is(in.data, in.size) || !(probe || reply));
+    if (vnetenc_message_is_hint(in.data, in.size)) {
         ovs_assert(in.size >= VNETENC_RECORD_HEADER_BYTES
-                   && in.data[0] == vnetenc_hint[0]);
+                   && in.data[0] == vnetenc_message_hint[0]);
     }
 }
 
 void
 fuzz_make_seeds(void)
 {
-    uint8_t message[VNETENC_CONTROL_BYTES];
+    uint8_t message[VNETENC_MESSAGE_BYTES];
 
-    vnetenc_control_build(VNETENC_CONTROL_PROBE, 1, message);
+    vnetenc_message_build(VNETENC_MESSAGE_PROBE, 1, message);
     fuzz_seed(-1, message, sizeof message);
-    vnetenc_control_build(VNETENC_CONTROL_REPLY, UINT64_MAX, message);
+    vnetenc_message_build(VNETENC_MESSAGE_REPLY, UINT64_MAX, message);
     fuzz_seed(-1, message, sizeof message);
-    fuzz_seed(-1, vnetenc_close_notify, VNETENC_ALERT_BYTES);
-    fuzz_seed(-1, vnetenc_hint, VNETENC_HINT_BYTES);
+    fuzz_seed(-1, vnetenc_message_close_notify, VNETENC_ALERT_BYTES);
+    fuzz_seed(-1, vnetenc_message_hint, VNETENC_HINT_BYTES);
 }

@@ -127,7 +127,7 @@ open_sealed(struct fuzz_input in)
     opened = open_payload(record, n);
     if (opened) {
         ovs_assert(!flip);
-        ovs_assert(!vnetenc_control_is(in.data, plain_size));
+        ovs_assert(!vnetenc_message_is(in.data, plain_size));
         if (!vnetenc_half_is(in.data, plain_size)) {
             payload = unit_payload(opened, &size);
             ovs_assert(size == plain_size && !memcmp(payload, in.data, size));
@@ -159,16 +159,16 @@ fuzz_make_seeds(void)
         0, 0, 0, 0, 0x65, 0x58, UNIT_VNI >> 16, UNIT_VNI >> 8 & 0xff,
         UNIT_VNI & 0xff, 0,
     };
-    uint8_t probe[2 + VNETENC_CONTROL_BYTES] = { 0, 0 };
+    uint8_t probe[2 + VNETENC_MESSAGE_BYTES] = { 0, 0 };
     uint8_t record[200];
     size_t n;
 
     fuzz_seed(1, plain, sizeof plain);
     plain[1] = 99;
     fuzz_seed(1, plain, sizeof plain);
-    vnetenc_control_build(VNETENC_CONTROL_PROBE, 7, probe + 2);
+    vnetenc_message_build(VNETENC_MESSAGE_PROBE, 7, probe + 2);
     fuzz_seed(1, probe, sizeof probe);
-    vnetenc_control_build(VNETENC_CONTROL_REPLY, 7, probe + 2);
+    vnetenc_message_build(VNETENC_MESSAGE_REPLY, 7, probe + 2);
     fuzz_seed(1, probe, sizeof probe);
 
     /* A record whose tag is wrong, an alert, the beginning of a flight. */
@@ -176,7 +176,7 @@ fuzz_make_seeds(void)
                             sizeof plain - 2, record, sizeof record);
     record[n - 1] ^= 1;
     fuzz_seed(0, record, n);
-    fuzz_seed(0, vnetenc_hint, VNETENC_HINT_BYTES);
+    fuzz_seed(0, vnetenc_message_hint, VNETENC_HINT_BYTES);
     record[0] = VNETENC_RECORD_HANDSHAKE;
     fuzz_seed(0, record, n);
 }

@@ -30,7 +30,7 @@ VNETENC_FALLBACKS
 static atomic_uint64_t totals[VNETENC_N_DROPS];
 
 void
-vnetenc_count(enum vnetenc_drop reason, unsigned int n_packets)
+vnetenc_drop_count(enum vnetenc_drop reason, unsigned int n_packets)
 {
     uint64_t orig;
 

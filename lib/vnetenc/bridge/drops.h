@@ -107,7 +107,7 @@ enum vnetenc_drop {
 
 /* True for the reasons of VNETENC_FALLBACKS. */
 static inline bool
-vnetenc_is_fallback(enum vnetenc_drop reason)
+vnetenc_drop_is_fallback(enum vnetenc_drop reason)
 {
     return (reason >= VNETENC_DROP_clear_no_peer
             && reason < VNETENC_N_DROPS);
@@ -116,7 +116,7 @@ vnetenc_is_fallback(enum vnetenc_drop reason)
 /* Counts 'n_packets' packets for a reason, which must not be VNETENC_KEEP.
  * Packets of a path are counted by vnetenc_path_count() instead.  Any
  * thread. */
-void vnetenc_count(enum vnetenc_drop, unsigned int n_packets);
+void vnetenc_drop_count(enum vnetenc_drop, unsigned int n_packets);
 
 /* Returns the name of a reason, "keep" for VNETENC_KEEP, "unknown" for what is
  * no reason.  Pure function. */

@@ -95,8 +95,8 @@ static void
 give_up(struct vnetenc_halves *halves, struct vnetenc_halves_entry *waiting,
         enum vnetenc_drop reason, long long int now)
 {
-    vnetenc_count(is_late(waiting, now) ? VNETENC_DROP_rx_half_late : reason,
-                  1);
+    vnetenc_drop_count((is_late(waiting, now)
+                        ? VNETENC_DROP_rx_half_late : reason), 1);
     vnetenc_halves_discard(halves, waiting);
 }
 
@@ -196,7 +196,7 @@ vnetenc_halves_destroy(struct vnetenc_halves *halves)
         struct vnetenc_halves_entry *waiting = take(&halves->slots[i]);
 
         if (waiting) {
-            vnetenc_count(VNETENC_DROP_rx_half_late, 1);
+            vnetenc_drop_count(VNETENC_DROP_rx_half_late, 1);
             vnetenc_halves_discard(halves, waiting);
         }
     }

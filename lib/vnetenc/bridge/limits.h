@@ -48,7 +48,7 @@ enum { VNETENC_MIN_PLAINTEXT_BYTES = 8 };
 
 /* Control messages, section 4. */
 enum {
-    VNETENC_CONTROL_BYTES = 24,
+    VNETENC_MESSAGE_BYTES = 24,
     VNETENC_PROBE_TRIES = 3,
     VNETENC_REPLIES_PER_SECOND = 10,    /* Per session. */
 };

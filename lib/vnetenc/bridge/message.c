@@ -25,16 +25,16 @@ enum { TYPE_OFS = 8, ECHO_OFS = 16 };
 BUILD_ASSERT_DECL(TYPE_OFS == sizeof(uint64_t));
 
 void
-vnetenc_control_build(enum vnetenc_control_type type, uint64_t echo,
-                      uint8_t out[VNETENC_CONTROL_BYTES])
+vnetenc_message_build(enum vnetenc_message_type type, uint64_t echo,
+                      uint8_t out[VNETENC_MESSAGE_BYTES])
 {
-    memset(out, 0, VNETENC_CONTROL_BYTES);
+    memset(out, 0, VNETENC_MESSAGE_BYTES);
     out[TYPE_OFS] = type;
     vnetenc_wire_put_u64(out + ECHO_OFS, echo);
 }
 
 bool
-vnetenc_control_is(const uint8_t *plain, size_t size)
+vnetenc_message_is(const uint8_t *plain, size_t size)
 {
     uint64_t first;
 
@@ -46,11 +46,11 @@ vnetenc_control_is(const uint8_t *plain, size_t size)
 }
 
 bool
-vnetenc_control_parse(const uint8_t *plain, size_t size,
-                      enum vnetenc_control_type type, uint64_t *echo)
+vnetenc_message_parse(const uint8_t *plain, size_t size,
+                      enum vnetenc_message_type type, uint64_t *echo)
 {
-    if (size < VNETENC_CONTROL_BYTES
-        || !vnetenc_control_is(plain, size)
+    if (size < VNETENC_MESSAGE_BYTES
+        || !vnetenc_message_is(plain, size)
         || plain[TYPE_OFS] != type
         || !is_all_zeros(plain + TYPE_OFS + 1,
                          ECHO_OFS - TYPE_OFS - 1)) {
@@ -61,16 +61,16 @@ vnetenc_control_parse(const uint8_t *plain, size_t size,
 }
 
 /* Level warning, close_notify. */
-const uint8_t vnetenc_close_notify[VNETENC_ALERT_BYTES] = { 1, 0 };
+const uint8_t vnetenc_message_close_notify[VNETENC_ALERT_BYTES] = { 1, 0 };
 
 /* Epoch 0, sequence number 0, level fatal, unexpected_message. */
-const uint8_t vnetenc_hint[VNETENC_HINT_BYTES] = {
+const uint8_t vnetenc_message_hint[VNETENC_HINT_BYTES] = {
     VNETENC_RECORD_ALERT, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0,
     0, VNETENC_ALERT_BYTES, 2, 10
 };
 
 bool
-vnetenc_is_hint(const uint8_t *data, size_t size)
+vnetenc_message_is_hint(const uint8_t *data, size_t size)
 {
     struct vnetenc_record record;
 

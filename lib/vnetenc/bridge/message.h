@@ -32,38 +32,38 @@
 #include "compiler.h"
 #include "vnetenc/bridge/limits.h"
 
-enum vnetenc_control_type {
-    VNETENC_CONTROL_PROBE = 1,
-    VNETENC_CONTROL_REPLY = 2,
+enum vnetenc_message_type {
+    VNETENC_MESSAGE_PROBE = 1,
+    VNETENC_MESSAGE_REPLY = 2,
 };
 
 /* Writes the plaintext of a control message.  'echo' comes back in the reply
  * to a probe. */
-void vnetenc_control_build(enum vnetenc_control_type, uint64_t echo,
-                           uint8_t out[VNETENC_CONTROL_BYTES]);
+void vnetenc_message_build(enum vnetenc_message_type, uint64_t echo,
+                           uint8_t out[VNETENC_MESSAGE_BYTES]);
 
 /* True if the 'size' bytes of plaintext at 'plain' are a control message, of
  * whatever type, and not a tunnel payload. */
-bool vnetenc_control_is(const uint8_t *plain, size_t size);
+bool vnetenc_message_is(const uint8_t *plain, size_t size);
 
 /* Reads the control message in the 'size' bytes of plaintext at 'plain'.
  * Returns false if it is not one of this type, or malformed. */
-bool vnetenc_control_parse(const uint8_t *plain, size_t size,
-                           enum vnetenc_control_type, uint64_t *echo)
+bool vnetenc_message_parse(const uint8_t *plain, size_t size,
+                           enum vnetenc_message_type, uint64_t *echo)
     OVS_WARN_UNUSED_RESULT;
 
 /* Alerts, RFC 5246 section 7.2. */
 enum { VNETENC_ALERT_BYTES = 2, VNETENC_HINT_BYTES = 15 };
 
 /* Plaintext of the alert that ends a session, RFC 5246 section 7.2.1. */
-extern const uint8_t vnetenc_close_notify[VNETENC_ALERT_BYTES];
+extern const uint8_t vnetenc_message_close_notify[VNETENC_ALERT_BYTES];
 
 /* The record, in clear, that says "your record was of no session that I
  * know". */
-extern const uint8_t vnetenc_hint[VNETENC_HINT_BYTES];
+extern const uint8_t vnetenc_message_hint[VNETENC_HINT_BYTES];
 
 /* True if the datagram of 'size' bytes at 'data' begins with an alert in
  * clear. */
-bool vnetenc_is_hint(const uint8_t *data, size_t size);
+bool vnetenc_message_is_hint(const uint8_t *data, size_t size);
 
 #endif /* vnetenc/bridge/message.h */

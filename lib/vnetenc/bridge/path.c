@@ -116,9 +116,9 @@ vnetenc_path_count(struct vnetenc_path *path, enum vnetenc_drop reason,
 {
     uint64_t orig;
 
-    vnetenc_count(reason, n);
+    vnetenc_drop_count(reason, n);
     if (path) {
-        atomic_add_relaxed(vnetenc_is_fallback(reason) ? &path->n_clear
+        atomic_add_relaxed(vnetenc_drop_is_fallback(reason) ? &path->n_clear
                                                        : &path->n_dropped,
                            n, &orig);
     }

@@ -181,11 +181,11 @@ take_joined(struct vnetenc_socket *sock, const struct in6_addr *remote,
     struct vnetenc_gate *gate = vnetenc_gate_find(remote);
 
     if (!gate) {
-        vnetenc_count(VNETENC_DROP_rx_unknown_source, 1);
+        vnetenc_drop_count(VNETENC_DROP_rx_unknown_source, 1);
     } else if (!vnetenc_gate_admit_joined(gate, now)) {
-        vnetenc_count(VNETENC_DROP_rx_rate, 1);
+        vnetenc_drop_count(VNETENC_DROP_rx_rate, 1);
     } else if (!vnetenc_record_is_control(data[0])) {
-        vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
+        vnetenc_drop_count(VNETENC_DROP_ctl_unexpected, 1);
     } else {
         vnetenc_incoming_input(&path, remote_port, data, size, now);
     }
@@ -197,7 +197,7 @@ take_datagram(struct vnetenc_socket *sock, struct vnetenc_lease *lease,
               uint8_t *data, size_t size, long long int now)
 {
     if (!size) {
-        vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
+        vnetenc_drop_count(VNETENC_DROP_ctl_unexpected, 1);
     } else if (lease) {
         vnetenc_outgoing_input(lease, remote, remote_port, data, size, now);
     } else {

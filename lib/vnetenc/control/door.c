@@ -81,11 +81,11 @@ vnetenc_door_input(struct vnetenc_door *door,
     case VNETENC_LISTENER_GOOD:
         return true;
     case VNETENC_LISTENER_FRAGMENT:
-        vnetenc_count(VNETENC_DROP_ctl_hello_fragment, 1);
+        vnetenc_drop_count(VNETENC_DROP_ctl_hello_fragment, 1);
         return false;
     case VNETENC_LISTENER_IGNORED:
     default:
-        vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
+        vnetenc_drop_count(VNETENC_DROP_ctl_unexpected, 1);
         return false;
     }
 }
@@ -98,8 +98,8 @@ vnetenc_door_hint(const struct vnetenc_path_key *path, ovs_be16 lane_port)
 
     socket = vnetenc_socket_responder(&path->local, path->dtls_port, &error);
     if (socket) {
-        vnetenc_socket_send(socket, &path->remote, lane_port, vnetenc_hint,
-                            sizeof vnetenc_hint);
+        vnetenc_socket_send(socket, &path->remote, lane_port,
+                            vnetenc_message_hint, sizeof vnetenc_message_hint);
     }
     free(error);
 }

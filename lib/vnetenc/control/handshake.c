@@ -591,7 +591,7 @@ drain(struct vnetenc_handshake *h)
 
     ERR_clear_error();
     while ((n = SSL_read(h->ssl, plaintext, sizeof plaintext)) > 0) {
-        vnetenc_count(VNETENC_DROP_ctl_app_data, 1);
+        vnetenc_drop_count(VNETENC_DROP_ctl_app_data, 1);
     }
     OPENSSL_cleanse(plaintext, sizeof plaintext);
     if (SSL_get_error(h->ssl, n) != SSL_ERROR_WANT_READ) {
@@ -635,7 +635,7 @@ is_wanted_in_epoch_1(struct vnetenc_handshake *h, size_t size)
         return true;
     }
     if (h->n_early >= VNETENC_EARLY_RECORDS) {
-        vnetenc_count(VNETENC_DROP_ctl_early, 1);
+        vnetenc_drop_count(VNETENC_DROP_ctl_early, 1);
         return false;
     }
     h->n_early++;
@@ -660,7 +660,7 @@ is_wanted(struct vnetenc_handshake *h, const struct vnetenc_record *record,
         }
         break;
     case VNETENC_RECORD_DATA:
-        vnetenc_count(VNETENC_DROP_ctl_app_data, 1);
+        vnetenc_drop_count(VNETENC_DROP_ctl_app_data, 1);
         return false;
     case VNETENC_RECORD_CHANGE_CIPHER_SPEC:
     case VNETENC_RECORD_HANDSHAKE:

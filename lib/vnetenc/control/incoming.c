@@ -266,11 +266,11 @@ input_new_hello(const struct vnetenc_path_key *path, ovs_be16 remote_port,
     }
     stuck = !half_open && is_full(peer) ? find_stuck(peer, now) : NULL;
     if (!may_begin(peer, half_open, stuck, now)) {
-        vnetenc_count(VNETENC_DROP_ctl_half_open, 1);
+        vnetenc_drop_count(VNETENC_DROP_ctl_half_open, 1);
         return;
     }
     if (!vnetenc_gate_admit_hello(peer->gate, now)) {
-        vnetenc_count(VNETENC_DROP_ctl_hello_rate, 1);
+        vnetenc_drop_count(VNETENC_DROP_ctl_hello_rate, 1);
         return;
     }
     if (stuck) {
@@ -299,7 +299,7 @@ input_own_hello(struct incoming *in, struct vnetenc_responder *session,
     if (vnetenc_responder_admit_hello(session, now)) {
         input_to_handshake(in, session, data, size, now);
     } else {
-        vnetenc_count(VNETENC_DROP_rx_rate, 1);
+        vnetenc_drop_count(VNETENC_DROP_rx_rate, 1);
     }
 }
 
@@ -314,7 +314,7 @@ vnetenc_incoming_hello(const struct vnetenc_path_key *path,
     struct vnetenc_responder *up = in ? in->up : NULL;
 
     if (!peer || !vnetenc_is_client_hello(data, size)) {
-        vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
+        vnetenc_drop_count(VNETENC_DROP_ctl_unexpected, 1);
     } else if (vnetenc_responder_owns_hello(half_open, data, size)) {
         input_own_hello(in, half_open, data, size, now);
     } else if (vnetenc_responder_owns_hello(up, data, size)) {
@@ -336,7 +336,7 @@ vnetenc_incoming_input(const struct vnetenc_path_key *path,
     if (vnetenc_is_client_hello(data, size)) {
         vnetenc_incoming_hello(path, remote_port, data, size, now);
     } else if (!vnetenc_peer_find(&path->remote)) {
-        vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
+        vnetenc_drop_count(VNETENC_DROP_ctl_unexpected, 1);
     } else if (up && vnetenc_responder_input_alert(up, data, size, now)) {
         return;
     } else if (half_open) {
@@ -344,7 +344,7 @@ vnetenc_incoming_input(const struct vnetenc_path_key *path,
     } else if (up && up->handshake) {
         input_to_handshake(in, up, data, size, now);
     } else {
-        vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
+        vnetenc_drop_count(VNETENC_DROP_ctl_unexpected, 1);
     }
 }
 

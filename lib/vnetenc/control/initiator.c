@@ -52,7 +52,7 @@ static void
 session_send_record(struct vnetenc_initiator *session, uint8_t type,
                     const void *plain, size_t size)
 {
-    uint8_t record[VNETENC_MAX_HEAD_BYTES + VNETENC_CONTROL_BYTES
+    uint8_t record[VNETENC_MAX_HEAD_BYTES + VNETENC_MESSAGE_BYTES
                    + VNETENC_TAG_BYTES];
     size_t n = vnetenc_seal_record(session->tx, type, plain, size, record,
                                    sizeof record);
@@ -173,8 +173,9 @@ vnetenc_initiator_destroy(struct vnetenc_initiator *session, long long int now)
 void
 vnetenc_initiator_send_close_notify(struct vnetenc_initiator *session)
 {
-    session_send_record(session, VNETENC_RECORD_ALERT, vnetenc_close_notify,
-                        sizeof vnetenc_close_notify);
+    session_send_record(session, VNETENC_RECORD_ALERT,
+                        vnetenc_message_close_notify,
+                        sizeof vnetenc_message_close_notify);
 }
 
 /* Begin. */
@@ -270,9 +271,9 @@ void
 vnetenc_initiator_send_probe(struct vnetenc_initiator *session,
                              long long int now)
 {
-    uint8_t message[VNETENC_CONTROL_BYTES];
+    uint8_t message[VNETENC_MESSAGE_BYTES];
 
-    vnetenc_control_build(VNETENC_CONTROL_PROBE, session->probe.echo, message);
+    vnetenc_message_build(VNETENC_MESSAGE_PROBE, session->probe.echo, message);
     session_send_record(session, VNETENC_RECORD_DATA, message, sizeof message);
     vnetenc_probe_sent(&session->probe, vnetenc_initiator_next_seq(session),
                        now);
@@ -289,13 +290,13 @@ vnetenc_initiator_send_long_probe(struct vnetenc_initiator *session,
     uint8_t *plain, *record;
     size_t size, n;
 
-    if (ip_size < added + VNETENC_CONTROL_BYTES) {
+    if (ip_size < added + VNETENC_MESSAGE_BYTES) {
         return;
     }
     size = ip_size - added;
     plain = xzalloc(size);
     record = xmalloc(ip_size);
-    vnetenc_control_build(VNETENC_CONTROL_PROBE, echo, plain);
+    vnetenc_message_build(VNETENC_MESSAGE_PROBE, echo, plain);
     n = vnetenc_seal_record(session->tx, VNETENC_RECORD_DATA, plain, size,
                             record, ip_size);
     if (n) {
@@ -315,15 +316,15 @@ session_input_data(struct vnetenc_initiator *session, uint8_t *data,
 
     if (vnetenc_open_record(session->rx, data, size, VNETENC_RECORD_DATA,
                             &plain, &plain_size)) {
-        vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
-    } else if (vnetenc_control_parse(plain, plain_size,
-                                     VNETENC_CONTROL_REPLY, &echo)) {
+        vnetenc_drop_count(VNETENC_DROP_ctl_unexpected, 1);
+    } else if (vnetenc_message_parse(plain, plain_size,
+                                     VNETENC_MESSAGE_REPLY, &echo)) {
         vnetenc_probe_reply(&session->probe, echo);
         if (session->mtu) {
             vnetenc_mtu_reply(session->mtu, echo, now);
         }
-    } else if (!vnetenc_control_is(plain, plain_size)) {
-        vnetenc_count(VNETENC_DROP_ctl_app_data, 1);
+    } else if (!vnetenc_message_is(plain, plain_size)) {
+        vnetenc_drop_count(VNETENC_DROP_ctl_app_data, 1);
     }
 }
 
@@ -336,14 +337,14 @@ session_input_alert(struct vnetenc_initiator *session, uint8_t *data,
     size_t plain_size;
     uint8_t *plain;
 
-    if (vnetenc_is_hint(data, size)) {
+    if (vnetenc_message_is_hint(data, size)) {
         if (vnetenc_probe_hint(&session->probe, now)) {
             session->peer->n_hints++;
         }
     } else if (vnetenc_open_record(session->rx, data, size,
                                    VNETENC_RECORD_ALERT, &plain,
                                    &plain_size)) {
-        vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
+        vnetenc_drop_count(VNETENC_DROP_ctl_unexpected, 1);
     } else {
         vnetenc_probe_give_up(&session->probe, now);
     }
@@ -358,7 +359,7 @@ vnetenc_initiator_input(struct vnetenc_initiator *session, uint8_t *data,
     } else if (data[0] == VNETENC_RECORD_ALERT) {
         session_input_alert(session, data, size, now);
     } else {
-        vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
+        vnetenc_drop_count(VNETENC_DROP_ctl_unexpected, 1);
     }
 }
 

@@ -265,7 +265,7 @@ attempt_ended(struct vnetenc_lane *lane, struct vnetenc_initiator *session,
     char *reason = xstrdup(vnetenc_handshake_reason(session->handshake));
     bool disturbed = vnetenc_handshake_was_disturbed(session->handshake);
 
-    vnetenc_count(VNETENC_DROP_ctl_failed, 1);
+    vnetenc_drop_count(VNETENC_DROP_ctl_failed, 1);
     vnetenc_initiator_flush(session);
     ovs_list_remove(&session->node);
     vnetenc_initiator_destroy(session, now);

@@ -277,7 +277,7 @@ vnetenc_outgoing_input(struct vnetenc_lease *lease,
 
     if (remote_port != path->dtls_port
         || !ipv6_addr_equals(remote, &path->remote) || !size) {
-        vnetenc_count(VNETENC_DROP_ctl_unexpected, 1);
+        vnetenc_drop_count(VNETENC_DROP_ctl_unexpected, 1);
     } else {
         vnetenc_lane_input(session, data, size, now);
     }

@@ -36,7 +36,7 @@ static struct ovs_list held = OVS_LIST_INITIALIZER(&held);
 void
 vnetenc_release_take(uint64_t echo, long long int until)
 {
-    struct vnetenc_held *h = (struct vnetenc_held *) (uintptr_t) echo;
+    struct vnetenc_hold *h = (struct vnetenc_hold *) (uintptr_t) echo;
 
     h->until = until;
     ovs_list_push_back(&held, &h->node);
@@ -44,7 +44,7 @@ vnetenc_release_take(uint64_t echo, long long int until)
 
 /* What vnetenc_seal_batch() leaves may go on, as it may in the packet path. */
 static void
-seal_and_send(struct vnetenc_held *h, struct vnetenc_path *path,
+seal_and_send(struct vnetenc_hold *h, struct vnetenc_path *path,
               vnetenc_release_func *send)
 {
     struct dp_packet_batch batch;
@@ -70,7 +70,7 @@ long long int
 vnetenc_release_run(vnetenc_release_func *send, long long int now)
 {
     long long int wake = LLONG_MAX;
-    struct vnetenc_held *h;
+    struct vnetenc_hold *h;
 
     LIST_FOR_EACH_SAFE (h, node, &held) {
         struct vnetenc_path *path = vnetenc_path_find(&h->path);
@@ -84,7 +84,7 @@ vnetenc_release_run(vnetenc_release_func *send, long long int now)
             continue;
         }
         ovs_list_remove(&h->node);
-        vnetenc_held_destroy(h);
+        vnetenc_hold_destroy(h);
     }
     return wake;
 }
@@ -93,7 +93,7 @@ void
 vnetenc_release_end(void)
 {
     struct vnetenc_event *event = xmalloc(sizeof *event);
-    struct vnetenc_held *h;
+    struct vnetenc_hold *h;
 
     while (vnetenc_inbox_take(VNETENC_INBOX_GUESTS, event)) {
         if (event->type == VNETENC_EV_HELD) {
@@ -104,6 +104,6 @@ vnetenc_release_end(void)
     LIST_FOR_EACH_SAFE (h, node, &held) {
         ovs_list_remove(&h->node);
         vnetenc_path_count(NULL, h->verdict, 1);
-        vnetenc_held_destroy(h);
+        vnetenc_hold_destroy(h);
     }
 }

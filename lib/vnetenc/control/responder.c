@@ -229,7 +229,7 @@ vnetenc_responder_failed(struct vnetenc_responder *session,
     VLOG_WARN_RL(&rl, "handshake from %s: %s", ds_cstr(&s), reason);
     ds_destroy(&s);
 
-    vnetenc_count(VNETENC_DROP_ctl_failed, 1);
+    vnetenc_drop_count(VNETENC_DROP_ctl_failed, 1);
     session->peer->n_failures++;
     vnetenc_peer_stranger_failed(session->peer, reason, now);
 }
@@ -273,12 +273,12 @@ vnetenc_responder_input_alert(struct vnetenc_responder *session,
 void
 vnetenc_responder_reply(struct vnetenc_responder *session, uint64_t echo)
 {
-    uint8_t message[VNETENC_CONTROL_BYTES];
+    uint8_t message[VNETENC_MESSAGE_BYTES];
     uint8_t record[VNETENC_MAX_HEAD_BYTES + sizeof message
                    + VNETENC_TAG_BYTES];
     size_t n;
 
-    vnetenc_control_build(VNETENC_CONTROL_REPLY, echo, message);
+    vnetenc_message_build(VNETENC_MESSAGE_REPLY, echo, message);
     n = vnetenc_seal_record(session->tx, VNETENC_RECORD_DATA, message,
                             sizeof message, record, sizeof record);
     if (n) {

@@ -31,7 +31,7 @@
 static atomic_uint64_t n_bytes = 0;     /* Of all, also in the inbox. */
 
 void
-vnetenc_held_destroy(struct vnetenc_held *h)
+vnetenc_hold_destroy(struct vnetenc_hold *h)
 {
     uint64_t orig;
 
@@ -98,9 +98,9 @@ post(const struct dp_packet *packet, const struct vnetenc_path_key *path,
      const struct ovs_action_vnetenc *action, enum vnetenc_drop verdict,
      const struct nlattr *rest, size_t rest_len)
 {
-    size_t size = (sizeof(struct vnetenc_held) + rest_len + sizeof *packet
+    size_t size = (sizeof(struct vnetenc_hold) + rest_len + sizeof *packet
                    + dp_packet_size(packet));
-    struct vnetenc_held *h;
+    struct vnetenc_hold *h;
     uint64_t before;
 
     atomic_add_relaxed(&n_bytes, size, &before);
@@ -118,7 +118,7 @@ post(const struct dp_packet *packet, const struct vnetenc_path_key *path,
     memcpy(h->actions, rest, rest_len);
     if (!vnetenc_inbox_post(VNETENC_INBOX_GUESTS, VNETENC_EV_HELD, path, 0,
                             (uintptr_t) h, NULL, 0)) {
-        vnetenc_held_destroy(h);
+        vnetenc_hold_destroy(h);
         return false;
     }
     return true;

@@ -54,7 +54,7 @@ struct nlattr;
 struct vnetenc_route;
 
 /* A packet that waits, and what is to be done with it once it is sealed. */
-struct vnetenc_held {
+struct vnetenc_hold {
     struct ovs_list node;       /* Of control/release.c. */
     struct vnetenc_path_key path;
     struct ovs_action_vnetenc action;
@@ -78,6 +78,6 @@ size_t vnetenc_hold_batch(const struct dp_packet_batch *batch,
     OVS_WARN_UNUSED_RESULT;
 
 /* Frees a packet that waits.  Control thread, or the thread that made it. */
-void vnetenc_held_destroy(struct vnetenc_held *);
+void vnetenc_hold_destroy(struct vnetenc_hold *);
 
 #endif /* vnetenc/packet/hold.h */

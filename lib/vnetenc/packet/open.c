@@ -225,8 +225,8 @@ take_control_message(const struct opened *opened)
     struct vnetenc_rx *rx = opened->rx;
     uint64_t echo;
 
-    if (!vnetenc_control_parse(opened->plain, opened->size,
-                               VNETENC_CONTROL_PROBE, &echo)) {
+    if (!vnetenc_message_parse(opened->plain, opened->size,
+                               VNETENC_MESSAGE_PROBE, &echo)) {
         return VNETENC_DROP_rx_control_unknown;
     }
     if (!vnetenc_rx_may_reply(rx, time_msec())) {
@@ -253,7 +253,7 @@ judge_plaintext(const struct opened *opened, bool *deliver)
     *deliver = false;
     if (opened->size < VNETENC_MIN_PLAINTEXT_BYTES) {
         return VNETENC_DROP_rx_payload;
-    } else if (vnetenc_control_is(opened->plain, opened->size)) {
+    } else if (vnetenc_message_is(opened->plain, opened->size)) {
         return take_control_message(opened);
     } else if (!vnetenc_vni_allowed(get_vni(opened),
                                     opened->rx->path.profile)) {
@@ -308,7 +308,7 @@ vnetenc_open(struct dp_packet *packet)
                 : take_record(packet, &d, &deliver));
     }
     if (drop) {
-        vnetenc_count(drop, 1);
+        vnetenc_drop_count(drop, 1);
         return NULL;
     }
     return deliver ? dp_packet_l4(packet) : NULL;

@@ -75,7 +75,8 @@ judge_path(struct vnetenc_path *path, bool require)
         return VNETENC_DROP_tx_prefer_wait;
     }
     atomic_read_relaxed(&path->clear_reason, &reason);
-    return vnetenc_is_fallback(reason) ? reason : VNETENC_DROP_tx_prefer_wait;
+    return (vnetenc_drop_is_fallback(reason)
+            ? reason : VNETENC_DROP_tx_prefer_wait);
 }
 
 static size_t

@@ -50,7 +50,7 @@ struct vnetenc_route {
 };
 
 /* Returns VNETENC_KEEP if the packet, and those of its batch, are to be
- * sealed; a fallback, see vnetenc_is_fallback(), if they are to leave in
+ * sealed; a fallback, see vnetenc_drop_is_fallback(), if they are to leave in
  * clear; otherwise why they are to be dropped.  Counts nothing.
  *
  * Sets the members 'key' and 'path' of the route in any case, and the others

@@ -226,7 +226,7 @@ vnetenc_seal_batch_of_flow(struct dp_packet_batch *batch,
                                     actions_len);
         }
         vnetenc_path_count(route.path, verdict, n);
-        dp_packet_delete_batch(batch, !vnetenc_is_fallback(verdict));
+        dp_packet_delete_batch(batch, !vnetenc_drop_is_fallback(verdict));
         return;
     }
 
@@ -259,7 +259,7 @@ vnetenc_seal_packet(struct dp_packet *packet,
     verdict = vnetenc_route_find(packet, action, &route);
     if (verdict) {
         vnetenc_path_count(route.path, verdict, 1);
-        return vnetenc_is_fallback(verdict);
+        return vnetenc_drop_is_fallback(verdict);
     }
 
     /* The caller has one packet and can take no segments. */
