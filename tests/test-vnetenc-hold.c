@@ -322,7 +322,6 @@ main(int argc OVS_UNUSED, char *argv[])
     test_bounds();
     test_release();
     ofpbuf_uninit(&actions);
-    vnetenc_inbox_destroy();
     ovsrcu_exit();
     return unit_end();
 }

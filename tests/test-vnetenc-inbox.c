@@ -254,6 +254,5 @@ main(int argc OVS_UNUSED, char *argv[])
     test_full();
     test_posters();
     test_doorbell();
-    vnetenc_inbox_destroy();
     return unit_end();
 }

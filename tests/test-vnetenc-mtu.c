@@ -429,6 +429,5 @@ main(int argc OVS_UNUSED, char *argv[])
     time_msec();
     timeval_stop();
     test_rates();
-    vnetenc_inbox_destroy();
     return unit_end();
 }

@@ -912,6 +912,5 @@ main(int argc OVS_UNUSED, char *argv[])
     test_forgery();
     test_vni();
     test_loss();
-    vnetenc_inbox_destroy();
     return unit_end();
 }

@@ -46,6 +46,7 @@ void ovn_vnetenc_encap_watch_init(struct ovsdb_idl *ovnsb_idl);
  * before the engine. */
 bool ovn_vnetenc_encap_watch_run(const struct ovsdb_idl *ovnsb_idl);
 
+/* Frees what was remembered of the rows. */
 void ovn_vnetenc_encap_watch_destroy(void);
 
 #endif /* controller/ovn-vnetenc-encap-watch.h */

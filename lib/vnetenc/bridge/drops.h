@@ -38,7 +38,7 @@
     VNETENC_DROP(tx_no_session, "no session with the peer yet")             \
     VNETENC_DROP(tx_prefer_wait, "prefer: handshake still young")           \
     VNETENC_DROP(tx_key_limit, "key reached its hard limit")                \
-    VNETENC_DROP(tx_too_long, "payload over 16384 octets")                  \
+    VNETENC_DROP(tx_too_long, "payload over 16384 bytes")                   \
     VNETENC_DROP(tx_gso, "TSO packet without inner TCP payload")            \
     VNETENC_DROP(tx_slow_tso, "TSO packet on the slow path")                \
     VNETENC_DROP(tx_no_room, "slow path packet cannot grow")                \
@@ -59,7 +59,7 @@
     VNETENC_DROP(rx_no_handshake, "handshake datagram of no handshake")     \
     VNETENC_DROP(rx_rate, "handshake datagrams over their rate")            \
     VNETENC_DROP(rx_queue_full, "control queue full")                       \
-    VNETENC_DROP(rx_too_long, "control datagram over 2048 octets")          \
+    VNETENC_DROP(rx_too_long, "control datagram over 2048 bytes")           \
     VNETENC_DROP(rx_no_session, "record of no known session")               \
     VNETENC_DROP(rx_replay, "sequence number seen before")                  \
     VNETENC_DROP(rx_window, "sequence number left of the window")           \
@@ -75,7 +75,7 @@
     VNETENC_DROP(rx_half_other, "halves that do not belong together")       \
     VNETENC_DROP(rx_half_late, "half whose other half did not come")        \
     VNETENC_DROP(rx_half_full, "half pushed out by newer ones")             \
-    VNETENC_DROP(rx_half_memory, "half, while too many octets wait")        \
+    VNETENC_DROP(rx_half_memory, "half, while too many bytes wait")         \
     VNETENC_DROP(rx_half_room, "packet cannot grow by its other half")      \
     /* Control thread. */                                                   \
     VNETENC_DROP(ctl_hello_fragment, "fragmented ClientHello")              \

@@ -113,16 +113,6 @@ vnetenc_inbox_init(void)
     latch_init(&doorbell);
 }
 
-void
-vnetenc_inbox_destroy(void)
-{
-    for (size_t i = 0; i < VNETENC_N_INBOXES; i++) {
-        free(rings[i].slots);
-        rings[i].slots = NULL;
-    }
-    latch_destroy(&doorbell);
-}
-
 bool
 vnetenc_inbox_post(enum vnetenc_inbox_queue queue,
                    enum vnetenc_event_type type,

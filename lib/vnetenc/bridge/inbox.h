@@ -65,10 +65,6 @@ enum vnetenc_inbox_queue {
 /* Allocates the rings, before any thread posts. */
 void vnetenc_inbox_init(void);
 
-/* Frees the rings, when no thread posts any more.  Events that are still in
- * them are lost. */
-void vnetenc_inbox_destroy(void);
-
 /* Posts an event and wakes the control thread.  Copies the path's key and the
  * 'size' bytes at 'payload', at most VNETENC_MAX_DATAGRAM_BYTES; 'payload' may
  * be NULL if 'size' is 0.  Returns false if the ring is full.  Any thread. */

@@ -57,8 +57,10 @@ struct vnetenc_socket *vnetenc_socket_responder(const struct in6_addr *local,
                                                 ovs_be16 dtls_port,
                                                 char **error);
 
-/* The address and the UDP port that the socket is bound to. */
+/* The address that the socket is bound to. */
 const struct in6_addr *vnetenc_socket_local(const struct vnetenc_socket *);
+
+/* Likewise the UDP port. */
 ovs_be16 vnetenc_socket_port(const struct vnetenc_socket *);
 
 /* Takes a lane socket for a session with 'remote' for 'owner'.  NULL and

@@ -76,13 +76,18 @@ void vnetenc_config_destroy(struct vnetenc_config *);
  * trusts it no certificate: it is unknown which of the rows is right. */
 void vnetenc_config_merge_peers(struct vnetenc_config *);
 
-/* Take over a value of a row of VNetEnc_Peer: keys 'mtu' (in bytes) and
- * 'split' of other_config, either of which may be NULL, and 'n' fingerprints.
- * A bad value sets the error of the row. */
+/* Takes other_config:mtu of a row, in bytes; NULL if it has none.  A bad value
+ * sets the error of the row. */
 void vnetenc_peer_config_set_mtu(struct vnetenc_peer_config *,
                                  const char *mtu);
+
+/* Takes other_config:split of a row, or NULL.  Whatever is not "false" is
+ * "true"; what is neither sets the error of the row. */
 void vnetenc_peer_config_set_split(struct vnetenc_peer_config *,
                                    const char *split);
+
+/* Takes the 'n' fingerprints of a row that has no pins yet.  A bad one sets
+ * the error of the row and becomes a pin that no certificate has. */
 void vnetenc_peer_config_set_pins(struct vnetenc_peer_config *,
                                   char *const *fingerprints, size_t n);
 
