@@ -24,6 +24,7 @@
 #include "openvswitch/ofpbuf.h"
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
+#include "vnetenc/bridge/gate.h"
 #include "vnetenc/vnetenc.h"
 #include "vnetenc/odp.h"
 
@@ -123,6 +124,12 @@ vnetenc_xlate_rx(const struct flow *flow, uint8_t port_mode, bool capable,
     }
     ds_put_cstr(why, "vnetenc: arrived encrypted");
     return true;
+}
+
+bool
+vnetenc_xlate_may_learn(const struct flow *flow, const struct in6_addr *src)
+{
+    return !vnetenc_is_port(flow->tp_dst) && !vnetenc_gate_find(src);
 }
 
 int

@@ -42,6 +42,7 @@
  * on their arguments and on the DTLS ports, which never change after
  * vnetenc_init(). */
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include "openvswitch/compiler.h"
@@ -88,6 +89,13 @@ void vnetenc_xlate_count(int reason, unsigned int n_packets);
 bool vnetenc_xlate_rx(const struct flow *, uint8_t port_mode, bool capable,
                       struct flow_wildcards *, struct ds *why)
     OVS_WARN_UNUSED_RESULT;
+
+/* Returns true if a tunnel packet may tell from which MAC address its sender
+ * 'src' is reached.  One to a DTLS port is not authentic before the datapath
+ * opens it, and one in clear that names a peer never is: either would let
+ * anybody redirect what this host sends to the peer.  Where a peer is, ARP and
+ * neighbor discovery tell. */
+bool vnetenc_xlate_may_learn(const struct flow *, const struct in6_addr *src);
 
 /* Appends the action that seals the output of the preceding tnl_push to
  * 'odp_actions', for a packet that vnetenc_xlate_tx() let pass with a demand.

@@ -145,6 +145,21 @@ def test_flood_of_hellos_in_a_peers_name(lab):
     assert max(len(r.fragment) for r in answers) < 100
 
 
+def test_forged_mac_address(lab):
+    """One forged packet to a tunnel port, with the address of a peer and
+    another MAC address, does not redirect what goes to that peer."""
+    hv1, hv2 = lab.hvs
+    vm1, vm2 = lab.vms
+    sock = hv2.uplink_socket()
+    geneve = bytes.fromhex("0000655800000700") + bytes(40)
+    for port, payload in ((capture.DTLS, b"x"), (capture.GENEVE, geneve)):
+        sock.send(packets.ethernet(
+            hv1.phys_mac(), "02:00:00:00:00:99", 0x0800,
+            packets.udp4(hv2.ip, hv1.ip, 1234, port, payload)))
+        assert not vm1.ping(vm2.ip, 100, 0.02).lost
+    assert "02:00:00:00:00:99" not in hv1.appctl("tnl/neigh/show")
+
+
 def test_replayed_records(lab):
     """Sealed packets sent a second time are not delivered."""
     hv1, hv2 = lab.hvs
