@@ -127,6 +127,8 @@ def test_withdraw(run, tree, rollback, monkeypatch, capsys):
         config = run.cmd("ovn-sbctl", "get", "Chassis", name, "other_config")
         assert ("vnetenc" in config) == announced
         assert "datapath-type=netdev" in config
+    rollback.withdraw(access, "hv3")
+    assert "has no chassis hv3" in capsys.readouterr().out
     rollback.withdraw(["--db=unix:/nonexistent", "--timeout=1"], "hv1")
     assert "may still say that hv1" in capsys.readouterr().out
 
