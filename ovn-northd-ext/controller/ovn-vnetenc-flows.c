@@ -59,10 +59,11 @@ enum {
     TX_DP_PREFER = 170,
     TX_MUST_PROFILE = 150,
     TX_MUST = 140,
-    TX_REDIRECT_YIELDS = 130,   /* Every chassis could ask for it. */
+    TX_REDIRECT_YIELDS = 130,   /* Every chassis could ask for it, */
     TX_PORT_PREFER = 120,
     TX_WANT_PROFILE = 100,
     TX_WANT = 90,
+    TX_PREFER_YIELDS = 80,      /* and for this. */
 
     /* Table 241. */
     RX_ENCRYPTED_MUST = 130,
@@ -436,6 +437,13 @@ add_late_guard(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
     match_rx(&match, OVN_VNETENC_RX_CLEAR);
     add_flow(flow_table, OFTABLE_LOG_EGRESS_PIPELINE, RX_LATE, dp->cookie,
              &match, ofpacts, &vnetenc_uuid);
+
+    /* Another switch on the way, which is settling, may have admitted it. */
+    if (dp->rx == VNETENC_REQUIRE) {
+        match_rx(&match, OVN_VNETENC_RX_ADMITTED);
+        add_flow(flow_table, OFTABLE_LOG_EGRESS_PIPELINE, RX_LATE, dp->cookie,
+                 &match, ofpacts, &vnetenc_uuid);
+    }
 }
 
 static void
@@ -630,8 +638,9 @@ add_redirect_flows(const struct sbrec_port_binding *pb,
     match_outport(&match, pb);
     put_demand(demand, mff_ovn_geneve, ofpacts);
     add_flow(flow_table, OFTABLE_VNETENC_TX,
-             demand.yields ? TX_REDIRECT_YIELDS
-             : demand.mode == VNETENC_REQUIRE ? TX_REDIRECT : TX_PORT_PREFER,
+             (demand.mode == VNETENC_REQUIRE
+              ? (demand.yields ? TX_REDIRECT_YIELDS : TX_REDIRECT)
+              : (demand.yields ? TX_PREFER_YIELDS : TX_PORT_PREFER)),
              pb->header_.uuid.parts[0], &match, ofpacts, &pb->header_.uuid);
 }
 

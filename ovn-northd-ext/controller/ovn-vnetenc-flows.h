@@ -32,9 +32,10 @@
  *          180  a datapath that prefers, must carried
  *          170  a datapath that prefers
  *          150  must carried with a profile        140  must carried
- *          130  a chassisredirect port with a demand in its options alone
+ *          130  a chassisredirect port that requires in its options alone
  *          120  a port that leads to another chassis and prefers
  *          100  want carried with a profile         90  want carried
+ *           80  a chassisredirect port that prefers in its options alone
  *            0  clear, set explicitly: it persists within an action list
  *     241  130  encrypted through VXLAN, which cannot carry must: set must
  *          120  a datapath with a demand, encrypted

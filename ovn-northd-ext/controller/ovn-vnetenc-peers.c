@@ -209,6 +209,9 @@ is_contested(const struct shash *claims, const char *address)
 {
     const struct sset *claimants = shash_find_data(claims, address);
 
+    if (!claimants) {
+        return true;            /* Claimed for tunnels of no type of ours. */
+    }
     if (sset_count(claimants) == 1) {
         return false;
     }
@@ -338,6 +341,16 @@ row_owner(const struct ovsrec_vnetenc_peer *row)
             ? NULL : smap_get(&row->external_ids, "ovn"));
 }
 
+/* Returns true if the ovn-controller of chassis 'name' has left 'row' to the
+ * one that now owns it, and that one, if there is such a one, has not seen to
+ * it yet. */
+static bool
+row_was_left_by(const struct ovsrec_vnetenc_peer *row, const char *name)
+{
+    return nullable_string_is_equal(smap_get(&row->external_ids, "ovn-left"),
+                                    name);
+}
+
 /* Returns true if 'row' belongs to this chassis, or to one that was renamed
  * and therefore will never remove its pins. */
 static bool
@@ -348,6 +361,7 @@ row_is_ours(const struct ovsrec_vnetenc_peer *row,
     const char *owner = row_owner(row);
 
     return (owner && (!strcmp(owner, chassis_name)
+                      || row_was_left_by(row, chassis_name)
                       || !chassis_is_configured(ovs_table, owner)));
 }
 
@@ -358,7 +372,8 @@ set_row(const struct ovsrec_vnetenc_peer *row, const struct peer *peer,
 {
     bool changed = false;
 
-    if (!nullable_string_is_equal(row_owner(row), chassis_name)) {
+    if (!nullable_string_is_equal(row_owner(row), chassis_name)
+        || smap_get(&row->external_ids, "ovn-left")) {
         const struct smap ids = SMAP_CONST1(&ids, "ovn", chassis_name);
 
         ovsrec_vnetenc_peer_set_external_ids(row, &ids);
@@ -563,7 +578,9 @@ ovn_vnetenc_peers_cleanup(struct ovsdb_idl *ovs_idl,
         }
         done = false;
         if (ovs_txn && heir) {
-            const struct smap ids = SMAP_CONST1(&ids, "ovn", heir);
+            /* The heir may be no more than a name in the configuration. */
+            const struct smap ids = SMAP_CONST2(&ids, "ovn", heir, "ovn-left",
+                                                chassis_name);
 
             ovsrec_vnetenc_peer_set_external_ids(row, &ids);
         } else if (ovs_txn) {

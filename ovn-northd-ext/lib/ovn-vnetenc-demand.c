@@ -84,9 +84,11 @@ ovn_vnetenc_demand_of_port(const struct sbrec_port_binding *pb)
 
     struct ovn_vnetenc_demand former = ovn_vnetenc_demand_get(&pb->options);
     if (demand.mode == VNETENC_OFF) {
-        former.yields = true;
-        return former;
+        demand = former;
+        demand.yields = true;
+    } else if (former.mode > demand.mode) {
+        demand.mode = former.mode;      /* With the profile it has. */
+        demand.yields = true;
     }
-    demand.mode = MAX(demand.mode, former.mode);
     return demand;
 }
