@@ -497,11 +497,51 @@ test_disturbed(void)
     end();
 }
 
+/* An alert in clear, which anybody can send. */
+static void
+alert_to_a(ovs_be16 port)
+{
+    const uint8_t alert[] = {
+        21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 42,
+    };
+    struct vnetenc_socket *sock;
+    char *error;
+
+    sock = vnetenc_socket_responder(&unit_b, htons(UNIT_DTLS_PORT), &error);
+    ovs_assert(sock && port);
+    vnetenc_socket_send(sock, &unit_a, port, alert, sizeof alert);
+}
+
+/* Nor is there more to be had with a second attempt beside the first. */
+static void
+test_disturbed_beside_another(void)
+{
+    begin();
+    n_lucky = 0;
+    unit_control_fate = note_and_lose_after_lucky;
+    want();
+    unit_control_run(0);
+    alert_to_a(a_port);
+    unit_control_run(1);
+    CHECK(remote_b()->n_attempts == 2);
+    for (int i = 0; i < 10; i++) {
+        if (remote_b()->n_attempts == 2) {
+            forge_to_a(a_port);
+            unit_control_exchange();
+        }
+    }
+    CHECK(unit_control_n_ports_with_hello() == 2 + VNETENC_MAX_RESTARTS);
+    CHECK(remote_b()->n_failures == 1);
+    CHECK(remote_b()->n_attempts == 1);
+    end();
+}
+
 /* A peer that refuses us is asked again at longer and longer pauses, and at
  * once when it is heard of. */
 static void
 test_refused(void)
 {
+    struct vnetenc_path_key ba = unit_ab;
     unsigned int n;
 
     begin();
@@ -515,6 +555,9 @@ test_refused(void)
     CHECK_HAS(vnetenc_peer_error(remote_b()), "peer says");
     unit_rows[0].pins[0][0] ^= 1;
     unit_control_configure(UNIT_ROWS);
+    ba.local = unit_b;
+    ba.remote = unit_a;
+    vnetenc_outgoing_want(&ba, unit_now_ms);
     unit_control_run(500);
     CHECK(lane_port(0));
     CHECK(!vnetenc_peer_error(remote_b()));
@@ -1086,6 +1129,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_beside_unanswered();
     test_initiations();
     test_disturbed();
+    test_disturbed_beside_another();
     test_refused();
     test_back_off();
     test_rekey();

@@ -49,7 +49,8 @@ add_unknown_options(const struct smap *options, struct ds *errors)
     SMAP_FOR_EACH (node, options) {
         unsigned int value;
 
-        if (strncmp(node->key, "encr", 4) || !strcmp(node->key, "encryption")
+        if (strncasecmp(node->key, "enc", 3)
+            || !strcmp(node->key, "encryption")
             || !strcmp(node->key, "encryption_profile")) {
             continue;
         }

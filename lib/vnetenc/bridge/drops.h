@@ -79,6 +79,7 @@
     VNETENC_DROP(rx_half_room, "packet cannot grow by its other half")      \
     /* Control thread. */                                                   \
     VNETENC_DROP(ctl_hello_fragment, "fragmented ClientHello")              \
+    VNETENC_DROP(ctl_verify_rate, "hellos without a cookie over their rate") \
     VNETENC_DROP(ctl_hello_rate, "handshakes over the peer's rate")         \
     VNETENC_DROP(ctl_half_open, "too many half-open handshakes")            \
     VNETENC_DROP(ctl_unexpected, "control datagram of no known handshake")  \

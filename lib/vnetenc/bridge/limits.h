@@ -85,10 +85,12 @@ enum {
 /* Handshake, section 2. */
 enum {
     VNETENC_HANDSHAKE_MTU_BYTES = 1200,
-    VNETENC_EARLY_RECORDS = 3,          /* Of epoch 1, before its keys. */
+    VNETENC_EARLY_RECORDS = 3,          /* Of epoch 1, before its keys, */
+    VNETENC_EARLY_SEQS = 32,            /* with numbers below this. */
     VNETENC_MAX_ATTEMPTS_LANE = 2,
     VNETENC_MAX_RESTARTS = 3,           /* Of a lane, in a row. */
-    VNETENC_MAX_INITIATIONS = 64,       /* Young ones, of all peers. */
+    VNETENC_MAX_INITIATIONS = 64,       /* Young ones, of all peers; */
+    VNETENC_MAX_REPETITIONS = 48,       /* not all of lanes that failed. */
     VNETENC_MAX_HALF_OPEN_PEER = 4,
     VNETENC_MAX_HALF_OPEN = 256,
     VNETENC_MAX_CERT_LIST_BYTES = 16384,
@@ -113,6 +115,8 @@ enum {
     VNETENC_SOURCE_BURST = 64,          /* Verified hellos of a peer, */
                                         /* datagrams of a handshake. */
     VNETENC_SOURCE_PER_SECOND = 64,
+    VNETENC_VERIFY_BURST = 1024,        /* HelloVerifyRequests, to all. */
+    VNETENC_VERIFY_PER_SECOND = 16384,
     VNETENC_INBOX_SLOTS = 1024,         /* Power of 2. */
     VNETENC_INBOX_GUEST_SLOTS = 256,    /* Power of 2. */
 };
@@ -160,7 +164,8 @@ enum {
  *
  *   - Where there is no session yet, at most MAX_INITIATIONS handshakes begin
  *     within STUCK_MS, over all peers: hosts that are short of time would
- *     answer more of them too late.
+ *     answer more of them too late.  Lanes that failed before get at most
+ *     MAX_REPETITIONS of these.
  *
  *   - A session is replaced REKEY_S after it began, and the old one closes
  *     CLOSE_DELAY_MS after the new one is up.
@@ -271,7 +276,7 @@ enum {
 enum {
     VNETENC_KNOWN_BURST = 256,
     VNETENC_STRANGER_BURST = 32,
-    VNETENC_HELLO_BURST = 64,
+    VNETENC_HELLO_BURST = 256,
     VNETENC_GUEST_BURST = 64,
     VNETENC_RECEIVE_BURST = 16,         /* Datagrams of one socket. */
 };

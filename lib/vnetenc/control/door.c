@@ -22,11 +22,17 @@
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/message.h"
 #include "vnetenc/bridge/path.h"
+#include "vnetenc/bridge/rate.h"
 #include "vnetenc/control/listener.h"
 #include "vnetenc/control/socket.h"
 #include "vnetenc/trust/peer.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_door);
+
+/* Answers to hellos without a cookie, which anybody can ask for in a peer's
+ * name, leave by the same way as probes and what the host itself sends: they
+ * must not fill it. */
+static struct vnetenc_rate verify_rate;
 
 static struct ovs_list doors = OVS_LIST_INITIALIZER(&doors);
 
@@ -74,6 +80,13 @@ vnetenc_door_input(struct vnetenc_door *door,
     switch (vnetenc_listener_input(door->listener, &path->remote, lane_port,
                                    data, size, now, &reply)) {
     case VNETENC_LISTENER_REPLY:
+        if (!vnetenc_rate_take(&verify_rate, now,
+                               1000000 / VNETENC_VERIFY_PER_SECOND,
+                               VNETENC_VERIFY_BURST)) {
+            vnetenc_drop_count(VNETENC_DROP_ctl_verify_rate, 1);
+            ofpbuf_delete(reply);
+            return false;
+        }
         vnetenc_socket_send(door->socket, &path->remote, lane_port,
                             reply->data, reply->size);
         ofpbuf_delete(reply);

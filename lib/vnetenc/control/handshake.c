@@ -618,23 +618,27 @@ reads_epoch_1(const SSL *ssl)
  * room for a nonce and a tag. */
 enum { MIN_EPOCH_1_BYTES = VNETENC_EXPLICIT_NONCE_BYTES + VNETENC_TAG_BYTES };
 
-/* Whether libssl gets to see a record of epoch 1 with 'size' bytes.
+/* Whether libssl gets to see 'record', of epoch 1.
  *
  * libssl keeps such a record, with a buffer of 17 kB, until it has keys for
  * it: RFC 6347 section 4.1 allows that, for a Finished that overtook its
  * ChangeCipherSpec.  Anyone who knows both ports can send records that look
- * so.  A few are enough for the honest case, and where forged ones used them
- * up, the Finished of the repeated flight comes after its ChangeCipherSpec. */
+ * so, and libssl notes their numbers before it knows that they are forged.  So
+ * it sees only a few of them, with low numbers: they neither take much memory
+ * nor move its window past the Finished, which comes after its
+ * ChangeCipherSpec when the flight is repeated. */
 static bool
-is_wanted_in_epoch_1(struct vnetenc_handshake *h, size_t size)
+is_wanted_in_epoch_1(struct vnetenc_handshake *h,
+                     const struct vnetenc_record *record)
 {
-    if (size < MIN_EPOCH_1_BYTES) {
+    if (record->length < MIN_EPOCH_1_BYTES) {
         return false;
     }
     if (reads_epoch_1(h->ssl)) {
         return true;
     }
-    if (h->n_early >= VNETENC_EARLY_RECORDS) {
+    if (h->n_early >= VNETENC_EARLY_RECORDS
+        || record->seq >= VNETENC_EARLY_SEQS) {
         vnetenc_drop_count(VNETENC_DROP_ctl_early, 1);
         return false;
     }
@@ -674,5 +678,5 @@ is_wanted(struct vnetenc_handshake *h, const struct vnetenc_record *record,
         return running;
     }
     return (record->epoch == VNETENC_EPOCH
-            && is_wanted_in_epoch_1(h, record->length));
+            && is_wanted_in_epoch_1(h, record));
 }

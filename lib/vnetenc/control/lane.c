@@ -152,7 +152,9 @@ has_room(const struct vnetenc_lane *lane, bool idle)
     /* A path that has nothing may begin even beside many of its peer, so that
      * attempts which fail under one profile do not starve another. */
     return (lane->up
-            || (vnetenc_initiator_n_young() < VNETENC_MAX_INITIATIONS
+            || (vnetenc_initiator_n_young() < (lane->backoff_ms
+                                               ? VNETENC_MAX_REPETITIONS
+                                               : VNETENC_MAX_INITIATIONS)
                 && (idle || (lane->path->peer->n_young
                              < VNETENC_MAX_HALF_OPEN_PEER))));
 }
@@ -183,7 +185,6 @@ lane_back_off(struct vnetenc_lane *lane, long long int now)
                         : VNETENC_RETRY_MS);
     lane->next_try = (now + lane->backoff_ms * 3 / 4
                       + random_range(lane->backoff_ms / 2 + 1));
-    lane->n_restarts = 0;
 }
 
 static void
@@ -201,6 +202,7 @@ attempt_failed(struct vnetenc_lane *lane, char *reason, long long int now)
 
     peer->n_failures++;
     vnetenc_peer_set_error(peer, VNETENC_OUT, reason);
+    lane->n_restarts = 0;
     lane_back_off(lane, now);
 }
 
@@ -263,7 +265,8 @@ attempt_ended(struct vnetenc_lane *lane, struct vnetenc_initiator *session,
               long long int now)
 {
     char *reason = xstrdup(vnetenc_handshake_reason(session->handshake));
-    bool disturbed = vnetenc_handshake_was_disturbed(session->handshake);
+    bool disturbed = (session->heard_at
+                      && vnetenc_handshake_was_disturbed(session->handshake));
 
     vnetenc_drop_count(VNETENC_DROP_ctl_failed, 1);
     vnetenc_initiator_flush(session);

@@ -22,6 +22,7 @@
 #include "vnetenc/control/cookie.h"
 #include "vnetenc/control/handshake.h"
 #include "vnetenc/control/hello.h"
+#include "vnetenc/crypto/secret.h"
 
 struct vnetenc_listener {
     struct vnetenc_lookup lookup;
@@ -35,7 +36,8 @@ vnetenc_listener_create(const struct vnetenc_lookup *lookup,
                         const struct in6_addr *local_ip, ovs_be16 local_port,
                         long long int now_ms)
 {
-    struct vnetenc_listener *listener = xzalloc(sizeof *listener);
+    struct vnetenc_listener *listener
+        = vnetenc_secret_alloc(sizeof *listener);
 
     listener->lookup = *lookup;
     listener->local_ip = *local_ip;
@@ -52,7 +54,7 @@ vnetenc_listener_destroy(struct vnetenc_listener *listener)
 {
     if (listener) {
         vnetenc_cookie_jar_wipe(&listener->jar);
-        free(listener);
+        vnetenc_secret_free(listener);
     }
 }
 
