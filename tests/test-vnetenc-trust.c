@@ -131,6 +131,46 @@ check_refused_everywhere(const struct pki_spec *spec, const char *expected)
     pki_free(&id);
 }
 
+/* Why a session that is up must end, or NULL. */
+static const char *
+judge_live(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
+           const struct pki_id *id)
+{
+    struct vnetenc_chain *chain = vnetenc_chain_create(id->cert, NULL);
+    static char *why;
+
+    free(why);
+    CHECK(vnetenc_trust_judge_live(trust, cred, chain, &why) == !why);
+    vnetenc_chain_destroy(chain);
+    return why;
+}
+
+/* Dates end no session, other pins do. */
+static void
+test_live(void)
+{
+    struct pki_spec spec = { .issuer = &ca, .san = "IP:192.0.2.1",
+                             .from_s = -3600, .to_s = -60 };
+    uint8_t pin[1][VNETENC_FINGERPRINT_BYTES];
+    struct vnetenc_trust trust = the_peer();
+    struct pki_id expired = pki_make(&spec);
+
+    CHECK_HAS(judge(&trust, ca_cred, &expired), "has expired");
+    CHECK(!judge_live(&trust, ca_cred, &expired));
+    CHECK_HAS(judge_live(&trust, plain_cred, &expired), "no fingerprint");
+
+    pki_pin(&expired, pin[0]);
+    trust.pins = pin;
+    trust.n_pins = 1;
+    CHECK_HAS(judge(&trust, plain_cred, &expired), "has expired");
+    CHECK(!judge_live(&trust, plain_cred, &expired));
+    CHECK(!judge_live(&trust, ca_cred, &expired));
+    pin[0][0] ^= 1;
+    CHECK_HAS(judge_live(&trust, plain_cred, &expired), "is not among");
+    CHECK_HAS(judge_live(&trust, ca_cred, &expired), "is not among");
+    pki_free(&expired);
+}
+
 static void
 test_bad_certificates(void)
 {
@@ -435,6 +475,15 @@ test_crl(void)
     CHECK_HAS(judge(&trust, crl_cred, &good), "CRL has expired");
     vnetenc_cred_unref(crl_cred);
 
+    /* Which ends no session that is up; a revocation does. */
+    crl_cred = load_cred(pki_path("ca.pem"), pki_path("old.crl"));
+    CHECK(!judge_live(&trust, crl_cred, &good));
+    vnetenc_cred_unref(crl_cred);
+    crl_cred = load_cred(pki_path("ca.pem"), pki_path("ca.crl"));
+    CHECK(!judge_live(&trust, crl_cred, &good));
+    CHECK_HAS(judge_live(&trust, crl_cred, &revoked), "certificate revoked");
+    vnetenc_cred_unref(crl_cred);
+
     /* A CRL of somebody else. */
     pki_write_crl(pki_path("other.crl"), &other_ca, NULL, 3600);
     crl_cred = load_cred(pki_path("ca.pem"), pki_path("other.crl"));
@@ -527,6 +576,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_both();
     test_crl();
     test_bad_certificates();
+    test_live();
 
     vnetenc_cred_unref(plain_cred);
     vnetenc_cred_unref(ca_cred);

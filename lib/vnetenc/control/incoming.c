@@ -445,7 +445,8 @@ vnetenc_incoming_judge(void)
 
     HMAP_FOR_EACH_SAFE (in, node, &incomings) {
         /* The handshake of a half-open session will ask for itself. */
-        if (in->up && !vnetenc_responder_is_trusted(in->up)) {
+        if (in->up && vnetenc_peer_has_changed(in->up->peer, &in->up->path)
+            && !vnetenc_responder_is_trusted(in->up)) {
             incoming_drop(in, in->up);
         }
     }

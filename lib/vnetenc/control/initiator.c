@@ -385,8 +385,8 @@ vnetenc_initiator_is_trusted(const struct vnetenc_initiator *session)
         = vnetenc_profile_get(session->path->profile);
     char *reason;
 
-    if (vnetenc_trust_judge_chain(&session->peer->trust, profile->cred,
-                                  session->chain, &reason)) {
+    if (vnetenc_trust_judge_live(&session->peer->trust, profile->cred,
+                                 session->chain, &reason)) {
         return true;
     }
     vnetenc_peer_set_error(session->peer, VNETENC_OUT, reason);

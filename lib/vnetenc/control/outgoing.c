@@ -321,7 +321,9 @@ vnetenc_outgoing_judge(long long int now)
     struct outgoing *out;
 
     HMAP_FOR_EACH (out, node, &outgoings) {
-        for (unsigned int i = 0; i < VNETENC_MAX_LANES; i++) {
+        for (unsigned int i = 0; i < VNETENC_MAX_LANES
+             && vnetenc_peer_has_changed(out->path.peer,
+                                         &out->path.published->key); i++) {
             vnetenc_lane_judge(&out->lane[i], now);
         }
     }

@@ -25,6 +25,7 @@
 #include "util.h"
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/bridge/path.h"
 #include "vnetenc/trust/config.h"
 #include "vnetenc/trust/profile.h"
 
@@ -84,6 +85,13 @@ vnetenc_peer_error(const struct vnetenc_peer *peer)
     return (peer->config_error ? peer->config_error
             : peer->errors[VNETENC_OUT] ? peer->errors[VNETENC_OUT]
             : peer->errors[VNETENC_IN]);
+}
+
+bool
+vnetenc_peer_has_changed(const struct vnetenc_peer *peer,
+                         const struct vnetenc_path_key *path)
+{
+    return peer->changed || vnetenc_profile_has_changed(path->profile);
 }
 
 static struct vnetenc_cred *
@@ -171,6 +179,7 @@ configure_one(const struct vnetenc_peer_config *config)
                                   config->n_pins * sizeof *config->pins)
                         : NULL);
     peer->trust.n_pins = config->n_pins;
+    peer->changed = true;
     return true;
 }
 
@@ -183,6 +192,7 @@ vnetenc_peers_configure(const struct vnetenc_config *config,
 
     HMAP_FOR_EACH (peer, node, &peers) {
         peer->configured = false;
+        peer->changed = false;
     }
     for (size_t i = 0; i < config->n_peers; i++) {
         changed |= configure_one(&config->peers[i]);

@@ -36,6 +36,7 @@
 
 struct vnetenc_config;
 struct vnetenc_gate;
+struct vnetenc_path_key;
 
 enum vnetenc_direction {
     VNETENC_OUT,                /* We initiate, and seal. */
@@ -51,6 +52,7 @@ struct vnetenc_traffic_counts {
 struct vnetenc_peer {
     struct hmap_node node;      /* In all peers, by address. */
     struct vnetenc_trust trust;
+    bool changed;               /* By the newest configuration. */
     struct vnetenc_gate *gate;  /* Published. */
     char *config_error;         /* A bad value in the row, or NULL. */
     unsigned int mtu;           /* Of the underlay.  0: find out. */
@@ -111,6 +113,11 @@ void vnetenc_peer_set_error(struct vnetenc_peer *, enum vnetenc_direction,
  * can do that as often as they like, so it is taken up slowly. */
 void vnetenc_peer_stranger_failed(struct vnetenc_peer *,
                                   const char *reason, long long int now);
+
+/* True if what was configured last could change the judgement of sessions of
+ * 'path' with the peer: its row, or the credentials of the profile. */
+bool vnetenc_peer_has_changed(const struct vnetenc_peer *peer,
+                              const struct vnetenc_path_key *path);
 
 /* What to tell the operator first, or NULL if all is well. */
 const char *vnetenc_peer_error(const struct vnetenc_peer *);

@@ -52,6 +52,9 @@ static char *directory;
  * credentials than before. */
 static unsigned int last_serial;
 
+/* What the newest configuration, or look at files, has changed. */
+static bool changed[N_PROFILES];
+
 static void
 file_states_get(const struct vnetenc_profile_config *config,
                 struct file_state states[N_FILES])
@@ -109,6 +112,7 @@ load(struct entry *entry)
     vnetenc_cred_unref(profile->cred);
     profile->cred = cred;
     profile->serial = ++last_serial;
+    changed[asked->id] = true;
     vnetenc_profile_config_uninit(&profile->config);
     vnetenc_profile_config_copy(&profile->config, asked);
     return true;
@@ -153,25 +157,27 @@ static bool
 configure_one(const struct vnetenc_profile_config *config)
 {
     struct entry *entry = entries[config->id];
-    bool changed = !entry;
+    bool other = !entry;
 
     if (!entry) {
         entry = entry_create(config->id);
     } else {
-        changed = !vnetenc_profile_config_same_cred(&entry->asked, config);
+        other = !vnetenc_profile_config_same_cred(&entry->asked, config);
         vnetenc_profile_config_uninit(&entry->asked);
     }
     vnetenc_profile_config_copy(&entry->asked, config);
-    changed = changed && load(entry);
+    other = other && load(entry);
     take_numbers(entry);
-    return changed;
+    return other;
 }
 
 bool
 vnetenc_profiles_configure(const struct vnetenc_config *config)
 {
     bool seen[N_PROFILES] = { false };
-    bool changed = false;
+    bool any = false;
+
+    memset(changed, false, sizeof changed);
 
     if (!directory) {
         directory = xstrdup(config->directory);
@@ -180,23 +186,24 @@ vnetenc_profiles_configure(const struct vnetenc_config *config)
         const struct vnetenc_profile_config *p = &config->profiles[i];
 
         seen[p->id] = true;
-        changed |= configure_one(p);
+        any |= configure_one(p);
     }
     for (int id = 0; id < N_PROFILES; id++) {
         if (entries[id] && !seen[id] && entries[id]->asked.has_row) {
             entry_destroy(entries[id]);
             entries[id] = NULL;
-            changed = true;
+            changed[id] = any = true;
         }
     }
-    return changed;
+    return any;
 }
 
 bool
 vnetenc_profiles_refresh(void)
 {
-    bool changed = false;
+    bool any = false;
 
+    memset(changed, false, sizeof changed);
     for (int id = 0; id < N_PROFILES; id++) {
         struct entry *entry = entries[id];
         struct file_state now[N_FILES];
@@ -207,14 +214,14 @@ vnetenc_profiles_refresh(void)
         file_states_get(&entry->asked, now);
         if (memcmp(now, entry->files, sizeof now)) {
             VLOG_INFO("profile %d: credential files changed", id);
-            changed |= load(entry);
+            any |= load(entry);
         } else if (entry->profile.error) {
             /* What failed may succeed now: a directory that is there, a file
              * that can be read. */
-            changed |= load(entry);
+            any |= load(entry);
         }
     }
-    return changed;
+    return any;
 }
 
 void
@@ -249,4 +256,10 @@ const struct vnetenc_profile *
 vnetenc_profile_peek(uint8_t id)
 {
     return entries[id] ? &entries[id]->profile : NULL;
+}
+
+bool
+vnetenc_profile_has_changed(uint8_t id)
+{
+    return changed[id];
 }

@@ -55,4 +55,8 @@ const struct vnetenc_profile *vnetenc_profile_get(uint8_t id);
 /* The profile if it has a row or was asked for before, otherwise NULL. */
 const struct vnetenc_profile *vnetenc_profile_peek(uint8_t id);
 
+/* True if the newest vnetenc_profiles_configure() or _refresh() has changed
+ * the credentials of a profile, or removed it. */
+bool vnetenc_profile_has_changed(uint8_t id);
+
 #endif /* vnetenc/trust/profile.h */

@@ -107,9 +107,9 @@ may_serve(STACK_OF(X509) *chain)
     return sk_X509_num(chain) > 0;
 }
 
-/* Dates, key, purposes and, with a CA, chain and CRL. */
+/* Dates, unless 'live', key, purposes and, with a CA, chain and CRL. */
 static char *
-judge_x509(X509_STORE_CTX *ctx, const struct vnetenc_cred *cred)
+judge_x509(X509_STORE_CTX *ctx, const struct vnetenc_cred *cred, bool live)
 {
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
 
@@ -118,6 +118,9 @@ judge_x509(X509_STORE_CTX *ctx, const struct vnetenc_cred *cred)
     }
     X509_VERIFY_PARAM_set_auth_level(param, VNETENC_SECURITY_LEVEL);
     X509_VERIFY_PARAM_set_depth(param, VNETENC_MAX_CHAIN_DEPTH);
+    if (live) {
+        X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_NO_CHECK_TIME);
+    }
     if (!vnetenc_cred_ca(cred)) {
         X509_STORE_CTX_set_verify_cb(ctx, pinned_cb);
     } else if (vnetenc_cred_has_crl(cred)) {
@@ -137,7 +140,8 @@ judge_x509(X509_STORE_CTX *ctx, const struct vnetenc_cred *cred)
 }
 
 static char *
-verify(const struct vnetenc_cred *cred, X509 *leaf, STACK_OF(X509) *chain)
+verify(const struct vnetenc_cred *cred, X509 *leaf, STACK_OF(X509) *chain,
+       bool live)
 {
     X509_STORE *ca = vnetenc_cred_ca(cred);
     X509_STORE *store = ca ? ca : X509_STORE_new();
@@ -146,7 +150,7 @@ verify(const struct vnetenc_cred *cred, X509 *leaf, STACK_OF(X509) *chain)
 
     if (store && ctx
         && X509_STORE_CTX_init(ctx, store, leaf, ca ? chain : NULL)) {
-        why = judge_x509(ctx, cred);
+        why = judge_x509(ctx, cred, live);
     } else {
         why = xstrdup("certificate cannot be verified");
     }
@@ -158,9 +162,11 @@ verify(const struct vnetenc_cred *cred, X509 *leaf, STACK_OF(X509) *chain)
     return why;
 }
 
+/* A 'live' session's certificate was judged in full when it began.  With pins
+ * alone, nothing that can change since then is in the certificate. */
 static char *
 judge(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
-      X509 *leaf, STACK_OF(X509) *chain)
+      X509 *leaf, STACK_OF(X509) *chain, bool live)
 {
     char *why = NULL;
 
@@ -183,15 +189,15 @@ judge(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
     if (!why && vnetenc_cred_ca(cred)) {
         why = judge_san(trust, leaf);
     }
-    return why ? why : verify(cred, leaf, chain);
+    if (why || (live && !vnetenc_cred_ca(cred))) {
+        return why;
+    }
+    return verify(cred, leaf, chain, live);
 }
 
-bool
-vnetenc_trust_judge(const struct vnetenc_trust *trust,
-                    const struct vnetenc_cred *cred,
-                    X509 *leaf, STACK_OF(X509) *chain, char **reason)
+static bool
+say(char *why, char **reason)
 {
-    char *why = judge(trust, cred, leaf, chain);
     bool ok = !why;
 
     if (reason) {
@@ -203,15 +209,38 @@ vnetenc_trust_judge(const struct vnetenc_trust *trust,
 }
 
 bool
+vnetenc_trust_judge(const struct vnetenc_trust *trust,
+                    const struct vnetenc_cred *cred,
+                    X509 *leaf, STACK_OF(X509) *chain, char **reason)
+{
+    return say(judge(trust, cred, leaf, chain, false), reason);
+}
+
+static bool
+judge_chain(const struct vnetenc_trust *trust,
+            const struct vnetenc_cred *cred, const struct vnetenc_chain *c,
+            bool live, char **reason)
+{
+    STACK_OF(X509) *chain = vnetenc_chain_certs(c);
+    bool ok = say(judge(trust, cred, sk_X509_value(chain, 0), chain, live),
+                  reason);
+
+    sk_X509_pop_free(chain, X509_free);
+    return ok;
+}
+
+bool
 vnetenc_trust_judge_chain(const struct vnetenc_trust *trust,
                           const struct vnetenc_cred *cred,
                           const struct vnetenc_chain *c, char **reason)
 {
-    STACK_OF(X509) *chain = vnetenc_chain_certs(c);
-    bool ok;
+    return judge_chain(trust, cred, c, false, reason);
+}
 
-    ok = vnetenc_trust_judge(trust, cred, sk_X509_value(chain, 0), chain,
-                             reason);
-    sk_X509_pop_free(chain, X509_free);
-    return ok;
+bool
+vnetenc_trust_judge_live(const struct vnetenc_trust *trust,
+                         const struct vnetenc_cred *cred,
+                         const struct vnetenc_chain *c, char **reason)
+{
+    return judge_chain(trust, cred, c, true, reason);
 }

@@ -66,10 +66,18 @@ bool vnetenc_trust_judge(const struct vnetenc_trust *,
                          X509 *leaf, STACK_OF(X509) *chain, char **reason)
     OVS_WARN_UNUSED_RESULT;
 
-/* The same for a session's peer. */
+/* The same for the certificates of a handshake that has just ended. */
 bool vnetenc_trust_judge_chain(const struct vnetenc_trust *,
                                const struct vnetenc_cred *,
                                const struct vnetenc_chain *, char **reason)
+    OVS_WARN_UNUSED_RESULT;
+
+/* The same for a session that is up, after a change of configuration.  Dates
+ * do not end a session: those of certificates and CRLs are not looked at.
+ * Revocation, another CA and other pins do end it. */
+bool vnetenc_trust_judge_live(const struct vnetenc_trust *,
+                              const struct vnetenc_cred *,
+                              const struct vnetenc_chain *, char **reason)
     OVS_WARN_UNUSED_RESULT;
 
 #endif /* vnetenc/trust/trust.h */
