@@ -424,9 +424,10 @@ add_function_guard(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
              ofpacts, &vnetenc_uuid);
 }
 
-/* What arrived in clear is dropped by a logical flow.  When a switch gets its
- * first port here, that flow may come later than those that the switch has in
- * common with others, which are here already and would let the packet in. */
+/* A packet that arrived in clear is dropped by a logical flow.  When a switch
+ * gets its first port here, that flow may come later than those that the
+ * switch has in common with others, which are here already and would let the
+ * packet in. */
 static void
 add_late_guard(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
                struct ovn_desired_flow_table *flow_table)

@@ -77,7 +77,7 @@ enum ovn_vnetenc_rx {
 /* Adds the fields to 'symtab'. */
 void ovn_vnetenc_init_symtab(struct shash *symtab);
 
-/* Returns true if 's', a match or actions, names one of the fields.  What is
+/* Returns true if 's', a match or actions, names one of the fields.  Text
  * between quotation marks is the name of a port. */
 bool ovn_vnetenc_names_field(const char *s);
 

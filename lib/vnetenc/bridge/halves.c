@@ -202,8 +202,8 @@ vnetenc_halves_destroy(struct vnetenc_halves *halves)
     }
 }
 
-/* What a slot's 'since' says may be of something newer or older than what is
- * there by now, so it only says where to look. */
+/* A slot's 'since' may belong to a half that is newer or older than the one
+ * that is there by now, so it only says where to look. */
 static void
 sweep_slot(struct vnetenc_halves *halves, struct vnetenc_halves_slot *slot,
            long long int now)

@@ -37,7 +37,7 @@
 
 enum vnetenc_event_type {
     VNETENC_EV_WANT,            /* A packet found no session on 'path'. */
-    VNETENC_EV_HELLO,           /* What begins like a ClientHello, whole. */
+    VNETENC_EV_HELLO,           /* Begins like a ClientHello, whole. */
     VNETENC_EV_DATAGRAM,        /* Other record types 20 to 22, whole. */
     VNETENC_EV_PROBE,           /* Authenticated probe: 'echo'. */
     VNETENC_EV_UNKNOWN,         /* Application data of no known session. */

@@ -46,8 +46,8 @@ struct vnetenc_lanes {
 /* Makes 'n' lanes without sessions, 1 to VNETENC_MAX_LANES. */
 void vnetenc_lanes_init(struct vnetenc_lanes *, unsigned int n);
 
-/* Makes 'tx' (NULL for none) the session of 'lane'.  What was there is
- * returned: the caller may go on to use it and then retires it.  Control
+/* Makes 'tx' (NULL for none) the session of 'lane'.  Returns the one
+ * that was there: the caller may go on to use it and then retires it.  Control
  * thread. */
 struct vnetenc_tx *vnetenc_lanes_swap(struct vnetenc_lanes *,
                                       unsigned int lane, struct vnetenc_tx *);

@@ -32,8 +32,7 @@ bit_of(uint64_t seq)
     return UINT32_C(1) << (seq & ((1u << BLOCK_SHIFT) - 1));
 }
 
-/* What a slot with content 'slot' has to say about 'seq', whose block it is
- * meant for. */
+/* Judges 'seq' by the content 'slot' of the slot of its block. */
 static enum vnetenc_drop
 check_slot(uint64_t slot, uint64_t seq)
 {

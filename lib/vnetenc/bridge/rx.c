@@ -26,11 +26,12 @@
 static struct cmap receivers = CMAP_INITIALIZER;    /* struct vnetenc_rx. */
 
 /* Counts changes of 'receivers', each after it was made: what a thread found
- * there holds as long as this did not move.  Whoever quiesces sees it move
- * before a session that was withdrawn is freed. */
+ * there holds as long as this did not move.  A thread that quiesces sees it
+ * move before a session that was withdrawn is freed. */
 static atomic_uint64_t receivers_version = 1;
 
-/* What this thread found last: most packets of a batch are of one session. */
+/* The session that this thread found last: most packets of a batch are of
+ * one. */
 struct found_rx {
     struct vnetenc_rx *rx;
     uint64_t version;

@@ -50,7 +50,7 @@
 #include "vnetenc/crypto/aead.h"
 #include "vnetenc/crypto/record.h"
 
-/* What one thread received, which alone writes to it. */
+/* Counts of the records that one thread received, which alone writes here. */
 struct vnetenc_rx_counts {
     PADDED_MEMBERS(CACHE_LINE_SIZE,
         atomic_uint owner;          /* Thread, 0 for none. */

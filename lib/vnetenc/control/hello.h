@@ -33,7 +33,8 @@
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/control/cookie.h"
 
-/* What the stateless part needs of a ClientHello; points into it. */
+/* The parts of a ClientHello that the stateless listener needs.  Pointers are
+ * into the datagram. */
 struct vnetenc_client_hello {
     uint64_t record_sequence;
     const uint8_t *random;      /* 32 octets. */

@@ -34,8 +34,8 @@
 #include "vnetenc/control/responder.h"
 #include "vnetenc/control/session-status.h"
 
-/* What there is on one 4-tuple: a session that is up, a half-open one that
- * may take its place, or both. */
+/* The sessions of one 4-tuple: one that is up, a half-open one that may take
+ * its place, or both. */
 struct incoming {
     struct hmap_node node;      /* In 'incomings', by 4-tuple. */
     struct vnetenc_path_key path;   /* The profile is each session's. */
@@ -216,8 +216,8 @@ is_full(const struct vnetenc_peer *peer)
 }
 
 /* True if a handshake may begin on the 4-tuple on which 'half_open' is, and
- * 'stuck', or NULL, may end for it.  Whoever sees a cookie can send a
- * ClientHello with it: that must not end what just began. */
+ * 'stuck', or NULL, may end for it.  An attacker who sees a cookie
+ * can send a ClientHello with it, which must not end what just began. */
 static bool
 may_begin(const struct vnetenc_peer *peer,
           const struct vnetenc_responder *half_open,

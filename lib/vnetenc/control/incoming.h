@@ -44,8 +44,8 @@
 struct vnetenc_peer;
 struct vnetenc_session_status;
 
-/* What begins like a ClientHello and came from 'remote_port' to the DTLS port
- * of 'path', whose profile is not known. */
+/* Takes a datagram that begins like a ClientHello, from 'remote_port' to the
+ * DTLS port of 'path', whose profile is not known. */
 void vnetenc_incoming_hello(const struct vnetenc_path_key *path,
                             ovs_be16 remote_port, const uint8_t *data,
                             size_t size, long long int now);

@@ -136,8 +136,8 @@ bool vnetenc_initiator_is_outdated(const struct vnetenc_initiator *);
  * more. */
 bool vnetenc_initiator_is_trusted(const struct vnetenc_initiator *);
 
-/* Fills in what is known of an established session.  What that points to is
- * the session's. */
+/* Fills in the status of an established session.  Its pointers are into the
+ * session. */
 void vnetenc_initiator_status(const struct vnetenc_initiator *,
                               struct vnetenc_session_status *,
                               long long int now);

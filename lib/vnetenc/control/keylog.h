@@ -22,8 +22,8 @@
  *
  * While it is on, the secrets of every handshake are written to
  * vnetenc-keylog.txt in the run directory, in the NSS key log format, so that
- * a capture can be read.  Whoever has the file can read what was captured:
- * nothing but "ovs-appctl vnetenc/keylog on" switches it on, and it is off
+ * a capture can be read.  The file opens all captured traffic: nothing
+ * but "ovs-appctl vnetenc/keylog on" switches it on, and it is off
  * after a restart (PROTOCOL.md section 7).
  *
  * Thread-safety: under vnetenc_control_mutex. */

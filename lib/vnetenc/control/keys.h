@@ -27,7 +27,7 @@
  * Lifetime
  * ========
  *
- * Whoever holds a 'struct vnetenc_record_keys' cleanses it with
+ * The holder of a 'struct vnetenc_record_keys' cleanses it with
  * vnetenc_record_keys_wipe() on every path, success or not.
  *
  * Thread-safety: pure functions.  Only the control thread has SSL objects. */

@@ -40,7 +40,7 @@ struct vnetenc_path;
 struct vnetenc_peer;
 struct vnetenc_session_status;
 
-/* What all lanes of a path share. */
+/* The part that all lanes of a path share. */
 struct vnetenc_lane_path {
     struct vnetenc_path *published;
     struct vnetenc_peer *peer;
@@ -111,8 +111,8 @@ void vnetenc_lane_hurry(struct vnetenc_lane *, bool rekey, long long int now);
  * whose profile has other credentials now. */
 void vnetenc_lane_judge(struct vnetenc_lane *, long long int now);
 
-/* Fills in the status, but for the counters of the path.  What it points to
- * belongs to the lane. */
+/* Fills in the status, but for the counters of the path.  Its pointers are
+ * into the lane. */
 void vnetenc_lane_status(const struct vnetenc_lane *,
                          struct vnetenc_session_status *, long long int now);
 

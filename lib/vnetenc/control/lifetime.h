@@ -85,8 +85,8 @@ enum vnetenc_probe_action {
 /* A session that is new, whose handshake stands for a probe. */
 void vnetenc_probe_init(struct vnetenc_probe *, long long int now);
 
-/* What to do now.  'next_seq' tells whether data was sealed since the last
- * probe. */
+/* Returns the action that is due.  'next_seq' tells whether data was sealed
+ * since the last probe. */
 enum vnetenc_probe_action vnetenc_probe_run(struct vnetenc_probe *,
                                             uint64_t next_seq,
                                             long long int now);

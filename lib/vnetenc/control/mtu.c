@@ -30,7 +30,7 @@
 BUILD_ASSERT_DECL(VNETENC_MIN_MTU >= (VNETENC_HANDSHAKE_MTU_BYTES
                                       + UDP_HEADER_LEN + IPV6_HEADER_LEN));
 
-/* What underlays that are narrower than their first interface have: jumbo
+/* Common MTUs of underlays that are narrower than their first interface: jumbo
  * frames of several makes, Ethernet, PPPoE, tunnels, the least of IPv6. */
 static const unsigned int common[] = {
     8900, 4000, 1500, 1492, 1450, 1400, 1350, 1280

@@ -136,7 +136,7 @@ bool vnetenc_responder_is_trusted(const struct vnetenc_responder *);
 struct vnetenc_traffic_counts vnetenc_responder_traffic(
     const struct vnetenc_responder *);
 
-/* Fills in the status.  What that points to is the session's. */
+/* Fills in the status.  Its pointers are into the session. */
 void vnetenc_responder_status(const struct vnetenc_responder *,
                               struct vnetenc_session_status *,
                               long long int now);

@@ -75,8 +75,8 @@ address_to_sockaddr(const struct in6_addr *address, ovs_be16 port,
     }
 }
 
-/* What is too long is lost, as in the datapath, and no ICMP message that
- * anybody can forge says what is: RFC 8899 section 3. */
+/* A datagram that is too long is lost, as in the datapath.  No ICMP message,
+ * which anybody can forge, says how long is too long: RFC 8899 section 3. */
 static void
 set_dont_fragment(int fd, int family)
 {

@@ -78,10 +78,11 @@ void vnetenc_lease_return(struct vnetenc_lease *, long long int now);
 /* The socket of a lease, good until it is returned. */
 struct vnetenc_socket *vnetenc_lease_socket(const struct vnetenc_lease *);
 
-/* What vnetenc_lease_take() was given as 'owner'. */
+/* Returns the 'owner' that vnetenc_lease_take() was given. */
 void *vnetenc_lease_owner(const struct vnetenc_lease *);
 
-/* Sends.  What the network loses, or the kernel refuses, is lost. */
+/* Sends a datagram.  It is lost if the network loses it or the kernel refuses
+ * it. */
 void vnetenc_socket_send(struct vnetenc_socket *,
                          const struct in6_addr *remote, ovs_be16 port,
                          const void *data, size_t size);

@@ -242,7 +242,7 @@ release(void *p)
     }
 }
 
-/* What libcrypto calls. */
+/* Called by libcrypto. */
 
 static void *
 crypto_malloc(size_t size, const char *file OVS_UNUSED, int line OVS_UNUSED)

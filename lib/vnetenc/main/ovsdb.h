@@ -33,8 +33,8 @@ struct vnetenc_config;
 /* Once, before 'idl' runs: changes of status columns wake nobody. */
 void vnetenc_ovsdb_init(struct ovsdb_idl *idl);
 
-/* What the database says now.  Never NULL; the caller destroys it, or hands
- * it to vnetenc_run(). */
+/* Returns the configuration that the database has now.  Never NULL; the caller
+ * destroys it, or hands it to vnetenc_run(). */
 struct vnetenc_config *vnetenc_ovsdb_read(const struct ovsdb_idl *,
                                           const struct ovsrec_open_vswitch *);
 

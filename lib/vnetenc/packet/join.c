@@ -28,7 +28,8 @@
 
 /* Time. */
 
-/* What time_msec() said at the first call in a tick of the kernel's clock. */
+/* The result of time_msec() at the first call in a tick of the kernel's
+ * clock. */
 struct last_time {
     struct timespec tick;
     long long int msec;

@@ -214,7 +214,7 @@ authenticate(struct vnetenc_rx *rx, uint8_t *data,
 /* After authentication
  * --------------------
  *
- * What is below takes a 'struct opened': its sender is the session's peer,
+ * Code below takes a 'struct opened': its sender is the session's peer,
  * and no number is seen here twice. */
 
 /* Replies travel the other way, to the lane port, so here they are as unknown

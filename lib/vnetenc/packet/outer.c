@@ -25,8 +25,8 @@
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
 
-/* What this file leans on in dp-packet.h: inner offload bits are the outer
- * ones shifted, and popping a tunnel shifts them back. */
+/* This file relies on these facts of dp-packet.h: inner offload bits are the
+ * outer ones shifted, and popping a tunnel shifts them back. */
 BUILD_ASSERT_DECL(DP_PACKET_OL_SHIFT_COUNT == 16);
 BUILD_ASSERT_DECL((DP_PACKET_OL_IP_CKSUM_MASK | DP_PACKET_OL_L4_CKSUM_MASK
                    | DP_PACKET_OL_L4_PROTO_MASK | DP_PACKET_OL_TUNNEL_MASK)
@@ -199,9 +199,9 @@ has_room_in_all(const struct dp_packet *packet, size_t head, size_t tail)
             >= head + tail);
 }
 
-/* Moves the bytes to where there is room on both sides of them.  What a
- * packet socket receives and what segmentation makes has much in front and
- * nothing behind. */
+/* Moves the bytes to where there is room on both sides of them.  A packet from
+ * a packet socket, or from segmentation, has much in front and nothing
+ * behind. */
 static void
 shift(struct dp_packet *packet, size_t head, size_t tail)
 {
@@ -212,8 +212,8 @@ shift(struct dp_packet *packet, size_t head, size_t tail)
                              : (int) tailroom - (int) tail));
 }
 
-/* What is in DPDK's memory is not said to grow: if that is used up, upstream
- * ends the process. */
+/* Returns false for a packet in DPDK's memory that would have to grow: where
+ * that memory is used up, upstream ends the process. */
 bool
 vnetenc_outer_may_grow(const struct dp_packet *packet, size_t head,
                        size_t tail)

@@ -54,9 +54,9 @@ vnetenc_pmtu_report(const struct vnetenc_path_key *path,
     uint8_t data[sizeof(struct vnetenc_pmtu_note) + VNETENC_PMTU_HEAD_BYTES];
     struct vnetenc_pmtu_note note;
 
-    /* What came out of a tunnel, or was made by Open vSwitch, was sent by no
-     * guest of this host.  To a guest behind a translation of addresses the
-     * message would show what that hides, and mean nothing. */
+    /* A packet that came out of a tunnel, or was made by Open vSwitch, was
+     * sent by no guest of this host.  To a guest behind a translation of
+     * addresses the message would show what that hides, and mean nothing. */
     if (!flow || flow_tnl_dst_is_set(&flow->tunnel)
         || flow->in_port.odp_port == ODPP_NONE
         || flow->ct_state & (CS_SRC_NAT | CS_DST_NAT)

@@ -41,7 +41,7 @@ enum {
     VNETENC_PMTU_MAX_TAGS = 2,
 };
 
-/* What is posted, with the head of the inner frame behind it. */
+/* The event that is posted.  The head of the inner frame follows it. */
 struct vnetenc_pmtu_note {
     uint32_t in_port;           /* The datapath's number. */
     struct eth_addr src, dst;   /* As the packet came in. */

@@ -120,7 +120,7 @@ vnetenc_route_find(const struct dp_packet *packet,
                    const struct ovs_action_vnetenc *action,
                    struct vnetenc_route *route)
 {
-    /* Whatever is not known to be weaker is `require`. */
+    /* A mode that is not known to be weaker counts as `require`. */
     bool require = action->mode != VNETENC_PREFER;
 
     vnetenc_path_key_init(&route->key);

@@ -20,8 +20,8 @@
 /* Splitting
  * =========
  *
- * What is too long for the underlay once it is sealed becomes two packets
- * before it is sealed, PROTOCOL.md section 8: in a batch, first the back half
+ * A packet that would be too long for the underlay once it is sealed becomes
+ * two packets before, PROTOCOL.md section 8: in a batch, first the back half
  * and right behind it the front half, which is as long as the underlay
  * allows.  So the back half, the one that waits at the receiver, is the short
  * one: with the 37 bytes that sealing adds to a packet that filled the

@@ -81,8 +81,8 @@ void vnetenc_config_merge_peers(struct vnetenc_config *);
 void vnetenc_peer_config_set_mtu(struct vnetenc_peer_config *,
                                  const char *mtu);
 
-/* Takes other_config:split of a row, or NULL.  Whatever is not "false" is
- * "true"; what is neither sets the error of the row. */
+/* Takes other_config:split of a row, or NULL.  Any value but "false" is
+ * "true"; a value that is neither sets the error of the row. */
 void vnetenc_peer_config_set_split(struct vnetenc_peer_config *,
                                    const char *split);
 

@@ -84,7 +84,7 @@ const char *vnetenc_cred_ciphers(const struct vnetenc_cred *);
 /* True if the cipher is among them. */
 bool vnetenc_cred_has_cipher(const struct vnetenc_cred *, enum vnetenc_cipher);
 
-/* What peers are judged by, or NULL without 'ca_cert'.  Holds the CRLs. */
+/* The CA by which peers are judged, with the CRLs; NULL without 'ca_cert'. */
 X509_STORE *vnetenc_cred_ca(const struct vnetenc_cred *);
 
 /* True if there is a CRL, so that each CA of a chain must have one. */

@@ -119,10 +119,10 @@ void vnetenc_peer_stranger_failed(struct vnetenc_peer *,
 bool vnetenc_peer_has_changed(const struct vnetenc_peer *peer,
                               const struct vnetenc_path_key *path);
 
-/* What to tell the operator first, or NULL if all is well. */
+/* Returns the error to show the operator first, or NULL if all is well. */
 const char *vnetenc_peer_error(const struct vnetenc_peer *);
 
-/* What handshakes ask: the peers' trust, the profiles' credentials. */
+/* Answers handshakes: the peers' trust, the profiles' credentials. */
 extern const struct vnetenc_lookup vnetenc_peer_lookup;
 
 #endif /* vnetenc/trust/peer.h */

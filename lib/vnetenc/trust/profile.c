@@ -31,7 +31,7 @@ enum { N_PROFILES = UINT8_MAX + 1, N_FILES = 4 };
  * those that are. */
 enum { DEFAULT_PROFILE = 0 };
 
-/* What tells that a file is another one, or was written to. */
+/* Tells that a file is another one, or was written to. */
 struct file_state {
     dev_t dev;
     ino_t ino;
@@ -52,7 +52,7 @@ static char *directory;
  * credentials than before. */
 static unsigned int last_serial;
 
-/* What the newest configuration, or look at files, has changed. */
+/* The profiles that the newest configuration, or look at files, changed. */
 static bool changed[N_PROFILES];
 
 static void
@@ -216,8 +216,8 @@ vnetenc_profiles_refresh(void)
             VLOG_INFO("profile %d: credential files changed", id);
             any |= load(entry);
         } else if (entry->profile.error) {
-            /* What failed may succeed now: a directory that is there, a file
-             * that can be read. */
+            /* A load that failed may succeed now: a directory is there, a file
+             * can be read. */
             any |= load(entry);
         }
     }

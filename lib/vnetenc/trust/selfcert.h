@@ -20,8 +20,8 @@
 /* The hypervisor's own key and certificate
  * ========================================
  *
- * What a hypervisor proves itself with where there is no PKI: an ECDSA P-256
- * key and a certificate signed by itself, which peers know by its SHA-256.
+ * The identity of a hypervisor where there is no PKI: an ECDSA P-256 key and a
+ * certificate signed by itself, which peers know by its SHA-256.
  * Made on first use, kept in one file, valid from one day before its making
  * (clocks differ) to 9999-12-31 (RFC 5280 section 4.1.2.5: no expiry).
  *

@@ -34,7 +34,7 @@
 
 struct vnetenc_suite;
 
-/* Who decides for one SSL object. */
+/* The decisions for one SSL object. */
 struct vnetenc_ssl_owner {
     /* Responder: the context for the profile that the ClientHello names, or
      * NULL to refuse it. */
@@ -65,7 +65,8 @@ SSL *vnetenc_ssl_new_server(struct vnetenc_ssl_owner *owner, BIO *bio);
 const char *vnetenc_ssl_check(SSL *, const struct vnetenc_suite **suitep)
     OVS_WARN_UNUSED_RESULT;
 
-/* What libssl has to say about its last failure; empties its error queue. */
+/* Returns libssl's text about its last failure, and empties its queue of
+ * errors. */
 const char *vnetenc_ssl_error(void);
 
 /* True if OpenSSL's fips property is on: no X25519, no ChaCha20. */

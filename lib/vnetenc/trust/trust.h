@@ -49,7 +49,7 @@
 
 struct vnetenc_cred;
 
-/* What is known of a peer.  Belongs to the caller. */
+/* The rule for one peer.  Belongs to the caller. */
 struct vnetenc_trust {
     struct in6_addr remote_ip;  /* v4-mapped if IPv4. */
     char *name;                 /* May be NULL. */
