@@ -55,7 +55,7 @@ vnetenc_xlate_tx(struct flow_tnl *tnl, const char *tunnel_type,
         return true;
     }
 
-    dtls_port = vnetenc_port(tunnel_type, tnl->tp_dst);
+    dtls_port = vnetenc_tunnel_dtls_port(tunnel_type, tnl->tp_dst);
     if (!obstacle && dtls_port) {
         ds_put_format(why, "vnetenc: sealing as profile %"PRIu8
                       " to UDP port %"PRIu16, tnl->enc_profile,
@@ -129,7 +129,7 @@ vnetenc_xlate_rx(const struct flow *flow, uint8_t port_mode, bool capable,
 bool
 vnetenc_xlate_may_learn(const struct flow *flow, const struct in6_addr *src)
 {
-    return !vnetenc_is_port(flow->tp_dst) && !vnetenc_gate_find(src);
+    return !vnetenc_tunnel_is_dtls(flow->tp_dst) && !vnetenc_gate_find(src);
 }
 
 int
@@ -138,7 +138,7 @@ vnetenc_xlate_put(const struct flow_tnl *tnl, const char *tunnel_type,
                   struct flow *base_flow)
 {
     const struct ovs_action_vnetenc action = {
-        .tp_dst = vnetenc_port(tunnel_type, tnl->tp_dst),
+        .tp_dst = vnetenc_tunnel_dtls_port(tunnel_type, tnl->tp_dst),
         .mode = tnl->enc_mode,
         .profile = tnl->enc_profile,
     };

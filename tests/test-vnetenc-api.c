@@ -41,7 +41,7 @@ test_modes(void)
         const char *s = vnetenc_mode_to_string(i);
 
         CHECK(vnetenc_mode_from_string(s, &mode) && mode == i);
-        error = vnetenc_parse_port_mode(s, &m);
+        error = vnetenc_mode_parse(s, &m);
         CHECK(!error && m == i);
         free(error);
     }
@@ -53,7 +53,7 @@ test_modes(void)
     CHECK(!vnetenc_mode_from_string("", &mode));
 
     m = 99;
-    error = vnetenc_parse_port_mode("yes", &m);
+    error = vnetenc_mode_parse("yes", &m);
     CHECK(error && !strcmp(error, "\"yes\" is not \"require\", \"prefer\" or "
                                   "\"off\""));
     CHECK(m == 99);
@@ -70,18 +70,18 @@ test_profiles(void)
     uint8_t profile = 99;
     char *error;
 
-    error = vnetenc_parse_profile("0", &profile);
+    error = vnetenc_mode_parse_profile("0", &profile);
     CHECK(!error && profile == 0);
-    error = vnetenc_parse_profile("255", &profile);
+    error = vnetenc_mode_parse_profile("255", &profile);
     CHECK(!error && profile == 255);
-    error = vnetenc_parse_profile("007", &profile);
+    error = vnetenc_mode_parse_profile("007", &profile);
     CHECK(!error && profile == 7);
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         char *expected = xasprintf("\"%s\" is not an integer from 0 to 255",
                                    bad[i]);
 
         profile = 99;
-        error = vnetenc_parse_profile(bad[i], &profile);
+        error = vnetenc_mode_parse_profile(bad[i], &profile);
         CHECK(error && !strcmp(error, expected));
         CHECK(profile == 99);
         free(error);
@@ -112,7 +112,7 @@ test_merge(void)
         memset(&tnl, 0, sizeof tnl);
         tnl.enc_mode = r[0];
         tnl.enc_profile = r[1];
-        vnetenc_merge(&tnl, r[2], r[3]);
+        vnetenc_mode_merge(&tnl, r[2], r[3]);
         CHECK(tnl.enc_mode == r[4] && tnl.enc_profile == r[5]);
     }
 }
@@ -130,7 +130,8 @@ ports_are(const char *geneve, const char *vxlan, uint16_t geneve_port,
     ovs_assert(pid >= 0);
     if (!pid) {
         struct smap config = SMAP_INITIALIZER(&config);
-        bool ok = !vnetenc_is_port(htons(6082)) && !vnetenc_is_port(0);
+        bool ok = (!vnetenc_tunnel_is_dtls(htons(6082))
+                   && !vnetenc_tunnel_is_dtls(0));
 
         if (geneve) {
             smap_add(&config, "vnetenc-geneve-port", geneve);
@@ -140,27 +141,29 @@ ports_are(const char *geneve, const char *vxlan, uint16_t geneve_port,
         }
         vnetenc_init(&config);
         ok = (ok
-              && vnetenc_port("geneve", htons(6081)) == htons(geneve_port)
-              && vnetenc_port("vxlan", htons(4789)) == htons(vxlan_port)
-              && vnetenc_is_port(htons(geneve_port))
-              && vnetenc_is_port(htons(vxlan_port)));
+              && (vnetenc_tunnel_dtls_port("geneve", htons(6081))
+                  == htons(geneve_port))
+              && (vnetenc_tunnel_dtls_port("vxlan", htons(4789))
+                  == htons(vxlan_port))
+              && vnetenc_tunnel_is_dtls(htons(geneve_port))
+              && vnetenc_tunnel_is_dtls(htons(vxlan_port)));
 
         /* A change needs a restart. */
         smap_replace(&config, "vnetenc-geneve-port", "1234");
         vnetenc_init(&config);
-        ok = ok && vnetenc_is_port(htons(geneve_port))
-             && vnetenc_is_port(htons(1234)) == (geneve_port == 1234);
+        ok = ok && vnetenc_tunnel_is_dtls(htons(geneve_port))
+             && vnetenc_tunnel_is_dtls(htons(1234)) == (geneve_port == 1234);
 
         ok = (ok
-              && !vnetenc_port("geneve", htons(6080))
-              && !vnetenc_port("geneve", htons(4789))
-              && !vnetenc_port("vxlan", htons(6081))
-              && !vnetenc_port("gtpu", htons(2152))
-              && !vnetenc_port("gre", 0)
-              && !vnetenc_is_port(htons(6081))
-              && !vnetenc_is_port(htons(4789))
-              && !vnetenc_is_port(htons(4790))
-              && !vnetenc_is_port(0));
+              && !vnetenc_tunnel_dtls_port("geneve", htons(6080))
+              && !vnetenc_tunnel_dtls_port("geneve", htons(4789))
+              && !vnetenc_tunnel_dtls_port("vxlan", htons(6081))
+              && !vnetenc_tunnel_dtls_port("gtpu", htons(2152))
+              && !vnetenc_tunnel_dtls_port("gre", 0)
+              && !vnetenc_tunnel_is_dtls(htons(6081))
+              && !vnetenc_tunnel_is_dtls(htons(4789))
+              && !vnetenc_tunnel_is_dtls(htons(4790))
+              && !vnetenc_tunnel_is_dtls(0));
         smap_destroy(&config);
         _exit(!ok);
     }

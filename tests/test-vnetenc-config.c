@@ -33,8 +33,8 @@ is_same(const char *a, const char *b)
 {
     struct in6_addr x, y;
 
-    return (CHECK(vnetenc_address_parse(a, &x))
-            && CHECK(vnetenc_address_parse(b, &y))
+    return (CHECK(vnetenc_config_address_parse(a, &x))
+            && CHECK(vnetenc_config_address_parse(b, &y))
             && ipv6_addr_equals(&x, &y));
 }
 
@@ -49,10 +49,10 @@ test_addresses(void)
     };
     struct in6_addr address;
 
-    CHECK(vnetenc_address_parse("10.1.2.3", &address));
+    CHECK(vnetenc_config_address_parse("10.1.2.3", &address));
     CHECK(IN6_IS_ADDR_V4MAPPED(&address));
     CHECK(in6_addr_get_mapped_ipv4(&address) == htonl(0x0a010203));
-    CHECK(vnetenc_address_parse("fd00::1", &address));
+    CHECK(vnetenc_config_address_parse("fd00::1", &address));
     CHECK(!IN6_IS_ADDR_V4MAPPED(&address));
     CHECK(address.s6_addr[0] == 0xfd && address.s6_addr[15] == 1);
 
@@ -64,7 +64,7 @@ test_addresses(void)
     CHECK(!is_same("fd00::1", "fd00::2"));
 
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-        if (!CHECK(!vnetenc_address_parse(bad[i], &address))) {
+        if (!CHECK(!vnetenc_config_address_parse(bad[i], &address))) {
             printf("\"%s\"\n", bad[i]);
         }
     }
@@ -73,10 +73,10 @@ test_addresses(void)
 static void
 test_defaults(void)
 {
-    struct vnetenc_profile_config p;
+    struct vnetenc_config_profile p;
 
     memset(&p, 0xaa, sizeof p);
-    vnetenc_profile_config_init(&p, 200);
+    vnetenc_config_profile_init(&p, 200);
     CHECK(p.id == 200);
     CHECK(!p.has_row);
     CHECK(!p.ciphers && !p.certificate && !p.private_key && !p.ca_cert
@@ -85,13 +85,13 @@ test_defaults(void)
     CHECK(p.rekey_records == UINT64_C(1) << 32);
     CHECK(p.rekey_bytes == UINT64_C(1) << 38);
     CHECK(p.rekey_s == 3600);
-    vnetenc_profile_config_uninit(&p);
+    vnetenc_config_profile_uninit(&p);
 }
 
-static struct vnetenc_profile_config
+static struct vnetenc_config_profile
 full(void)
 {
-    return (struct vnetenc_profile_config) {
+    return (struct vnetenc_config_profile) {
         .id = 7,
         .has_row = true,
         .ciphers = xstrdup("AES256-GCM"),
@@ -109,11 +109,11 @@ full(void)
 static void
 test_copy(void)
 {
-    struct vnetenc_profile_config a = full(), b, c;
+    struct vnetenc_config_profile a = full(), b, c;
 
-    vnetenc_profile_config_copy(&b, &a);
-    CHECK(vnetenc_profile_config_same_cred(&a, &b));
-    vnetenc_profile_config_uninit(&a);
+    vnetenc_config_profile_copy(&b, &a);
+    CHECK(vnetenc_config_profile_same_cred(&a, &b));
+    vnetenc_config_profile_uninit(&a);
 
     /* The copy stands on its own. */
     CHECK(b.id == 7 && b.has_row);
@@ -124,21 +124,21 @@ test_copy(void)
     CHECK(!strcmp(b.crl, "ca.crl"));
     CHECK(b.n_lanes == 4 && b.rekey_records == 5 && b.rekey_bytes == 6
           && b.rekey_s == 8);
-    vnetenc_profile_config_uninit(&b);
+    vnetenc_config_profile_uninit(&b);
 
     /* What is not given stays so. */
-    vnetenc_profile_config_init(&a, 1);
-    vnetenc_profile_config_copy(&c, &a);
+    vnetenc_config_profile_init(&a, 1);
+    vnetenc_config_profile_copy(&c, &a);
     CHECK(!c.ciphers && !c.certificate && !c.private_key && !c.ca_cert
           && !c.crl);
-    vnetenc_profile_config_uninit(&c);
+    vnetenc_config_profile_uninit(&c);
 }
 
 /* Each of the five texts asks for other credentials, no number does. */
 static void
 test_same_cred(void)
 {
-    struct vnetenc_profile_config a = full(), b = full();
+    struct vnetenc_config_profile a = full(), b = full();
     char **texts[] = {
         &b.ciphers, &b.certificate, &b.private_key, &b.ca_cert, &b.crl
     };
@@ -147,21 +147,21 @@ test_same_cred(void)
     b.has_row = false;
     b.n_lanes = b.rekey_s = 1;
     b.rekey_records = b.rekey_bytes = 1;
-    CHECK(vnetenc_profile_config_same_cred(&a, &b));
+    CHECK(vnetenc_config_profile_same_cred(&a, &b));
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
         char *saved = *texts[i];
 
         *texts[i] = xstrdup("other");
-        CHECK(!vnetenc_profile_config_same_cred(&a, &b));
-        CHECK(!vnetenc_profile_config_same_cred(&b, &a));
+        CHECK(!vnetenc_config_profile_same_cred(&a, &b));
+        CHECK(!vnetenc_config_profile_same_cred(&b, &a));
         free(*texts[i]);
         *texts[i] = NULL;
-        CHECK(!vnetenc_profile_config_same_cred(&a, &b));
-        CHECK(!vnetenc_profile_config_same_cred(&b, &a));
+        CHECK(!vnetenc_config_profile_same_cred(&a, &b));
+        CHECK(!vnetenc_config_profile_same_cred(&b, &a));
         *texts[i] = saved;
     }
-    vnetenc_profile_config_uninit(&a);
-    vnetenc_profile_config_uninit(&b);
+    vnetenc_config_profile_uninit(&a);
+    vnetenc_config_profile_uninit(&b);
 }
 
 /* All of it goes (the sanitizer build tells). */
@@ -180,7 +180,7 @@ test_destroy(void)
     config->profiles = xcalloc(2, sizeof *config->profiles);
     config->n_profiles = 2;
     config->profiles[0] = full();
-    vnetenc_profile_config_init(&config->profiles[1], 9);
+    vnetenc_config_profile_init(&config->profiles[1], 9);
     config->vnis = xzalloc(sizeof *config->vnis);
     config->n_vnis = 1;
     vnetenc_config_destroy(config);

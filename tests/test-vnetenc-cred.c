@@ -249,19 +249,20 @@ test_create_race(void)
     bool exists;
     int dir;
 
-    error = vnetenc_dir_open(pki_path("race"), &dir);
+    error = vnetenc_file_dir_open(pki_path("race"), &dir);
     CHECK(!error);
     for (int i = 0; i < 2; i++) {
         const char *s = i ? "second" : "first";
 
         ofpbuf_use_const(&text, s, strlen(s));
-        CHECK(!vnetenc_dir_create(dir, "file", &text));
-        CHECK(!vnetenc_dir_read(dir, "file", &contents, &exists) && exists);
+        CHECK(!vnetenc_file_dir_create(dir, "file", &text));
+        CHECK(!vnetenc_file_dir_read(dir, "file", &contents, &exists));
+        CHECK(exists);
         CHECK(contents.size == 5 && !memcmp(contents.data, "first", 5));
         vnetenc_file_wipe(&contents);
         CHECK(count_files(pki_path("race")) == 1);
     }
-    CHECK(!vnetenc_dir_read(dir, "other", &contents, &exists) && !exists);
+    CHECK(!vnetenc_file_dir_read(dir, "other", &contents, &exists) && !exists);
     close(dir);
 }
 

@@ -33,7 +33,7 @@
 #include "packets.h"
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
-#include "vnetenc/control/dgram-bio.h"
+#include "vnetenc/control/dgram.h"
 #include "vnetenc/trust/cred.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-net.h"
@@ -55,7 +55,7 @@ set_up(void)
 static void
 check_success(struct unit_duel *duel)
 {
-    struct vnetenc_chain *peer;
+    struct vnetenc_cert_chain *peer;
 
     unit_duel_run(duel);
     if (!CHECK(vnetenc_handshake_state(duel->client)
@@ -76,13 +76,13 @@ check_success(struct unit_duel *duel)
     CHECK(vnetenc_handshake_nonces_ok(duel->server));
 
     peer = vnetenc_handshake_take_peer(duel->client);
-    CHECK(!memcmp(vnetenc_chain_fingerprint(peer), a.pins[0],
+    CHECK(!memcmp(vnetenc_cert_chain_fingerprint(peer), a.pins[0],
                   VNETENC_FINGERPRINT_BYTES));
-    vnetenc_chain_destroy(peer);
+    vnetenc_cert_chain_destroy(peer);
     peer = vnetenc_handshake_take_peer(duel->server);
-    CHECK(!memcmp(vnetenc_chain_fingerprint(peer), b.pins[0],
+    CHECK(!memcmp(vnetenc_cert_chain_fingerprint(peer), b.pins[0],
                   VNETENC_FINGERPRINT_BYTES));
-    vnetenc_chain_destroy(peer);
+    vnetenc_cert_chain_destroy(peer);
 }
 
 static void

@@ -54,7 +54,7 @@ enum {
 struct client {
     ovs_be16 port;
     struct vnetenc_handshake *h;
-    struct vnetenc_record_keys keys;    /* Once DONE. */
+    struct vnetenc_keys keys;    /* Once DONE. */
     struct ofpbuf *in[64];      /* From B, not read yet. */
     size_t n_in;
     struct ofpbuf *last;        /* Newest datagram sent to B. */
@@ -552,7 +552,7 @@ static void
 test_same_port(void)
 {
     const struct vnetenc_path_key path = path_to_b(0);
-    struct vnetenc_record_keys old_keys;
+    struct vnetenc_keys old_keys;
     struct vnetenc_rx *old;
     struct client *c;
 

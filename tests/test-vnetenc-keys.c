@@ -85,7 +85,7 @@ test_expand(const struct vnetenc_suite *suite)
     size_t key_len = info->key_bytes;
     size_t iv_len = info->fixed_iv_bytes;
     uint8_t master[48], client[32], server[32], seed[13 + 64];
-    struct vnetenc_record_keys keys, zero;
+    struct vnetenc_keys keys, zero;
     uint8_t block[2 * (32 + 12)];
     const uint8_t *p = block;
 
@@ -117,7 +117,7 @@ test_expand(const struct vnetenc_suite *suite)
                   sizeof zero.client_key - key_len));
     CHECK(!memcmp(keys.server_iv + iv_len, zero.server_iv,
                   sizeof zero.server_iv - iv_len));
-    vnetenc_record_keys_wipe(&keys);
+    vnetenc_keys_wipe(&keys);
     CHECK(!memcmp(&keys, &zero, sizeof zero));
 }
 

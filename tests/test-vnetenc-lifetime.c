@@ -20,6 +20,7 @@
 #include <config.h>
 #undef NDEBUG
 #include "vnetenc/control/lifetime.h"
+#include "vnetenc/control/probe.h"
 
 #include <limits.h>
 
@@ -31,12 +32,12 @@
 
 /* Lifetimes. */
 
-static struct vnetenc_profile_config
+static struct vnetenc_config_profile
 limits(uint64_t records, uint64_t bytes, unsigned int seconds)
 {
-    struct vnetenc_profile_config config;
+    struct vnetenc_config_profile config;
 
-    vnetenc_profile_config_init(&config, 0);
+    vnetenc_config_profile_init(&config, 0);
     config.rekey_records = records;
     config.rekey_bytes = bytes;
     config.rekey_s = seconds;
@@ -53,7 +54,7 @@ is_near(uint64_t x, uint64_t full)
 static void
 test_jitter(void)
 {
-    const struct vnetenc_profile_config config
+    const struct vnetenc_config_profile config
         = limits(1000000, 5000000, 3600);
     uint64_t least = UINT64_MAX, most = 0;
 
@@ -80,7 +81,7 @@ test_jitter(void)
 static void
 test_extremes(void)
 {
-    struct vnetenc_profile_config config = limits(1, 1, 1);
+    struct vnetenc_config_profile config = limits(1, 1, 1);
     struct vnetenc_lifetime life;
 
     for (int i = 0; i < 100; i++) {
@@ -92,7 +93,7 @@ test_extremes(void)
         CHECK(!vnetenc_lifetime_is_over(&life, VNETENC_FIRST_SEQ, 0, 0));
     }
 
-    vnetenc_profile_config_init(&config, 0);
+    vnetenc_config_profile_init(&config, 0);
     for (int i = 0; i < 100; i++) {
         vnetenc_lifetime_init(&life, &config, 0);
         CHECK(is_near(life.rekey_seq - VNETENC_FIRST_SEQ, UINT64_C(1) << 32));

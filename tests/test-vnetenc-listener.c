@@ -274,22 +274,22 @@ test_sni(void)
     uint8_t profile;
 
     for (int i = 0; i <= UINT8_MAX; i++) {
-        vnetenc_sni_format(i, sni);
-        CHECK(vnetenc_sni_parse(sni, &profile) && profile == i);
+        vnetenc_ssl_sni_format(i, sni);
+        CHECK(vnetenc_ssl_sni_parse(sni, &profile) && profile == i);
     }
-    CHECK(!vnetenc_sni_parse("", &profile));
-    CHECK(!vnetenc_sni_parse("p.vnetenc.invalid", &profile));
-    CHECK(!vnetenc_sni_parse("p256.vnetenc.invalid", &profile));
-    CHECK(!vnetenc_sni_parse("p4294967296.vnetenc.invalid", &profile));
-    CHECK(!vnetenc_sni_parse("p-1.vnetenc.invalid", &profile));
-    CHECK(!vnetenc_sni_parse("p+1.vnetenc.invalid", &profile));
-    CHECK(!vnetenc_sni_parse("p 1.vnetenc.invalid", &profile));
-    CHECK(!vnetenc_sni_parse("p01.vnetenc.invalid", &profile));
-    CHECK(!vnetenc_sni_parse("P1.vnetenc.invalid", &profile));
-    CHECK(!vnetenc_sni_parse("p1.vnetenc.invalid.", &profile));
-    CHECK(!vnetenc_sni_parse("p1.vnetenc.invalidx", &profile));
-    CHECK(!vnetenc_sni_parse("p1.vnetenc", &profile));
-    CHECK(!vnetenc_sni_parse("xp1.vnetenc.invalid", &profile));
+    CHECK(!vnetenc_ssl_sni_parse("", &profile));
+    CHECK(!vnetenc_ssl_sni_parse("p.vnetenc.invalid", &profile));
+    CHECK(!vnetenc_ssl_sni_parse("p256.vnetenc.invalid", &profile));
+    CHECK(!vnetenc_ssl_sni_parse("p4294967296.vnetenc.invalid", &profile));
+    CHECK(!vnetenc_ssl_sni_parse("p-1.vnetenc.invalid", &profile));
+    CHECK(!vnetenc_ssl_sni_parse("p+1.vnetenc.invalid", &profile));
+    CHECK(!vnetenc_ssl_sni_parse("p 1.vnetenc.invalid", &profile));
+    CHECK(!vnetenc_ssl_sni_parse("p01.vnetenc.invalid", &profile));
+    CHECK(!vnetenc_ssl_sni_parse("P1.vnetenc.invalid", &profile));
+    CHECK(!vnetenc_ssl_sni_parse("p1.vnetenc.invalid.", &profile));
+    CHECK(!vnetenc_ssl_sni_parse("p1.vnetenc.invalidx", &profile));
+    CHECK(!vnetenc_ssl_sni_parse("p1.vnetenc", &profile));
+    CHECK(!vnetenc_ssl_sni_parse("xp1.vnetenc.invalid", &profile));
 }
 
 int

@@ -39,13 +39,13 @@ address(const char *s)
 {
     struct in6_addr addr;
 
-    ovs_assert(vnetenc_address_parse(s, &addr));
+    ovs_assert(vnetenc_config_address_parse(s, &addr));
     return addr;
 }
 
 /* Rows. */
 
-static struct vnetenc_peer_config rows[3];
+static struct vnetenc_config_peer rows[3];
 static uint8_t pins[3][VNETENC_FINGERPRINT_BYTES];
 
 static void

@@ -36,7 +36,7 @@
 static struct pki_id id, other;
 
 /* One profile, as a row has it. */
-static struct vnetenc_profile_config row;
+static struct vnetenc_config_profile row;
 
 static bool
 configure_rows(const char *directory, size_t n_rows)
@@ -63,7 +63,7 @@ begin(void)
     pki_write(pki_path("id.key"), 0600, id.key, NULL);
     pki_write(pki_path("other.pem"), 0644, NULL, other.cert, NULL);
     pki_write(pki_path("other.key"), 0600, other.key, NULL);
-    vnetenc_profile_config_init(&row, 5);
+    vnetenc_config_profile_init(&row, 5);
     row.has_row = true;
     row.certificate = CONST_CAST(char *, pki_path("id.pem"));
     row.private_key = CONST_CAST(char *, pki_path("id.key"));
@@ -117,7 +117,7 @@ static void
 test_defaults(void)
 {
     const struct vnetenc_profile *p;
-    struct vnetenc_profile_config defaults;
+    struct vnetenc_config_profile defaults;
 
     begin();
     CHECK(!vnetenc_profile_peek(0));
@@ -130,7 +130,7 @@ test_defaults(void)
     CHECK(!p->error);
     CHECK(p->cred && vnetenc_cred_is_self_made(p->cred));
     CHECK(vnetenc_cred_profile(p->cred) == 0);
-    vnetenc_profile_config_init(&defaults, 0);
+    vnetenc_config_profile_init(&defaults, 0);
     CHECK(p->config.id == 0 && !p->config.has_row);
     CHECK(p->config.n_lanes == defaults.n_lanes);
     CHECK(p->config.rekey_records == defaults.rekey_records);

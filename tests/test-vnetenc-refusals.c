@@ -30,7 +30,7 @@
 #include "openvswitch/vlog.h"
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
-#include "vnetenc/control/dgram-bio.h"
+#include "vnetenc/control/dgram.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-net.h"
 #include "vnetenc-unit-pki.h"
@@ -185,7 +185,7 @@ struct bout {
     struct plain plain;
     struct unit_duel duel;      /* Its responder's side: ours. */
     struct vnetenc_handshake *h;        /* Ours. */
-    struct vnetenc_record_keys keys;    /* If DONE. */
+    struct vnetenc_keys keys;    /* If DONE. */
     bool done;
 };
 

@@ -50,7 +50,7 @@ address(const char *s)
 {
     struct in6_addr addr;
 
-    ovs_assert(vnetenc_address_parse(s, &addr));
+    ovs_assert(vnetenc_config_address_parse(s, &addr));
     return addr;
 }
 
@@ -170,13 +170,13 @@ lease(const struct in6_addr *local, const struct in6_addr *remote,
 {
     static int owner;
 
-    return vnetenc_lease_take(local, remote, &owner, now, &error);
+    return vnetenc_socket_lease(local, remote, &owner, now, &error);
 }
 
 static uint16_t
 lease_port(const struct vnetenc_lease *l)
 {
-    return ntohs(vnetenc_socket_port(vnetenc_lease_socket(l)));
+    return ntohs(vnetenc_socket_port(vnetenc_socket_of_lease(l)));
 }
 
 /* Takes 'N' leases, notes their ports, counts those not in 'seen' yet. */
@@ -190,7 +190,7 @@ lease_all(const struct in6_addr *local, const struct in6_addr *remote,
         leases[i] = lease(local, remote, START);
         ovs_assert(leases[i]);
         CHECK(ipv6_addr_equals(
-                  vnetenc_socket_local(vnetenc_lease_socket(leases[i])),
+                  vnetenc_socket_local(vnetenc_socket_of_lease(leases[i])),
                   local));
         n_new += !seen[lease_port(leases[i])];
         seen[lease_port(leases[i])] = true;
@@ -229,14 +229,14 @@ test_reuse(void)
     l = lease(&local, &a, START);
     CHECK(!error);
     port = lease_port(l);
-    vnetenc_lease_return(l, START);
+    vnetenc_socket_return(l, START);
     l = lease(&local, &b, START + 1);
     CHECK(lease_port(l) == port);
-    vnetenc_lease_return(l, START + 1);
+    vnetenc_socket_return(l, START + 1);
     l = lease(&local, &a, START + 59999);
     port2 = lease_port(l);
     CHECK(port2 != port);
-    vnetenc_lease_return(l, START + 59999);
+    vnetenc_socket_return(l, START + 59999);
     l = lease(&local, &a, START + 60000);
     CHECK(lease_port(l) == port);
 
@@ -247,7 +247,7 @@ test_reuse(void)
         CHECK(lease_port(l2) != port);
     }
     vnetenc_sockets_destroy();
-    vnetenc_lease_return(NULL, START);
+    vnetenc_socket_return(NULL, START);
 
     /* A full pool gives what was not used for the longest time. */
     for (int i = 0; i < N; i++) {
@@ -255,8 +255,8 @@ test_reuse(void)
     }
     port = lease_port(leases[9]);
     port2 = lease_port(leases[5]);
-    vnetenc_lease_return(leases[5], START + 1);
-    vnetenc_lease_return(leases[9], START);
+    vnetenc_socket_return(leases[5], START + 1);
+    vnetenc_socket_return(leases[9], START);
     CHECK(lease_port(lease(&local, &a, START + 2)) == port);
     CHECK(lease_port(lease(&local, &a, START + 2)) == port2);
 
@@ -391,7 +391,7 @@ check_exchange(const char *local_text, const char *remote_text)
     exchange(vnetenc_socket_responder(&local, htons(DTLS_PORT), &error), NULL,
              remote_text);
     l = lease(&local, &remote, START);
-    exchange(vnetenc_lease_socket(l), l, remote_text);
+    exchange(vnetenc_socket_of_lease(l), l, remote_text);
     vnetenc_sockets_destroy();
 }
 
@@ -406,21 +406,21 @@ check_strays(const char *local_text, const char *remote_text,
     int stray = stranger_open(stray_text, 0);
     struct vnetenc_lease *l = lease(&local, &remote, START);
     struct vnetenc_lease *marker;
-    struct vnetenc_socket *sock = vnetenc_lease_socket(l);
+    struct vnetenc_socket *sock = vnetenc_socket_of_lease(l);
 
     stranger_send(stray, sock, "stray", 5);
     stranger_send(peer, sock, "good", 4);
     CHECK(receive(1));
     CHECK(in.lease == l && in.sock == sock);
-    CHECK(vnetenc_lease_owner(in.lease) != NULL);
+    CHECK(vnetenc_socket_lease_owner(in.lease) != NULL);
     CHECK(in.size == 4 && !memcmp(in.data, "good", 4));
     CHECK(ipv6_addr_equals(&in.remote, &remote));
 
     /* Returned: not even from the peer.  The marker comes last. */
-    vnetenc_lease_return(l, START);
+    vnetenc_socket_return(l, START);
     remote = address(stray_text);
     marker = lease(&local, &remote, START);
-    CHECK(vnetenc_lease_socket(marker) == sock);
+    CHECK(vnetenc_socket_of_lease(marker) == sock);
     stranger_send(peer, sock, "late", 4);
     stranger_send(stray, sock, "marker", 6);
     CHECK(receive(1));
@@ -441,15 +441,15 @@ test_shared(void)
     int fa = stranger_open("127.0.1.1", 0), fb = stranger_open("127.0.1.2", 0);
     int owner_a, owner_b;
 
-    la = vnetenc_lease_take(&local, &a, &owner_a, START, &error);
-    lb = vnetenc_lease_take(&local, &b, &owner_b, START, &error);
-    CHECK(vnetenc_lease_socket(la) == vnetenc_lease_socket(lb));
-    stranger_send(fb, vnetenc_lease_socket(la), "b", 1);
+    la = vnetenc_socket_lease(&local, &a, &owner_a, START, &error);
+    lb = vnetenc_socket_lease(&local, &b, &owner_b, START, &error);
+    CHECK(vnetenc_socket_of_lease(la) == vnetenc_socket_of_lease(lb));
+    stranger_send(fb, vnetenc_socket_of_lease(la), "b", 1);
     CHECK(receive(1));
-    CHECK(in.lease == lb && vnetenc_lease_owner(in.lease) == &owner_b);
-    stranger_send(fa, vnetenc_lease_socket(la), "a", 1);
+    CHECK(in.lease == lb && vnetenc_socket_lease_owner(in.lease) == &owner_b);
+    stranger_send(fa, vnetenc_socket_of_lease(la), "a", 1);
     CHECK(receive(1));
-    CHECK(in.lease == la && vnetenc_lease_owner(in.lease) == &owner_a);
+    CHECK(in.lease == la && vnetenc_socket_lease_owner(in.lease) == &owner_a);
     close(fa);
     close(fb);
     vnetenc_sockets_destroy();
@@ -510,7 +510,7 @@ test_wait(void)
     struct vnetenc_socket *socks[2];
 
     socks[0] = vnetenc_socket_responder(&local, htons(DTLS_PORT), &error);
-    socks[1] = vnetenc_lease_socket(lease(&local, &remote, START));
+    socks[1] = vnetenc_socket_of_lease(lease(&local, &remote, START));
     for (int i = 0; i < 2; i++) {
         long long int start = time_msec();
 

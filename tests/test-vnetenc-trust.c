@@ -83,7 +83,8 @@ judge_with_chain(const struct vnetenc_trust *trust,
                  const struct vnetenc_cred *cred,
                  const struct pki_id *id, STACK_OF(X509) *stack)
 {
-    struct vnetenc_chain *chain = vnetenc_chain_create(id->cert, stack);
+    struct vnetenc_cert_chain *chain
+        = vnetenc_cert_chain_create(id->cert, stack);
     static char *why, *why2;
 
     free(why);
@@ -92,7 +93,7 @@ judge_with_chain(const struct vnetenc_trust *trust,
     CHECK(nullable_string_is_equal(why, why2));
     CHECK(vnetenc_trust_judge(trust, cred, id->cert, stack, NULL) == !why);
     free(why2);
-    vnetenc_chain_destroy(chain);
+    vnetenc_cert_chain_destroy(chain);
     return why;
 }
 
@@ -136,12 +137,13 @@ static const char *
 judge_live(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
            const struct pki_id *id)
 {
-    struct vnetenc_chain *chain = vnetenc_chain_create(id->cert, NULL);
+    struct vnetenc_cert_chain *chain
+        = vnetenc_cert_chain_create(id->cert, NULL);
     static char *why;
 
     free(why);
     CHECK(vnetenc_trust_judge_live(trust, cred, chain, &why) == !why);
-    vnetenc_chain_destroy(chain);
+    vnetenc_cert_chain_destroy(chain);
     return why;
 }
 
@@ -499,13 +501,13 @@ static void
 check_fingerprint(const char *s, bool good)
 {
     uint8_t out[VNETENC_FINGERPRINT_BYTES];
-    char *error = vnetenc_fingerprint_parse(s, out);
+    char *error = vnetenc_cert_fingerprint_parse(s, out);
 
     CHECK(good == !error);
     if (good) {
         char text[VNETENC_FINGERPRINT_TEXT_BYTES];
 
-        vnetenc_fingerprint_format(out, text);
+        vnetenc_cert_fingerprint_format(out, text);
         CHECK(!strcmp(text, "sha256:00112233445566778899aabbccddeeff"
                             "0123456789abcdef0123456789abcdef"));
     } else {
@@ -548,13 +550,14 @@ static void
 test_chain(void)
 {
     struct pki_id id = pki_make(&(struct pki_spec) { .issuer = &ca });
-    struct vnetenc_chain *chain = vnetenc_chain_create(id.cert, NULL);
+    struct vnetenc_cert_chain *chain
+        = vnetenc_cert_chain_create(id.cert, NULL);
     uint8_t pin[VNETENC_FINGERPRINT_BYTES];
 
     pki_pin(&id, pin);
-    CHECK(!memcmp(vnetenc_chain_fingerprint(chain), pin, sizeof pin));
-    vnetenc_chain_destroy(chain);
-    vnetenc_chain_destroy(NULL);
+    CHECK(!memcmp(vnetenc_cert_chain_fingerprint(chain), pin, sizeof pin));
+    vnetenc_cert_chain_destroy(chain);
+    vnetenc_cert_chain_destroy(NULL);
     pki_free(&id);
 }
 

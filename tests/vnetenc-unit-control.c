@@ -48,8 +48,8 @@ enum { MAX_FLOWS = 4096, PATIENCE_MS = 5000, MAX_ROUNDS = 10000 };
 struct in6_addr unit_a, unit_b;
 struct vnetenc_path_key unit_ab;
 bool (*unit_control_fate)(const struct unit_wire *);
-struct vnetenc_peer_config unit_rows[UNIT_ROWS];
-struct vnetenc_profile_config unit_profile;
+struct vnetenc_config_peer unit_rows[UNIT_ROWS];
+struct vnetenc_config_profile unit_profile;
 
 /* Rules. */
 
@@ -507,14 +507,14 @@ unit_control_begin(void)
     memset(is_open, 0, sizeof is_open);
     n_broken = n_flows = n_sent = n_received = 0;
     unit_control_fate = NULL;
-    vnetenc_profile_config_init(&unit_profile, 0);
+    vnetenc_config_profile_init(&unit_profile, 0);
     unit_profile.has_row = true;
     unit_control_configure(0);
     for (size_t i = 0; i < UNIT_ROWS; i++) {
         const struct vnetenc_cred *cred = vnetenc_profile_get(0)->cred;
 
         memcpy(pins[i], vnetenc_cred_fingerprint(cred), sizeof pins[i]);
-        unit_rows[i] = (struct vnetenc_peer_config) {
+        unit_rows[i] = (struct vnetenc_config_peer) {
             .remote = *hosts[i], .pins = pins[i], .n_pins = 1,
         };
         ovs_assert(vnetenc_socket_responder(hosts[i], htons(UNIT_DTLS_PORT),

@@ -62,8 +62,8 @@ extern bool (*unit_control_fate)(const struct unit_wire *);
 bool unit_control_lose(const struct unit_wire *);   /* All of them. */
 
 /* What the next configuration is made of. */
-extern struct vnetenc_peer_config unit_rows[UNIT_ROWS];     /* A, B. */
-extern struct vnetenc_profile_config unit_profile;          /* Profile 0. */
+extern struct vnetenc_config_peer unit_rows[UNIT_ROWS];     /* A, B. */
+extern struct vnetenc_config_profile unit_profile;          /* Profile 0. */
 
 /* Once. */
 void unit_control_init(void);

@@ -263,7 +263,7 @@ transmit(struct unit_duel *duel, struct ofpbuf *data, bool to_server)
 /* Takes what 'h' has to give, in the order that is demanded. */
 static void
 collect(struct unit_duel *duel, struct vnetenc_handshake *h, bool to_server,
-        struct vnetenc_record_keys *keys, bool *done)
+        struct vnetenc_keys *keys, bool *done)
 {
     struct ofpbuf *b;
 
@@ -300,12 +300,12 @@ unit_listen(struct vnetenc_listener *listener,
 void
 unit_duel_to_server(struct unit_duel *duel, const void *data, size_t size)
 {
-    struct vnetenc_client_hello hello;
+    struct vnetenc_hello hello;
     struct vnetenc_handshake *server;
     struct ofpbuf *reply;
 
     if (duel->server
-        && (vnetenc_client_hello_parse(data, size, &hello) != VNETENC_HELLO_OK
+        && (vnetenc_hello_parse(data, size, &hello) != VNETENC_HELLO_OK
             || vnetenc_handshake_owns_hello(duel->server, data, size))) {
         vnetenc_handshake_input(duel->server, data, size, unit_now_ms);
         return;
@@ -400,7 +400,7 @@ unit_duel_run(struct unit_duel *duel)
 /* Records. */
 
 static const EVP_CIPHER *
-evp_cipher(const struct vnetenc_record_keys *keys)
+evp_cipher(const struct vnetenc_keys *keys)
 {
     switch (keys->cipher) {
     case VNETENC_AES256_GCM:
@@ -416,7 +416,7 @@ evp_cipher(const struct vnetenc_record_keys *keys)
 }
 
 static size_t
-explicit_size(const struct vnetenc_record_keys *keys)
+explicit_size(const struct vnetenc_keys *keys)
 {
     return keys->cipher == VNETENC_CHACHA20_POLY1305 ? 0 : 8;
 }
@@ -424,7 +424,7 @@ explicit_size(const struct vnetenc_record_keys *keys)
 /* RFC 5288 section 3 with the explicit part from the record, RFC 7905
  * section 2. */
 static void
-make_nonce(const struct vnetenc_record_keys *keys, bool client,
+make_nonce(const struct vnetenc_keys *keys, bool client,
            const uint8_t *record, uint8_t nonce[12])
 {
     const uint8_t *iv = client ? keys->client_iv : keys->server_iv;
@@ -449,7 +449,7 @@ make_aad(const uint8_t *record, size_t size, uint8_t aad[13])
 }
 
 size_t
-unit_seal(const struct vnetenc_record_keys *keys, bool client,
+unit_seal(const struct vnetenc_keys *keys, bool client,
           uint64_t sequence, const void *plaintext, size_t size, uint8_t *out)
 {
     size_t head = 13 + explicit_size(keys);
@@ -487,7 +487,7 @@ unit_seal(const struct vnetenc_record_keys *keys, bool client,
 }
 
 size_t
-unit_open(const struct vnetenc_record_keys *keys, bool client,
+unit_open(const struct vnetenc_keys *keys, bool client,
           const uint8_t *record, size_t size, uint8_t *out)
 {
     size_t head = 13 + explicit_size(keys);

@@ -86,8 +86,8 @@ struct unit_duel {
     struct vnetenc_listener *listener;
     struct vnetenc_handshake *client;
     struct vnetenc_handshake *server;           /* The newest. */
-    struct vnetenc_record_keys client_keys;     /* Once taken. */
-    struct vnetenc_record_keys server_keys;
+    struct vnetenc_keys client_keys;     /* Once taken. */
+    struct vnetenc_keys server_keys;
     bool client_done, server_done;
     bool early_output;          /* Output between DONE and taking keys. */
 
@@ -116,10 +116,10 @@ enum vnetenc_listener_result unit_listen(struct vnetenc_listener *,
 
 /* Sealing and opening of a record by EVP alone.  'client' says whose write
  * key.  Returns the size of 'out'; 0 if the tag is wrong. */
-size_t unit_seal(const struct vnetenc_record_keys *, bool client,
+size_t unit_seal(const struct vnetenc_keys *, bool client,
                  uint64_t sequence, const void *plaintext, size_t size,
                  uint8_t *out);
-size_t unit_open(const struct vnetenc_record_keys *, bool client,
+size_t unit_open(const struct vnetenc_keys *, bool client,
                  const uint8_t *record, size_t size, uint8_t *out);
 
 #endif /* vnetenc-unit-net.h */

@@ -123,9 +123,9 @@ noinst_PROGRAMS += tests/test-vnetenc-cred
 tests_test_vnetenc_cred_SOURCES = tests/test-vnetenc-cred.c tests/vnetenc-unit.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h
 tests_test_vnetenc_cred_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
-noinst_PROGRAMS += tests/test-vnetenc-dgram-bio
-tests_test_vnetenc_dgram_bio_SOURCES = tests/test-vnetenc-dgram-bio.c tests/vnetenc-unit.h
-tests_test_vnetenc_dgram_bio_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+noinst_PROGRAMS += tests/test-vnetenc-dgram
+tests_test_vnetenc_dgram_SOURCES = tests/test-vnetenc-dgram.c tests/vnetenc-unit.h
+tests_test_vnetenc_dgram_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
 noinst_PROGRAMS += tests/test-vnetenc-handshake
 tests_test_vnetenc_handshake_SOURCES = tests/test-vnetenc-handshake.c tests/vnetenc-unit.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h tests/vnetenc-unit-net.c tests/vnetenc-unit-net.h

@@ -50,7 +50,7 @@ vnetenc_mode_from_string(const char *s, enum vnetenc_mode *mode)
 }
 
 bool
-vnetenc_parse_uint(const char *s, unsigned int max, unsigned int *value)
+vnetenc_mode_parse_uint(const char *s, unsigned int max, unsigned int *value)
 {
     if (!*s || s[strspn(s, "0123456789")]) {
         return false;
@@ -59,7 +59,7 @@ vnetenc_parse_uint(const char *s, unsigned int max, unsigned int *value)
 }
 
 char *
-vnetenc_parse_port_mode(const char *s, uint8_t *mode)
+vnetenc_mode_parse(const char *s, uint8_t *mode)
 {
     enum vnetenc_mode m;
 
@@ -72,11 +72,11 @@ vnetenc_parse_port_mode(const char *s, uint8_t *mode)
 }
 
 bool
-vnetenc_profile_from_string(const char *s, uint8_t *profile)
+vnetenc_mode_profile_from_string(const char *s, uint8_t *profile)
 {
     unsigned int value;
 
-    if (!vnetenc_parse_uint(s, UINT8_MAX, &value)) {
+    if (!vnetenc_mode_parse_uint(s, UINT8_MAX, &value)) {
         return false;
     }
     *profile = value;
@@ -84,15 +84,16 @@ vnetenc_profile_from_string(const char *s, uint8_t *profile)
 }
 
 char *
-vnetenc_parse_profile(const char *s, uint8_t *profile)
+vnetenc_mode_parse_profile(const char *s, uint8_t *profile)
 {
-    return (vnetenc_profile_from_string(s, profile)
+    return (vnetenc_mode_profile_from_string(s, profile)
             ? NULL
             : xasprintf("\"%s\" is not an integer from 0 to 255", s));
 }
 
 void
-vnetenc_merge(struct flow_tnl *tnl, uint8_t port_mode, uint8_t port_profile)
+vnetenc_mode_merge(struct flow_tnl *tnl, uint8_t port_mode,
+                   uint8_t port_profile)
 {
     if (port_mode > tnl->enc_mode) {
         tnl->enc_mode = port_mode;

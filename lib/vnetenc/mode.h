@@ -47,26 +47,28 @@ bool vnetenc_mode_from_string(const char *, enum vnetenc_mode *mode);
 
 /* Parses the value of an Interface's "options:encryption".  Returns NULL and
  * sets '*mode', or returns an error message that the caller must free. */
-char *vnetenc_parse_port_mode(const char *, uint8_t *mode)
+char *vnetenc_mode_parse(const char *, uint8_t *mode)
     OVS_WARN_UNUSED_RESULT;
 
 /* Sets '*profile' to the one whose number, 0 to 255, is the string.  Returns
  * false and leaves '*profile' alone if there is none. */
-bool vnetenc_profile_from_string(const char *, uint8_t *profile);
+bool vnetenc_mode_profile_from_string(const char *, uint8_t *profile);
 
 /* Parses a profile, 0 to 255.  Returns NULL and sets '*profile', or returns an
  * error message that the caller must free. */
-char *vnetenc_parse_profile(const char *, uint8_t *profile)
+char *vnetenc_mode_parse_profile(const char *, uint8_t *profile)
     OVS_WARN_UNUSED_RESULT;
 
 /* Parses the whole string as a decimal number of at most 'max'.  Returns false
  * if the string is anything else. */
-bool vnetenc_parse_uint(const char *, unsigned int max, unsigned int *value);
+bool vnetenc_mode_parse_uint(const char *, unsigned int max,
+                             unsigned int *value);
 
 /* Merges the demand of the tunnel port into 'tnl', which holds the demand of
  * the OpenFlow action.  The stronger mode wins, with its profile.  If the
  * modes are equal, the profile of the action stays, because the action knows
  * the flow. */
-void vnetenc_merge(struct flow_tnl *, uint8_t port_mode, uint8_t port_profile);
+void vnetenc_mode_merge(struct flow_tnl *, uint8_t port_mode,
+                        uint8_t port_profile);
 
 #endif /* vnetenc/mode.h */

@@ -57,7 +57,7 @@ add_unknown_options(const struct smap *options, struct ds *errors)
         add_error(errors, node->key, xstrdup("unknown; there are encryption "
                                              "and encryption_profile"));
         mode |= (strcmp(node->value, "off")
-                 && !vnetenc_parse_uint(node->value, UINT_MAX, &value));
+                 && !vnetenc_mode_parse_uint(node->value, UINT_MAX, &value));
     }
     return mode;
 }
@@ -72,7 +72,7 @@ vnetenc_port_set_config(const char *type, const struct smap *options,
     struct ds errors = DS_EMPTY_INITIALIZER;
     char *error;
 
-    if (cfg->dst_port && vnetenc_is_port(cfg->dst_port)) {
+    if (cfg->dst_port && vnetenc_tunnel_is_dtls(cfg->dst_port)) {
         add_error(&errors, "dst_port",
                   xasprintf("%"PRIu16" is the port of encrypted tunnels",
                             ntohs(cfg->dst_port)));
@@ -80,7 +80,7 @@ vnetenc_port_set_config(const char *type, const struct smap *options,
     }
 
     bool no_mode = add_unknown_options(options, &errors) && !mode;
-    error = mode ? vnetenc_parse_port_mode(mode, &cfg->enc_mode) : NULL;
+    error = mode ? vnetenc_mode_parse(mode, &cfg->enc_mode) : NULL;
     if (error) {
         add_error(&errors, "encryption", error);
         no_mode = true;
@@ -88,18 +88,19 @@ vnetenc_port_set_config(const char *type, const struct smap *options,
     if (no_mode) {
         cfg->enc_mode = old->enc_mode ? old->enc_mode : VNETENC_REQUIRE;
     }
-    error = profile ? vnetenc_parse_profile(profile, &cfg->enc_profile) : NULL;
+    error = (profile
+             ? vnetenc_mode_parse_profile(profile, &cfg->enc_profile) : NULL);
     if (error) {
         add_error(&errors, "encryption_profile", error);
         cfg->enc_profile = old->enc_profile;
     }
 
-    if (cfg->enc_mode && !vnetenc_port(type, cfg->dst_port)) {
+    if (cfg->enc_mode && !vnetenc_tunnel_dtls_port(type, cfg->dst_port)) {
         add_error(&errors, "encryption",
                   xasprintf("only geneve and vxlan ports with the default "
                             "dst_port can be encrypted, not %s with %"PRIu16,
                             type, ntohs(cfg->dst_port)));
-        if (vnetenc_port(type, old->dst_port)) {
+        if (vnetenc_tunnel_dtls_port(type, old->dst_port)) {
             cfg->dst_port = old->dst_port;
         }
     }

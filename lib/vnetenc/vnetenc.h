@@ -26,11 +26,12 @@
  * ofproto-dpif-vnetenc.h (ofproto-dpif-xlate.c).
  *
  * A packet's way out: translation merges the demand of the OpenFlow action
- * with the demand of the tunnel port (vnetenc_merge()), asks for the DTLS port
- * of the tunnel (vnetenc_port()) and emits a datapath action directly after
- * tnl_push.  The datapath hands the pushed batch to vnetenc_seal_batch().
- * That function seals every tunnel payload into one DTLS 1.2 record, or two if
- * one would be too long for the underlay, or drops it.
+ * with the demand of the tunnel port (vnetenc_mode_merge()), asks for the DTLS
+ * port of the tunnel (vnetenc_tunnel_dtls_port()) and emits a datapath action
+ * directly after tnl_push.  The datapath hands the pushed batch to
+ * vnetenc_seal_batch().  That function seals every tunnel payload into one
+ * DTLS 1.2 record, or two if one would be too long for the underlay, or drops
+ * it.
  *
  * A packet's way in: the DTLS port is in the tunnel port map, so the datapath
  * pops the packet as a tunnel packet.  After the checks of the outer IP and

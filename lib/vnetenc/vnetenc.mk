@@ -26,6 +26,7 @@ vnetenc_sources = \
 	lib/vnetenc/bridge/rx.h \
 	lib/vnetenc/bridge/tunnel.c \
 	lib/vnetenc/bridge/tunnel.h \
+	lib/vnetenc/bridge/tuple.h \
 	lib/vnetenc/bridge/tx.c \
 	lib/vnetenc/bridge/tx.h \
 	lib/vnetenc/bridge/vni.c \
@@ -34,8 +35,8 @@ vnetenc_sources = \
 	lib/vnetenc/control/control.h \
 	lib/vnetenc/control/cookie.c \
 	lib/vnetenc/control/cookie.h \
-	lib/vnetenc/control/dgram-bio.c \
-	lib/vnetenc/control/dgram-bio.h \
+	lib/vnetenc/control/dgram.c \
+	lib/vnetenc/control/dgram.h \
 	lib/vnetenc/control/door.c \
 	lib/vnetenc/control/door.h \
 	lib/vnetenc/control/execute.c \
@@ -64,6 +65,8 @@ vnetenc_sources = \
 	lib/vnetenc/control/mtu.h \
 	lib/vnetenc/control/outgoing.c \
 	lib/vnetenc/control/outgoing.h \
+	lib/vnetenc/control/probe.c \
+	lib/vnetenc/control/probe.h \
 	lib/vnetenc/control/release.c \
 	lib/vnetenc/control/release.h \
 	lib/vnetenc/control/responder.c \

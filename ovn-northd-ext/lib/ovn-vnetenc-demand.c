@@ -40,7 +40,7 @@ ovn_vnetenc_demand_get(const struct smap *options)
         const char *profile = smap_get(options, OVN_VNETENC_PROFILE);
 
         if (profile) {
-            vnetenc_profile_from_string(profile, &demand.profile);
+            vnetenc_mode_profile_from_string(profile, &demand.profile);
         }
     }
     return demand;

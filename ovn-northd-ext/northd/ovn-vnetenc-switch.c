@@ -84,7 +84,7 @@ switch_profile(const struct nbrec_logical_switch *nbs)
     char uuid[UUID_LEN + 1];
 
     snprintf(uuid, sizeof uuid, UUID_FMT, UUID_ARGS(&nbs->header_.uuid));
-    if (s && !vnetenc_profile_from_string(s, &profile)) {
+    if (s && !vnetenc_mode_profile_from_string(s, &profile)) {
         static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 10);
 
         const void *former = shash_find_data(&profiles, uuid);

@@ -72,7 +72,7 @@ says(const char *text, const uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES])
     const char *p = strchr(text, ':');
     const char *e;
 
-    vnetenc_fingerprint_format(fingerprint, expected);
+    vnetenc_cert_fingerprint_format(fingerprint, expected);
     e = strchr(expected, ':') + 1;
     for (p = p ? p + 1 : ""; *p && *e; p++) {
         if (*p != ':' && tolower((unsigned char) *p) != *e++) {
@@ -89,7 +89,7 @@ one_peer(char *lines[], size_t n)
     struct vnetenc_config *config;
     struct in6_addr remote;
 
-    if (n < 3 || !vnetenc_address_parse(lines[0], &remote)) {
+    if (n < 3 || !vnetenc_config_address_parse(lines[0], &remote)) {
         return;
     }
     /* Twice, as two rows with one address. */
@@ -97,12 +97,12 @@ one_peer(char *lines[], size_t n)
     config->n_peers = 2;
     config->peers = xcalloc(2, sizeof *config->peers);
     for (int i = 0; i < 2; i++) {
-        struct vnetenc_peer_config *peer = &config->peers[i];
+        struct vnetenc_config_peer *peer = &config->peers[i];
 
         peer->remote = remote;
-        vnetenc_peer_config_set_mtu(peer, lines[1]);
-        vnetenc_peer_config_set_split(peer, lines[2]);
-        vnetenc_peer_config_set_pins(peer, &lines[3], n - 3);
+        vnetenc_config_peer_set_mtu(peer, lines[1]);
+        vnetenc_config_peer_set_split(peer, lines[2]);
+        vnetenc_config_peer_set_pins(peer, &lines[3], n - 3);
         ovs_assert(peer->n_pins == n - 3);
         ovs_assert(!peer->mtu || (peer->mtu >= VNETENC_MIN_MTU
                                   && peer->mtu <= UINT16_MAX));

@@ -54,13 +54,13 @@ fuzz_begin(void)
 
 struct ends {
     struct vnetenc_handshake *client, *server;
-    struct vnetenc_record_keys client_keys, server_keys;
+    struct vnetenc_keys client_keys, server_keys;
     bool client_done, server_done;
 };
 
 /* Takes the keys of an end that is done, so that its output goes on. */
 static void
-take_keys(struct vnetenc_handshake *h, struct vnetenc_record_keys *keys,
+take_keys(struct vnetenc_handshake *h, struct vnetenc_keys *keys,
           bool *done)
 {
     if (h && !*done && vnetenc_handshake_state(h) == VNETENC_HANDSHAKE_DONE) {
@@ -145,8 +145,8 @@ fuzz_one(struct fuzz_input in)
         ovs_assert(!memcmp(&e.client_keys, &e.server_keys,
                            sizeof e.client_keys));
     }
-    vnetenc_record_keys_wipe(&e.client_keys);
-    vnetenc_record_keys_wipe(&e.server_keys);
+    vnetenc_keys_wipe(&e.client_keys);
+    vnetenc_keys_wipe(&e.server_keys);
     vnetenc_handshake_destroy(e.client);
     vnetenc_handshake_destroy(e.server);
 }

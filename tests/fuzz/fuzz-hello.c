@@ -61,7 +61,7 @@ make_hellos(struct ofpbuf **first, struct ofpbuf **second)
 {
     struct vnetenc_handshake *h
         = vnetenc_handshake_initiate(&a.lookup, &b.ip, 0, unit_now_ms);
-    struct vnetenc_client_hello hello;
+    struct vnetenc_hello hello;
     struct vnetenc_handshake *server;
     struct ofpbuf *reply;
 
@@ -70,8 +70,8 @@ make_hellos(struct ofpbuf **first, struct ofpbuf **second)
                == VNETENC_LISTENER_REPLY);
     vnetenc_handshake_input(h, reply->data, reply->size, unit_now_ms);
     *second = vnetenc_handshake_pop_output(h);
-    ovs_assert(vnetenc_client_hello_parse((*second)->data, (*second)->size,
-                                          &hello) == VNETENC_HELLO_OK);
+    ovs_assert(vnetenc_hello_parse((*second)->data, (*second)->size,
+                                   &hello) == VNETENC_HELLO_OK);
     ovs_assert(hello.cookie_size == sizeof cookie);
     memcpy(cookie, hello.cookie, sizeof cookie);
     ofpbuf_delete(reply);
@@ -108,7 +108,7 @@ fuzz_one(struct fuzz_input in)
 {
     bool help = fuzz_u8(&in) & 1;
     uint8_t *data = xmalloc(in.size);
-    struct vnetenc_client_hello hello;
+    struct vnetenc_hello hello;
     struct vnetenc_record record;
     const uint8_t *body;
     struct vnetenc_handshake *h;
@@ -125,7 +125,7 @@ fuzz_one(struct fuzz_input in)
         ovs_assert(pos >= old + VNETENC_RECORD_HEADER_BYTES);
         ovs_assert(is_within(body, record.length, data, in.size));
     }
-    if (vnetenc_client_hello_parse(data, in.size, &hello)
+    if (vnetenc_hello_parse(data, in.size, &hello)
         == VNETENC_HELLO_OK) {
         ovs_assert(is_within(hello.random, VNETENC_HELLO_RANDOM_BYTES, data,
                              in.size));

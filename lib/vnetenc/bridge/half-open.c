@@ -17,48 +17,31 @@
 #include <config.h>
 #include "vnetenc/bridge/half-open.h"
 #include "cmap.h"
-#include "hash.h"
 #include "ovs-rcu.h"
-#include "packets.h"
 #include "util.h"
-#include "vnetenc/bridge/rate.h"
 #include "vnetenc/bridge/path.h"
+#include "vnetenc/bridge/rate.h"
+#include "vnetenc/bridge/tuple.h"
 
 struct vnetenc_half_open {
     struct cmap_node node;      /* In 'half_opens'. */
-    struct in6_addr local;
-    struct in6_addr remote;
-    ovs_be16 dtls_port;
+    struct vnetenc_path_key path;   /* The profile does not matter. */
     ovs_be16 lane_port;
     struct vnetenc_rate rate;   /* Any thread. */
 };
 
 static struct cmap half_opens = CMAP_INITIALIZER;
 
-static uint32_t
-hash_tuple(const struct in6_addr *local, ovs_be16 dtls_port,
-           const struct in6_addr *remote, ovs_be16 lane_port)
-{
-    uint32_t hash = hash_bytes(remote, sizeof *remote, 0);
-
-    hash = hash_bytes(local, sizeof *local, hash);
-    return hash_2words(hash, (OVS_FORCE uint32_t) dtls_port << 16
-                             | (OVS_FORCE uint32_t) lane_port);
-}
-
 struct vnetenc_half_open *
 vnetenc_half_open_add(const struct vnetenc_path_key *path, ovs_be16 lane_port)
 {
     struct vnetenc_half_open *half_open = xmalloc(sizeof *half_open);
 
-    half_open->local = path->local;
-    half_open->remote = path->remote;
-    half_open->dtls_port = path->dtls_port;
+    half_open->path = *path;
     half_open->lane_port = lane_port;
     vnetenc_rate_init(&half_open->rate);
     cmap_insert(&half_opens, &half_open->node,
-                hash_tuple(&path->local, path->dtls_port, &path->remote,
-                           lane_port));
+                vnetenc_tuple_hash_path(path, lane_port));
     return half_open;
 }
 
@@ -67,8 +50,8 @@ vnetenc_half_open_remove(struct vnetenc_half_open *half_open)
 {
     if (half_open) {
         cmap_remove(&half_opens, &half_open->node,
-                    hash_tuple(&half_open->local, half_open->dtls_port,
-                               &half_open->remote, half_open->lane_port));
+                    vnetenc_tuple_hash_path(&half_open->path,
+                                            half_open->lane_port));
         ovsrcu_postpone(free, half_open);
     }
 }
@@ -77,14 +60,13 @@ struct vnetenc_half_open *
 vnetenc_half_open_find(const struct in6_addr *local, ovs_be16 dtls_port,
                        const struct in6_addr *remote, ovs_be16 lane_port)
 {
-    uint32_t hash = hash_tuple(local, dtls_port, remote, lane_port);
+    uint32_t hash = vnetenc_tuple_hash(local, dtls_port, remote, lane_port);
     struct vnetenc_half_open *half_open;
 
     CMAP_FOR_EACH_WITH_HASH (half_open, node, hash, &half_opens) {
         if (half_open->lane_port == lane_port
-            && half_open->dtls_port == dtls_port
-            && ipv6_addr_equals(&half_open->remote, remote)
-            && ipv6_addr_equals(&half_open->local, local)) {
+            && vnetenc_tuple_is_of_path(&half_open->path, local, dtls_port,
+                                        remote)) {
             return half_open;
         }
     }

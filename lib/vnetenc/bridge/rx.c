@@ -20,8 +20,8 @@
 #include <string.h>
 #include "ovs-rcu.h"
 #include "ovs-thread.h"
-#include "packets.h"
 #include "vnetenc/bridge/tunnel.h"
+#include "vnetenc/bridge/tuple.h"
 
 static struct cmap receivers = CMAP_INITIALIZER;    /* struct vnetenc_rx. */
 
@@ -39,20 +39,9 @@ struct found_rx {
 DEFINE_STATIC_PER_THREAD_DATA(struct found_rx, found_rx, { NULL, 0 });
 
 static uint32_t
-hash_rx(const struct in6_addr *local, ovs_be16 dtls_port,
-        const struct in6_addr *remote, ovs_be16 lane_port)
-{
-    uint32_t ports = (((OVS_FORCE uint32_t) dtls_port << 16)
-                      | (OVS_FORCE uint32_t) lane_port);
-
-    return vnetenc_path_hash_addresses(remote, local, ports);
-}
-
-static uint32_t
 hash_of_rx(const struct vnetenc_rx *rx)
 {
-    return hash_rx(&rx->path.local, rx->path.dtls_port, &rx->path.remote,
-                   rx->lane_port);
+    return vnetenc_tuple_hash_path(&rx->path, rx->lane_port);
 }
 
 struct vnetenc_rx *
@@ -69,7 +58,7 @@ vnetenc_rx_create(const struct vnetenc_record_key *traffic,
     rx = xzalloc_cacheline(sizeof *rx);
     rx->path = *path;
     rx->lane_port = lane_port;
-    rx->geneve = !vnetenc_is_vxlan_port(path->dtls_port);
+    rx->geneve = !vnetenc_tunnel_is_vxlan(path->dtls_port);
     rx->key = key;
     rx->cipher = vnetenc_cipher_info(traffic->cipher);
     memcpy(rx->fixed_iv, traffic->fixed_iv, sizeof rx->fixed_iv);
@@ -141,9 +130,7 @@ rx_has(const struct vnetenc_rx *rx, const struct in6_addr *local,
        ovs_be16 dtls_port, const struct in6_addr *remote, ovs_be16 lane_port)
 {
     return (rx->lane_port == lane_port
-            && rx->path.dtls_port == dtls_port
-            && ipv6_addr_equals(&rx->path.remote, remote)
-            && ipv6_addr_equals(&rx->path.local, local));
+            && vnetenc_tuple_is_of_path(&rx->path, local, dtls_port, remote));
 }
 
 struct vnetenc_rx *
@@ -161,7 +148,7 @@ vnetenc_rx_find(const struct in6_addr *local, ovs_be16 dtls_port,
         return found->rx;
     }
 
-    hash = hash_rx(local, dtls_port, remote, lane_port);
+    hash = vnetenc_tuple_hash(local, dtls_port, remote, lane_port);
     CMAP_FOR_EACH_WITH_HASH (rx, node, hash, &receivers) {
         if (rx_has(rx, local, dtls_port, remote, lane_port)) {
             found->rx = rx;

@@ -42,8 +42,8 @@ static struct tunnel tunnels[] = {
     { "vxlan", "vnetenc-vxlan-port", 4789, VNETENC_VXLAN_PORT, 0 },
 };
 
-ovs_be16 vnetenc_ports[VNETENC_N_PORTS];
-BUILD_ASSERT_DECL(ARRAY_SIZE(tunnels) == VNETENC_N_PORTS);
+ovs_be16 vnetenc_tunnel_dtls_ports[VNETENC_N_DTLS_PORTS];
+BUILD_ASSERT_DECL(ARRAY_SIZE(tunnels) == VNETENC_N_DTLS_PORTS);
 
 /* Assigned to VXLAN-GPE. */
 enum { VXLAN_GPE_PORT = 4790 };
@@ -72,7 +72,7 @@ choose_port(const struct smap *other_config, const struct tunnel *t)
     if (!s) {
         return t->default_port;
     }
-    if (!vnetenc_parse_uint(s, UINT16_MAX, &port)
+    if (!vnetenc_mode_parse_uint(s, UINT16_MAX, &port)
         || !port || is_taken(port, t)) {
         VLOG_ERR("other_config:%s: \"%s\" is not a UDP port from 1 to 65535 "
                  "other than 4789, 4790, 6081 and the DTLS port of another "
@@ -87,12 +87,12 @@ vnetenc_tunnels_init(const struct smap *other_config)
 {
     for (size_t i = 0; i < ARRAY_SIZE(tunnels); i++) {
         tunnels[i].dtls_port = choose_port(other_config, &tunnels[i]);
-        vnetenc_ports[i] = htons(tunnels[i].dtls_port);
+        vnetenc_tunnel_dtls_ports[i] = htons(tunnels[i].dtls_port);
     }
 }
 
 ovs_be16
-vnetenc_port(const char *type, ovs_be16 port)
+vnetenc_tunnel_dtls_port(const char *type, ovs_be16 port)
 {
     for (size_t i = 0; i < ARRAY_SIZE(tunnels); i++) {
         const struct tunnel *t = &tunnels[i];
@@ -105,7 +105,7 @@ vnetenc_port(const char *type, ovs_be16 port)
 }
 
 bool
-vnetenc_is_vxlan_port(ovs_be16 udp_dst)
+vnetenc_tunnel_is_vxlan(ovs_be16 udp_dst)
 {
     const struct tunnel *t = &tunnels[ARRAY_SIZE(tunnels) - 1];
 

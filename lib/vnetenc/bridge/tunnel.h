@@ -39,22 +39,23 @@ struct smap;
 void vnetenc_tunnels_init(const struct smap *other_config);
 
 /* DTLS ports.  0 until vnetenc_tunnels_init(), then constant. */
-enum { VNETENC_N_PORTS = 2 };
-extern ovs_be16 vnetenc_ports[VNETENC_N_PORTS];
+enum { VNETENC_N_DTLS_PORTS = 2 };
+extern ovs_be16 vnetenc_tunnel_dtls_ports[VNETENC_N_DTLS_PORTS];
 
 /* Asked for each packet of any UDP tunnel. */
 static inline bool
-vnetenc_is_port(ovs_be16 udp_dst)
+vnetenc_tunnel_is_dtls(ovs_be16 udp_dst)
 {
-    return (udp_dst && (udp_dst == vnetenc_ports[0]
-                        || udp_dst == vnetenc_ports[1]));
+    return (udp_dst && (udp_dst == vnetenc_tunnel_dtls_ports[0]
+                        || udp_dst == vnetenc_tunnel_dtls_ports[1]));
 }
 
 /* The DTLS port for tunnels of the type whose plain UDP port is 'tunnel_port',
  * 0 if they cannot carry records. */
-ovs_be16 vnetenc_port(const char *tunnel_type, ovs_be16 tunnel_port);
+ovs_be16 vnetenc_tunnel_dtls_port(const char *tunnel_type,
+                                  ovs_be16 tunnel_port);
 
 /* True if 'udp_dst' is the DTLS port of VXLAN, or will be by default. */
-bool vnetenc_is_vxlan_port(ovs_be16 udp_dst);
+bool vnetenc_tunnel_is_vxlan(ovs_be16 udp_dst);
 
 #endif /* vnetenc/bridge/tunnel.h */

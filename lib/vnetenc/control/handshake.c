@@ -29,7 +29,7 @@
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
-#include "vnetenc/control/dgram-bio.h"
+#include "vnetenc/control/dgram.h"
 #include "vnetenc/control/hello.h"
 #include "vnetenc/control/keys.h"
 #include "vnetenc/crypto/record.h"
@@ -71,9 +71,9 @@ struct vnetenc_handshake {
     uint8_t profile;
     struct vnetenc_cred *cred;          /* Of 'profile'. */
     const struct vnetenc_suite *suite;
-    struct vnetenc_record_keys keys;
+    struct vnetenc_keys keys;
     bool keys_taken;
-    struct vnetenc_chain *peer;
+    struct vnetenc_cert_chain *peer;
 };
 
 static SSL_CTX *select_profile(struct vnetenc_ssl_owner *, uint8_t profile);
@@ -139,10 +139,10 @@ vnetenc_handshake_respond(const struct vnetenc_lookup *lookup,
 {
     struct vnetenc_handshake *h
         = handshake_create(lookup, &ends->client_ip, now_ms);
-    struct vnetenc_client_hello hello;
+    struct vnetenc_hello hello;
 
     h->responder = true;
-    if (vnetenc_client_hello_parse(data, size, &hello) != VNETENC_HELLO_OK
+    if (vnetenc_hello_parse(data, size, &hello) != VNETENC_HELLO_OK
         || hello.cookie_size != sizeof h->cookie) {
         fail(h, "not a ClientHello with a cookie");
         return h;
@@ -169,7 +169,7 @@ vnetenc_handshake_destroy(struct vnetenc_handshake *h)
         SSL_free(h->ssl);
         vnetenc_dgram_uninit(&h->dgram);
         vnetenc_cred_unref(h->cred);
-        vnetenc_chain_destroy(h->peer);
+        vnetenc_cert_chain_destroy(h->peer);
         free(h->reason);
         free(h->refusal);
         vnetenc_secret_free(h);
@@ -254,28 +254,28 @@ bool
 vnetenc_handshake_owns_hello(const struct vnetenc_handshake *h,
                              const void *data, size_t size)
 {
-    struct vnetenc_client_hello hello;
+    struct vnetenc_hello hello;
 
     return (h->responder
-            && vnetenc_client_hello_parse(data, size, &hello)
+            && vnetenc_hello_parse(data, size, &hello)
             == VNETENC_HELLO_OK
             && !memcmp(hello.random, h->hello_random, sizeof h->hello_random));
 }
 
 void
 vnetenc_handshake_take_keys(struct vnetenc_handshake *h,
-                            struct vnetenc_record_keys *keys)
+                            struct vnetenc_keys *keys)
 {
     ovs_assert(h->state == VNETENC_HANDSHAKE_DONE && !h->keys_taken);
     *keys = h->keys;
-    vnetenc_record_keys_wipe(&h->keys);
+    vnetenc_keys_wipe(&h->keys);
     h->keys_taken = true;
 }
 
-struct vnetenc_chain *
+struct vnetenc_cert_chain *
 vnetenc_handshake_take_peer(struct vnetenc_handshake *h)
 {
-    struct vnetenc_chain *peer = h->peer;
+    struct vnetenc_cert_chain *peer = h->peer;
 
     ovs_assert(h->state == VNETENC_HANDSHAKE_DONE && peer);
     h->peer = NULL;
@@ -426,7 +426,7 @@ judge(struct vnetenc_ssl_owner *owner, X509 *leaf, STACK_OF(X509) *chain)
     struct vnetenc_handshake *h = handshake_from_owner(owner);
     char *why = NULL;
 
-    h->judged = (vnetenc_fingerprint_of(leaf, h->judged_fingerprint)
+    h->judged = (vnetenc_cert_fingerprint(leaf, h->judged_fingerprint)
                  && vnetenc_trust_judge(
                      h->lookup.trust(h->lookup.aux, &h->remote_ip),
                      h->cred, leaf, chain, &why));
@@ -470,7 +470,7 @@ fail(struct vnetenc_handshake *h, const char *format, ...)
     h->state = VNETENC_HANDSHAKE_FAILED;
     SSL_free(h->ssl);
     h->ssl = NULL;
-    vnetenc_record_keys_wipe(&h->keys);
+    vnetenc_keys_wipe(&h->keys);
 }
 
 /* Makes libssl take the ClientHello as the second one, the one that answers a
@@ -521,9 +521,9 @@ judge_again(struct vnetenc_handshake *h)
     if (!h->judged) {
         return xstrdup("certificate was not judged");
     }
-    h->peer = vnetenc_chain_create(SSL_get0_peer_certificate(h->ssl),
-                                   SSL_get_peer_cert_chain(h->ssl));
-    if (!h->peer || memcmp(vnetenc_chain_fingerprint(h->peer),
+    h->peer = vnetenc_cert_chain_create(SSL_get0_peer_certificate(h->ssl),
+                                        SSL_get_peer_cert_chain(h->ssl));
+    if (!h->peer || memcmp(vnetenc_cert_chain_fingerprint(h->peer),
                            h->judged_fingerprint,
                            sizeof h->judged_fingerprint)) {
         return xstrdup("certificate is not the one that was judged");

@@ -68,10 +68,10 @@
 #include "vnetenc/trust/lookup.h"
 
 struct ofpbuf;
-struct vnetenc_chain;
+struct vnetenc_cert_chain;
 struct vnetenc_cred;
 struct vnetenc_handshake;
-struct vnetenc_record_keys;
+struct vnetenc_keys;
 struct vnetenc_trust;
 
 enum vnetenc_handshake_state {
@@ -134,12 +134,13 @@ bool vnetenc_handshake_owns_hello(const struct vnetenc_handshake *,
                                   const void *data, size_t size);
 
 /* DONE only, and once: hands out the record keys, which the caller cleanses
- * with vnetenc_record_keys_wipe(), and lets the last flight go. */
+ * with vnetenc_keys_wipe(), and lets the last flight go. */
 void vnetenc_handshake_take_keys(struct vnetenc_handshake *,
-                                 struct vnetenc_record_keys *);
+                                 struct vnetenc_keys *);
 
 /* DONE only, and once: the peer's certificate.  Caller destroys it. */
-struct vnetenc_chain *vnetenc_handshake_take_peer(struct vnetenc_handshake *);
+struct vnetenc_cert_chain *vnetenc_handshake_take_peer(
+    struct vnetenc_handshake *);
 
 /* OpenSSL's name of the cipher suite, from DONE on.  Belongs to libssl. */
 const char *vnetenc_handshake_suite(const struct vnetenc_handshake *);

@@ -53,7 +53,7 @@ get_vector(const uint8_t *body, size_t size, size_t *pos,
  * left to libssl. */
 static bool
 parse_body(const uint8_t *body, size_t size,
-           struct vnetenc_client_hello *hello)
+           struct vnetenc_hello *hello)
 {
     size_t pos = 2 + VNETENC_HELLO_RANDOM_BYTES;
     const uint8_t *session_id;
@@ -69,8 +69,8 @@ parse_body(const uint8_t *body, size_t size,
 }
 
 enum vnetenc_hello_result
-vnetenc_client_hello_parse(const void *data, size_t size,
-                           struct vnetenc_client_hello *hello)
+vnetenc_hello_parse(const void *data, size_t size,
+                    struct vnetenc_hello *hello)
 {
     struct vnetenc_record record;
     const uint8_t *message;
@@ -100,11 +100,11 @@ vnetenc_client_hello_parse(const void *data, size_t size,
 }
 
 bool
-vnetenc_is_client_hello(const void *data, size_t size)
+vnetenc_hello_is(const void *data, size_t size)
 {
-    struct vnetenc_client_hello hello;
+    struct vnetenc_hello hello;
 
-    return (vnetenc_client_hello_parse(data, size, &hello)
+    return (vnetenc_hello_parse(data, size, &hello)
             != VNETENC_HELLO_OTHER);
 }
 
@@ -112,9 +112,9 @@ vnetenc_is_client_hello(const void *data, size_t size)
  * the ClientHello as the record sequence number in the HelloVerifyRequest",
  * and DTLS 1.0 as its version, whatever will be negotiated. */
 void
-vnetenc_verify_request_build(uint64_t record_sequence,
-                             const uint8_t cookie[VNETENC_COOKIE_BYTES],
-                             uint8_t out[VNETENC_VERIFY_REQUEST_BYTES])
+vnetenc_hello_build_verify(uint64_t record_sequence,
+                           const uint8_t cookie[VNETENC_COOKIE_BYTES],
+                           uint8_t out[VNETENC_VERIFY_REQUEST_BYTES])
 {
     const size_t length = 3 + VNETENC_COOKIE_BYTES;
     const struct vnetenc_record record = {

@@ -35,7 +35,7 @@
 
 /* The parts of a ClientHello that the stateless listener needs.  Pointers are
  * into the datagram. */
-struct vnetenc_client_hello {
+struct vnetenc_hello {
     uint64_t record_sequence;
     const uint8_t *random;      /* 32 octets. */
     const uint8_t *cookie;
@@ -51,17 +51,17 @@ enum vnetenc_hello_result {
 
 /* Reads a datagram that is exactly one record with exactly one whole
  * ClientHello of epoch 0. */
-enum vnetenc_hello_result vnetenc_client_hello_parse(
-    const void *data, size_t size, struct vnetenc_client_hello *);
+enum vnetenc_hello_result vnetenc_hello_parse(
+    const void *data, size_t size, struct vnetenc_hello *);
 
 /* True if a datagram looks like a ClientHello, perhaps a bad one. */
-bool vnetenc_is_client_hello(const void *data, size_t size);
+bool vnetenc_hello_is(const void *data, size_t size);
 
 enum { VNETENC_VERIFY_REQUEST_BYTES = 13 + 12 + 3 + VNETENC_COOKIE_BYTES };
 
 /* Writes a HelloVerifyRequest with 'cookie' (RFC 6347 section 4.2.1) as one
  * record with the sequence number of the ClientHello's. */
-void vnetenc_verify_request_build(
+void vnetenc_hello_build_verify(
     uint64_t record_sequence, const uint8_t cookie[VNETENC_COOKIE_BYTES],
     uint8_t out[VNETENC_VERIFY_REQUEST_BYTES]);
 

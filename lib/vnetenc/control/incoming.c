@@ -18,7 +18,6 @@
 #include "vnetenc/control/incoming.h"
 #include <limits.h>
 #include "connectivity.h"
-#include "hash.h"
 #include "openvswitch/hmap.h"
 #include "packets.h"
 #include "seq.h"
@@ -26,6 +25,7 @@
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/rx.h"
+#include "vnetenc/bridge/tuple.h"
 #include "vnetenc/control/door.h"
 #include "vnetenc/control/handshake.h"
 #include "vnetenc/control/hello.h"
@@ -48,34 +48,17 @@ static struct hmap incomings = HMAP_INITIALIZER(&incomings);
 
 /* The table. */
 
-static uint32_t
-hash_tuple(const struct vnetenc_path_key *path, ovs_be16 lane_port)
-{
-    uint32_t hash = hash_bytes(&path->remote, sizeof path->remote, 0);
-
-    hash = hash_bytes(&path->local, sizeof path->local, hash);
-    return hash_2words(hash, (OVS_FORCE uint32_t) path->dtls_port << 16
-                             | (OVS_FORCE uint32_t) lane_port);
-}
-
-static bool
-has_tuple(const struct incoming *in, const struct vnetenc_path_key *path,
-          ovs_be16 lane_port)
-{
-    return (in->lane_port == lane_port
-            && in->path.dtls_port == path->dtls_port
-            && ipv6_addr_equals(&in->path.remote, &path->remote)
-            && ipv6_addr_equals(&in->path.local, &path->local));
-}
-
 static struct incoming *
 incoming_find(const struct vnetenc_path_key *path, ovs_be16 lane_port)
 {
     struct incoming *in;
 
-    HMAP_FOR_EACH_WITH_HASH (in, node, hash_tuple(path, lane_port),
+    HMAP_FOR_EACH_WITH_HASH (in, node,
+                             vnetenc_tuple_hash_path(path, lane_port),
                              &incomings) {
-        if (has_tuple(in, path, lane_port)) {
+        if (in->lane_port == lane_port
+            && vnetenc_tuple_is_of_path(&in->path, &path->local,
+                                        path->dtls_port, &path->remote)) {
             return in;
         }
     }
@@ -89,7 +72,8 @@ incoming_create(const struct vnetenc_path_key *path, ovs_be16 lane_port)
 
     in->path = *path;
     in->lane_port = lane_port;
-    hmap_insert(&incomings, &in->node, hash_tuple(path, lane_port));
+    hmap_insert(&incomings, &in->node,
+                vnetenc_tuple_hash_path(path, lane_port));
     return in;
 }
 
@@ -313,7 +297,7 @@ vnetenc_incoming_hello(const struct vnetenc_path_key *path,
     struct vnetenc_responder *half_open = in ? in->half_open : NULL;
     struct vnetenc_responder *up = in ? in->up : NULL;
 
-    if (!peer || !vnetenc_is_client_hello(data, size)) {
+    if (!peer || !vnetenc_hello_is(data, size)) {
         vnetenc_drop_count(VNETENC_DROP_ctl_unexpected, 1);
     } else if (vnetenc_responder_owns_hello(half_open, data, size)) {
         input_own_hello(in, half_open, data, size, now);
@@ -333,7 +317,7 @@ vnetenc_incoming_input(const struct vnetenc_path_key *path,
     struct vnetenc_responder *half_open = in ? in->half_open : NULL;
     struct vnetenc_responder *up = in ? in->up : NULL;
 
-    if (vnetenc_is_client_hello(data, size)) {
+    if (vnetenc_hello_is(data, size)) {
         vnetenc_incoming_hello(path, remote_port, data, size, now);
     } else if (!vnetenc_peer_find(&path->remote)) {
         vnetenc_drop_count(VNETENC_DROP_ctl_unexpected, 1);

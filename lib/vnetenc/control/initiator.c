@@ -44,7 +44,7 @@ session_send(struct vnetenc_initiator *session, const void *data, size_t size)
 {
     const struct vnetenc_path_key *path = session->path;
 
-    vnetenc_socket_send(vnetenc_lease_socket(session->lease), &path->remote,
+    vnetenc_socket_send(vnetenc_socket_of_lease(session->lease), &path->remote,
                         path->dtls_port, data, size);
 }
 
@@ -164,8 +164,8 @@ vnetenc_initiator_destroy(struct vnetenc_initiator *session, long long int now)
     if (session->rx) {
         vnetenc_rx_destroy(session->rx);
     }
-    vnetenc_chain_destroy(session->chain);
-    vnetenc_lease_return(session->lease, now);
+    vnetenc_cert_chain_destroy(session->chain);
+    vnetenc_socket_return(session->lease, now);
     free(session->suite);
     free(session);
 }
@@ -195,8 +195,8 @@ vnetenc_initiator_create(const struct vnetenc_path_key *path,
     }
 
     session = xzalloc(sizeof *session);
-    session->lease = vnetenc_lease_take(&path->local, &path->remote, session,
-                                        now, error);
+    session->lease = vnetenc_socket_lease(&path->local, &path->remote, session,
+                                          now, error);
     if (!session->lease) {
         free(session);
         return NULL;
@@ -217,17 +217,18 @@ vnetenc_initiator_create(const struct vnetenc_path_key *path,
 /* The initiator's key is for data, the responder's for what comes back. */
 static bool
 make_halves(struct vnetenc_initiator *session,
-            const struct vnetenc_record_keys *keys)
+            const struct vnetenc_keys *keys)
 {
     const struct vnetenc_path_key *path = session->path;
-    ovs_be16 port = vnetenc_socket_port(vnetenc_lease_socket(session->lease));
+    ovs_be16 port
+        = vnetenc_socket_port(vnetenc_socket_of_lease(session->lease));
     struct vnetenc_record_key traffic;
 
-    traffic = vnetenc_record_keys_get(keys, true);
+    traffic = vnetenc_keys_get(keys, true);
     session->tx = vnetenc_tx_create(&traffic, port, session->life.end_seq,
                                     session->life.end_bytes);
     vnetenc_record_key_wipe(&traffic);
-    traffic = vnetenc_record_keys_get(keys, false);
+    traffic = vnetenc_keys_get(keys, false);
     session->rx = vnetenc_rx_create(&traffic, path, port);
     vnetenc_record_key_wipe(&traffic);
     return session->tx && session->rx;
@@ -239,7 +240,7 @@ vnetenc_initiator_establish(struct vnetenc_initiator *session,
 {
     const struct vnetenc_profile *profile
         = vnetenc_profile_get(session->path->profile);
-    struct vnetenc_record_keys keys;
+    struct vnetenc_keys keys;
     bool ok;
 
     vnetenc_lifetime_init(&session->life, &profile->config, now);
@@ -256,7 +257,7 @@ vnetenc_initiator_establish(struct vnetenc_initiator *session,
     session->peer->n_attempts--;
     session_grows_old(session);
     ok = make_halves(session, &keys);
-    vnetenc_record_keys_wipe(&keys);
+    vnetenc_keys_wipe(&keys);
     return ok && session->chain;
 }
 
@@ -398,8 +399,8 @@ vnetenc_initiator_status(const struct vnetenc_initiator *session,
                          struct vnetenc_session_status *status,
                          long long int now)
 {
-    vnetenc_fingerprint_format(vnetenc_chain_fingerprint(session->chain),
-                               status->fingerprint);
+    vnetenc_cert_fingerprint_format(
+        vnetenc_cert_chain_fingerprint(session->chain), status->fingerprint);
     status->traffic = session_traffic(session);
     status->lane_port = session->tx->lane_port;
     status->suite = session->suite;

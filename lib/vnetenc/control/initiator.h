@@ -38,9 +38,10 @@
 #include "vnetenc/bridge/rx.h"
 #include "vnetenc/bridge/tx.h"
 #include "vnetenc/control/lifetime.h"
+#include "vnetenc/control/probe.h"
 #include "vnetenc/trust/peer.h"
 
-struct vnetenc_chain;
+struct vnetenc_cert_chain;
 struct vnetenc_mtu;
 struct vnetenc_session_status;
 
@@ -60,7 +61,7 @@ struct vnetenc_initiator {
     /* Established. */
     struct vnetenc_tx *tx;      /* Seals data, probes, close_notify. */
     struct vnetenc_rx *rx;      /* Opens replies.  Never published. */
-    struct vnetenc_chain *chain;
+    struct vnetenc_cert_chain *chain;
     char *suite;
     struct vnetenc_lifetime life;
     struct vnetenc_probe probe;

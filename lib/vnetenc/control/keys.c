@@ -72,7 +72,7 @@ bool
 vnetenc_keys_expand(const struct vnetenc_suite *suite, const uint8_t *master,
                     const uint8_t *client_random,
                     const uint8_t *server_random,
-                    struct vnetenc_record_keys *keys)
+                    struct vnetenc_keys *keys)
 {
     const struct vnetenc_cipher_info *info
         = vnetenc_cipher_info(suite->cipher);
@@ -106,7 +106,7 @@ vnetenc_keys_expand(const struct vnetenc_suite *suite, const uint8_t *master,
 }
 
 bool
-vnetenc_keys_derive(SSL *ssl, struct vnetenc_record_keys *keys)
+vnetenc_keys_derive(SSL *ssl, struct vnetenc_keys *keys)
 {
     const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
     const struct vnetenc_suite *suite
@@ -133,13 +133,13 @@ vnetenc_keys_derive(SSL *ssl, struct vnetenc_record_keys *keys)
 }
 
 void
-vnetenc_record_keys_wipe(struct vnetenc_record_keys *keys)
+vnetenc_keys_wipe(struct vnetenc_keys *keys)
 {
     OPENSSL_cleanse(keys, sizeof *keys);
 }
 
 struct vnetenc_record_key
-vnetenc_record_keys_get(const struct vnetenc_record_keys *keys, bool client)
+vnetenc_keys_get(const struct vnetenc_keys *keys, bool client)
 {
     struct vnetenc_record_key traffic = { .cipher = keys->cipher };
 

@@ -27,8 +27,8 @@
  * Lifetime
  * ========
  *
- * The holder of a 'struct vnetenc_record_keys' cleanses it with
- * vnetenc_record_keys_wipe() on every path, success or not.
+ * The holder of a 'struct vnetenc_keys' cleanses it with
+ * vnetenc_keys_wipe() on every path, success or not.
  *
  * Thread-safety: pure functions.  Only the control thread has SSL objects. */
 
@@ -43,7 +43,7 @@ struct ssl_st;
 
 /* The client seals with 'client_key' and opens with 'server_key'; the server
  * the other way round.  Unused octets are zero. */
-struct vnetenc_record_keys {
+struct vnetenc_keys {
     enum vnetenc_cipher cipher;
     size_t key_len;             /* Of each key. */
     size_t iv_len;              /* Of each fixed IV: 4 (GCM), 12 (ChaCha). */
@@ -56,7 +56,7 @@ struct vnetenc_record_keys {
 /* Computes the record keys of 'ssl', whose handshake has finished.  Returns
  * false, with '*keys' all zero, if the suite is not ours or the computation
  * failed. */
-bool vnetenc_keys_derive(struct ssl_st *ssl, struct vnetenc_record_keys *)
+bool vnetenc_keys_derive(struct ssl_st *ssl, struct vnetenc_keys *)
     OVS_WARN_UNUSED_RESULT;
 
 /* The part of vnetenc_keys_derive() that needs no handshake.  'master' has 48
@@ -64,15 +64,15 @@ bool vnetenc_keys_derive(struct ssl_st *ssl, struct vnetenc_record_keys *)
 bool vnetenc_keys_expand(const struct vnetenc_suite *, const uint8_t *master,
                          const uint8_t *client_random,
                          const uint8_t *server_random,
-                         struct vnetenc_record_keys *)
+                         struct vnetenc_keys *)
     OVS_WARN_UNUSED_RESULT;
 
 /* Cleanses the keys. */
-void vnetenc_record_keys_wipe(struct vnetenc_record_keys *);
+void vnetenc_keys_wipe(struct vnetenc_keys *);
 
 /* The key that the client, or else the server, seals with.  The caller wipes
  * it. */
-struct vnetenc_record_key vnetenc_record_keys_get(
-    const struct vnetenc_record_keys *, bool client);
+struct vnetenc_record_key vnetenc_keys_get(
+    const struct vnetenc_keys *, bool client);
 
 #endif /* vnetenc/control/keys.h */

@@ -44,7 +44,7 @@ vnetenc_lane_path_allow_clear(struct vnetenc_lane_path *path,
     atomic_store_relaxed(&path->published->clear_at, at);
 }
 
-static const struct vnetenc_profile_config *
+static const struct vnetenc_config_profile *
 lane_profile(const struct vnetenc_lane *lane)
 {
     return &vnetenc_profile_get(lane->path->published->key.profile)->config;
@@ -252,8 +252,8 @@ lane_publish(struct vnetenc_lane *lane, struct vnetenc_initiator *session,
     peer->n_handshakes++;
     free(peer->suite);
     peer->suite = xstrdup(session->suite);
-    vnetenc_fingerprint_format(vnetenc_chain_fingerprint(session->chain),
-                               peer->fingerprint);
+    vnetenc_cert_fingerprint_format(
+        vnetenc_cert_chain_fingerprint(session->chain), peer->fingerprint);
     vnetenc_peer_set_error(peer, VNETENC_OUT, NULL);
     seq_change(connectivity_seq_get());
 }
@@ -426,7 +426,7 @@ vnetenc_lane_run(struct vnetenc_lane *lane, long long int now)
 long long int
 vnetenc_lane_wake(const struct vnetenc_lane *lane, long long int now)
 {
-    const struct vnetenc_profile_config *profile = lane_profile(lane);
+    const struct vnetenc_config_profile *profile = lane_profile(lane);
     long long int wake = now + VNETENC_TICK_MS;
     struct vnetenc_initiator *session;
 

@@ -34,7 +34,7 @@ jittered(uint64_t value)
 
 void
 vnetenc_lifetime_init(struct vnetenc_lifetime *life,
-                      const struct vnetenc_profile_config *config,
+                      const struct vnetenc_config_profile *config,
                       long long int now)
 {
     long long int ms = config->rekey_s * 1000LL;
@@ -62,79 +62,4 @@ vnetenc_lifetime_is_dead(const struct vnetenc_lifetime *life,
                          long long int now)
 {
     return now >= life->end_at;
-}
-
-void
-vnetenc_probe_init(struct vnetenc_probe *probe, long long int now)
-{
-    memset(probe, 0, sizeof *probe);
-    probe->sent_at = now;
-    probe->seq = VNETENC_FIRST_SEQ;
-    probe->hinted_at = LLONG_MIN / 2;
-    probe->echo = random_uint64();
-}
-
-enum vnetenc_probe_action
-vnetenc_probe_run(struct vnetenc_probe *probe, uint64_t next_seq,
-                  long long int now)
-{
-    long long int silence = now - probe->sent_at;
-    bool busy = next_seq > probe->seq;
-
-    if (probe->hurry) {
-        return VNETENC_PROBE_SEND;
-    } else if (probe->tries && probe->tries < VNETENC_PROBE_TRIES) {
-        return (silence >= VNETENC_PROBE_TIMEOUT_MS ? VNETENC_PROBE_SEND
-                                                    : VNETENC_PROBE_NOTHING);
-    } else if (probe->tries && !probe->lost
-               && silence >= VNETENC_PROBE_TIMEOUT_MS) {
-        vnetenc_probe_give_up(probe, now);
-        return VNETENC_PROBE_LOST;
-    }
-    return (silence >= (busy || probe->lost ? VNETENC_PROBE_BUSY_MS
-                                            : VNETENC_PROBE_IDLE_MS)
-            ? VNETENC_PROBE_SEND : VNETENC_PROBE_NOTHING);
-}
-
-void
-vnetenc_probe_sent(struct vnetenc_probe *probe, uint64_t next_seq,
-                   long long int now)
-{
-    probe->sent_at = now;
-    probe->seq = next_seq;
-    probe->hurry = false;
-    probe->tries = MIN(probe->tries + 1, VNETENC_PROBE_TRIES);
-    probe->echo++;
-}
-
-bool
-vnetenc_probe_hint(struct vnetenc_probe *probe, long long int now)
-{
-    if (probe->tries || now < probe->hinted_at + VNETENC_HINT_INTERVAL_MS) {
-        return false;
-    }
-    probe->hinted_at = now;
-    probe->hurry = true;
-    return true;
-}
-
-void
-vnetenc_probe_reply(struct vnetenc_probe *probe, uint64_t echo)
-{
-    /* 'echo' moved on by one with each probe sent. */
-    uint64_t back = probe->echo - 1 - echo;
-
-    if (probe->tries && back < probe->tries) {
-        probe->tries = 0;
-        probe->lost = false;
-    }
-}
-
-void
-vnetenc_probe_give_up(struct vnetenc_probe *probe, long long int now)
-{
-    if (!probe->lost) {
-        probe->lost = true;
-        probe->lost_at = now;
-    }
 }

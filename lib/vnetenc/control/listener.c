@@ -77,7 +77,7 @@ ends_of(const struct vnetenc_listener *listener,
 static struct ofpbuf *
 verify_request(const struct vnetenc_listener *listener,
                const struct vnetenc_endpoints *ends,
-               const struct vnetenc_client_hello *hello)
+               const struct vnetenc_hello *hello)
 {
     uint8_t cookie[VNETENC_COOKIE_BYTES];
     struct ofpbuf *reply;
@@ -86,7 +86,7 @@ verify_request(const struct vnetenc_listener *listener,
         return NULL;
     }
     reply = ofpbuf_new(VNETENC_VERIFY_REQUEST_BYTES);
-    vnetenc_verify_request_build(
+    vnetenc_hello_build_verify(
         hello->record_sequence, cookie,
         ofpbuf_put_uninit(reply, VNETENC_VERIFY_REQUEST_BYTES));
     return reply;
@@ -100,11 +100,11 @@ vnetenc_listener_input(struct vnetenc_listener *listener,
 {
     const struct vnetenc_endpoints ends = ends_of(listener, client_ip,
                                                   client_port);
-    struct vnetenc_client_hello hello;
+    struct vnetenc_hello hello;
 
     *reply = NULL;
 
-    switch (vnetenc_client_hello_parse(data, size, &hello)) {
+    switch (vnetenc_hello_parse(data, size, &hello)) {
     case VNETENC_HELLO_OK:
         break;
     case VNETENC_HELLO_FRAGMENT:

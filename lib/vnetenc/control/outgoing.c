@@ -272,7 +272,7 @@ vnetenc_outgoing_input(struct vnetenc_lease *lease,
                        const struct in6_addr *remote, ovs_be16 remote_port,
                        uint8_t *data, size_t size, long long int now)
 {
-    struct vnetenc_initiator *session = vnetenc_lease_owner(lease);
+    struct vnetenc_initiator *session = vnetenc_socket_lease_owner(lease);
     const struct vnetenc_path_key *path = session->path;
 
     if (remote_port != path->dtls_port

@@ -113,7 +113,7 @@ vnetenc_responder_destroy(struct vnetenc_responder *session)
     vnetenc_half_open_remove(session->half_open);
     vnetenc_handshake_destroy(session->handshake);
     vnetenc_tx_destroy(session->tx);
-    vnetenc_chain_destroy(session->chain);
+    vnetenc_cert_chain_destroy(session->chain);
     free(session->suite);
     free(session);
 }
@@ -154,18 +154,18 @@ static bool
 make_halves(const struct vnetenc_responder *session, struct vnetenc_rx **rx,
             struct vnetenc_tx **tx)
 {
-    struct vnetenc_record_keys keys;
+    struct vnetenc_keys keys;
     struct vnetenc_record_key traffic;
 
     vnetenc_handshake_take_keys(session->handshake, &keys);
-    traffic = vnetenc_record_keys_get(&keys, true);
+    traffic = vnetenc_keys_get(&keys, true);
     *rx = vnetenc_rx_create(&traffic, &session->path, session->lane_port);
     vnetenc_record_key_wipe(&traffic);
-    traffic = vnetenc_record_keys_get(&keys, false);
+    traffic = vnetenc_keys_get(&keys, false);
     *tx = vnetenc_tx_create(&traffic, session->path.dtls_port,
                             VNETENC_FIRST_SEQ + REPLY_RECORDS, REPLY_BYTES);
     vnetenc_record_key_wipe(&traffic);
-    vnetenc_record_keys_wipe(&keys);
+    vnetenc_keys_wipe(&keys);
     if (*rx && *tx) {
         return true;
     }
@@ -339,8 +339,8 @@ static void
 up_status(const struct vnetenc_responder *session,
           struct vnetenc_session_status *status)
 {
-    vnetenc_fingerprint_format(vnetenc_chain_fingerprint(session->chain),
-                               status->fingerprint);
+    vnetenc_cert_fingerprint_format(
+        vnetenc_cert_chain_fingerprint(session->chain), status->fingerprint);
     status->traffic = vnetenc_responder_traffic(session);
     atomic_read_relaxed(&session->rx->n_failed, &status->n_failed);
     status->suite = session->suite;

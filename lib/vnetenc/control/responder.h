@@ -41,7 +41,7 @@
 #include "vnetenc/bridge/path.h"
 #include "vnetenc/trust/peer.h"
 
-struct vnetenc_chain;
+struct vnetenc_cert_chain;
 struct vnetenc_handshake;
 struct vnetenc_session_status;
 struct vnetenc_socket;
@@ -59,7 +59,7 @@ struct vnetenc_responder {
     /* Up. */
     struct vnetenc_rx *rx;      /* Opens data.  The owner publishes it. */
     struct vnetenc_tx *tx;      /* Seals replies, once released. */
-    struct vnetenc_chain *chain;
+    struct vnetenc_cert_chain *chain;
     char *suite;
     uint64_t n_records;         /* When last looked at. */
     long long int forget_at;    /* LLONG_MAX, or the peer ended it. */

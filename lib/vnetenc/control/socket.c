@@ -262,9 +262,9 @@ search_sockets(const struct in6_addr *local, const struct in6_addr *remote,
  * have for those ports in one step (RFC 6347 section 4.2.8).  It grows only if
  * the peer has leases on all of them, as with many lanes of many profiles. */
 struct vnetenc_lease *
-vnetenc_lease_take(const struct in6_addr *local,
-                   const struct in6_addr *remote, void *owner,
-                   long long int now, char **error)
+vnetenc_socket_lease(const struct in6_addr *local,
+                     const struct in6_addr *remote, void *owner,
+                     long long int now, char **error)
 {
     struct lease_search search;
     struct vnetenc_lease *lease;
@@ -298,7 +298,7 @@ vnetenc_lease_take(const struct in6_addr *local,
 }
 
 void
-vnetenc_lease_return(struct vnetenc_lease *lease, long long int now)
+vnetenc_socket_return(struct vnetenc_lease *lease, long long int now)
 {
     if (lease) {
         lease->owner = NULL;
@@ -307,13 +307,13 @@ vnetenc_lease_return(struct vnetenc_lease *lease, long long int now)
 }
 
 struct vnetenc_socket *
-vnetenc_lease_socket(const struct vnetenc_lease *lease)
+vnetenc_socket_of_lease(const struct vnetenc_lease *lease)
 {
     return lease->socket;
 }
 
 void *
-vnetenc_lease_owner(const struct vnetenc_lease *lease)
+vnetenc_socket_lease_owner(const struct vnetenc_lease *lease)
 {
     return lease->owner;
 }

@@ -65,21 +65,21 @@ ovs_be16 vnetenc_socket_port(const struct vnetenc_socket *);
 
 /* Takes a lane socket for a session with 'remote' for 'owner'.  NULL and
  * '*error' if there is none to be had. */
-struct vnetenc_lease *vnetenc_lease_take(const struct in6_addr *local,
-                                         const struct in6_addr *remote,
-                                         void *owner, long long int now,
-                                         char **error);
+struct vnetenc_lease *vnetenc_socket_lease(const struct in6_addr *local,
+                                           const struct in6_addr *remote,
+                                           void *owner, long long int now,
+                                           char **error);
 
 /* Gives the socket back.  A session with another peer may have it at once, one
  * with the same peer after VNETENC_PORT_REUSE_MS, or earlier if there is no
  * other. */
-void vnetenc_lease_return(struct vnetenc_lease *, long long int now);
+void vnetenc_socket_return(struct vnetenc_lease *, long long int now);
 
 /* The socket of a lease, good until it is returned. */
-struct vnetenc_socket *vnetenc_lease_socket(const struct vnetenc_lease *);
+struct vnetenc_socket *vnetenc_socket_of_lease(const struct vnetenc_lease *);
 
-/* Returns the 'owner' that vnetenc_lease_take() was given. */
-void *vnetenc_lease_owner(const struct vnetenc_lease *);
+/* Returns the 'owner' that vnetenc_socket_lease() was given. */
+void *vnetenc_socket_lease_owner(const struct vnetenc_lease *);
 
 /* Sends a datagram.  It is lost if the network loses it or the kernel refuses
  * it. */

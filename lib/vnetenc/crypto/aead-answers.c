@@ -229,7 +229,7 @@ passes(const struct vnetenc_aead_provider *provider, void *key,
 }
 
 const char *
-vnetenc_aead_self_test(const struct vnetenc_aead_provider *provider)
+vnetenc_aead_provider_self_test(const struct vnetenc_aead_provider *provider)
 {
     for (int i = 0; i < VNETENC_N_CIPHERS; i++) {
         bool ok = false;

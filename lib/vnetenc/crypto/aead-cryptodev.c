@@ -178,7 +178,7 @@ examine(struct vnetenc_cryptodev *dev)
     const char *failed;
 
     candidate = dev;
-    failed = vnetenc_aead_self_test(&provider);
+    failed = vnetenc_aead_provider_self_test(&provider);
     candidate = NULL;
     return (failed
             ? xasprintf("\"%s\" gave a wrong answer, or none, for %s",
@@ -247,7 +247,7 @@ vnetenc_aead_cryptodev_list(struct ds *s)
 {
     struct ds names = DS_EMPTY_INITIALIZER;
 
-    vnetenc_cryptodev_list(&names);
+    vnetenc_cryptodev_find_list(&names);
     if (names.length) {
         ds_put_format(s, ", \"cryptodev\", \"cryptodev:DEVICE\" with one of "
                       "DPDK's devices%s or one that it can attach",

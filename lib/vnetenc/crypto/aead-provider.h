@@ -104,6 +104,7 @@ extern const struct vnetenc_aead_provider vnetenc_aead_cryptodev;
 /* Compares the provider with known answers for each cipher that it supports.
  * Returns NULL if all of them match, otherwise the name of the cipher that
  * failed.  Main thread. */
-const char *vnetenc_aead_self_test(const struct vnetenc_aead_provider *);
+const char *vnetenc_aead_provider_self_test(
+    const struct vnetenc_aead_provider *);
 
 #endif /* vnetenc/crypto/aead-provider.h */

@@ -83,7 +83,7 @@ register_providers(void)
                  error == ENOENT ? "not installed" : ovs_strerror(error));
             continue;
         }
-        failed = vnetenc_aead_self_test(p);
+        failed = vnetenc_aead_provider_self_test(p);
         if (failed) {
             VLOG_ERR("provider %s is not used: wrong answer for %s", p->name,
                      failed);

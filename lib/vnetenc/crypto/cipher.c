@@ -69,7 +69,7 @@ vnetenc_cipher_default_order(bool cpu_has_aes,
 
 /* Of a CPU that is not known here the usual is assumed. */
 bool
-vnetenc_cpu_has_aes(void)
+vnetenc_cipher_cpu_has_aes(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
     return __builtin_cpu_supports("aes");

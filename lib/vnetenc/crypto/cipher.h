@@ -52,13 +52,13 @@ const struct vnetenc_cipher_info *vnetenc_cipher_info(enum vnetenc_cipher);
 bool vnetenc_cipher_from_string(const char *name, enum vnetenc_cipher *);
 
 /* Lists all ciphers, best first.  On a CPU without AES instructions (see
- * vnetenc_cpu_has_aes()) AES comes last: there it is slow, and its tables leak
- * the key to a process that can measure times on the same CPU. */
+ * vnetenc_cipher_cpu_has_aes()) AES comes last: there it is slow, and its
+ * tables leak the key to a process that can measure times on the same CPU. */
 void vnetenc_cipher_default_order(bool cpu_has_aes,
                                   enum vnetenc_cipher[VNETENC_N_CIPHERS]);
 
 /* True if the CPU has AES instructions, or is of a kind for which this file
  * has no test. */
-bool vnetenc_cpu_has_aes(void);
+bool vnetenc_cipher_cpu_has_aes(void);
 
 #endif /* vnetenc/crypto/cipher.h */

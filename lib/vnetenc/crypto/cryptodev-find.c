@@ -46,7 +46,7 @@ get_algorithm(enum vnetenc_cipher cipher)
 }
 
 bool
-vnetenc_cryptodev_can(uint8_t id, enum vnetenc_cipher cipher)
+vnetenc_cryptodev_find_can(uint8_t id, enum vnetenc_cipher cipher)
 {
     const struct rte_cryptodev_sym_capability_idx idx = {
         .type = RTE_CRYPTO_SYM_XFORM_AEAD,
@@ -70,7 +70,7 @@ static bool
 can_do_any(uint8_t id)
 {
     for (int i = 0; i < VNETENC_N_CIPHERS; i++) {
-        if (vnetenc_cryptodev_can(id, i)) {
+        if (vnetenc_cryptodev_find_can(id, i)) {
             return true;
         }
     }
@@ -78,9 +78,9 @@ can_do_any(uint8_t id)
 }
 
 void
-vnetenc_cryptodev_xform(enum vnetenc_cipher cipher, const uint8_t *key,
-                        bool seal, uint16_t nonce_ofs,
-                        struct rte_crypto_sym_xform *xform)
+vnetenc_cryptodev_find_xform(enum vnetenc_cipher cipher, const uint8_t *key,
+                             bool seal, uint16_t nonce_ofs,
+                             struct rte_crypto_sym_xform *xform)
 {
     *xform = (struct rte_crypto_sym_xform) {
         .type = RTE_CRYPTO_SYM_XFORM_AEAD,
@@ -147,7 +147,7 @@ vnetenc_cryptodev_find(const char *devargs, uint8_t *idp)
 }
 
 void
-vnetenc_cryptodev_list(struct ds *s)
+vnetenc_cryptodev_find_list(struct ds *s)
 {
     const char *separator = " ";
 

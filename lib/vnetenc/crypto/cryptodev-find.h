@@ -22,8 +22,8 @@
  *
  * This file is compiled only in a build with DPDK.
  *
- * Thread-safety: vnetenc_cryptodev_xform() may be called by any thread, all
- * other functions by the main thread. */
+ * Thread-safety: vnetenc_cryptodev_find_xform() may be called by any thread,
+ * all other functions by the main thread. */
 
 #include "vnetenc/crypto/aead-provider.h"
 
@@ -39,15 +39,15 @@ char *vnetenc_cryptodev_find(const char *devargs, uint8_t *id);
 
 /* True if the device 'id' of DPDK can compute the cipher with the sizes of
  * key, nonce, additional data and tag that records have. */
-bool vnetenc_cryptodev_can(uint8_t id, enum vnetenc_cipher);
+bool vnetenc_cryptodev_find_can(uint8_t id, enum vnetenc_cipher);
 
 /* Fills in DPDK's description of a key, which refers to 'key'.  The nonce of
  * an operation begins 'nonce_ofs' bytes after the operation does. */
-void vnetenc_cryptodev_xform(enum vnetenc_cipher, const uint8_t *key,
-                             bool seal, uint16_t nonce_ofs,
-                             struct rte_crypto_sym_xform *);
+void vnetenc_cryptodev_find_xform(enum vnetenc_cipher, const uint8_t *key,
+                                  bool seal, uint16_t nonce_ofs,
+                                  struct rte_crypto_sym_xform *);
 
 /* Appends the names of usable devices, for messages: ' "a", "b"'. */
-void vnetenc_cryptodev_list(struct ds *);
+void vnetenc_cryptodev_find_list(struct ds *);
 
 #endif /* vnetenc/crypto/cryptodev-find.h */

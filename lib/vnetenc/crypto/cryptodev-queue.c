@@ -87,7 +87,7 @@ now_us(void)
 /* Counters. */
 
 void
-vnetenc_cryptodev_counts_init(struct vnetenc_cryptodev_counts *counts)
+vnetenc_cryptodev_queue_counts_init(struct vnetenc_cryptodev_counts *counts)
 {
     atomic_init(&counts->n_done, 0);
     atomic_init(&counts->n_errors, 0);
@@ -96,8 +96,9 @@ vnetenc_cryptodev_counts_init(struct vnetenc_cryptodev_counts *counts)
 }
 
 void
-vnetenc_cryptodev_counts_add(struct vnetenc_cryptodev_counts *sum,
-                             const struct vnetenc_cryptodev_counts *counts)
+vnetenc_cryptodev_queue_counts_add(
+    struct vnetenc_cryptodev_counts *sum,
+    const struct vnetenc_cryptodev_counts *counts)
 {
     unsigned int n_inside, orig_inside;
     uint64_t n, orig;
@@ -144,7 +145,7 @@ vnetenc_cryptodev_queue_create(uint8_t device, uint16_t id,
     q->id = id;
     q->headroom = headroom;
     q->tailroom = tailroom;
-    vnetenc_cryptodev_counts_init(&q->counts);
+    vnetenc_cryptodev_queue_counts_init(&q->counts);
     for (size_t i = 0; i < VNETENC_BURST; i++) {
         struct slot *slot = &q->slots[i];
 

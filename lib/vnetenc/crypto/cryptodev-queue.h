@@ -63,14 +63,15 @@ struct vnetenc_cryptodev_counts {
 };
 
 /* Sets all counters to 0. */
-void vnetenc_cryptodev_counts_init(struct vnetenc_cryptodev_counts *);
+void vnetenc_cryptodev_queue_counts_init(struct vnetenc_cryptodev_counts *);
 
 /* Adds the counters of the second argument to those of the first. */
-void vnetenc_cryptodev_counts_add(struct vnetenc_cryptodev_counts *,
-                                  const struct vnetenc_cryptodev_counts *);
+void vnetenc_cryptodev_queue_counts_add(
+    struct vnetenc_cryptodev_counts *,
+    const struct vnetenc_cryptodev_counts *);
 
 /* Offset of the nonce in a descriptor in bytes, for
- * vnetenc_cryptodev_xform(). */
+ * vnetenc_cryptodev_find_xform(). */
 extern const uint16_t vnetenc_cryptodev_nonce_ofs;
 
 /* Makes a pool with the descriptors of 'n' queues.  'name' must not name

@@ -111,7 +111,7 @@ destroy_queues(struct vnetenc_cryptodev *dev)
         struct vnetenc_cryptodev_queue *queue = dev->places[i].queue;
 
         if (queue) {
-            vnetenc_cryptodev_counts_add(
+            vnetenc_cryptodev_queue_counts_add(
                 &dev->counts, vnetenc_cryptodev_queue_counts(queue));
             vnetenc_cryptodev_queue_destroy(queue);
             dev->places[i].queue = NULL;
@@ -185,8 +185,8 @@ make_session(struct vnetenc_cryptodev *dev, enum vnetenc_cipher cipher,
 {
     struct rte_crypto_sym_xform xform;
 
-    vnetenc_cryptodev_xform(cipher, key, seal,
-                            vnetenc_cryptodev_nonce_ofs, &xform);
+    vnetenc_cryptodev_find_xform(cipher, key, seal,
+                                 vnetenc_cryptodev_nonce_ofs, &xform);
     return rte_cryptodev_sym_session_create(dev->id, &xform,
                                             dev->session_pool);
 }
@@ -556,10 +556,10 @@ open_id(uint8_t id, struct vnetenc_cryptodev **devp)
     dev->driver = info.driver_name;
     atomic_init(&dev->error, NULL);
     atomic_init(&dev->n_elsewhere, 0);
-    vnetenc_cryptodev_counts_init(&dev->counts);
+    vnetenc_cryptodev_queue_counts_init(&dev->counts);
     ovs_list_init(&dev->remains);
     for (int i = 0; i < VNETENC_N_CIPHERS; i++) {
-        dev->supports[i] = vnetenc_cryptodev_can(id, i);
+        dev->supports[i] = vnetenc_cryptodev_find_can(id, i);
     }
     ovs_mutex_lock(&mutex);
     ovs_list_push_back(&devices, &dev->node);
@@ -651,8 +651,8 @@ get_status(const struct vnetenc_cryptodev *dev,
     status->n_queues = dev->n_places;
     status->n_sessions = dev->n_sessions;
     atomic_read_relaxed(&dev->n_elsewhere, &status->n_elsewhere);
-    vnetenc_cryptodev_counts_init(&counts);
-    vnetenc_cryptodev_counts_add(&counts, &dev->counts);
+    vnetenc_cryptodev_queue_counts_init(&counts);
+    vnetenc_cryptodev_queue_counts_add(&counts, &dev->counts);
     for (unsigned int i = 0; i < dev->n_places; i++) {
         const struct place *place = &dev->places[i];
         bool taken;
@@ -660,7 +660,7 @@ get_status(const struct vnetenc_cryptodev *dev,
         atomic_read_relaxed(&place->taken, &taken);
         status->n_queues_taken += taken;
         if (place->queue) {
-            vnetenc_cryptodev_counts_add(
+            vnetenc_cryptodev_queue_counts_add(
                 &counts, vnetenc_cryptodev_queue_counts(place->queue));
         }
     }

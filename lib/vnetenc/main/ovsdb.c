@@ -39,10 +39,10 @@ read_peers(const struct ovsdb_idl *idl, struct vnetenc_config *config)
     size_t allocated = 0;
 
     OVSREC_VNETENC_PEER_FOR_EACH (row, idl) {
-        struct vnetenc_peer_config *peer;
+        struct vnetenc_config_peer *peer;
         struct in6_addr remote;
 
-        if (!vnetenc_address_parse(row->remote_ip, &remote)) {
+        if (!vnetenc_config_address_parse(row->remote_ip, &remote)) {
             continue;           /* write_peers() reports it. */
         }
         if (config->n_peers >= allocated) {
@@ -53,10 +53,10 @@ read_peers(const struct ovsdb_idl *idl, struct vnetenc_config *config)
         memset(peer, 0, sizeof *peer);
         peer->remote = remote;
         peer->name = nullable_xstrdup(row->name);
-        vnetenc_peer_config_set_mtu(peer, smap_get(&row->other_config, "mtu"));
-        vnetenc_peer_config_set_split(peer, smap_get(&row->other_config,
+        vnetenc_config_peer_set_mtu(peer, smap_get(&row->other_config, "mtu"));
+        vnetenc_config_peer_set_split(peer, smap_get(&row->other_config,
                                                      "split"));
-        vnetenc_peer_config_set_pins(peer, row->fingerprints,
+        vnetenc_config_peer_set_pins(peer, row->fingerprints,
                                      row->n_fingerprints);
     }
     vnetenc_config_merge_peers(config);
@@ -64,9 +64,9 @@ read_peers(const struct ovsdb_idl *idl, struct vnetenc_config *config)
 
 static void
 read_profile(const struct ovsrec_vnetenc_profile *row,
-             struct vnetenc_profile_config *profile)
+             struct vnetenc_config_profile *profile)
 {
-    vnetenc_profile_config_init(profile, row->id);
+    vnetenc_config_profile_init(profile, row->id);
     profile->has_row = true;
     profile->ciphers = nullable_xstrdup(row->ciphers);
     profile->certificate = nullable_xstrdup(row->certificate);
@@ -173,7 +173,7 @@ write_peers(struct ovsdb_idl *idl)
         const struct vnetenc_peer_status *peer;
         struct in6_addr remote;
 
-        if (!vnetenc_address_parse(row->remote_ip, &remote)) {
+        if (!vnetenc_config_address_parse(row->remote_ip, &remote)) {
             char *error = xasprintf("remote_ip: \"%s\" is not an IPv4 or IPv6 "
                                     "address", row->remote_ip);
 
@@ -200,8 +200,8 @@ write_profile(const struct ovsrec_vnetenc_profile *row)
     if (profile->cred) {
         char text[VNETENC_FINGERPRINT_TEXT_BYTES];
 
-        vnetenc_fingerprint_format(vnetenc_cred_fingerprint(profile->cred),
-                                   text);
+        vnetenc_cert_fingerprint_format(
+            vnetenc_cred_fingerprint(profile->cred), text);
         ovsrec_vnetenc_profile_set_fingerprint(row, text);
         ovsrec_vnetenc_profile_set_not_after(
             row, vnetenc_cred_not_after(profile->cred));

@@ -142,7 +142,7 @@ print_ciphers(struct printer *p, const struct json *profile)
     const char *ciphers = string_member(profile, "ciphers");
     struct ds usual = DS_EMPTY_INITIALIZER;
 
-    vnetenc_cipher_default_order(vnetenc_cpu_has_aes(), order);
+    vnetenc_cipher_default_order(vnetenc_cipher_cpu_has_aes(), order);
     for (int i = 0; i < VNETENC_N_CIPHERS; i++) {
         ds_put_format(&usual, "%s%s", i ? ":" : "",
                       vnetenc_cipher_info(order[i])->name);
@@ -225,7 +225,7 @@ print_peer(struct printer *p, const struct json *peer)
 static unsigned int
 peer_rank(const struct json *peer)
 {
-    return vnetenc_state_rank(string_member(peer, "state"));
+    return vnetenc_status_rank(string_member(peer, "state"));
 }
 
 /* The order in which peers are printed, highest first: those that are not up,
@@ -338,7 +338,7 @@ vnetenc_show_text(const struct json *everything, bool all)
 }
 
 char *
-vnetenc_show_peers_text(const struct json *everything, bool all)
+vnetenc_show_text_peers(const struct json *everything, bool all)
 {
     struct printer p = { DS_EMPTY_INITIALIZER, all };
 

@@ -35,6 +35,6 @@ struct json;
 char *vnetenc_show_text(const struct json *everything, bool all);
 
 /* Returns the peers of 'everything' alone, to be freed by the caller. */
-char *vnetenc_show_peers_text(const struct json *everything, bool all);
+char *vnetenc_show_text_peers(const struct json *everything, bool all);
 
 #endif /* vnetenc/main/show-text.h */

@@ -66,15 +66,15 @@ put_number(struct json *object, const char *name, uint64_t value)
 static struct json *
 describe_profile(const struct vnetenc_profile *profile)
 {
-    const struct vnetenc_profile_config *config = &profile->config;
+    const struct vnetenc_config_profile *config = &profile->config;
     struct json *object = json_object_create();
 
     put_number(object, "profile", config->id);
     if (profile->cred) {
         char text[VNETENC_FINGERPRINT_TEXT_BYTES];
 
-        vnetenc_fingerprint_format(vnetenc_cred_fingerprint(profile->cred),
-                                   text);
+        vnetenc_cert_fingerprint_format(
+            vnetenc_cred_fingerprint(profile->cred), text);
         put_string(object, "fingerprint", text);
         put_string(object, "not_after",
                    vnetenc_cred_not_after(profile->cred));
@@ -218,8 +218,10 @@ describe_ports(void)
 {
     struct json *object = json_object_create();
 
-    put_number(object, "geneve", ntohs(vnetenc_port("geneve", htons(6081))));
-    put_number(object, "vxlan", ntohs(vnetenc_port("vxlan", htons(4789))));
+    put_number(object, "geneve",
+               ntohs(vnetenc_tunnel_dtls_port("geneve", htons(6081))));
+    put_number(object, "vxlan",
+               ntohs(vnetenc_tunnel_dtls_port("vxlan", htons(4789))));
     return object;
 }
 
@@ -296,7 +298,7 @@ find_peer(const char *s)
     struct vnetenc_peer *peer;
     struct in6_addr address;
 
-    if (vnetenc_address_parse(s, &address)) {
+    if (vnetenc_config_address_parse(s, &address)) {
         return vnetenc_peer_find(&address);
     }
     HMAP_FOR_EACH (peer, node, vnetenc_peers()) {
@@ -370,7 +372,7 @@ reply_text(struct unixctl_conn *conn, const struct show_args *args,
            const struct json *everything)
 {
     char *text = (args->peer
-                  ? vnetenc_show_peers_text(everything, args->all)
+                  ? vnetenc_show_text_peers(everything, args->all)
                   : vnetenc_show_text(everything, args->all));
 
     unixctl_command_reply(conn, text);

@@ -34,7 +34,7 @@ static const char *const states[VNETENC_N_STATES] = {
 };
 
 unsigned int
-vnetenc_state_rank(const char *state)
+vnetenc_status_rank(const char *state)
 {
     for (int i = 0; i < VNETENC_N_STATES; i++) {
         if (state && !strcmp(state, states[i])) {
@@ -137,7 +137,8 @@ add_up(struct vnetenc_peer_status *peer,
     c[VNETENC_PEER_tx_dropped] += session->n_dropped;
     c[VNETENC_PEER_tx_clear] += session->n_clear;
     c[VNETENC_PEER_tx_split] += session->n_split;
-    if (vnetenc_state_rank(session->state) > vnetenc_state_rank(peer->state)) {
+    if (vnetenc_status_rank(session->state)
+        > vnetenc_status_rank(peer->state)) {
         peer->state = session->state;
     }
 }

@@ -59,7 +59,7 @@ enum { VNETENC_N_STATES = 4 };
 
 /* From 1 for "up" to VNETENC_N_STATES for the worst state.  Returns 0 if
  * 'state' is NULL or not a state of a session to a peer. */
-unsigned int vnetenc_state_rank(const char *state);
+unsigned int vnetenc_status_rank(const char *state);
 
 /* Names of the counters, as the database has them. */
 extern const char *const vnetenc_peer_counter_names[VNETENC_N_PEER_COUNTERS];

@@ -52,7 +52,7 @@ static struct ovs_list all_made OVS_GUARDED_BY(vnetenc_control_mutex)
 static bool
 take_address(const char ***argv, struct in6_addr *address)
 {
-    return vnetenc_address_parse(**argv, address) && (*argv)++;
+    return vnetenc_config_address_parse(**argv, address) && (*argv)++;
 }
 
 static bool

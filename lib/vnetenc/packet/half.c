@@ -49,7 +49,7 @@ vnetenc_half_parse(const uint8_t *plain, size_t size,
 {
     const uint8_t *mark = plain + VNETENC_GENEVE_BYTES;
 
-    half->head = vnetenc_geneve_size(plain);
+    half->head = vnetenc_half_geneve_size(plain);
     if (half->head < VNETENC_GENEVE_BYTES + VNETENC_MARK_BYTES
         || size <= half->head
         || plain[OFS_LENGTH] >> 6
@@ -111,7 +111,7 @@ vnetenc_half_unmark(uint8_t *geneve, const uint8_t *mark)
 }
 
 bool
-vnetenc_is_mark(uint16_t option_class, uint8_t option_type)
+vnetenc_half_is_mark(uint16_t option_class, uint8_t option_type)
 {
     return (option_class == VNETENC_MARK_CLASS
             && option_type == VNETENC_MARK_TYPE);

@@ -64,7 +64,7 @@ struct vnetenc_half {
 
 /* Bytes of the Geneve header at 'geneve', options included. */
 static inline size_t
-vnetenc_geneve_size(const uint8_t *geneve)
+vnetenc_half_geneve_size(const uint8_t *geneve)
 {
     return VNETENC_GENEVE_BYTES + 4 * (geneve[0] & 0x3f);
 }
@@ -102,6 +102,6 @@ void vnetenc_half_unmark(uint8_t *geneve, const uint8_t *mark);
 /* True if no flow may have the Geneve option of 'option_class' and
  * 'option_type', because the other end would take it for that of half a
  * packet. */
-bool vnetenc_is_mark(uint16_t option_class, uint8_t option_type);
+bool vnetenc_half_is_mark(uint16_t option_class, uint8_t option_type);
 
 #endif /* vnetenc/packet/half.h */

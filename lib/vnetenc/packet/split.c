@@ -103,8 +103,8 @@ plan_cut(const struct vnetenc_route *route, struct dp_packet *packet,
     }
 
     cut->ofs = outer.payload_ofs;
-    cut->head = vnetenc_geneve_size((uint8_t *) dp_packet_data(packet)
-                                    + cut->ofs);
+    cut->head = vnetenc_half_geneve_size((uint8_t *) dp_packet_data(packet)
+                                         + cut->ofs);
     if (cut->head >= outer.payload_size || !has_place(cut->head)
         || cut->ofs + cut->head + VNETENC_MARK_BYTES >= route->max_size) {
         return VNETENC_DROP_tx_mtu;
@@ -136,7 +136,7 @@ report(const struct vnetenc_route *route, const struct dp_packet *packet)
     tunnel = (uint8_t *) dp_packet_data(packet) + outer.payload_ofs;
     head = VNETENC_GENEVE_BYTES;        /* VXLAN: just as many. */
     if (dp_packet_tunnel_geneve(packet)) {
-        head = vnetenc_geneve_size(tunnel);
+        head = vnetenc_half_geneve_size(tunnel);
         if (may_split(route) && has_place(head)) {
             mark = VNETENC_MARK_BYTES;
         }

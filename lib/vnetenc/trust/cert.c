@@ -27,7 +27,7 @@
 #include "openvswitch/ofpbuf.h"
 #include "util.h"
 
-struct vnetenc_chain {
+struct vnetenc_cert_chain {
     uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES];
     struct ofpbuf der;          /* Certificates in a row, leaf first. */
 };
@@ -35,8 +35,8 @@ struct vnetenc_chain {
 static const char fingerprint_prefix[] = "sha256:";
 
 char *
-vnetenc_fingerprint_parse(const char *s,
-                          uint8_t out[VNETENC_FINGERPRINT_BYTES])
+vnetenc_cert_fingerprint_parse(const char *s,
+                               uint8_t out[VNETENC_FINGERPRINT_BYTES])
 {
     const size_t prefix_len = sizeof fingerprint_prefix - 1;
     const char *p = s + prefix_len;
@@ -69,7 +69,7 @@ error:
 }
 
 void
-vnetenc_fingerprint_format(
+vnetenc_cert_fingerprint_format(
     const uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES],
     char out[VNETENC_FINGERPRINT_TEXT_BYTES])
 {
@@ -82,8 +82,8 @@ vnetenc_fingerprint_format(
 }
 
 bool
-vnetenc_fingerprint_of(const X509 *cert,
-                       uint8_t out[VNETENC_FINGERPRINT_BYTES])
+vnetenc_cert_fingerprint(const X509 *cert,
+                         uint8_t out[VNETENC_FINGERPRINT_BYTES])
 {
     unsigned int size = 0;
 
@@ -92,8 +92,8 @@ vnetenc_fingerprint_of(const X509 *cert,
 }
 
 void
-vnetenc_not_after_format(const X509 *cert,
-                         char out[VNETENC_NOT_AFTER_TEXT_BYTES])
+vnetenc_cert_not_after_format(const X509 *cert,
+                              char out[VNETENC_NOT_AFTER_TEXT_BYTES])
 {
     struct tm tm;
 
@@ -119,14 +119,14 @@ put_der(struct ofpbuf *der, const X509 *cert)
     return i2d_X509(cert, &p) == size;
 }
 
-struct vnetenc_chain *
-vnetenc_chain_create(X509 *leaf, const STACK_OF(X509) *chain)
+struct vnetenc_cert_chain *
+vnetenc_cert_chain_create(X509 *leaf, const STACK_OF(X509) *chain)
 {
-    struct vnetenc_chain *c = xzalloc(sizeof *c);
+    struct vnetenc_cert_chain *c = xzalloc(sizeof *c);
     bool ok;
 
     ofpbuf_init(&c->der, 0);
-    ok = (vnetenc_fingerprint_of(leaf, c->fingerprint)
+    ok = (vnetenc_cert_fingerprint(leaf, c->fingerprint)
           && put_der(&c->der, leaf));
     for (int i = 0; ok && i < sk_X509_num(chain); i++) {
         X509 *cert = sk_X509_value(chain, i);
@@ -136,7 +136,7 @@ vnetenc_chain_create(X509 *leaf, const STACK_OF(X509) *chain)
         }
     }
     if (!ok) {
-        vnetenc_chain_destroy(c);
+        vnetenc_cert_chain_destroy(c);
         return NULL;
     }
     ofpbuf_trim(&c->der);
@@ -144,7 +144,7 @@ vnetenc_chain_create(X509 *leaf, const STACK_OF(X509) *chain)
 }
 
 void
-vnetenc_chain_destroy(struct vnetenc_chain *c)
+vnetenc_cert_chain_destroy(struct vnetenc_cert_chain *c)
 {
     if (c) {
         ofpbuf_uninit(&c->der);
@@ -153,13 +153,13 @@ vnetenc_chain_destroy(struct vnetenc_chain *c)
 }
 
 const uint8_t *
-vnetenc_chain_fingerprint(const struct vnetenc_chain *c)
+vnetenc_cert_chain_fingerprint(const struct vnetenc_cert_chain *c)
 {
     return c->fingerprint;
 }
 
 STACK_OF(X509) *
-vnetenc_chain_certs(const struct vnetenc_chain *c)
+vnetenc_cert_chain_certs(const struct vnetenc_cert_chain *c)
 {
     STACK_OF(X509) *certs = sk_X509_new_null();
     const unsigned char *p = c->der.data;

@@ -36,44 +36,45 @@ enum { VNETENC_FINGERPRINT_TEXT_BYTES = 7 + 64 + 1 };
 /* Parses "sha256:" and 64 hexadecimal digits.  Capitals, and colons between
  * octets, are accepted.  Returns NULL if successful, otherwise a text that
  * names the value and the accepted form, to be freed by the caller. */
-char *vnetenc_fingerprint_parse(const char *,
-                                uint8_t out[VNETENC_FINGERPRINT_BYTES])
+char *vnetenc_cert_fingerprint_parse(const char *,
+                                     uint8_t out[VNETENC_FINGERPRINT_BYTES])
     OVS_WARN_UNUSED_RESULT;
 
 /* Writes the one form in which we write fingerprints. */
-void vnetenc_fingerprint_format(
+void vnetenc_cert_fingerprint_format(
     const uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES],
     char out[VNETENC_FINGERPRINT_TEXT_BYTES]);
 
 /* SHA-256 of 'cert' in DER. */
-bool vnetenc_fingerprint_of(const X509 *cert,
-                            uint8_t out[VNETENC_FINGERPRINT_BYTES])
+bool vnetenc_cert_fingerprint(const X509 *cert,
+                              uint8_t out[VNETENC_FINGERPRINT_BYTES])
     OVS_WARN_UNUSED_RESULT;
 
 /* When 'cert' expires, as "2031-01-31T23:59:59Z". */
 enum { VNETENC_NOT_AFTER_TEXT_BYTES = 24 };
 
 /* Writes the expiry of 'cert', or "unreadable". */
-void vnetenc_not_after_format(const X509 *cert,
-                              char out[VNETENC_NOT_AFTER_TEXT_BYTES]);
+void vnetenc_cert_not_after_format(const X509 *cert,
+                                   char out[VNETENC_NOT_AFTER_TEXT_BYTES]);
 
 /* Certificate of a peer, and the chain that it sent along, in DER.  A session
  * keeps it to be judged again. */
-struct vnetenc_chain;
+struct vnetenc_cert_chain;
 
 /* 'chain' may be NULL, and may begin with 'leaf' itself, as libssl's does for
  * a client.  Keeps no reference.  NULL if something can't be encoded. */
-struct vnetenc_chain *vnetenc_chain_create(X509 *leaf,
-                                           const STACK_OF(X509) *chain);
+struct vnetenc_cert_chain *vnetenc_cert_chain_create(
+    X509 *leaf, const STACK_OF(X509) *chain);
 
 /* Frees a chain, which may be NULL. */
-void vnetenc_chain_destroy(struct vnetenc_chain *);
+void vnetenc_cert_chain_destroy(struct vnetenc_cert_chain *);
 
 /* SHA-256 of the leaf, VNETENC_FINGERPRINT_BYTES long, owned by the chain. */
-const uint8_t *vnetenc_chain_fingerprint(const struct vnetenc_chain *);
+const uint8_t *vnetenc_cert_chain_fingerprint(
+    const struct vnetenc_cert_chain *);
 
 /* The certificates of the chain, leaf first, made anew for the caller, who
  * frees them with the stack.  Empty if one cannot be read. */
-STACK_OF(X509) *vnetenc_chain_certs(const struct vnetenc_chain *);
+STACK_OF(X509) *vnetenc_cert_chain_certs(const struct vnetenc_cert_chain *);
 
 #endif /* vnetenc/trust/cert.h */

@@ -28,7 +28,7 @@ static const uint8_t no_pin[VNETENC_FINGERPRINT_BYTES];
 
 /* Replaces the error, which it takes over, in the row of 'peer'. */
 static void
-set_error(struct vnetenc_peer_config *peer, char *error)
+set_error(struct vnetenc_config_peer *peer, char *error)
 {
     free(peer->error);
     peer->error = error;
@@ -36,7 +36,7 @@ set_error(struct vnetenc_peer_config *peer, char *error)
 
 /* Adds 'error', which it frees, to what is wrong with the row of 'peer'. */
 static void
-add_error(struct vnetenc_peer_config *peer, char *error)
+add_error(struct vnetenc_config_peer *peer, char *error)
 {
     if (peer->error) {
         char *both = xasprintf("%s; %s", peer->error, error);
@@ -48,7 +48,7 @@ add_error(struct vnetenc_peer_config *peer, char *error)
 }
 
 void
-vnetenc_peer_config_set_mtu(struct vnetenc_peer_config *peer, const char *mtu)
+vnetenc_config_peer_set_mtu(struct vnetenc_config_peer *peer, const char *mtu)
 {
     if (mtu && (mtu[strspn(mtu, "0123456789")]
                 || !str_to_uint(mtu, 10, &peer->mtu)
@@ -61,7 +61,7 @@ vnetenc_peer_config_set_mtu(struct vnetenc_peer_config *peer, const char *mtu)
 }
 
 void
-vnetenc_peer_config_set_split(struct vnetenc_peer_config *peer,
+vnetenc_config_peer_set_split(struct vnetenc_config_peer *peer,
                               const char *split)
 {
     peer->no_split = split && !strcmp(split, "false");
@@ -72,7 +72,7 @@ vnetenc_peer_config_set_split(struct vnetenc_peer_config *peer,
 }
 
 void
-vnetenc_peer_config_set_pins(struct vnetenc_peer_config *peer,
+vnetenc_config_peer_set_pins(struct vnetenc_config_peer *peer,
                              char *const *fingerprints, size_t n)
 {
     if (!n) {
@@ -81,8 +81,8 @@ vnetenc_peer_config_set_pins(struct vnetenc_peer_config *peer,
     peer->pins = xcalloc(n, sizeof *peer->pins);
     peer->n_pins = n;
     for (size_t i = 0; i < n; i++) {
-        char *error = vnetenc_fingerprint_parse(fingerprints[i],
-                                                peer->pins[i]);
+        char *error = vnetenc_cert_fingerprint_parse(fingerprints[i],
+                                                     peer->pins[i]);
 
         if (error) {
             memcpy(peer->pins[i], no_pin, sizeof no_pin);
@@ -94,7 +94,7 @@ vnetenc_peer_config_set_pins(struct vnetenc_peer_config *peer,
 }
 
 void
-vnetenc_profile_config_init(struct vnetenc_profile_config *profile, uint8_t id)
+vnetenc_config_profile_init(struct vnetenc_config_profile *profile, uint8_t id)
 {
     memset(profile, 0, sizeof *profile);
     profile->id = id;
@@ -105,8 +105,8 @@ vnetenc_profile_config_init(struct vnetenc_profile_config *profile, uint8_t id)
 }
 
 void
-vnetenc_profile_config_copy(struct vnetenc_profile_config *dst,
-                            const struct vnetenc_profile_config *src)
+vnetenc_config_profile_copy(struct vnetenc_config_profile *dst,
+                            const struct vnetenc_config_profile *src)
 {
     *dst = *src;
     dst->ciphers = nullable_xstrdup(src->ciphers);
@@ -117,7 +117,7 @@ vnetenc_profile_config_copy(struct vnetenc_profile_config *dst,
 }
 
 void
-vnetenc_profile_config_uninit(struct vnetenc_profile_config *profile)
+vnetenc_config_profile_uninit(struct vnetenc_config_profile *profile)
 {
     free(profile->ciphers);
     free(profile->certificate);
@@ -127,8 +127,8 @@ vnetenc_profile_config_uninit(struct vnetenc_profile_config *profile)
 }
 
 bool
-vnetenc_profile_config_same_cred(const struct vnetenc_profile_config *a,
-                                 const struct vnetenc_profile_config *b)
+vnetenc_config_profile_same_cred(const struct vnetenc_config_profile *a,
+                                 const struct vnetenc_config_profile *b)
 {
     return (nullable_string_is_equal(a->ciphers, b->ciphers)
             && nullable_string_is_equal(a->certificate, b->certificate)
@@ -140,13 +140,13 @@ vnetenc_profile_config_same_cred(const struct vnetenc_profile_config *a,
 static int
 compare_peers(const void *a_, const void *b_)
 {
-    const struct vnetenc_peer_config *a = a_, *b = b_;
+    const struct vnetenc_config_peer *a = a_, *b = b_;
 
     return memcmp(&a->remote, &b->remote, sizeof a->remote);
 }
 
 static void
-distrust(struct vnetenc_peer_config *peer, char *error)
+distrust(struct vnetenc_config_peer *peer, char *error)
 {
     set_error(peer, error);
     peer->refused = false;
@@ -156,7 +156,7 @@ distrust(struct vnetenc_peer_config *peer, char *error)
 }
 
 static void
-peer_uninit(struct vnetenc_peer_config *peer)
+peer_uninit(struct vnetenc_config_peer *peer)
 {
     free(peer->name);
     free(peer->pins);
@@ -176,7 +176,7 @@ vnetenc_config_merge_peers(struct vnetenc_config *config)
     qsort(config->peers, config->n_peers, sizeof *config->peers,
           compare_peers);
     for (size_t i = 0; i < config->n_peers; i++) {
-        struct vnetenc_peer_config *peer = &config->peers[i];
+        struct vnetenc_config_peer *peer = &config->peers[i];
 
         if (n && !compare_peers(&config->peers[n - 1], peer)) {
             distrust(&config->peers[n - 1],
@@ -200,7 +200,7 @@ vnetenc_config_destroy(struct vnetenc_config *config)
         peer_uninit(&config->peers[i]);
     }
     for (size_t i = 0; i < config->n_profiles; i++) {
-        vnetenc_profile_config_uninit(&config->profiles[i]);
+        vnetenc_config_profile_uninit(&config->profiles[i]);
     }
     free(config->directory);
     free(config->peers);
@@ -210,7 +210,7 @@ vnetenc_config_destroy(struct vnetenc_config *config)
 }
 
 bool
-vnetenc_address_parse(const char *s, struct in6_addr *address)
+vnetenc_config_address_parse(const char *s, struct in6_addr *address)
 {
     ovs_be32 ip4;
 

@@ -37,7 +37,7 @@
 #include "vnetenc/bridge/vni.h"
 
 /* A row of VNetEnc_Peer with a good remote_ip. */
-struct vnetenc_peer_config {
+struct vnetenc_config_peer {
     struct in6_addr remote;     /* IPv4 addresses are mapped. */
     char *name;                 /* NULL if there is none. */
     uint8_t (*pins)[VNETENC_FINGERPRINT_BYTES];
@@ -49,7 +49,7 @@ struct vnetenc_peer_config {
 };
 
 /* A row of VNetEnc_Profile, or the defaults in place of a missing row. */
-struct vnetenc_profile_config {
+struct vnetenc_config_profile {
     uint8_t id;
     bool has_row;
     char *ciphers, *certificate, *private_key, *ca_cert, *crl;  /* Or NULL. */
@@ -61,9 +61,9 @@ struct vnetenc_profile_config {
 
 struct vnetenc_config {
     char *directory;            /* Of the own key and certificate. */
-    struct vnetenc_peer_config *peers;
+    struct vnetenc_config_peer *peers;
     size_t n_peers;
-    struct vnetenc_profile_config *profiles;
+    struct vnetenc_config_profile *profiles;
     size_t n_profiles;
     struct vnetenc_vni *vnis;
     size_t n_vnis;
@@ -78,35 +78,35 @@ void vnetenc_config_merge_peers(struct vnetenc_config *);
 
 /* Takes other_config:mtu of a row, in bytes; NULL if it has none.  A bad value
  * sets the error of the row. */
-void vnetenc_peer_config_set_mtu(struct vnetenc_peer_config *,
+void vnetenc_config_peer_set_mtu(struct vnetenc_config_peer *,
                                  const char *mtu);
 
 /* Takes other_config:split of a row, or NULL.  Any value but "false" is
  * "true"; a value that is neither sets the error of the row. */
-void vnetenc_peer_config_set_split(struct vnetenc_peer_config *,
+void vnetenc_config_peer_set_split(struct vnetenc_config_peer *,
                                    const char *split);
 
 /* Takes the 'n' fingerprints of a row that has no pins yet.  A bad one sets
  * the error of the row and becomes a pin that no certificate has. */
-void vnetenc_peer_config_set_pins(struct vnetenc_peer_config *,
+void vnetenc_config_peer_set_pins(struct vnetenc_config_peer *,
                                   char *const *fingerprints, size_t n);
 
 /* Sets the row of profile 'id' to the default of every column. */
-void vnetenc_profile_config_init(struct vnetenc_profile_config *, uint8_t id);
+void vnetenc_config_profile_init(struct vnetenc_config_profile *, uint8_t id);
 
 /* Makes the first row a copy of the second, with strings of its own. */
-void vnetenc_profile_config_copy(struct vnetenc_profile_config *,
-                                 const struct vnetenc_profile_config *);
+void vnetenc_config_profile_copy(struct vnetenc_config_profile *,
+                                 const struct vnetenc_config_profile *);
 
 /* Frees the members of a profile's row, but not the row. */
-void vnetenc_profile_config_uninit(struct vnetenc_profile_config *);
+void vnetenc_config_profile_uninit(struct vnetenc_config_profile *);
 
 /* True if both rows specify the same credentials. */
-bool vnetenc_profile_config_same_cred(const struct vnetenc_profile_config *,
-                                      const struct vnetenc_profile_config *);
+bool vnetenc_config_profile_same_cred(const struct vnetenc_config_profile *,
+                                      const struct vnetenc_config_profile *);
 
 /* Parses an IPv4 or IPv6 address; an IPv4 address becomes an IPv4-mapped IPv6
  * address.  Returns false if the string is neither. */
-bool vnetenc_address_parse(const char *, struct in6_addr *);
+bool vnetenc_config_address_parse(const char *, struct in6_addr *);
 
 #endif /* vnetenc/trust/config.h */

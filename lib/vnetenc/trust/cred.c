@@ -239,7 +239,7 @@ parse_ciphers(const char *ciphers, struct vnetenc_cred *cred)
     if (!ciphers) {
         enum vnetenc_cipher order[VNETENC_N_CIPHERS];
 
-        vnetenc_cipher_default_order(vnetenc_cpu_has_aes(), order);
+        vnetenc_cipher_default_order(vnetenc_cipher_cpu_has_aes(), order);
         for (int i = 0; i < VNETENC_N_CIPHERS; i++) {
             if (is_usable(order[i])) {
                 cred->ciphers[cred->n_ciphers++] = order[i];
@@ -355,10 +355,10 @@ use_certificates(struct vnetenc_cred *cred, const char *file,
     } else if ((cause = check_certificate(cert))) {
         error = file_error("certificate", file, xstrdup(cause));
     } else if (SSL_CTX_use_certificate(cred->ctx, cert) != 1
-               || !vnetenc_fingerprint_of(cert, cred->fingerprint)) {
+               || !vnetenc_cert_fingerprint(cert, cred->fingerprint)) {
         error = libssl_error("certificate", file);
     } else {
-        vnetenc_not_after_format(cert, cred->not_after);
+        vnetenc_cert_not_after_format(cert, cred->not_after);
     }
     X509_free(cert);
 

@@ -122,7 +122,7 @@ vnetenc_file_read(const char *path, bool secret, struct ofpbuf *contents)
 }
 
 char *
-vnetenc_dir_open(const char *path, int *fd)
+vnetenc_file_dir_open(const char *path, int *fd)
 {
     struct stat s;
     char *why = NULL;
@@ -148,8 +148,8 @@ vnetenc_dir_open(const char *path, int *fd)
 }
 
 char *
-vnetenc_dir_read(int dir, const char *name, struct ofpbuf *contents,
-                 bool *exists)
+vnetenc_file_dir_read(int dir, const char *name, struct ofpbuf *contents,
+                      bool *exists)
 {
     int fd = openat(dir, name,
                     O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
@@ -177,7 +177,8 @@ write_file(int fd, const struct ofpbuf *contents)
 /* Writes under another name first.  link() rather than rename(): it does not
  * replace what is there. */
 char *
-vnetenc_dir_create(int dir, const char *name, const struct ofpbuf *contents)
+vnetenc_file_dir_create(int dir, const char *name,
+                        const struct ofpbuf *contents)
 {
     char *tmp = xasprintf("%s.%08"PRIx32".tmp", name, random_uint32());
     char *why = NULL;

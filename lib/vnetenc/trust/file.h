@@ -40,19 +40,19 @@ char *vnetenc_file_read(const char *path, bool secret,
 
 /* Opens 'path', a directory of our own for secret files; makes it if missing.
  * It must belong to us or to root, and nobody else may write to it. */
-char *vnetenc_dir_open(const char *path, int *fd)
+char *vnetenc_file_dir_open(const char *path, int *fd)
     OVS_WARN_UNUSED_RESULT;
 
 /* Reads secret file 'name' of directory 'dir', which must not be a symbolic
  * link.  Returns NULL with '*exists' false if there is no such file. */
-char *vnetenc_dir_read(int dir, const char *name, struct ofpbuf *contents,
-                       bool *exists)
+char *vnetenc_file_dir_read(int dir, const char *name, struct ofpbuf *contents,
+                            bool *exists)
     OVS_WARN_UNUSED_RESULT;
 
 /* Makes secret file 'name' in directory 'dir'.  A file of that name that came
  * to be in the meantime is left alone, which is no error. */
-char *vnetenc_dir_create(int dir, const char *name,
-                         const struct ofpbuf *contents)
+char *vnetenc_file_dir_create(int dir, const char *name,
+                              const struct ofpbuf *contents)
     OVS_WARN_UNUSED_RESULT;
 
 /* Cleanses and uninitializes 'contents'. */

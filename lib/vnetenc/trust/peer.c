@@ -142,7 +142,7 @@ peer_destroy(struct vnetenc_peer *peer)
 
 static bool
 same_trust(const struct vnetenc_trust *trust,
-           const struct vnetenc_peer_config *config)
+           const struct vnetenc_config_peer *config)
 {
     return (nullable_string_is_equal(trust->name, config->name)
             && trust->n_pins == config->n_pins
@@ -152,7 +152,7 @@ same_trust(const struct vnetenc_trust *trust,
 }
 
 static bool
-configure_one(const struct vnetenc_peer_config *config)
+configure_one(const struct vnetenc_config_peer *config)
 {
     struct vnetenc_peer *peer = vnetenc_peer_find(&config->remote);
     bool is_new = !peer;

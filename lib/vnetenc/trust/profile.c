@@ -41,7 +41,7 @@ struct file_state {
 
 struct entry {
     struct vnetenc_profile profile;
-    struct vnetenc_profile_config asked;    /* As the row has it. */
+    struct vnetenc_config_profile asked;    /* As the row has it. */
     struct file_state files[N_FILES];       /* When last read. */
 };
 
@@ -56,7 +56,7 @@ static unsigned int last_serial;
 static bool changed[N_PROFILES];
 
 static void
-file_states_get(const struct vnetenc_profile_config *config,
+file_states_get(const struct vnetenc_config_profile *config,
                 struct file_state states[N_FILES])
 {
     const char *names[N_FILES] = {
@@ -80,7 +80,7 @@ file_states_get(const struct vnetenc_profile_config *config,
 static bool
 load(struct entry *entry)
 {
-    const struct vnetenc_profile_config *asked = &entry->asked;
+    const struct vnetenc_config_profile *asked = &entry->asked;
     const struct vnetenc_cred_config config = {
         .profile = asked->id,
         .directory = directory,
@@ -113,8 +113,8 @@ load(struct entry *entry)
     profile->cred = cred;
     profile->serial = ++last_serial;
     changed[asked->id] = true;
-    vnetenc_profile_config_uninit(&profile->config);
-    vnetenc_profile_config_copy(&profile->config, asked);
+    vnetenc_config_profile_uninit(&profile->config);
+    vnetenc_config_profile_copy(&profile->config, asked);
     return true;
 }
 
@@ -123,8 +123,8 @@ entry_create(uint8_t id)
 {
     struct entry *entry = xzalloc(sizeof *entry);
 
-    vnetenc_profile_config_init(&entry->asked, id);
-    vnetenc_profile_config_init(&entry->profile.config, id);
+    vnetenc_config_profile_init(&entry->asked, id);
+    vnetenc_config_profile_init(&entry->profile.config, id);
     entries[id] = entry;
     return entry;
 }
@@ -133,8 +133,8 @@ static void
 entry_destroy(struct entry *entry)
 {
     vnetenc_cred_unref(entry->profile.cred);
-    vnetenc_profile_config_uninit(&entry->profile.config);
-    vnetenc_profile_config_uninit(&entry->asked);
+    vnetenc_config_profile_uninit(&entry->profile.config);
+    vnetenc_config_profile_uninit(&entry->asked);
     free(entry->profile.error);
     free(entry);
 }
@@ -143,8 +143,8 @@ entry_destroy(struct entry *entry)
 static void
 take_numbers(struct entry *entry)
 {
-    struct vnetenc_profile_config *dst = &entry->profile.config;
-    const struct vnetenc_profile_config *src = &entry->asked;
+    struct vnetenc_config_profile *dst = &entry->profile.config;
+    const struct vnetenc_config_profile *src = &entry->asked;
 
     dst->has_row = src->has_row;
     dst->n_lanes = src->n_lanes;
@@ -154,7 +154,7 @@ take_numbers(struct entry *entry)
 }
 
 static bool
-configure_one(const struct vnetenc_profile_config *config)
+configure_one(const struct vnetenc_config_profile *config)
 {
     struct entry *entry = entries[config->id];
     bool other = !entry;
@@ -162,10 +162,10 @@ configure_one(const struct vnetenc_profile_config *config)
     if (!entry) {
         entry = entry_create(config->id);
     } else {
-        other = !vnetenc_profile_config_same_cred(&entry->asked, config);
-        vnetenc_profile_config_uninit(&entry->asked);
+        other = !vnetenc_config_profile_same_cred(&entry->asked, config);
+        vnetenc_config_profile_uninit(&entry->asked);
     }
-    vnetenc_profile_config_copy(&entry->asked, config);
+    vnetenc_config_profile_copy(&entry->asked, config);
     other = other && load(entry);
     take_numbers(entry);
     return other;
@@ -183,7 +183,7 @@ vnetenc_profiles_configure(const struct vnetenc_config *config)
         directory = xstrdup(config->directory);
     }
     for (size_t i = 0; i < config->n_profiles; i++) {
-        const struct vnetenc_profile_config *p = &config->profiles[i];
+        const struct vnetenc_config_profile *p = &config->profiles[i];
 
         seen[p->id] = true;
         any |= configure_one(p);
@@ -246,7 +246,7 @@ vnetenc_profile_get(uint8_t id)
         load(entry_create(id));
     }
     if (!entries[id]) {
-        vnetenc_profile_config_init(&none.config, id);
+        vnetenc_config_profile_init(&none.config, id);
         return &none;
     }
     return &entries[id]->profile;

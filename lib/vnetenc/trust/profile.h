@@ -33,7 +33,7 @@
 struct vnetenc_cred;
 
 struct vnetenc_profile {
-    struct vnetenc_profile_config config;   /* In force. */
+    struct vnetenc_config_profile config;   /* In force. */
     struct vnetenc_cred *cred;              /* NULL: none could be loaded. */
     unsigned int serial;                    /* Changes with 'cred'. */
     char *error;                            /* Of the newest change. */

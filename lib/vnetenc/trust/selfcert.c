@@ -142,7 +142,7 @@ make_file(int dir)
 
     ofpbuf_init(&pem, 4096);
     if (make_pair(&pem)) {
-        why = vnetenc_dir_create(dir, VNETENC_SELFCERT_FILE, &pem);
+        why = vnetenc_file_dir_create(dir, VNETENC_SELFCERT_FILE, &pem);
     } else {
         const char *reason = ERR_reason_error_string(ERR_peek_error());
 
@@ -158,7 +158,8 @@ static char *
 load_or_make(const char *directory, int dir, struct ofpbuf *pem)
 {
     bool exists;
-    char *why = vnetenc_dir_read(dir, VNETENC_SELFCERT_FILE, pem, &exists);
+    char *why = vnetenc_file_dir_read(dir, VNETENC_SELFCERT_FILE, pem,
+                                      &exists);
 
     if (exists) {
         return why;
@@ -168,7 +169,7 @@ load_or_make(const char *directory, int dir, struct ofpbuf *pem)
         VLOG_INFO("made a new key and certificate in %s/%s", directory,
                   VNETENC_SELFCERT_FILE);
         ofpbuf_uninit(pem);
-        why = vnetenc_dir_read(dir, VNETENC_SELFCERT_FILE, pem, &exists);
+        why = vnetenc_file_dir_read(dir, VNETENC_SELFCERT_FILE, pem, &exists);
     }
     return why || exists ? why : xstrdup("vanished");
 }
@@ -180,7 +181,7 @@ vnetenc_selfcert_load(const char *directory, struct ofpbuf *pem)
     int dir;
 
     ofpbuf_init(pem, 0);
-    why = vnetenc_dir_open(directory, &dir);
+    why = vnetenc_file_dir_open(directory, &dir);
     if (why) {
         error = xasprintf("directory %s: %s", directory, why);
         free(why);

@@ -59,14 +59,15 @@ owner_of(const SSL *ssl)
 }
 
 void
-vnetenc_sni_format(uint8_t profile, char sni[VNETENC_SNI_BYTES])
+vnetenc_ssl_sni_format(uint8_t profile, char sni[VNETENC_SNI_BYTES])
 {
     snprintf(sni, VNETENC_SNI_BYTES, "p%u.vnetenc.invalid", profile);
 }
 
-/* Exactly what vnetenc_sni_format() writes: no leading zeros, no capitals. */
+/* Accepts exactly what vnetenc_ssl_sni_format() writes: no leading zeros, no
+ * capitals. */
 bool
-vnetenc_sni_parse(const char *sni, uint8_t *profile)
+vnetenc_ssl_sni_parse(const char *sni, uint8_t *profile)
 {
     char canonical[VNETENC_SNI_BYTES];
     unsigned int n;
@@ -74,7 +75,7 @@ vnetenc_sni_parse(const char *sni, uint8_t *profile)
     if (!ovs_scan(sni, "p%u.", &n) || n > UINT8_MAX) {
         return false;
     }
-    vnetenc_sni_format(n, canonical);
+    vnetenc_ssl_sni_format(n, canonical);
     *profile = n;
     return !strcmp(sni, canonical);
 }
@@ -123,7 +124,7 @@ sni_cb(SSL *ssl, int *alert, void *aux OVS_UNUSED)
     if (!SSL_is_server(ssl)) {
         return SSL_TLSEXT_ERR_OK;       /* The server took the name or not. */
     }
-    if (sni && vnetenc_sni_parse(sni, &profile)) {
+    if (sni && vnetenc_ssl_sni_parse(sni, &profile)) {
         ctx = owner->select(owner, profile);
     }
     if (!ctx || !SSL_set_SSL_CTX(ssl, ctx)) {
@@ -298,7 +299,7 @@ vnetenc_ssl_new_client(SSL_CTX *ctx, struct vnetenc_ssl_owner *owner,
     if (!ssl) {
         return NULL;
     }
-    vnetenc_sni_format(profile, sni);
+    vnetenc_ssl_sni_format(profile, sni);
     if (!SSL_set_tlsext_host_name(ssl, sni)
         || SSL_set_alpn_protos(ssl, alpn, ALPN_BYTES)) {
         SSL_free(ssl);

@@ -80,11 +80,11 @@ void vnetenc_ssl_set_keylog(void (*)(const char *line));
 enum { VNETENC_SNI_BYTES = sizeof "p255.vnetenc.invalid" };
 
 /* Writes the server name of 'profile'. */
-void vnetenc_sni_format(uint8_t profile, char sni[VNETENC_SNI_BYTES]);
+void vnetenc_ssl_sni_format(uint8_t profile, char sni[VNETENC_SNI_BYTES]);
 
 /* Reads a server name.  Returns false unless it is exactly what
- * vnetenc_sni_format() writes for some profile. */
-bool vnetenc_sni_parse(const char *sni, uint8_t *profile)
+ * vnetenc_ssl_sni_format() writes for some profile. */
+bool vnetenc_ssl_sni_parse(const char *sni, uint8_t *profile)
     OVS_WARN_UNUSED_RESULT;
 
 #endif /* vnetenc/trust/ssl.h */

@@ -35,7 +35,7 @@ judge_pins(const struct vnetenc_trust *trust, const X509 *leaf)
     char text[VNETENC_FINGERPRINT_TEXT_BYTES];
     uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES];
 
-    if (!vnetenc_fingerprint_of(leaf, fingerprint)) {
+    if (!vnetenc_cert_fingerprint(leaf, fingerprint)) {
         return xstrdup("certificate has no fingerprint");
     }
     for (size_t i = 0; i < trust->n_pins; i++) {
@@ -43,7 +43,7 @@ judge_pins(const struct vnetenc_trust *trust, const X509 *leaf)
             return NULL;
         }
     }
-    vnetenc_fingerprint_format(fingerprint, text);
+    vnetenc_cert_fingerprint_format(fingerprint, text);
     return xasprintf("certificate %s is not among the peer's fingerprints",
                      text);
 }
@@ -218,10 +218,10 @@ vnetenc_trust_judge(const struct vnetenc_trust *trust,
 
 static bool
 judge_chain(const struct vnetenc_trust *trust,
-            const struct vnetenc_cred *cred, const struct vnetenc_chain *c,
-            bool live, char **reason)
+            const struct vnetenc_cred *cred,
+            const struct vnetenc_cert_chain *c, bool live, char **reason)
 {
-    STACK_OF(X509) *chain = vnetenc_chain_certs(c);
+    STACK_OF(X509) *chain = vnetenc_cert_chain_certs(c);
     bool ok = say(judge(trust, cred, sk_X509_value(chain, 0), chain, live),
                   reason);
 
@@ -232,7 +232,7 @@ judge_chain(const struct vnetenc_trust *trust,
 bool
 vnetenc_trust_judge_chain(const struct vnetenc_trust *trust,
                           const struct vnetenc_cred *cred,
-                          const struct vnetenc_chain *c, char **reason)
+                          const struct vnetenc_cert_chain *c, char **reason)
 {
     return judge_chain(trust, cred, c, false, reason);
 }
@@ -240,7 +240,7 @@ vnetenc_trust_judge_chain(const struct vnetenc_trust *trust,
 bool
 vnetenc_trust_judge_live(const struct vnetenc_trust *trust,
                          const struct vnetenc_cred *cred,
-                         const struct vnetenc_chain *c, char **reason)
+                         const struct vnetenc_cert_chain *c, char **reason)
 {
     return judge_chain(trust, cred, c, true, reason);
 }

@@ -69,7 +69,8 @@ bool vnetenc_trust_judge(const struct vnetenc_trust *,
 /* The same for the certificates of a handshake that has just ended. */
 bool vnetenc_trust_judge_chain(const struct vnetenc_trust *,
                                const struct vnetenc_cred *,
-                               const struct vnetenc_chain *, char **reason)
+                               const struct vnetenc_cert_chain *,
+                               char **reason)
     OVS_WARN_UNUSED_RESULT;
 
 /* The same for a session that is up, after a change of configuration.  Dates
@@ -77,7 +78,7 @@ bool vnetenc_trust_judge_chain(const struct vnetenc_trust *,
  * Revocation, another CA and other pins do end it. */
 bool vnetenc_trust_judge_live(const struct vnetenc_trust *,
                               const struct vnetenc_cred *,
-                              const struct vnetenc_chain *, char **reason)
+                              const struct vnetenc_cert_chain *, char **reason)
     OVS_WARN_UNUSED_RESULT;
 
 #endif /* vnetenc/trust/trust.h */

@@ -18,7 +18,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc/control/dgram-bio.h"
+#include "vnetenc/control/dgram.h"
 
 #include "openvswitch/ofpbuf.h"
 #include "util.h"

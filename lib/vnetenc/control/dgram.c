@@ -15,7 +15,7 @@
  */
 
 #include <config.h>
-#include "vnetenc/control/dgram-bio.h"
+#include "vnetenc/control/dgram.h"
 
 #include <string.h>
 

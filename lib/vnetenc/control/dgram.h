@@ -14,8 +14,8 @@
  * limitations under the License.
  */
 
-#ifndef VNETENC_DGRAM_BIO_H
-#define VNETENC_DGRAM_BIO_H 1
+#ifndef VNETENC_DGRAM_H
+#define VNETENC_DGRAM_H 1
 
 /* A BIO that keeps datagrams
  * ==========================
@@ -98,4 +98,4 @@ void vnetenc_dgram_purge(struct vnetenc_dgram *);
 bool vnetenc_dgram_nonces_ok(const struct vnetenc_dgram *,
                              bool explicit_nonce);
 
-#endif /* vnetenc/control/dgram-bio.h */
+#endif /* vnetenc/control/dgram.h */

@@ -1,0 +1,73 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_PROBE_H
+#define VNETENC_PROBE_H 1
+
+/* Whether the peer still has a session
+ * ====================================
+ *
+ * PROTOCOL.md section 4: the sender of a session probes it every
+ * VNETENC_PROBE_BUSY_MS while it carries data, else every
+ * VNETENC_PROBE_IDLE_MS, and at once on a hint.  After VNETENC_PROBE_TRIES
+ * unanswered probes the session is lost.
+ *
+ * Thread-safety: pure functions of the caller's data. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct vnetenc_probe {
+    long long int sent_at;      /* Newest probe. */
+    unsigned int tries;         /* Unanswered ones. */
+    uint64_t echo;              /* Of the newest. */
+    uint64_t seq;               /* Behind the newest: later ones are data. */
+    bool hurry;                 /* A hint was given. */
+    long long int hinted_at;
+    bool lost;
+    long long int lost_at;
+};
+
+enum vnetenc_probe_action {
+    VNETENC_PROBE_NOTHING,
+    VNETENC_PROBE_SEND,         /* A probe with 'echo', then call
+                                 * vnetenc_probe_sent(). */
+    VNETENC_PROBE_LOST,         /* Reported once. */
+};
+
+/* A session that is new, whose handshake stands for a probe. */
+void vnetenc_probe_init(struct vnetenc_probe *, long long int now);
+
+/* Returns the action that is due.  'next_seq' tells whether data was sealed
+ * since the last probe. */
+enum vnetenc_probe_action vnetenc_probe_run(struct vnetenc_probe *,
+                                            uint64_t next_seq,
+                                            long long int now);
+
+/* Call after a probe was sealed, with the sequence number behind it. */
+void vnetenc_probe_sent(struct vnetenc_probe *, uint64_t next_seq,
+                        long long int now);
+
+/* A hint came.  Returns false if it is one too many. */
+bool vnetenc_probe_hint(struct vnetenc_probe *, long long int now);
+
+/* An authenticated reply came. */
+void vnetenc_probe_reply(struct vnetenc_probe *, uint64_t echo);
+
+/* Authenticated word that the peer gave the session up. */
+void vnetenc_probe_give_up(struct vnetenc_probe *, long long int now);
+
+#endif /* vnetenc/control/probe.h */
