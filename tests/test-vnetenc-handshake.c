@@ -556,6 +556,46 @@ early_fate(struct unit_duel *duel, unsigned int index)
     return UNIT_PASS;
 }
 
+/* A forged fragment of a message that was read before, in a record in clear
+ * with a high number, before each datagram. */
+static enum unit_fate
+far_ahead_fate(struct unit_duel *duel, unsigned int index)
+{
+    static const uint8_t hello[13 + 12] = {
+        22, 0xfe, 0xfd, 0, 0, 0, 0xff, 0, 0, 0, 0, 0, 12,
+        1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    };
+    static const uint8_t verify[13 + 12 + 3] = {
+        22, 0xfe, 0xfd, 0, 0, 0, 0xff, 0, 0, 0, 0, 0, 15,
+        3, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 3, 0xfe, 0xff, 0,
+    };
+
+    if (index > 1) {
+        vnetenc_handshake_input(duel->client, verify, sizeof verify,
+                                unit_now_ms);
+    }
+    if (duel->server) {
+        vnetenc_handshake_input(duel->server, hello, sizeof hello,
+                                unit_now_ms);
+    }
+    return UNIT_PASS;
+}
+
+/* RFC 6347 section 4.1.2.6: nothing authenticates the number of a record in
+ * clear, so a forged one must not move what is taken for a replay. */
+static void
+test_far_ahead(void)
+{
+    long long int started_ms = unit_now_ms;
+    struct unit_duel duel;
+
+    unit_duel_init(&duel, &a, &b, 0);
+    duel.fate = far_ahead_fate;
+    check_success(&duel);
+    CHECK(unit_now_ms - started_ms < VNETENC_HANDSHAKE_TIMER_MS);
+    unit_duel_uninit(&duel);
+}
+
 /* RFC 6347 section 4.1: forged early records neither end the handshake nor
  * delay it, and no genuine record is taken for one that came too early. */
 static void
@@ -825,6 +865,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_unverified_alert();
     test_noise();
     test_early_records();
+    test_far_ahead();
     test_memory();
     test_odd_datagrams();
     test_nonce_space();

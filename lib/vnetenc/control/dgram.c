@@ -124,10 +124,9 @@ watch(struct vnetenc_dgram *dgram, const uint8_t *data, size_t size)
     }
 }
 
-/* Gives each record in clear of 'data', which libssl has just written, the
- * next number, so that none repeats. */
+/* Gives each record in clear of 'data' the next number of '*next'. */
 static void
-number(struct vnetenc_dgram *dgram, uint8_t *data, size_t size)
+number(uint64_t *next, uint8_t *data, size_t size)
 {
     struct vnetenc_record record;
     size_t start = 0;
@@ -135,7 +134,7 @@ number(struct vnetenc_dgram *dgram, uint8_t *data, size_t size)
 
     while (vnetenc_record_next(data, size, &pos, &record)) {
         if (!record.epoch) {
-            record.seq = dgram->next_clear++ & MAX_SEQ;
+            record.seq = (*next)++ & MAX_SEQ;
             vnetenc_record_put_header(data + start, &record);
         }
         start = pos;
@@ -153,7 +152,7 @@ dgram_write(BIO *bio, const char *data, int size)
     }
     watch(dgram, (const uint8_t *) data, size);
     buf = ofpbuf_clone_data(data, size);
-    number(dgram, buf->data, size);
+    number(&dgram->next_clear, buf->data, size);
     ovs_list_push_back(&dgram->out, &buf->list_node);
     BIO_clear_retry_flags(bio);
     return size;
@@ -174,6 +173,7 @@ dgram_read(BIO *bio, char *data, int size)
     /* As a socket does: what does not fit is lost. */
     n = MIN((size_t) size, dgram->in_size);
     memcpy(data, dgram->in, n);
+    number(&dgram->next_read, (uint8_t *) data, n);
     vnetenc_dgram_take_back(dgram);
     return n;
 }

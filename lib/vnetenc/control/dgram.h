@@ -31,6 +31,12 @@
  * takes records whose numbers it has seen for replays, and the first flight
  * would be lost.
  *
+ * It also numbers the records in clear that libssl reads.  Nothing
+ * authenticates their numbers: one forged record with a high number would move
+ * libssl's replay window past all genuine ones, and the handshake would
+ * stall.  The sequence numbers of handshake messages still tell which message
+ * was read before.
+ *
  * It also watches the records libssl writes under the new keys.  OpenSSL's
  * explicit AES-GCM nonce is a counter with a random start, and ours is
  * (epoch, sequence number) with a first sequence number of 2^16, so all of
@@ -60,7 +66,9 @@ struct vnetenc_dgram {
     size_t in_size;
 
     struct ovs_list out;        /* Of "struct ofpbuf", oldest first. */
-    uint64_t next_clear;        /* Number of the next record in clear. */
+    uint64_t next_clear;        /* Number of the next record in clear that
+                                 * libssl writes. */
+    uint64_t next_read;         /* Likewise that it reads. */
 
     /* Records of epoch 1 that libssl wrote. */
     uint64_t n_records;
