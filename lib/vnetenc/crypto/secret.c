@@ -41,8 +41,9 @@ enum {
     LINE_BYTES = 64,
     SMALL_BYTES = 1024,         /* Sizes up to this go by STEP_BYTES. */
     STEP_BYTES = 16,
-    LARGE_BYTES = 16 * 1024,    /* Up to this, by eighths of powers of 2. */
-    N_CLASSES = SMALL_BYTES / STEP_BYTES + 4 * 8 + 1,
+    LARGE_BYTES = 20 * 1024,    /* Up to this, by eighths of powers of 2: the
+                                 * buffers for records of libssl, too. */
+    N_CLASSES = SMALL_BYTES / STEP_BYTES + 4 * 8 + 2 + 1,
 };
 
 struct slab {
