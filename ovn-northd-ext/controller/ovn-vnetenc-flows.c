@@ -718,10 +718,14 @@ ovn_vnetenc_avoid_vlan(const struct sbrec_port_binding *pb,
                        struct match *match, struct ofpbuf *ofpacts,
                        struct ovn_desired_flow_table *flow_table)
 {
+    struct ovn_vnetenc_demand demand = ovn_vnetenc_demand_of_port(pb);
+
     if (!supported) {
         return false;
     }
-    match_bit(match, OVN_VNETENC_MUST_BIT);
+    if (demand.mode != VNETENC_REQUIRE || demand.yields) {
+        match_bit(match, OVN_VNETENC_MUST_BIT);
+    }
     ofpbuf_clear(ofpacts);
     add_flow(flow_table, OFTABLE_LOCAL_OUTPUT, NOT_IN_CLEAR,
              pb->header_.uuid.parts[0], match, ofpacts, &pb->header_.uuid);

@@ -149,7 +149,9 @@ void ovn_vnetenc_flows_for_port(const struct physical_ctx *,
                                 struct ovn_desired_flow_table *);
 
 /* For a port that upstream reaches over a VLAN instead of a tunnel: adds a
- * flow that drops the packets there that must be encrypted.  Narrows 'match',
+ * flow that drops the packets there that must be encrypted: all packets, if
+ * the port itself requires it.  Any chassis may write the option that makes a
+ * redirect "bridged".  Narrows 'match',
  * which matches the port, to such packets, for a flow that takes them into a
  * tunnel, and clears 'ofpacts'.  Returns false, and does nothing, if Open
  * vSwitch cannot encrypt. */
