@@ -38,8 +38,9 @@ BUILD_ASSERT_DECL(offsetof(struct flow_tnl, metadata) % 8 == 0);
 BUILD_ASSERT_DECL(FLOW_TNL_F_VNETENC & FLOW_TNL_PUB_F_MASK);
 BUILD_ASSERT_DECL(!(FLOW_TNL_F_UDPIF & FLOW_TNL_F_MASK));
 
-/* Only ovs-vswitchd has this file.  Its libcrypto is used as soon as options
- * are read, and must not have been used before. */
+/* Only ovs-vswitchd has this file.  ovs-vswitchd uses libcrypto as soon as it
+ * reads its command-line options, and libcrypto must be taken over before its
+ * first use: a constructor does this. */
 OVS_CONSTRUCTOR(vnetenc_libcrypto_is_secret) {
     vnetenc_protect_secrets();
 }
