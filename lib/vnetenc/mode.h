@@ -42,7 +42,8 @@ enum vnetenc_mode {
 /* Returns "off", "prefer", "require" or, for any other value, "unknown". */
 const char *vnetenc_mode_to_string(enum vnetenc_mode);
 
-/* Sets '*mode' to the mode with that name.  Returns false if there is none. */
+/* Sets '*mode' to the mode with that name.  Returns false if there is no such
+ * mode. */
 bool vnetenc_mode_from_string(const char *, enum vnetenc_mode *mode);
 
 /* Parses the value of an Interface's "options:encryption".  Returns NULL and
@@ -50,8 +51,8 @@ bool vnetenc_mode_from_string(const char *, enum vnetenc_mode *mode);
 char *vnetenc_mode_parse(const char *, uint8_t *mode)
     OVS_WARN_UNUSED_RESULT;
 
-/* Sets '*profile' to the one whose number, 0 to 255, is the string.  Returns
- * false and leaves '*profile' alone if there is none. */
+/* Parses the whole string as the number of a profile, 0 to 255.  Returns false
+ * and leaves '*profile' alone if the string is anything else. */
 bool vnetenc_mode_profile_from_string(const char *, uint8_t *profile);
 
 /* Parses a profile, 0 to 255.  Returns NULL and sets '*profile', or returns an

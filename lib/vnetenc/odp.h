@@ -44,7 +44,8 @@ void vnetenc_odp_put(struct ofpbuf *odp_actions,
                      const struct ovs_action_vnetenc *);
 
 /* Appends the action as text, which vnetenc_odp_parse() accepts.  An unknown
- * mode, which only a foreign program can have put there, becomes a number. */
+ * mode, which only a foreign program can have put there, is written as a
+ * number, which vnetenc_odp_parse() refuses. */
 void vnetenc_odp_format(struct ds *, const struct ovs_action_vnetenc *);
 
 /* Parses the action at the start of a string and appends it to 'odp_actions'.

@@ -37,9 +37,9 @@ add_error(struct ds *errors, const char *key, char *error)
     free(error);
 }
 
-/* Adds an error for each option that begins like ours and is none of them.
- * Returns true if one may have been meant to be the mode: its value is neither
- * a number nor "off". */
+/* Adds an error for each option whose name begins as those of our options do
+ * but is not one of them.  Returns true if such an option may have been meant
+ * to set the mode, that is, if its value is neither a number nor "off". */
 static bool
 add_unknown_options(const struct smap *options, struct ds *errors)
 {

@@ -39,14 +39,14 @@ struct netdev_tunnel_config;
 struct smap;
 
 /* Sets the encryption of a tunnel port of the given 'type' from 'options'.
- * The configuration has the port's UDP destination port already; 'old' is the
- * configuration with which the port has worked until now.
+ * 'cfg' already holds the port's UDP destination port; 'old' is the
+ * configuration that was in force before.
  *
  * Returns NULL if successful, otherwise an error message that the caller must
- * free.  In that case a port in use (see vnetenc_port_is_configured()) must
- * continue with the new configuration, which is safe: a refused value is as in
- * 'old', and a mode that cannot be read is VNETENC_REQUIRE if 'old' demanded
- * nothing.  A new port must not come up. */
+ * free.  In case of an error, a port that is in use (see
+ * vnetenc_port_is_configured()) must continue with 'cfg', and a new port must
+ * not come up.  'cfg' is safe then: a refused value stays as it is in 'old',
+ * and an unreadable mode becomes VNETENC_REQUIRE if 'old' demanded nothing. */
 char *vnetenc_port_set_config(const char *type, const struct smap *options,
                               const struct netdev_tunnel_config *old,
                               struct netdev_tunnel_config *cfg)
@@ -58,8 +58,8 @@ char *vnetenc_port_set_config(const char *type, const struct smap *options,
 char *vnetenc_port_get_error(const struct netdev *, const struct smap *options)
     OVS_WARN_UNUSED_RESULT;
 
-/* True if a tunnel port works with the configuration, false if the port has
- * just been made and has none yet. */
+/* True if the configuration is that of a tunnel port in use, false if the port
+ * is new and not configured yet. */
 bool vnetenc_port_is_configured(const struct netdev_tunnel_config *);
 
 /* Adds the options that are in force in a configuration to 'options'. */

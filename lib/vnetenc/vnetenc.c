@@ -62,7 +62,7 @@ vnetenc_run(const struct smap *other_config, struct vnetenc_config *config)
 void
 vnetenc_exit(void)
 {
-    /* Datapath threads may still be at work.  Sessions are freed when these
-     * threads have quiesced; what vnetenc_init() made stays. */
+    /* Datapath threads may still run.  Sessions are freed after these threads
+     * have quiesced; the state that vnetenc_init() made is never freed. */
     vnetenc_control_stop();
 }

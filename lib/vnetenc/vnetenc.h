@@ -21,28 +21,30 @@
  * ==========================
  *
  * Open vSwitch's own files include this header and call nothing else of ours,
- * except that each of four more files serves one of them: odp.h (odp-util.c),
- * port.h (netdev-vport.c), ofpact.inc (ofp-actions.c) and
- * ofproto-dpif-vnetenc.h (ofproto-dpif-xlate.c).
+ * with four exceptions: odp-util.c includes odp.h, netdev-vport.c includes
+ * port.h, ofp-actions.c also includes ofpact.inc, and ofproto-dpif-xlate.c and
+ * ofproto-dpif-xlate-cache.c include ofproto-dpif-vnetenc.h.
  *
  * A packet's way out: translation merges the demand of the OpenFlow action
  * with the demand of the tunnel port (vnetenc_mode_merge()), asks for the DTLS
  * port of the tunnel (vnetenc_tunnel_dtls_port()) and emits a datapath action
  * directly after tnl_push.  The datapath hands the pushed batch to
- * vnetenc_seal_batch().  That function seals every tunnel payload into one
- * DTLS 1.2 record, or two if one would be too long for the underlay, or drops
- * it.
+ * vnetenc_seal_batch_of_flow(), or a single packet on the slow path to
+ * vnetenc_seal_packet().  These functions seal each tunnel payload into one
+ * DTLS 1.2 record, seal it into two if one would be too long for the underlay,
+ * or drop it.
  *
  * A packet's way in: the DTLS port is in the tunnel port map, so the datapath
- * pops the packet as a tunnel packet.  After the checks of the outer IP and
- * UDP headers it calls vnetenc_open(), which returns the outer UDP header of a
- * packet whose payload is plaintext again, or NULL.
+ * pops the packet as a tunnel packet.  After it has checked the outer IP and
+ * UDP headers, the datapath calls vnetenc_open().  That function returns the
+ * outer UDP header of the packet, whose payload is plaintext again, or NULL if
+ * the packet goes no further.
  *
  * Thread-safety
  * =============
  *
  * Any number of threads that quiesce (see ovs-rcu.h) may call vnetenc_seal_*()
- * and vnetenc_open() at once; these take no lock.  vnetenc_init(),
+ * and vnetenc_open() at once; these functions take no lock.  vnetenc_init(),
  * vnetenc_run(), vnetenc_exit() and vnetenc_main_*() belong to the main
  * thread.  All other functions depend only on their arguments and on the DTLS
  * ports, which never change after vnetenc_init(). */
@@ -62,16 +64,16 @@ struct smap;
 struct vnetenc_config;
 
 /* Keeps libcrypto's keys out of core dumps, see crypto/secret.h.  Must be
- * called before anything uses libcrypto, so before main(). */
+ * called before anything uses libcrypto, that is, before main(). */
 void vnetenc_protect_secrets(void);
 
 /* Starts the parts that do not depend on the tables of the database: ciphers,
  * the inbox of the control thread, DTLS ports.  A second call does nothing. */
 void vnetenc_init(const struct smap *other_config);
 
-/* Starts the control thread, if it does not run yet, and hands over 'config',
- * of which it takes ownership, and what of 'other_config' needs no restart.
- * Call after vnetenc_init(). */
+/* Starts the control thread, if it does not run yet.  Hands over to it
+ * 'config', of which it takes ownership, and applies those settings in
+ * 'other_config' that need no restart.  Call after vnetenc_init(). */
 void vnetenc_run(const struct smap *other_config,
                  struct vnetenc_config *config);
 
@@ -84,15 +86,17 @@ void vnetenc_exit(void);
 /* Registers commands.  Call once, before the first vnetenc_main_run(). */
 void vnetenc_main_init(struct ovsdb_idl *);
 
-/* Calls vnetenc_init() and vnetenc_run() with what the database says.  Call in
- * each iteration of the main loop; cheap if the database did not change. */
+/* Calls vnetenc_init() and vnetenc_run() with the contents of the database.
+ * Call in each iteration of the main loop; cheap if the database did not
+ * change. */
 void vnetenc_main_run(struct ovsdb_idl *, const struct ovsrec_open_vswitch *);
 
 /* Writes status columns, within the caller's transaction. */
 void vnetenc_main_status(struct ovsdb_idl *);
 
-/* Writes what is wrong with the encryption of a tunnel port, or nothing, to
- * the 'error' of its Interface, within the caller's transaction. */
+/* Writes the error in the encryption options of a tunnel port to the 'error'
+ * column of its Interface, within the caller's transaction.  Clears the column
+ * if there is no error. */
 void vnetenc_main_port_status(const struct ovsrec_interface *,
                               const struct netdev *);
 
