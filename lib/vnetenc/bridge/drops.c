@@ -25,8 +25,8 @@ VNETENC_DROPS
 VNETENC_FALLBACKS
 #undef VNETENC_DROP
 
-/* Coverage counters lag behind by what their threads have not yet handed in;
- * "vnetenc/show" and the tests want exact numbers. */
+/* Exact numbers, for "vnetenc/show" and the tests.  A coverage counter lacks
+ * the packets that threads have counted but not yet handed in. */
 static atomic_uint64_t totals[VNETENC_N_DROPS];
 
 void

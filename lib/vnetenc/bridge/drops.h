@@ -20,10 +20,10 @@
 /* Drop reasons
  * ============
  *
- * Every reason for which vnetenc drops a packet, and every one for which a
- * packet of a `prefer` network leaves in clear.  One list: it makes the enum,
- * the coverage counters ("vnetenc_" and the name) and the lines of
- * "ovs-appctl vnetenc/show".
+ * This list has every reason for which vnetenc drops a packet, and every
+ * reason for which a packet leaves in clear against its demand.  The enum, the
+ * coverage counters ("vnetenc_" and the name) and the lines of "ovs-appctl
+ * vnetenc/show" are made from it.
  *
  * Thread-safety: any thread. */
 
@@ -87,8 +87,9 @@
     VNETENC_DROP(ctl_early, "handshake record before there are keys for it") \
     VNETENC_DROP(ctl_failed, "handshake failed")
 
-/* Not dropped: left in clear under mode `prefer`, or through a tunnel to which
- * a demand of the same packet did not reach. */
+/* Reasons of packets that are not dropped, but leave in clear: under mode
+ * `prefer`, or through a tunnel that a demand of the same packet did not
+ * reach. */
 #define VNETENC_FALLBACKS                                                   \
     VNETENC_DROP(clear_no_peer, "prefer: clear, peer cannot encrypt")       \
     VNETENC_DROP(clear_no_session, "prefer: clear, no session came up")     \
@@ -114,20 +115,19 @@ vnetenc_drop_is_fallback(enum vnetenc_drop reason)
             && reason < VNETENC_N_DROPS);
 }
 
-/* Counts 'n_packets' packets for a reason, which must not be VNETENC_KEEP.
- * Packets of a path are counted by vnetenc_path_count() instead.  Any
- * thread. */
+/* Counts 'n_packets' packets under a reason, which must not be VNETENC_KEEP.
+ * For packets of a path, call vnetenc_path_count() instead.  Any thread. */
 void vnetenc_drop_count(enum vnetenc_drop, unsigned int n_packets);
 
-/* Returns the name of a reason, "keep" for VNETENC_KEEP, "unknown" for what is
- * no reason.  Pure function. */
+/* Returns the name of a reason, "keep" for VNETENC_KEEP, or "unknown" for a
+ * value that is no reason.  Pure function. */
 const char *vnetenc_drop_name(enum vnetenc_drop);
 
 /* Returns the text of a reason for a human reader.  Pure function. */
 const char *vnetenc_drop_text(enum vnetenc_drop);
 
-/* Returns the number of packets counted for a reason since the process
- * started, 0 for what is no reason.  Any thread. */
+/* Returns the number of packets counted under a reason since the process
+ * started, or 0 for a value that is no reason.  Any thread. */
 unsigned long long int vnetenc_drop_total(enum vnetenc_drop);
 
 #endif /* vnetenc/bridge/drops.h */

@@ -20,9 +20,9 @@
 /* Numbers of the protocol
  * =======================
  *
- * Every size, limit, count and time that vnetenc uses, with its unit in its
- * name.  Times stand together under "Timers" below.  Section numbers without a
- * prefix are those of Documentation/PROTOCOL.md. */
+ * This header has every size, limit, count and time that vnetenc uses, with
+ * its unit in its name.  All times stand under "Timers" below.  Section
+ * numbers without an RFC are those of Documentation/PROTOCOL.md. */
 
 #include "util.h"
 
@@ -30,7 +30,7 @@
 enum {
     VNETENC_RECORD_HEADER_BYTES = 13,
     VNETENC_EXPLICIT_NONCE_BYTES = 8,   /* AES-GCM only. */
-    VNETENC_GCM_SALT_BYTES = 4,         /* Its fixed IV. */
+    VNETENC_GCM_SALT_BYTES = 4,         /* Fixed IV of AES-GCM. */
     VNETENC_NONCE_BYTES = 12,
     VNETENC_TAG_BYTES = 16,
     VNETENC_AAD_BYTES = 13,
@@ -58,13 +58,14 @@ enum {
 #define VNETENC_REKEY_RECORDS (UINT64_C(1) << 32)
 #define VNETENC_REKEY_BYTES (UINT64_C(1) << 38)
 #define VNETENC_MAX_FAILED_OPENS (UINT64_C(1) << 36)
-#define VNETENC_MAX_SEQ ((UINT64_C(1) << 36) - 1)   /* A peer's, see below. */
+#define VNETENC_MAX_SEQ ((UINT64_C(1) << 36) - 1)   /* See the window. */
 enum {
     VNETENC_REKEY_JITTER_PERCENT = 10,
     VNETENC_HARD_LIMIT_FACTOR = 2,
 };
 
-/* The replay window keeps block numbers of 32 sequence numbers in 32 bits. */
+/* The replay window keeps the number of a block of 32 sequence numbers in 32
+ * bits. */
 enum { VNETENC_WINDOW_RECORDS = 4096 };
 BUILD_ASSERT_DECL(VNETENC_MAX_SEQ >> 5 <= UINT32_MAX);
 BUILD_ASSERT_DECL(VNETENC_HARD_LIMIT_FACTOR * VNETENC_REKEY_RECORDS
@@ -79,7 +80,7 @@ enum {
     VNETENC_POOL_SOCKETS = 64,          /* Lane sockets per local address, */
     VNETENC_MAX_SOCKETS = 4096,         /* and if one peer has them all. */
     VNETENC_MAX_RX_SESSIONS = 64,       /* Of a path. */
-    VNETENC_RX_COUNTS = 4,              /* Threads that count apart, plus 1. */
+    VNETENC_RX_COUNTS = 4,              /* Threads with their own, plus 1. */
 };
 
 /* Handshake, section 2. */
@@ -89,20 +90,20 @@ enum {
     VNETENC_EARLY_SEQS = 32,            /* with numbers below this. */
     VNETENC_MAX_ATTEMPTS_LANE = 2,
     VNETENC_MAX_RESTARTS = 3,           /* Of a lane, in a row. */
-    VNETENC_MAX_INITIATIONS = 64,       /* Young ones, of all peers; */
-    VNETENC_MAX_REPETITIONS = 48,       /* not all of lanes that failed. */
+    VNETENC_MAX_INITIATIONS = 64,       /* In STUCK_MS, to all peers, */
+    VNETENC_MAX_REPETITIONS = 48,       /* of these on lanes that failed. */
     VNETENC_MAX_HALF_OPEN_PEER = 4,
     VNETENC_MAX_HALF_OPEN = 256,
     VNETENC_MAX_CERT_LIST_BYTES = 16384,
     VNETENC_MAX_DATAGRAM_BYTES = 2048,  /* Of the control path. */
 };
 
-/* Credentials and what stands before them, section 2. */
+/* Credentials, cookies and secrets, section 2. */
 enum {
     VNETENC_SECURITY_LEVEL = 2,         /* OpenSSL's: 112 bits. */
     VNETENC_MAX_CHAIN_DEPTH = 8,        /* CAs between leaf and anchor. */
     VNETENC_MAX_CRED_FILE_BYTES = 1 << 20,
-    VNETENC_SELF_MADE_EARLY_S = 86400,  /* Valid before it was made. */
+    VNETENC_SELF_MADE_EARLY_S = 86400,  /* Valid so long before it was made. */
     VNETENC_FINGERPRINT_BYTES = 32,     /* SHA-256. */
     VNETENC_COOKIE_BYTES = 32,          /* HMAC-SHA256. */
     VNETENC_COOKIE_SECRET_BYTES = 32,
@@ -131,7 +132,7 @@ enum {
 /* Packets in two halves, section 8. */
 enum {
     VNETENC_JOIN_SLOTS = 64,            /* Waiting halves of a session. */
-    VNETENC_JOIN_BYTES = 16 << 20,      /* Those of all sessions. */
+    VNETENC_JOIN_BYTES = 16 << 20,      /* Of halves of all sessions. */
     VNETENC_MIN_MTU = 1280,             /* Of the underlay, for handshakes. */
     VNETENC_PMTU_BURST = 20,            /* ICMP messages to a port. */
     VNETENC_PMTU_PER_SECOND = 100,
@@ -142,82 +143,84 @@ enum {
 /* Timers
  * ======
  *
- * Names are without their prefix here.
+ * The names below lack their prefix.
  *
  * Initiator:
  *
- *   - An attempt repeats a flight that is not answered after
- *     HANDSHAKE_TIMER_MS, then after twice as long each time, up to
- *     HANDSHAKE_TIMER_MAX_MS (RFC 6347 section 4.2.4), and fails
- *     HANDSHAKE_DEADLINE_MS after it began.
+ *   - An attempt retransmits an unanswered flight after HANDSHAKE_TIMER_MS,
+ *     then after twice as long each time, up to HANDSHAKE_TIMER_MAX_MS (RFC
+ *     6347 section 4.2.4).  It fails HANDSHAKE_DEADLINE_MS after it began.
  *
- *   - One that was answered and hears nothing more for STUCK_MS may be stuck
- *     in the middle, because its peer started anew: another one begins beside
- *     it, as does one beside an attempt that was refused, by the peer or by
- *     somebody in its name.
+ *   - An attempt that was answered and then receives nothing for STUCK_MS may
+ *     be stuck, because its peer has restarted: a second attempt begins beside
+ *     it.  A second attempt also begins beside one that was refused, by the
+ *     peer or by somebody who forged the peer's address.
  *
- *   - After one that failed, the next begins after RETRY_MS, then twice as
- *     long each time, up to RETRY_MAX_MS.  A session that its peer gives up
+ *   - After a failed attempt, the next begins after RETRY_MS, then after twice
+ *     as long each time, up to RETRY_MAX_MS.  A session that its peer gives up
  *     within SHORT_LIFE_MS counts as a failed attempt.  An attempt that a
  *     forged datagram may have ended is repeated at once, up to MAX_RESTARTS
  *     times in a row.
  *
- *   - Where there is no session yet, at most MAX_INITIATIONS handshakes begin
- *     within STUCK_MS, over all peers: hosts that are short of time would
- *     answer more of them too late.  Lanes that failed before get at most
- *     MAX_REPETITIONS of these.
+ *   - On lanes without a session, at most MAX_INITIATIONS handshakes begin
+ *     within STUCK_MS, over all peers, because overloaded hosts would answer
+ *     more of them too late.  At most MAX_REPETITIONS of these are on lanes
+ *     that failed before.
  *
  *   - A session is replaced REKEY_S after it began, and the old one closes
  *     CLOSE_DELAY_MS after the new one is up.
  *
  *   - A session is probed each PROBE_BUSY_MS while it carries data, otherwise
- *     each PROBE_IDLE_MS, and again if there is no reply for PROBE_TIMEOUT_MS.
- *     A hint makes it be probed at most each HINT_INTERVAL_MS, which is also
- *     how often a peer is sent one.
+ *     each PROBE_IDLE_MS, and again after PROBE_TIMEOUT_MS without a reply.  A
+ *     hint causes a probe at most each HINT_INTERVAL_MS, and a peer is sent at
+ *     most one hint in the same time.
  *
- *   - A path that no packet wanted for WANTED_MS gets no session, and is
- *     forgotten after FORGET_MS without one.  Packets want it at most each
- *     WANT_INTERVAL_MS of a peer, and WANT_AGAIN_MS of a path with lanes.
+ *   - A path without a session gets none if no packet has wanted it for
+ *     WANTED_MS, and is forgotten after FORGET_MS.  Packets may want a session
+ *     at most each WANT_INTERVAL_MS with a peer, and at most each
+ *     WANT_AGAIN_MS on a path that has lanes.
  *
- *   - A lane port is used again with the same peer after PORT_REUSE_MS.
+ *   - A lane port is not used again with the same peer before PORT_REUSE_MS
+ *     have passed, unless the peer has used every socket of a full pool.
  *
- *   - Packets of mode `prefer` are dropped for PREFER_FIRST_MS of a new path
- *     and PREFER_LOST_MS after the loss of the last session, then clear.
- *     Packets without a session are held for HOLD_MS.
+ *   - Packets of mode `prefer` are dropped for PREFER_FIRST_MS on a new path,
+ *     and for PREFER_LOST_MS after the loss of the last session; after that
+ *     they leave in clear.  Packets without a session are held for at most
+ *     HOLD_MS.
  *
- *   - The MTU of the interface is looked at each MTU_LOOK_MS; a probe of the
- *     underlay's is repeated after MTU_PROBE_MS, and the search after
- *     MTU_AGAIN_MS, or after MTU_SILENT_MS if no probe was ever answered.
+ *   - The MTU of the interface is read each MTU_LOOK_MS.  A probe of the
+ *     underlay's MTU is repeated after MTU_PROBE_MS.  The search begins again
+ *     after MTU_AGAIN_MS, or after MTU_SILENT_MS if no probe was answered.
  *
  * Responder:
  *
  *   - A handshake that takes longer than STUCK_MS makes room for another one
  *     of the same peer.
  *
- *   - libssl's object, which can repeat the last flight, is kept for
- *     RESPONDER_KEEP_MS if no record comes.
+ *   - The object of libssl, which can retransmit the last flight, is kept
+ *     until the first record arrives, but for at most RESPONDER_KEEP_MS.
  *
- *   - A session is forgotten LINGER_MS after its close_notify, and after
- *     IDLE_MS in which nothing authentic came.
+ *   - A session is forgotten LINGER_MS after its close_notify, or after
+ *     IDLE_MS without an authentic record.
  *
  *   - The key of cookies changes each COOKIE_KEY_MS.
  *
  *   - A failed handshake, which anybody can cause, changes the error of a peer
  *     at most each FAILURE_MS.
  *
- *   - A half of a packet waits for the other for JOIN_MS; each JOIN_SWEEP_MS
- *     those that waited too long are freed.
+ *   - A half of a packet waits for its partner for JOIN_MS.  Each
+ *     JOIN_SWEEP_MS, halves that have waited longer are freed.
  *
  * Both:
  *
- *   - Counters are compared with limits each TICK_MS, or SHORT_TICK_MS where a
- *     probe is not answered yet or limits are below SHORT_TICK_RECORDS or
+ *   - Counters are compared with limits each TICK_MS, or each SHORT_TICK_MS
+ *     while a probe is unanswered or if limits are below SHORT_TICK_RECORDS or
  *     SHORT_TICK_BYTES.
  *
- *   - Files with credentials are looked at each REFRESH_MS.  An open key log
- *     is warned of each KEYLOG_WARN_MS.
+ *   - Files with credentials are checked each REFRESH_MS.  While a key log is
+ *     open, a warning is logged each KEYLOG_WARN_MS.
  *
- *   - A crypto device has DEVICE_MS for a burst.  Meanwhile the thread
+ *   - A crypto device has DEVICE_MS to complete a burst, for which the thread
  *     waits. */
 enum {
     /* Initiator. */
@@ -264,15 +267,15 @@ enum {
     VNETENC_DEVICE_MS = 50,
 };
 
-/* Limits below which a session is looked at each VNETENC_SHORT_TICK_MS. */
+/* Limits below which a session is checked each VNETENC_SHORT_TICK_MS. */
 enum {
     VNETENC_SHORT_TICK_RECORDS = 1 << 24,
     VNETENC_SHORT_TICK_BYTES = 1 << 30,
 };
 
-/* Events that the control thread takes before timers and sockets have their
- * turn.  A ClientHello with a good cookie costs a tenth of a millisecond, but
- * those have a rate; any other costs a hundredth. */
+/* The most events that the control thread takes before it turns to timers and
+ * sockets.  A ClientHello with a valid cookie costs 0.1 ms, but its rate is
+ * limited; any other costs 0.01 ms. */
 enum {
     VNETENC_KNOWN_BURST = 256,
     VNETENC_STRANGER_BURST = 32,
@@ -281,7 +284,7 @@ enum {
     VNETENC_RECEIVE_BURST = 16,         /* Datagrams of one socket. */
 };
 
-/* Batches.  A batch is unbounded; it is worked off in bursts of this size. */
+/* Batches.  A batch is unbounded; it is processed in bursts of this size. */
 enum { VNETENC_BURST = 32 };
 
 #endif /* vnetenc/bridge/limits.h */

@@ -20,9 +20,10 @@
 /* Messages that sessions send each other
  * ======================================
  *
- * PROTOCOL.md section 4: probe and reply (plaintexts of application data
- * that begin with 8 zero octets, as no tunnel header does), the alerts
- * close_notify (sealed) and hint (in clear).  Both ways of each.
+ * This file has the messages of PROTOCOL.md section 4: probe and reply, which
+ * are plaintexts of application data that begin with 8 zero octets, as no
+ * tunnel header does; and the alerts close_notify (sealed) and hint (in
+ * clear).
  *
  * Thread-safety: pure functions. */
 
@@ -37,17 +38,18 @@ enum vnetenc_message_type {
     VNETENC_MESSAGE_REPLY = 2,
 };
 
-/* Writes the plaintext of a control message.  'echo' comes back in the reply
- * to a probe. */
+/* Writes the plaintext of a control message.  The reply to a probe has the
+ * 'echo' of the probe. */
 void vnetenc_message_build(enum vnetenc_message_type, uint64_t echo,
                            uint8_t out[VNETENC_MESSAGE_BYTES]);
 
-/* True if the 'size' bytes of plaintext at 'plain' are a control message, of
- * whatever type, and not a tunnel payload. */
+/* True if the 'size' bytes of plaintext at 'plain' are a control message of
+ * any type, and not a tunnel payload. */
 bool vnetenc_message_is(const uint8_t *plain, size_t size);
 
-/* Reads the control message in the 'size' bytes of plaintext at 'plain'.
- * Returns false if it is not one of this type, or malformed. */
+/* Reads the control message in the 'size' bytes of plaintext at 'plain' and
+ * stores its echo.  Returns false if the message is malformed or not of this
+ * type. */
 bool vnetenc_message_parse(const uint8_t *plain, size_t size,
                            enum vnetenc_message_type, uint64_t *echo)
     OVS_WARN_UNUSED_RESULT;
@@ -55,11 +57,11 @@ bool vnetenc_message_parse(const uint8_t *plain, size_t size,
 /* Alerts, RFC 5246 section 7.2. */
 enum { VNETENC_ALERT_BYTES = 2, VNETENC_HINT_BYTES = 15 };
 
-/* Plaintext of the alert that ends a session, RFC 5246 section 7.2.1. */
+/* The plaintext of the alert that ends a session, RFC 5246 section 7.2.1. */
 extern const uint8_t vnetenc_message_close_notify[VNETENC_ALERT_BYTES];
 
-/* The record, in clear, that says "your record was of no session that I
- * know". */
+/* The record, in clear, that tells a sender that its record was of no known
+ * session. */
 extern const uint8_t vnetenc_message_hint[VNETENC_HINT_BYTES];
 
 /* True if the datagram of 'size' bytes at 'data' begins with an alert in

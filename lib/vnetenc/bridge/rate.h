@@ -20,9 +20,9 @@
 /* Token bucket in one word
  * ========================
  *
- * Limits events to a rate with a burst.  The word is the time at which the
- * bucket would be full again, so a taker needs one compare-and-swap and no
- * clock of its own.
+ * A token bucket limits events to a rate with a burst.  The word is the time
+ * at which the bucket will be full again, so a taker needs one
+ * compare-and-swap and no clock of its own.
  *
  * Thread-safety: any thread, no locks. */
 
@@ -33,12 +33,12 @@ struct vnetenc_rate {
     atomic_llong full_at;       /* In microseconds. */
 };
 
-/* Fills the bucket.  All zeros is a full one, too. */
+/* Fills the bucket.  A bucket of zeros is also full. */
 void vnetenc_rate_init(struct vnetenc_rate *);
 
-/* Takes one token of a bucket that holds 'burst' tokens and gains one every
- * 'interval_us' microseconds, at 'now', in milliseconds of time_msec().
- * Returns false if there is none. */
+/* Takes one token, at 'now', in milliseconds of time_msec(), from a bucket
+ * that holds 'burst' tokens and gains one every 'interval_us' microseconds.
+ * Returns false if the bucket is empty. */
 bool vnetenc_rate_take(struct vnetenc_rate *, long long int now,
                        long long int interval_us, int burst);
 

@@ -28,13 +28,13 @@
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_tunnel);
 
-/* A tunnel type that can carry records, by its well-known port. */
+/* A tunnel type that can carry records, on its well-known port. */
 struct tunnel {
     const char *type;
     const char *key;            /* In other_config. */
     uint16_t plain_port;
     uint16_t default_port;
-    uint16_t dtls_port;         /* 0 until vnetenc_init(), then constant. */
+    uint16_t dtls_port;         /* 0 before vnetenc_init(), then constant. */
 };
 
 static struct tunnel tunnels[] = {
@@ -45,7 +45,7 @@ static struct tunnel tunnels[] = {
 ovs_be16 vnetenc_tunnel_dtls_ports[VNETENC_N_DTLS_PORTS];
 BUILD_ASSERT_DECL(ARRAY_SIZE(tunnels) == VNETENC_N_DTLS_PORTS);
 
-/* Assigned to VXLAN-GPE. */
+/* The port assigned to VXLAN-GPE. */
 enum { VXLAN_GPE_PORT = 4790 };
 
 static bool

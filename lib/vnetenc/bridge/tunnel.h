@@ -24,9 +24,9 @@
  * its records arrive, in place of the port of the plain tunnel (PROTOCOL.md
  * section 1).
  *
- * Thread-safety: vnetenc_tunnels_init() belongs to the main thread.  The ports
- * never change once it was called, and the other functions depend on nothing
- * else. */
+ * Thread-safety: vnetenc_tunnels_init() belongs to the main thread.  After
+ * that, the ports never change, and the other functions depend only on the
+ * ports and on their arguments. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,15 +34,16 @@
 
 struct smap;
 
-/* Takes the DTLS ports from 'other_config'.  A bad value is logged, and the
- * default is used. */
+/* Takes the DTLS ports from 'other_config'.  Logs a bad value and uses the
+ * default instead. */
 void vnetenc_tunnels_init(const struct smap *other_config);
 
-/* DTLS ports.  0 until vnetenc_tunnels_init(), then constant. */
+/* DTLS ports.  0 before vnetenc_tunnels_init(), then constant. */
 enum { VNETENC_N_DTLS_PORTS = 2 };
 extern ovs_be16 vnetenc_tunnel_dtls_ports[VNETENC_N_DTLS_PORTS];
 
-/* Asked for each packet of any UDP tunnel. */
+/* True if 'udp_dst' is a DTLS port.  Called for each packet of any UDP
+ * tunnel. */
 static inline bool
 vnetenc_tunnel_is_dtls(ovs_be16 udp_dst)
 {
@@ -50,12 +51,13 @@ vnetenc_tunnel_is_dtls(ovs_be16 udp_dst)
                         || udp_dst == vnetenc_tunnel_dtls_ports[1]));
 }
 
-/* The DTLS port for tunnels of the type whose plain UDP port is 'tunnel_port',
- * 0 if they cannot carry records. */
+/* Returns the DTLS port of tunnels of 'tunnel_type' to UDP port 'tunnel_port',
+ * or 0 if these cannot carry records. */
 ovs_be16 vnetenc_tunnel_dtls_port(const char *tunnel_type,
                                   ovs_be16 tunnel_port);
 
-/* True if 'udp_dst' is the DTLS port of VXLAN, or will be by default. */
+/* True if 'udp_dst' is the DTLS port of VXLAN or, before
+ * vnetenc_tunnels_init(), the default of that port. */
 bool vnetenc_tunnel_is_vxlan(ovs_be16 udp_dst);
 
 #endif /* vnetenc/bridge/tunnel.h */

@@ -21,9 +21,10 @@
  * ========================
  *
  * A receiver knows a session by both addresses, by the DTLS port and by the
- * lane port: the UDP source port from which the session's records come
- * (PROTOCOL.md section 3).  The tables of sessions, of handshakes that begin
- * and of the control thread hash and compare it here.
+ * lane port, which is the UDP source port of the session's records
+ * (PROTOCOL.md section 3).  The functions here hash and compare the 4-tuple
+ * for the tables of sessions, of half-open handshakes and of the control
+ * thread.
  *
  * Thread-safety: pure functions. */
 
@@ -34,7 +35,7 @@
 #include "packets.h"
 #include "vnetenc/bridge/path.h"
 
-/* The hash of a 4-tuple. */
+/* Returns the hash of a 4-tuple. */
 static inline uint32_t
 vnetenc_tuple_hash(const struct in6_addr *local, ovs_be16 dtls_port,
                    const struct in6_addr *remote, ovs_be16 lane_port)
@@ -45,8 +46,8 @@ vnetenc_tuple_hash(const struct in6_addr *local, ovs_be16 dtls_port,
     return vnetenc_path_hash_addresses(remote, local, ports);
 }
 
-/* The hash of the 4-tuple that 'path', whose profile does not matter, and
- * 'lane_port' make. */
+/* Returns the hash of the 4-tuple of 'path', whose profile does not matter,
+ * and 'lane_port'. */
 static inline uint32_t
 vnetenc_tuple_hash_path(const struct vnetenc_path_key *path,
                         ovs_be16 lane_port)

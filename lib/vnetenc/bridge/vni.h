@@ -17,13 +17,14 @@
 #ifndef VNETENC_VNI_H
 #define VNETENC_VNI_H 1
 
-/* Which profile may speak for which VNI
- * =====================================
+/* VNIs that belong to profiles
+ * ============================
  *
- * VNetEnc_Profile:tunnel_keys: a VNI that some profile lists may arrive under
- * the profiles that list it only; any other VNI may arrive under any.
+ * The column tunnel_keys of VNetEnc_Profile lists VNIs.  A VNI that some
+ * profile lists may arrive only under the profiles that list it.  Any other
+ * VNI may arrive under any profile.
  *
- * Thread-safety: the control thread sets, any thread asks. */
+ * Thread-safety: the control thread sets the pairs, any thread may ask. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,8 +35,8 @@ struct vnetenc_vni {
     uint8_t profile;
 };
 
-/* Takes over a copy of the 'n' pairs of VNI and profile, in place of all
- * former ones.  Control thread. */
+/* Copies the 'n' pairs of VNI and profile, which replace all former ones.
+ * Control thread. */
 void vnetenc_vni_set(const struct vnetenc_vni *, size_t n);
 
 /* True if packets of 'vni' may arrive under 'profile'.  Any thread. */
