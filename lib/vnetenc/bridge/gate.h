@@ -28,8 +28,8 @@
  * Thread-safety
  * =============
  *
- * The control thread adds and removes; any thread finds and uses a gate until
- * it next quiesces. */
+ * The control thread adds and removes gates.  Any thread may find a gate and
+ * use it until the thread next quiesces. */
 
 #include <netinet/in.h>
 #include "cmap.h"
@@ -47,51 +47,51 @@ struct vnetenc_gate {
     struct vnetenc_rate joined;     /* Datagrams that the kernel joined. */
 };
 
-/* Makes and publishes a gate for 'remote', which has none yet.  Control
+/* Makes and publishes a gate for 'remote', which must not have one.  Control
  * thread. */
 struct vnetenc_gate *vnetenc_gate_add(const struct in6_addr *remote);
 
-/* Withdraws a gate, and frees it after a grace period.  Control thread. */
+/* Withdraws a gate and frees it after a grace period.  Control thread. */
 void vnetenc_gate_remove(struct vnetenc_gate *);
 
-/* Returns the gate of 'remote', or NULL if it has none.  Any thread; good
- * until it next quiesces. */
+/* Returns the gate of 'remote', or NULL if it has none.  Any thread, which may
+ * use the gate until it next quiesces. */
 struct vnetenc_gate *vnetenc_gate_find(const struct in6_addr *remote);
 
-/* The following take 'now' in milliseconds of time_msec(), from any thread. */
+/* Any thread may call the following functions.  'now' is time_msec(). */
 
-/* True if one more handshake, whose ClientHello brought a good cookie, is
- * within the peer's rate.  Only who receives what is sent to the peer can use
- * that up. */
+/* True if one more handshake is within the peer's rate.  The ClientHello of
+ * the handshake must have had a valid cookie, so only a host that receives the
+ * packets sent to the peer can use up this rate. */
 bool vnetenc_gate_admit_hello(struct vnetenc_gate *, long long int now);
 
 /* True if one more handshake datagram that came in IP fragments is within the
  * source's rate. */
 bool vnetenc_gate_admit_joined(struct vnetenc_gate *, long long int now);
 
-/* True if a WANT may be posted now: one in VNETENC_WANT_INTERVAL_MS. */
+/* True if a WANT may be posted now: one each VNETENC_WANT_INTERVAL_MS. */
 bool vnetenc_gate_may_want(struct vnetenc_gate *, long long int now);
 
 /* True if one more packet may wait for a session: VNETENC_HOLD_PER_SECOND, in
- * bursts of VNETENC_HOLD_BURST. */
+ * bursts of up to VNETENC_HOLD_BURST. */
 bool vnetenc_gate_may_hold(struct vnetenc_gate *, long long int now);
 
-/* True if a record of no known session may be reported now: one in
+/* True if a record of no known session may be reported now: one each
  * VNETENC_HINT_INTERVAL_MS. */
 bool vnetenc_gate_may_report(struct vnetenc_gate *, long long int now);
 
-/* Says that the control thread has read all rows once.  Until then, a peer
- * that is not found may yet be one, and nothing is sent to it in clear.
- * Control thread. */
+/* Call when the control thread has read all VNetEnc_Peer rows once.  Before
+ * that, an address without a gate may still be that of a peer, and no packet
+ * with a demand leaves to it in clear.  Control thread. */
 void vnetenc_gates_set_loaded(void);
 
-/* True if all rows were read.  Ask before looking for a gate, not after.  Any
- * thread. */
+/* True if all rows have been read.  Call before vnetenc_gate_find(), not
+ * after, because the rows may be read between the two calls.  Any thread. */
 bool vnetenc_gates_loaded(void);
 
-/* Takes that back, before the peers are removed because the process ends.
- * After that and a grace period, no thread concludes from a missing gate that
- * there is no peer.  Control thread. */
+/* Undoes vnetenc_gates_set_loaded().  Call when the control thread has ended,
+ * before the gates are removed, and wait for a grace period: after that, no
+ * thread takes a missing gate for a missing row.  Main thread. */
 void vnetenc_gates_unset_loaded(void);
 
 #endif /* vnetenc/bridge/gate.h */

@@ -20,15 +20,17 @@
 /* Handshakes that a peer has begun, as the packet path knows them
  * ===============================================================
  *
- * Anybody can forge datagrams in a peer's name.  Only those that hit the
- * 4-tuple of a handshake whose cookie was verified (RFC 6347 section 4.2.1)
- * are worth a copy for the control thread, and each such 4-tuple has a rate
- * of its own: a flood of the others cannot use it up.
+ * Anybody can forge datagrams with the address of a peer.  Of the datagrams
+ * that are neither ClientHellos nor from the 4-tuple of a session, the control
+ * thread therefore gets only those with the 4-tuple of a handshake whose
+ * cookie was verified (RFC 6347 section 4.2.1).  Each such 4-tuple has a rate
+ * of its own, which a flood of other datagrams cannot use up.
  *
  * Thread-safety
  * =============
  *
- * The control thread adds and removes; any thread may ask. */
+ * The control thread adds and removes handshakes.  Any thread may find a
+ * handshake and use it until the thread next quiesces. */
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -37,23 +39,24 @@
 struct vnetenc_half_open;
 struct vnetenc_path_key;
 
-/* Publishes the 4-tuple of a handshake that begins.  'path' is copied; its
- * profile does not matter.  The caller removes what it has added; there is at
- * most one for a 4-tuple.  Control thread. */
+/* Publishes the 4-tuple of a handshake that begins.  Copies the key of the
+ * path, whose profile does not matter.  A 4-tuple must not be added twice; the
+ * caller removes it with vnetenc_half_open_remove().  Control thread. */
 struct vnetenc_half_open *vnetenc_half_open_add(
     const struct vnetenc_path_key *, ovs_be16 lane_port);
 
-/* Withdraws what vnetenc_half_open_add() returned, which is freed after a
- * grace period.  NULL is allowed.  Control thread. */
+/* Withdraws a handshake, which may be NULL, and frees it after a grace period.
+ * Control thread. */
 void vnetenc_half_open_remove(struct vnetenc_half_open *);
 
 /* Returns true if one more datagram of this handshake is within its rate of
- * VNETENC_SOURCE_PER_SECOND.  'now' is time_msec().  Any thread that uses
- * 'half_open' until it next quiesces. */
+ * VNETENC_SOURCE_PER_SECOND.  'now' is time_msec().  Any thread that may still
+ * use 'half_open'. */
 bool vnetenc_half_open_admit(struct vnetenc_half_open *half_open,
                              long long int now);
 
-/* Returns the handshake of a 4-tuple, or NULL.  Any thread. */
+/* Returns the handshake of a 4-tuple, or NULL if there is none.  Any thread,
+ * which may use the handshake until it next quiesces. */
 struct vnetenc_half_open *vnetenc_half_open_find(
     const struct in6_addr *local, ovs_be16 dtls_port,
     const struct in6_addr *remote, ovs_be16 lane_port);

@@ -20,7 +20,7 @@
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
 
-/* Held by all sessions. */
+/* Bytes held by all sessions. */
 static atomic_uint64_t total_bytes = 0;
 
 /* Memory. */
@@ -40,8 +40,8 @@ release(struct vnetenc_halves *halves, uint64_t n)
     atomic_sub_relaxed(&total_bytes, n, &orig);
 }
 
-/* Asks for 'n' bytes.  A session gets them as long as it holds no more than
- * is left for all. */
+/* Reserves 'n' bytes.  Returns false if the session would then hold more than
+ * remains free for all. */
 static bool
 reserve(struct vnetenc_halves *halves, uint64_t n)
 {
@@ -90,7 +90,7 @@ is_late(const struct vnetenc_halves_entry *waiting, long long int now)
     return now >= waiting->since + VNETENC_JOIN_MS;
 }
 
-/* Gives up 'waiting', which has to go for 'reason' unless it is late. */
+/* Drops 'waiting'.  Counts it as late if it is, otherwise under 'reason'. */
 static void
 give_up(struct vnetenc_halves *halves, struct vnetenc_halves_entry *waiting,
         enum vnetenc_drop reason, long long int now)
@@ -100,8 +100,9 @@ give_up(struct vnetenc_halves *halves, struct vnetenc_halves_entry *waiting,
     vnetenc_halves_discard(halves, waiting);
 }
 
-/* Makes room for 'n' bytes in 'halves', where what is behind 'slot' is the
- * oldest.  Returns false if there is none to be had. */
+/* Drops halves of 'halves', beginning behind 'slot', where the oldest one is,
+ * until 'n' bytes can be reserved.  Returns false if they cannot be reserved
+ * even without these halves. */
 static bool
 make_room(struct vnetenc_halves *halves, struct vnetenc_halves_slot *slot,
           uint64_t n, long long int now)
@@ -142,8 +143,8 @@ make_waiting(struct vnetenc_halves *halves, struct vnetenc_halves_slot *slot,
     return waiting;
 }
 
-/* Never waits for another thread: each turn of the loop but the last takes
- * away what another one put there. */
+/* Never waits for another thread: the loop repeats only if another thread has
+ * put a half into the slot since this thread emptied it. */
 enum vnetenc_drop
 vnetenc_halves_meet(struct vnetenc_halves *halves, const uint8_t *plain,
                     size_t size, uint64_t seq, bool back, long long int now,
@@ -202,8 +203,8 @@ vnetenc_halves_destroy(struct vnetenc_halves *halves)
     }
 }
 
-/* A slot's 'since' may belong to a half that is newer or older than the one
- * that is there by now, so it only says where to look. */
+/* A slot's 'since' may belong to an older or a newer half than the one that is
+ * there now, so it only decides whether to look at that half. */
 static void
 sweep_slot(struct vnetenc_halves *halves, struct vnetenc_halves_slot *slot,
            long long int now)

@@ -20,23 +20,24 @@
 /* Halves that wait for each other
  * ===============================
  *
- * Halves of packets, PROTOCOL.md section 8, that have passed every check by
- * themselves.  The half that comes first is copied and waits in its session;
- * packet/join.h makes one packet of it and the half that comes second.
+ * Halves of packets (PROTOCOL.md section 8) come here when each has passed
+ * every check by itself.  The half that arrives first is copied and waits in
+ * its session; packet/join.h joins it with the half that arrives second.
  *
- * A session has VNETENC_JOIN_SLOTS places.  The place of a pair follows from
- * its sequence number, so a half meets either its partner or the leftover of a
- * pair as many pairs ago, which goes.  All sessions together hold at most
- * VNETENC_JOIN_BYTES, and each of them no more than it leaves free for all:
- * therefore many sessions, or one that misbehaves, never take away what
- * another needs for a few halves.
+ * A session has VNETENC_JOIN_SLOTS slots.  The sequence number of a pair
+ * determines its slot.  In its slot, a half finds either its partner or a
+ * leftover half of an older pair, which it pushes out.  All sessions together
+ * hold at most VNETENC_JOIN_BYTES, and no session holds more than remains free
+ * for all.  Therefore neither many sessions nor one that misbehaves can take
+ * the memory that another session needs for a few halves.
  *
  * Thread-safety
  * =============
  *
- * Any thread, no locks: a half has one owner, who took it out of its place
- * with an atomic exchange.  vnetenc_halves_init() and vnetenc_halves_destroy()
- * are for the thread that creates and destroys the session. */
+ * Any thread, no locks: the thread that takes a half out of its slot with an
+ * atomic exchange owns the half.  vnetenc_halves_init() and
+ * vnetenc_halves_destroy() belong to the thread that creates or destroys the
+ * session. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,7 +47,7 @@
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
 
-/* A half that waits for the other.  The holder of the pointer owns it. */
+/* A half that waits for its partner.  The holder of the pointer owns it. */
 struct vnetenc_halves_entry {
     uint64_t key;               /* Number of the back half's record. */
     long long int since;        /* time_msec(). */
@@ -57,27 +58,29 @@ struct vnetenc_halves_entry {
 
 struct vnetenc_halves_slot {
     ATOMIC(struct vnetenc_halves_entry *) waiting;
-    atomic_llong since;         /* Of what was last put there. */
+    atomic_llong since;         /* Of the half last put there. */
 };
 
 struct vnetenc_halves {
     struct vnetenc_halves_slot slots[VNETENC_JOIN_SLOTS];
-    atomic_uint64_t n_bytes;    /* Held, with what holds them. */
+    atomic_uint64_t n_bytes;    /* Held, including the entries. */
 };
 
-/* Makes all places empty. */
+/* Makes all slots empty. */
 void vnetenc_halves_init(struct vnetenc_halves *);
 
 /* Frees the halves that still wait, and counts them as late. */
 void vnetenc_halves_destroy(struct vnetenc_halves *);
 
-/* Looks for the other half of the one at 'plain', 'size' bytes that came in
- * the record with number 'seq', at 'now', in milliseconds of time_msec().
+/* Looks for the partner of a half: 'size' bytes at 'plain', which arrived in
+ * the record with sequence number 'seq' at 'now', in milliseconds of
+ * time_msec().
  *
- * If it is there, VNETENC_KEEP is returned and '*partner' is set to it: the
- * caller discards it after use.  If it is not, '*partner' is set to NULL: a
- * copy waits, and VNETENC_KEEP is returned, or there is no memory for one, and
- * the reason is returned.  Older halves that have to go are counted here. */
+ * If the partner is there, sets '*partner' to it and returns VNETENC_KEEP; the
+ * caller must discard the partner after use.  Otherwise sets '*partner' to
+ * NULL, and returns VNETENC_KEEP if a copy of the half now waits, or the
+ * reason to drop the half if there is no memory for a copy.  Counts the older
+ * halves that it has to drop. */
 enum vnetenc_drop vnetenc_halves_meet(struct vnetenc_halves *,
                                       const uint8_t *plain, size_t size,
                                       uint64_t seq, bool back,
@@ -85,14 +88,14 @@ enum vnetenc_drop vnetenc_halves_meet(struct vnetenc_halves *,
                                       struct vnetenc_halves_entry **partner)
     OVS_WARN_UNUSED_RESULT;
 
-/* Frees a half that vnetenc_halves_meet() handed over. */
+/* Frees a partner that vnetenc_halves_meet() returned. */
 void vnetenc_halves_discard(struct vnetenc_halves *,
                             struct vnetenc_halves_entry *);
 
-/* Frees halves that have waited too long at 'now'. */
+/* Frees the halves that have waited too long at 'now'. */
 void vnetenc_halves_sweep(struct vnetenc_halves *, long long int now);
 
-/* Returns the bytes that all sessions hold. */
+/* Returns the number of bytes that all sessions hold. */
 uint64_t vnetenc_halves_n_bytes(void);
 
 #endif /* vnetenc/bridge/halves.h */

@@ -25,9 +25,9 @@
 BUILD_ASSERT_DECL(IS_POW2(VNETENC_INBOX_SLOTS));
 BUILD_ASSERT_DECL(IS_POW2(VNETENC_INBOX_GUEST_SLOTS));
 
-/* A slot's 'turn' says whose it is.  Of the slot that the 'n'th event goes
- * to: 'n', the poster's; 'n' + 1, the taker's; then 'n' + SLOTS, that of the
- * poster one round later. */
+/* A slot's 'turn' tells who owns the slot.  For the slot of the 'n'th event,
+ * 'n' is the poster of that event, 'n' + 1 the taker, and 'n' plus the number
+ * of slots the poster one round later. */
 struct slot {
     atomic_uint64_t turn;
     struct vnetenc_event event;
@@ -47,10 +47,10 @@ struct ring {
 
 static struct ring rings[VNETENC_N_INBOXES];
 
-/* The doorbell costs a system call, so it is rung only for a sleeper.
- * 'asleep' and the slots' turns are written and read in sequentially
- * consistent order: either the poster sees the sleeper or the sleeper sees
- * the event. */
+/* Ringing the doorbell costs a system call, so a poster rings only if the
+ * control thread is asleep.  'asleep' and the slots' turns are written and
+ * read in sequentially consistent order: either the poster sees that the
+ * control thread is asleep, or the control thread sees the event. */
 static struct latch doorbell;
 static atomic_bool asleep = false;
 
@@ -84,7 +84,8 @@ claim_slot(struct ring *ring, uint64_t *n)
     }
 }
 
-/* The slot that holds the next event of 'ring', or NULL if there is none. */
+/* Returns the slot that holds the next event of 'ring', or NULL if there is
+ * none. */
 static struct slot *
 next_slot(struct ring *ring)
 {
@@ -172,7 +173,8 @@ void
 vnetenc_inbox_wait(void)
 {
     if (latch_poll(&doorbell)) {
-        /* Rung since the last wait: maybe for what was not looked at. */
+        /* It was rung since the last wait, maybe for an event that has not
+         * been looked at. */
         poll_immediate_wake();
         return;
     }
@@ -191,7 +193,7 @@ vnetenc_inbox_wait(void)
 void
 vnetenc_inbox_wake(void)
 {
-    if (rings[0].slots) {       /* Before that nobody sleeps. */
+    if (rings[0].slots) {       /* Before init, nobody sleeps. */
         atomic_store_relaxed(&asleep, false);
         latch_set(&doorbell);
     }

@@ -20,16 +20,17 @@
 /* From the packet path to the control thread
  * ==========================================
  *
- * Four bounded rings of preallocated slots: one for what comes from known
- * sessions and from our own senders, one for what belongs to handshakes whose
- * cookie was verified, one for ClientHellos, which anybody can forge, and a
- * small one for what guests cause and no session depends on.  A full ring
- * drops what is new, and none can fill another.
+ * Events travel in four bounded rings of preallocated slots: one for events of
+ * known sessions and of our own senders; one for datagrams of handshakes whose
+ * cookie was verified and for reports of unknown sessions; one for
+ * ClientHellos, which anybody can forge; and a small one for events that
+ * guests cause and that no session depends on.  A full ring drops new events.
+ * No ring can fill another.
  *
  * Thread-safety
  * =============
  *
- * Any thread posts, without locks or allocation.  The control thread alone
+ * Any thread may post, without locks or allocation.  Only the control thread
  * takes and waits. */
 
 #include "vnetenc/bridge/limits.h"
@@ -37,20 +38,20 @@
 
 enum vnetenc_event_type {
     VNETENC_EV_WANT,            /* A packet found no session on 'path'. */
-    VNETENC_EV_HELLO,           /* Begins like a ClientHello, whole. */
-    VNETENC_EV_DATAGRAM,        /* Other record types 20 to 22, whole. */
+    VNETENC_EV_HELLO,           /* Whole datagram, like a ClientHello. */
+    VNETENC_EV_DATAGRAM,        /* Other whole datagram, types 20 to 22. */
     VNETENC_EV_PROBE,           /* Authenticated probe: 'echo'. */
     VNETENC_EV_UNKNOWN,         /* Application data of no known session. */
     VNETENC_EV_TOO_LONG,        /* A guest's packet, see packet/pmtu.h. */
-    VNETENC_EV_HELD,            /* One that waits, see packet/hold.h. */
+    VNETENC_EV_HELD,            /* A held packet, see packet/hold.h. */
 };
 
 struct vnetenc_event {
     enum vnetenc_event_type type;
-    struct vnetenc_path_key path;   /* 'profile': WANT, PROBE, HELD. */
+    struct vnetenc_path_key path;   /* 'profile' only for WANT, PROBE, HELD. */
     ovs_be16 remote_port;       /* Not for WANT, TOO_LONG, HELD. */
     uint64_t echo;              /* PROBE and HELD only. */
-    uint16_t size;              /* HELLO, DATAGRAM and TOO_LONG. */
+    uint16_t size;              /* HELLO, DATAGRAM and TOO_LONG only. */
     uint8_t data[VNETENC_MAX_DATAGRAM_BYTES];
 };
 
@@ -65,9 +66,10 @@ enum vnetenc_inbox_queue {
 /* Allocates the rings, before any thread posts. */
 void vnetenc_inbox_init(void);
 
-/* Posts an event and wakes the control thread.  Copies the path's key and the
- * 'size' bytes at 'payload', at most VNETENC_MAX_DATAGRAM_BYTES; 'payload' may
- * be NULL if 'size' is 0.  Returns false if the ring is full.  Any thread. */
+/* Posts an event and wakes the control thread.  Copies the key of the path and
+ * the 'size' bytes at 'payload'; 'payload' may be NULL if 'size' is 0.
+ * Returns false if the ring is full or 'size' is over
+ * VNETENC_MAX_DATAGRAM_BYTES.  Any thread. */
 bool vnetenc_inbox_post(enum vnetenc_inbox_queue, enum vnetenc_event_type,
                         const struct vnetenc_path_key *, ovs_be16 remote_port,
                         uint64_t echo, const void *payload,
@@ -81,7 +83,7 @@ bool vnetenc_inbox_take(enum vnetenc_inbox_queue, struct vnetenc_event *);
  * thread. */
 void vnetenc_inbox_wait(void);
 
-/* Ends the wait of the control thread.  Any thread. */
+/* Wakes the control thread.  Any thread. */
 void vnetenc_inbox_wake(void);
 
 #endif /* vnetenc/bridge/inbox.h */
