@@ -20,15 +20,15 @@
 /* Lanes of a path
  * ===============
  *
- * A path has up to VNETENC_MAX_LANES lanes.  Each has one session at a time,
- * with keys, sequence numbers and a UDP source port of its own.  A flow stays
- * on its lane, so that it keeps its order.
+ * A path has up to VNETENC_MAX_LANES lanes.  Each lane has one session at a
+ * time, with its own keys, sequence numbers and UDP source port.  A flow stays
+ * on its lane, so its packets stay in order.
  *
  * Thread-safety
  * =============
  *
  * Only the control thread sets sessions and the number of lanes.  Any thread
- * reads them, and uses a session until it next quiesces. */
+ * may read them, and may use a session until the thread next quiesces. */
 
 #include <stdbool.h>
 #include "openvswitch/types.h"
@@ -43,26 +43,26 @@ struct vnetenc_lanes {
     atomic_uint n;              /* 1 to VNETENC_MAX_LANES. */
 };
 
-/* Makes 'n' lanes without sessions, 1 to VNETENC_MAX_LANES. */
+/* Makes 'n' lanes, 1 to VNETENC_MAX_LANES, without sessions. */
 void vnetenc_lanes_init(struct vnetenc_lanes *, unsigned int n);
 
-/* Makes 'tx' (NULL for none) the session of 'lane'.  Returns the one
- * that was there: the caller may go on to use it and then retires it.  Control
- * thread. */
+/* Makes 'tx', which may be NULL for none, the session of 'lane'.  Returns the
+ * former session, which the caller may still use and must then retire.
+ * Control thread. */
 struct vnetenc_tx *vnetenc_lanes_swap(struct vnetenc_lanes *,
                                       unsigned int lane, struct vnetenc_tx *);
 
 /* True if any lane has a session.  Any thread. */
 bool vnetenc_lanes_up(const struct vnetenc_lanes *);
 
-/* Copies the sessions of the lanes to 'tx', putting another lane's where one
- * has none.  Returns the number of lanes, or 0 if none has a session.  Any
- * thread. */
+/* Copies the sessions of the lanes to 'tx'.  A lane without a session gets
+ * that of another lane.  Returns the number of lanes, or 0 if none has a
+ * session.  Any thread. */
 unsigned int vnetenc_lanes_get(const struct vnetenc_lanes *,
                                struct vnetenc_tx *tx[VNETENC_MAX_LANES]);
 
-/* Returns the lane, of 'n', for packets of a flow: the tunnel put a hash of
- * the flow into 'udp_src'.  Pure function. */
+/* Returns which of 'n' lanes is that of a flow: the tunnel put a hash of the
+ * flow into 'udp_src'.  Pure function. */
 unsigned int vnetenc_lanes_choose(unsigned int n, ovs_be16 udp_src);
 
 #endif /* vnetenc/bridge/lanes.h */

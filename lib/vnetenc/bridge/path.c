@@ -35,8 +35,8 @@ hash_address(uint32_t hash, const struct in6_addr *addr)
     return hash_add64(hash_add64(hash, words[0]), words[1]);
 }
 
-/* Where every packet is of another flow, this is done for every packet: by
- * words, which costs a third of hash_bytes(). */
+/* The packet path calls this for each packet if each is of another flow, so it
+ * hashes whole words, which costs a third of hash_bytes(). */
 uint32_t
 vnetenc_path_hash_addresses(const struct in6_addr *a, const struct in6_addr *b,
                             uint32_t basis)

@@ -20,18 +20,18 @@
 /* Paths to peers
  * ==============
  *
- * A path is what a sender knows before it has a session: two addresses, the
- * DTLS port (and so the tunnel type), and a profile.  These are its key.  The
- * control thread publishes a path when packets want to take it, and the packet
- * path finds it by its key.  A path has lanes (bridge/lanes.h), each with one
+ * A sender knows a path before it has a session.  The key of a path is two
+ * addresses, the DTLS port, which implies the tunnel type, and a profile.  The
+ * control thread publishes a path when packets ask for it, and the packet path
+ * finds it by its key.  A path has lanes (bridge/lanes.h), each with one
  * session at a time.
  *
  * Thread-safety
  * =============
  *
  * Only the control thread creates and retires paths.  Any thread may find a
- * path and use it until it next quiesces.  Members that are not atomic are
- * immutable. */
+ * path and use it until the thread next quiesces.  Members that are not atomic
+ * are immutable. */
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -44,8 +44,8 @@
 #include "vnetenc/bridge/lanes.h"
 #include "vnetenc/bridge/rate.h"
 
-/* To be begun with vnetenc_path_key_init(), so that a whole key may be hashed
- * and compared. */
+/* Initialize a key with vnetenc_path_key_init(), which also zeroes the
+ * padding: callers may hash and compare whole keys. */
 struct vnetenc_path_key {
     struct in6_addr local;      /* IPv4 addresses are mapped. */
     struct in6_addr remote;
@@ -60,19 +60,20 @@ struct vnetenc_path {
 
     /* Any thread reads, control thread writes.
      *
-     * Mode `prefer` while no lane has a session: packets are dropped before
-     * 'clear_at' (time_msec()), then leave in clear, counted as
-     * 'clear_reason', an enum vnetenc_drop.  PROTOCOL.md section 5. */
+     * While no lane has a session, packets of mode `prefer` are dropped before
+     * 'clear_at' (time_msec()); after that they leave in clear and are counted
+     * as 'clear_reason', an enum vnetenc_drop.  PROTOCOL.md section 5. */
     atomic_llong clear_at;
     atomic_uint clear_reason;
 
-    atomic_uint mtu;            /* Of the underlay, IP, in bytes.  0: not
-                                 * known. */
-    atomic_bool split;          /* Longer packets are split, else dropped. */
+    atomic_uint mtu;            /* Of IP in the underlay, in bytes.  0 if
+                                 * unknown. */
+    atomic_bool split;          /* Split longer packets, or drop them. */
 
     struct vnetenc_rate want;   /* Any thread: WANT events. */
 
-    /* Any thread.  Packets since creation; see vnetenc_path_count(). */
+    /* Any thread.  Numbers of packets since creation; see
+     * vnetenc_path_count(). */
     atomic_uint64_t n_dropped;
     atomic_uint64_t n_clear;    /* Left in clear. */
     atomic_uint64_t n_split;    /* Sealed as two records. */
@@ -85,10 +86,10 @@ vnetenc_path_key_init(struct vnetenc_path_key *key)
     memset(key, 0, sizeof *key);
 }
 
-/* Hash of a key.  Pure function. */
+/* Returns the hash of a key.  Pure function. */
 uint32_t vnetenc_path_hash(const struct vnetenc_path_key *);
 
-/* Hash of two addresses on top of 'basis'.  Pure function. */
+/* Returns the hash of two addresses on top of 'basis'.  Pure function. */
 uint32_t vnetenc_path_hash_addresses(const struct in6_addr *a,
                                      const struct in6_addr *b, uint32_t basis);
 
@@ -97,26 +98,26 @@ bool vnetenc_path_equals(const struct vnetenc_path_key *,
                          const struct vnetenc_path_key *);
 
 /* Makes and publishes a path with 'n_lanes' lanes, 1 to VNETENC_MAX_LANES,
- * without sessions.  No path with this key may be published yet.  Control
+ * without sessions.  No other path with this key may be published.  Control
  * thread. */
 struct vnetenc_path *vnetenc_path_create(const struct vnetenc_path_key *,
                                          unsigned int n_lanes);
 
-/* Withdraws a path, whose lanes have no sessions any more, and frees it after
- * a grace period.  Control thread. */
+/* Withdraws a path, whose lanes must have no sessions, and frees it after a
+ * grace period.  Control thread. */
 void vnetenc_path_retire(struct vnetenc_path *);
 
-/* Returns the published path with this key, or NULL.  Any thread; good until
- * it next quiesces. */
+/* Returns the published path with this key, or NULL.  Any thread, which may
+ * use the path until it next quiesces. */
 struct vnetenc_path *vnetenc_path_find(const struct vnetenc_path_key *);
 
 /* True if a WANT event for this path may be posted at 'now', in milliseconds
- * of time_msec(): one in VNETENC_WANT_AGAIN_MS.  Any thread. */
+ * of time_msec(): one each VNETENC_WANT_AGAIN_MS.  Any thread. */
 bool vnetenc_path_may_want(struct vnetenc_path *, long long int now);
 
 /* Counts 'n' packets that were dropped for 'reason' or, if 'reason' is a
- * fallback, left in clear.  They count for 'path', too, unless that is NULL
- * because the packets had none.  Any thread. */
+ * fallback, left in clear.  Also counts them for 'path', which is NULL if the
+ * packets had no path.  Any thread. */
 void vnetenc_path_count(struct vnetenc_path *path, enum vnetenc_drop reason,
                         unsigned int n);
 

@@ -32,7 +32,7 @@ bit_of(uint64_t seq)
     return UINT32_C(1) << (seq & ((1u << BLOCK_SHIFT) - 1));
 }
 
-/* Judges 'seq' by the content 'slot' of the slot of its block. */
+/* Checks 'seq' against 'slot', the contents of the slot of its block. */
 static enum vnetenc_drop
 check_slot(uint64_t slot, uint64_t seq)
 {
@@ -46,7 +46,8 @@ check_slot(uint64_t slot, uint64_t seq)
     return VNETENC_KEEP;
 }
 
-/* A slot after 'seq', which check_slot() let pass, was marked in it. */
+/* Returns 'slot', for which check_slot() let 'seq' pass, with 'seq' marked in
+ * it. */
 static uint64_t
 mark_slot(uint64_t slot, uint64_t seq)
 {
@@ -70,8 +71,8 @@ check_range(const struct vnetenc_replay *replay, uint64_t seq)
                                               : VNETENC_KEEP;
 }
 
-/* Without compare-and-swap: of two threads that raise it at once the lower may
- * win, until the next record. */
+/* Raises 'top' without compare-and-swap: if two threads raise it at once, the
+ * lower value may stay until the next record. */
 static void
 raise_top(struct vnetenc_replay *replay, uint64_t seq)
 {

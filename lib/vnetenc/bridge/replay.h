@@ -20,15 +20,16 @@
 /* Replay window
  * =============
  *
- * RFC 6347 section 4.1.2.6, with a window of VNETENC_WINDOW_RECORDS.  A
- * record is prechecked before its tag is verified and committed after; of two
- * threads that commit the same number exactly one succeeds.
+ * This is the window of RFC 6347 section 4.1.2.6, with VNETENC_WINDOW_RECORDS
+ * sequence numbers.  A number is checked before the tag of its record is
+ * verified, and committed after that.  Of all threads that commit the same
+ * number, at most one succeeds.
  *
  * Each slot holds the number of a block of 32 sequence numbers in its upper
- * half and the block's bits in its lower, so one compare-and-swap moves a
- * slot on and sets a bit: no sequence number is ever accepted twice, whatever
- * threads do.  'top' only makes the left edge exact, as long as one thread
- * commits.
+ * half, and a bit for each of these numbers in its lower half.  One
+ * compare-and-swap both moves a slot to a new block and sets a bit, so no
+ * number is ever accepted twice, whatever threads do.  'top' makes the left
+ * edge of the window exact as long as only one thread commits.
  *
  * Thread-safety: any thread, no locks. */
 
@@ -45,14 +46,16 @@ struct vnetenc_replay {
     atomic_uint64_t slots[VNETENC_REPLAY_SLOTS];
 };
 
-/* Makes a window that has seen no number.  Before the window is published. */
+/* Makes a window that has seen no number.  Call before the window is
+ * published. */
 void vnetenc_replay_init(struct vnetenc_replay *);
 
-/* Returns VNETENC_KEEP, or why a record with 'seq' would be refused. */
+/* Returns VNETENC_KEEP, or the reason to drop a record with number 'seq'. */
 enum vnetenc_drop vnetenc_replay_check(const struct vnetenc_replay *,
                                        uint64_t seq);
 
-/* Marks 'seq' as seen.  VNETENC_KEEP for exactly one caller per 'seq'. */
+/* Marks 'seq' as seen.  Returns VNETENC_KEEP to at most one caller for each
+ * 'seq', otherwise the reason to drop the record. */
 enum vnetenc_drop vnetenc_replay_commit(struct vnetenc_replay *, uint64_t seq)
     OVS_WARN_UNUSED_RESULT;
 

@@ -25,13 +25,14 @@
 
 static struct cmap receivers = CMAP_INITIALIZER;    /* struct vnetenc_rx. */
 
-/* Counts changes of 'receivers', each after it was made: what a thread found
- * there holds as long as this did not move.  A thread that quiesces sees it
- * move before a session that was withdrawn is freed. */
+/* The number of changes of 'receivers', which grows after each change.  A
+ * session that a thread found there stays valid as long as this number does
+ * not change.  A thread that quiesces sees a new number before a withdrawn
+ * session is freed. */
 static atomic_uint64_t receivers_version = 1;
 
-/* The session that this thread found last: most packets of a batch are of
- * one. */
+/* The session that this thread found last.  Most packets of a batch are of one
+ * session. */
 struct found_rx {
     struct vnetenc_rx *rx;
     uint64_t version;
@@ -159,9 +160,10 @@ vnetenc_rx_find(const struct in6_addr *local, ovs_be16 dtls_port,
     return NULL;
 }
 
-/* The part of the counters that is this thread's own, or NULL: the first
- * threads to receive anything of a session each take one, which almost always
- * is one thread, since a lane goes into one queue of a device. */
+/* Returns the counts that belong to this thread, or NULL if it has none.  The
+ * first threads to receive records of a session each take their own.  There is
+ * almost always only one such thread, because a lane goes into one queue of a
+ * device. */
 static struct vnetenc_rx_counts *
 own_counts(struct vnetenc_rx *rx)
 {
@@ -194,7 +196,7 @@ vnetenc_rx_count(struct vnetenc_rx *rx, size_t n_bytes)
         atomic_read_relaxed(&count->n_bytes, &old);
         atomic_store_relaxed(&count->n_bytes, old + n_bytes);
     } else {
-        /* The last one is everybody's. */
+        /* All other threads share the last entry. */
         count = &rx->counts[VNETENC_RX_COUNTS - 1];
         atomic_add_relaxed(&count->n_records, 1, &old);
         atomic_add_relaxed(&count->n_bytes, n_bytes, &old);

@@ -20,19 +20,20 @@
 /* Sessions to open with
  * =====================
  *
- * The receiver's half of a session (the sender's half: bridge/tx.h): the key,
- * the replay window, the halves of packets that wait for each other, and what
- * was received.  The control thread makes it from a finished handshake and
- * publishes it in a table by addresses and ports, where the packet path finds
- * it.  Every session has epoch 1 and no other (PROTOCOL.md section 3).
+ * This is the receiver's end of a session; the sender's end is in bridge/tx.h.
+ * It has the key, the replay window, the halves of packets that wait for each
+ * other, and counts of what was received.  The control thread makes it from a
+ * finished handshake and publishes it in a table by addresses and ports, where
+ * the packet path finds it.  Every session has epoch 1 and no other
+ * (PROTOCOL.md section 3).
  *
  * Thread-safety
  * =============
  *
- * Only the control thread creates, publishes, withdraws and destroys.  Any
- * thread may find and use what is published until it next quiesces.  Members
- * marked "any thread" are atomic; all others are immutable after creation,
- * unless marked "control thread". */
+ * Only the control thread creates, publishes, withdraws and destroys sessions.
+ * Any thread may find a published session and use it until the thread next
+ * quiesces.  Members marked "any thread" are atomic; all others are immutable
+ * after creation, unless marked "control thread". */
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -50,7 +51,8 @@
 #include "vnetenc/crypto/aead.h"
 #include "vnetenc/crypto/record.h"
 
-/* Counts of the records that one thread received, which alone writes here. */
+/* Counts of the records that one thread received.  Only that thread writes
+ * here; the last entry of 'counts' is for all threads without their own. */
 struct vnetenc_rx_counts {
     PADDED_MEMBERS(CACHE_LINE_SIZE,
         atomic_uint owner;          /* Thread, 0 for none. */
@@ -66,7 +68,7 @@ struct vnetenc_rx {
     struct vnetenc_aead_key *key;
     const struct vnetenc_cipher_info *cipher;
     uint8_t fixed_iv[VNETENC_MAX_FIXED_IV_BYTES];
-    bool geneve;                /* Carries Geneve, so maybe halves. */
+    bool geneve;                /* Carries Geneve, maybe halves. */
     bool published;             /* Control thread. */
 
     /* Any thread. */
@@ -80,8 +82,8 @@ struct vnetenc_rx {
     struct vnetenc_halves halves;
 };
 
-/* Makes a session, unpublished, for records that come along 'path' from UDP
- * port 'lane_port'.  Copies the key: the caller wipes its own.  Returns NULL
+/* Makes an unpublished session for records that arrive on 'path' from UDP port
+ * 'lane_port'.  Copies the key; the caller wipes its own copy.  Returns NULL
  * if the cipher cannot be set up. */
 struct vnetenc_rx *vnetenc_rx_create(const struct vnetenc_record_key *,
                                      const struct vnetenc_path_key *path,
@@ -90,8 +92,9 @@ struct vnetenc_rx *vnetenc_rx_create(const struct vnetenc_record_key *,
 /* Wipes and frees a session that was never published.  NULL is ignored. */
 void vnetenc_rx_destroy(struct vnetenc_rx *);
 
-/* Publishes a session.  It takes the place of a published one with the same
- * addresses and ports in one step; that one the caller still retires. */
+/* Publishes a session.  If another one with the same addresses and ports is
+ * published, replaces it in one step; the caller must still retire that
+ * one. */
 void vnetenc_rx_publish(struct vnetenc_rx *);
 
 /* Withdraws a session, if it is published, and wipes and frees it after a
@@ -99,7 +102,7 @@ void vnetenc_rx_publish(struct vnetenc_rx *);
 void vnetenc_rx_retire(struct vnetenc_rx *);
 
 /* Returns the published session with these addresses and ports, or NULL.  Any
- * thread; good until it next quiesces. */
+ * thread, which may use the session until it next quiesces. */
 struct vnetenc_rx *vnetenc_rx_find(const struct in6_addr *local,
                                    ovs_be16 dtls_port,
                                    const struct in6_addr *remote,
@@ -109,22 +112,22 @@ struct vnetenc_rx *vnetenc_rx_find(const struct in6_addr *local,
  * Any thread. */
 void vnetenc_rx_count(struct vnetenc_rx *, size_t n_bytes);
 
-/* Stores the sums of records and of their plaintext's bytes, of which no
- * record is missing that was counted before.  Any thread. */
+/* Stores the numbers of records and of bytes of their plaintext.  They include
+ * every record that was counted before the call.  Any thread. */
 void vnetenc_rx_sum(const struct vnetenc_rx *, uint64_t *n_records,
                     uint64_t *n_bytes);
 
-/* Frees halves that have waited too long at 'now', in milliseconds of
+/* Frees the halves that have waited too long at 'now', in milliseconds of
  * time_msec(), in all published sessions.  Control thread. */
 void vnetenc_rx_sweep(long long int now);
 
-/* True if one more probe is within VNETENC_REPLIES_PER_SECOND at 'now'.  Any
+/* True if one more probe at 'now' is within VNETENC_REPLIES_PER_SECOND.  Any
  * thread. */
 bool vnetenc_rx_may_reply(struct vnetenc_rx *, long long int now);
 
-/* True if one more datagram from this session's addresses is within the rate
- * at which the control thread will see them, VNETENC_SOURCE_PER_SECOND, at
- * 'now'.  Any thread. */
+/* True if one more handshake or alert datagram from this session's addresses
+ * and ports may go to the control thread at 'now': VNETENC_SOURCE_PER_SECOND.
+ * Any thread. */
 bool vnetenc_rx_may_shake(struct vnetenc_rx *, long long int now);
 
 #endif /* vnetenc/bridge/rx.h */

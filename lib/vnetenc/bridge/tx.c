@@ -62,8 +62,10 @@ vnetenc_tx_retire(struct vnetenc_tx *tx)
     }
 }
 
-/* Adds 'n' to 'counter' unless that would lift it over 'max'.  Returns the
- * value before, or UINT64_MAX.  Never wraps. */
+/* Adds 'n' to 'counter' and returns the value before, or returns UINT64_MAX if
+ * the sum would be over 'max'.  Threads that add at once may lift the counter
+ * over 'max', but only those whose own sum is not over 'max' succeed.  Never
+ * wraps. */
 static uint64_t
 add_up_to(atomic_uint64_t *counter, uint64_t n, uint64_t max)
 {

@@ -21,24 +21,24 @@
  * =====================
  *
  * A session is one DTLS 1.2 association that carries data one way.  This is
- * the sender's half of it: the key and the sequence numbers.  The receiver's
- * half is a 'struct vnetenc_rx' (bridge/rx.h).  The control thread makes both
- * from a finished handshake; on a lane (bridge/lanes.h) the packet path finds
- * this one.
+ * the sender's end of it, with the key and the sequence numbers; the
+ * receiver's end is a 'struct vnetenc_rx' (bridge/rx.h).  The control thread
+ * makes each from a finished handshake.  The packet path finds this one on a
+ * lane (bridge/lanes.h).
  *
- * Control messages travel against the data: for them, a sender also keeps an
- * unpublished 'struct vnetenc_rx', and a receiver an unpublished 'struct
- * vnetenc_tx', with the keys of the other direction.
+ * Some control messages travel against the data.  For them, a sender also
+ * keeps an unpublished 'struct vnetenc_rx', and a receiver an unpublished
+ * 'struct vnetenc_tx', with the keys of the other direction.
  *
- * There is one owner per nonce space (PROTOCOL.md section 3): a sequence
- * number is used once, by the thread that took it with vnetenc_tx_reserve().
+ * Each nonce space has one owner (PROTOCOL.md section 3): a sequence number is
+ * used once, by the thread that took it with vnetenc_tx_reserve().
  *
  * Thread-safety
  * =============
  *
- * Only the control thread creates, destroys and retires.  Any thread may use
- * a session that it found on a lane until it next quiesces.  Members marked
- * "any thread" are atomic; all others are immutable. */
+ * Only the control thread creates, destroys and retires sessions.  Any thread
+ * may use a session that it found on a lane until the thread next quiesces.
+ * Members marked "any thread" are atomic; all others are immutable. */
 
 #include <stdint.h>
 #include "openvswitch/types.h"
@@ -54,7 +54,7 @@ struct vnetenc_tx {
     uint8_t fixed_iv[VNETENC_MAX_FIXED_IV_BYTES];
     ovs_be16 lane_port;         /* UDP source port of the records. */
     uint64_t end_seq;           /* First sequence number never to be used. */
-    uint64_t max_bytes;         /* Nothing is sealed past this. */
+    uint64_t max_bytes;         /* Limit of 'n_bytes'. */
 
     /* Any thread. */
     PADDED_MEMBERS(CACHE_LINE_SIZE,
@@ -64,10 +64,10 @@ struct vnetenc_tx {
     );
 };
 
-/* Makes a session, unpublished, that sends from UDP port 'lane_port', uses
+/* Makes an unpublished session that sends from UDP port 'lane_port', uses
  * sequence numbers below 'end_seq', and seals at most 'max_bytes' bytes of
- * plaintext.  Copies the key: the caller wipes its own.  Returns NULL if the
- * cipher cannot be set up. */
+ * plaintext.  Copies the key; the caller wipes its own copy.  Returns NULL if
+ * the cipher cannot be set up. */
 struct vnetenc_tx *vnetenc_tx_create(const struct vnetenc_record_key *,
                                      ovs_be16 lane_port, uint64_t end_seq,
                                      uint64_t max_bytes);
@@ -75,18 +75,19 @@ struct vnetenc_tx *vnetenc_tx_create(const struct vnetenc_record_key *,
 /* Wipes and frees a session that was never published.  NULL is ignored. */
 void vnetenc_tx_destroy(struct vnetenc_tx *);
 
-/* Wipes and frees, after a grace period, a session that was published and is
- * withdrawn.  NULL is ignored. */
+/* Wipes and frees, after a grace period, a session that has been withdrawn
+ * from its lane.  NULL is ignored. */
 void vnetenc_tx_retire(struct vnetenc_tx *);
 
-/* Takes 'n' sequence numbers.  Returns the first, or UINT64_MAX if the key's
- * hard limit does not admit that many or 'n_bytes' more bytes of plaintext.
- * Numbers that end up unused are lost.  Any thread. */
+/* Takes 'n' sequence numbers for 'n_bytes' bytes of plaintext.  Returns the
+ * first number, or UINT64_MAX if a hard limit of the key does not admit that
+ * many numbers or bytes.  Numbers that the caller does not use are lost.  Any
+ * thread. */
 uint64_t vnetenc_tx_reserve(struct vnetenc_tx *, unsigned int n,
                             uint64_t n_bytes);
 
-/* True if a reservation has failed: packets are being dropped on this key, and
- * it had better go.  Any thread. */
+/* True if a reservation has failed, that is, if packets are being dropped and
+ * the session must be replaced.  Any thread. */
 bool vnetenc_tx_is_spent(const struct vnetenc_tx *);
 
 #endif /* vnetenc/bridge/tx.h */
