@@ -133,8 +133,9 @@ take_event(struct vnetenc_event *event, long long int now)
         vnetenc_icmp_answer(event->data, event->size);
         break;
     case VNETENC_EV_HELD:
-        /* A wish is posted at most every 10 ms for a peer, and perhaps for
-         * another profile.  Without a peer there will be no session. */
+        /* VNETENC_EV_WANT is posted at most every 10 ms for a peer, perhaps
+         * for another profile, so it is repeated here.  Without a peer there
+         * will be no session, and the packet does not wait. */
         vnetenc_outgoing_want(&event->path, now);
         vnetenc_release_take(event->echo,
                              (vnetenc_peer_find(&event->path.remote)
@@ -166,8 +167,9 @@ take_events(long long int now)
     }
 }
 
-/* A responder's socket gets what the datapath did not pop, since the kernel
- * joined it: the same rules apply as there. */
+/* Takes a datagram from a responder's socket.  It came in IP fragments, which
+ * the datapath does not pop and the kernel joins.  The rules of the datapath
+ * apply to it as well. */
 static void
 take_joined(struct vnetenc_socket *sock, const struct in6_addr *remote,
             ovs_be16 remote_port, uint8_t *data, size_t size,
@@ -207,7 +209,8 @@ take_datagram(struct vnetenc_socket *sock, struct vnetenc_lease *lease,
 
 /* The thread. */
 
-/* Halves of packets do not wait for ever, see bridge/halves.h. */
+/* Frees halves of packets that have waited too long, see bridge/halves.h.
+ * Returns when to call again, at the latest. */
 static long long int
 sweep(long long int now)
 {
@@ -220,7 +223,7 @@ sweep(long long int now)
     return vnetenc_halves_n_bytes() ? next : now + VNETENC_REFRESH_MS;
 }
 
-/* Does what there is to do.  Returns when to do so again, at the latest. */
+/* Does all work that is due.  Returns when to call again, at the latest. */
 static long long int
 run(long long int now)
     OVS_REQUIRES(vnetenc_control_mutex)
@@ -231,7 +234,7 @@ run(long long int now)
     take_events(now);
     vnetenc_sockets_run(take_datagram, now);
     wake = refresh(now);
-    /* MIN() is a macro and would run them twice. */
+    /* MIN() is a macro, which would call a function twice. */
     next = vnetenc_outgoing_run(now);
     wake = MIN(wake, next);
     next = vnetenc_release_run(vnetenc_execute, now);
@@ -244,8 +247,8 @@ run(long long int now)
     return MIN(wake, next);
 }
 
-/* A mutex is not fair: who gave it back would have it again before another
- * thread that waits is awake. */
+/* A mutex is not fair: the thread that released it can take it again before a
+ * thread that waits for it is awake. */
 static void
 let_others_in(void)
 {
@@ -308,8 +311,8 @@ vnetenc_control_stop(void)
     vnetenc_inbox_wake();
     xpthread_join(thread, NULL);
 
-    /* Datapath threads may still forward: no peer that is taken away below
-     * may look to them like a host that never was one. */
+    /* Datapath threads may still forward packets.  They must not mistake a
+     * peer that is removed below for a host that never was a peer. */
     vnetenc_gates_unset_loaded();
     ovsrcu_synchronize();
     ovs_mutex_lock(&vnetenc_control_mutex);
@@ -323,7 +326,7 @@ vnetenc_control_stop(void)
     next_config = NULL;
     ovs_mutex_unlock(&vnetenc_control_mutex);
 
-    /* When no thread sees a peer any more, none posts a packet for one. */
+    /* Once no thread sees a peer, no thread posts a packet for one. */
     ovsrcu_synchronize();
     ovs_mutex_lock(&vnetenc_control_mutex);
     vnetenc_release_end();

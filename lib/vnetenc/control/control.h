@@ -28,30 +28,33 @@
  * Thread-safety
  * =============
  *
- * vnetenc_control_mutex guards all that belongs to the control thread.  The
- * main thread takes it to show and to change; the packet path never does.
- * The functions below belong to the main thread and take it themselves. */
+ * vnetenc_control_mutex guards all data of the control thread.  The main
+ * thread takes the mutex to read and to change that data; the packet path
+ * never takes it.  Only the main thread calls the functions below, which take
+ * the mutex themselves. */
 
 #include "ovs-thread.h"
 
 struct vnetenc_config;
 
-/* Guards all that belongs to the control thread. */
+/* Guards all data of the control thread. */
 extern struct ovs_mutex vnetenc_control_mutex;
 
-/* How other threads take the mutex: a busy control thread lets them in. */
+/* Takes the mutex for a thread other than the control thread, which pauses as
+ * long as such a thread waits. */
 void vnetenc_control_lock(void) OVS_ACQUIRES(vnetenc_control_mutex);
 
-/* Gives the mutex back. */
+/* Releases the mutex. */
 void vnetenc_control_unlock(void) OVS_RELEASES(vnetenc_control_mutex);
 
-/* Starts the thread, if it does not run already. */
+/* Starts the thread if it does not run already. */
 void vnetenc_control_start(void);
 
-/* Ends the thread, and all sessions with it. */
+/* Ends the thread and all sessions. */
 void vnetenc_control_stop(void);
 
-/* Puts 'config', of which it takes ownership, in force. */
+/* Takes ownership of 'config'.  The control thread applies it at its next
+ * run. */
 void vnetenc_control_configure(struct vnetenc_config *config);
 
 #endif /* vnetenc/control/control.h */

@@ -49,7 +49,7 @@ vnetenc_cookie_jar_run(struct vnetenc_cookie_jar *jar, long long int now_ms)
         return true;
     }
     if (age >= 2 * VNETENC_COOKIE_KEY_MS) {
-        /* Nobody called for so long that the current key is too old even as
+        /* No call came for so long that the current key is too old even for
          * the previous one. */
         return vnetenc_cookie_jar_init(jar, now_ms);
     }
@@ -58,7 +58,8 @@ vnetenc_cookie_jar_run(struct vnetenc_cookie_jar *jar, long long int now_ms)
     return RAND_bytes(jar->current, sizeof jar->current) == 1;
 }
 
-/* HMAC over the fields one by one: a struct may have padding. */
+/* Computes the HMAC over the fields one by one, because a struct may have
+ * padding. */
 static bool
 compute(const uint8_t secret[VNETENC_COOKIE_SECRET_BYTES],
         const struct vnetenc_endpoints *ends,

@@ -20,10 +20,11 @@
 /* Cookies
  * =======
  *
- * Proof that a client receives what is sent to its address, kept by the
- * client (RFC 6347 section 4.2.1): HMAC-SHA256 over (client IP, client port,
- * local IP, DTLS port).  The key is random, changes every two minutes, and is
- * accepted for two more.
+ * A cookie proves that a client receives the datagrams that are sent to its
+ * address.  The client keeps it; the responder keeps nothing (RFC 6347 section
+ * 4.2.1).  It is the HMAC-SHA256 of (client IP, client port, local IP, DTLS
+ * port).  The key is random, is replaced every two minutes, and then is
+ * accepted for two more minutes.
  *
  * Thread-safety: none.  Control thread only. */
 
@@ -48,14 +49,15 @@ struct vnetenc_cookie_jar {
     long long int changed_ms;
 };
 
-/* Returns false if there is no randomness to be had. */
+/* Makes two random keys.  Returns false if OpenSSL has no random numbers. */
 bool vnetenc_cookie_jar_init(struct vnetenc_cookie_jar *, long long int now_ms)
     OVS_WARN_UNUSED_RESULT;
 
 /* Cleanses the keys. */
 void vnetenc_cookie_jar_wipe(struct vnetenc_cookie_jar *);
 
-/* Changes the key if it is time to.  Call before make and check. */
+/* Replaces a key that is two minutes old.  Call this before make and check.
+ * Returns false if OpenSSL has no random numbers. */
 bool vnetenc_cookie_jar_run(struct vnetenc_cookie_jar *, long long int now_ms)
     OVS_WARN_UNUSED_RESULT;
 
@@ -66,8 +68,8 @@ bool vnetenc_cookie_make(const struct vnetenc_cookie_jar *,
                          uint8_t cookie[VNETENC_COOKIE_BYTES])
     OVS_WARN_UNUSED_RESULT;
 
-/* True if 'cookie' was made for this client with the newest key or the one
- * before.  Compares in constant time. */
+/* Returns true if 'cookie' was made for this client with the newest key or the
+ * one before.  Compares in constant time. */
 bool vnetenc_cookie_check(const struct vnetenc_cookie_jar *,
                           const struct vnetenc_endpoints *,
                           const uint8_t *cookie, size_t size)

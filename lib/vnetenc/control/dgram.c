@@ -25,7 +25,7 @@
 #include "vnetenc/crypto/record.h"
 #include "vnetenc/crypto/wire.h"
 
-/* RFC 6347 section 4.1: 48 bits. */
+/* RFC 6347 section 4.1: a sequence number has 48 bits. */
 static const uint64_t MAX_SEQ = (UINT64_C(1) << 48) - 1;
 
 static BIO_METHOD *dgram_method(void);
@@ -95,7 +95,8 @@ vnetenc_dgram_nonces_ok(const struct vnetenc_dgram *dgram,
     return !dgram->bad_sequence && !(explicit_nonce && dgram->bad_nonce);
 }
 
-/* Notes what 'data', just written by libssl, uses of the nonce space. */
+/* Notes which part of the nonce space 'data', which libssl has just written,
+ * uses. */
 static void
 watch(struct vnetenc_dgram *dgram, const uint8_t *data, size_t size)
 {
@@ -119,7 +120,8 @@ watch(struct vnetenc_dgram *dgram, const uint8_t *data, size_t size)
         }
     }
     if (pos != size) {
-        /* We can't read what libssl wrote, so we can't vouch for it. */
+        /* libssl wrote bytes that are not a whole record, so nothing is known
+         * of their nonces. */
         dgram->bad_sequence = true;
     }
 }
@@ -170,7 +172,7 @@ dgram_read(BIO *bio, char *data, int size)
         return -1;
     }
 
-    /* As a socket does: what does not fit is lost. */
+    /* Bytes that do not fit are lost, as with a socket. */
     n = MIN((size_t) size, dgram->in_size);
     memcpy(data, dgram->in, n);
     number(&dgram->next_read, (uint8_t *) data, n);
@@ -189,8 +191,8 @@ dgram_ctrl(BIO *bio, int cmd, long larg OVS_UNUSED, void *parg OVS_UNUSED)
     case BIO_CTRL_PENDING:
         return dgram->in ? dgram->in_size : 0;
     default:
-        /* Among them everything about the MTU, which is fixed, and the peer's
-         * address, which libssl has no use for. */
+        /* These are, among others, all commands about the MTU, which is fixed,
+         * and about the peer's address, which libssl does not need. */
         return 0;
     }
 }

@@ -21,36 +21,36 @@
  * ==========================
  *
  * libssl reads and writes whole datagrams through a BIO; a memory BIO would
- * merge the datagrams of a flight into one blob.  This one hands libssl one
- * datagram that its owner lends it, and queues every datagram that libssl
+ * merge the datagrams of a flight into one blob.  This BIO hands libssl one
+ * datagram that the owner lends it, and queues every datagram that libssl
  * writes.
  *
- * It numbers the records libssl writes in clear itself, one after the other:
- * a responder has to go on from the number of the ClientHello that it answers
- * (RFC 6347 section 4.2.1), which OpenSSL 3.0 does and 3.5 does not.  A peer
- * takes records whose numbers it has seen for replays, and the first flight
- * would be lost.
+ * The BIO numbers the records that libssl writes in clear, one after the
+ * other: a responder has to continue from the number of the ClientHello that
+ * it answers (RFC 6347 section 4.2.1), which OpenSSL 3.0 does and 3.5 does
+ * not.  A peer takes records whose numbers it has seen for replays, so the
+ * first flight would be lost.
  *
- * It also numbers the records in clear that libssl reads.  Nothing
+ * The BIO also numbers the records in clear that libssl reads.  Nothing
  * authenticates their numbers: one forged record with a high number would move
  * libssl's replay window past all genuine ones, and the handshake would
  * stall.  The sequence numbers of handshake messages still tell which message
  * was read before.
  *
- * It also watches the records libssl writes under the new keys.  OpenSSL's
- * explicit AES-GCM nonce is a counter with a random start, and ours is
+ * The BIO also watches the records that libssl writes under the new keys.
+ * OpenSSL's explicit AES-GCM nonce is a counter with a random start.  Ours is
  * (epoch, sequence number) with a first sequence number of 2^16, so all of
- * ours begin with the 16 bits 0x0001.  A nonce or a sequence number of
- * libssl's that lies in our part of the space is remembered for ever.
+ * ours begin with the 16 bits 0x0001.  The BIO remembers for ever that libssl
+ * used a nonce or a sequence number in our part of the space.
  *
  * Lifetime
  * ========
  *
  * 'struct vnetenc_dgram' belongs to its owner and must outlive the BIO, which
- * SSL_free() frees.  So what was watched is still known after the SSL object
- * is gone.
+ * SSL_free() frees.  The counts and flags of the struct remain after the SSL
+ * object is gone.
  *
- * Thread-safety: none.  One thread at a time. */
+ * Thread-safety: none.  One thread at a time may use an object. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -76,14 +76,15 @@ struct vnetenc_dgram {
     bool bad_nonce;             /* First 8 octets of the body in our space. */
 };
 
-/* Without datagrams, and counts of zero. */
+/* Initializes 'dgram' without datagrams and with counts of zero. */
 void vnetenc_dgram_init(struct vnetenc_dgram *);
 
-/* Frees the datagrams not popped yet, but not 'dgram'.  No BIO may use it any
- * more. */
+/* Frees the datagrams that were not popped, but not 'dgram'.  No BIO may use
+ * it any more. */
 void vnetenc_dgram_uninit(struct vnetenc_dgram *);
 
-/* Makes a BIO on 'dgram', for SSL_set_bio() as both ends. */
+/* Makes a BIO on 'dgram', for both ends of SSL_set_bio().  Returns NULL if
+ * OpenSSL fails. */
 BIO *vnetenc_dgram_bio_new(struct vnetenc_dgram *);
 
 /* Lends one datagram to libssl until vnetenc_dgram_take_back(). */
@@ -95,13 +96,14 @@ void vnetenc_dgram_take_back(struct vnetenc_dgram *);
 /* Gives the next record in clear the number 'sequence'. */
 void vnetenc_dgram_number_from(struct vnetenc_dgram *, uint64_t sequence);
 
-/* The oldest datagram that libssl wrote, or NULL.  Caller frees it. */
+/* Removes and returns the oldest datagram that libssl wrote, or NULL.  The
+ * caller frees it. */
 struct ofpbuf *vnetenc_dgram_pop(struct vnetenc_dgram *);
 
-/* Forgets all datagrams not popped yet. */
+/* Frees all datagrams that were not popped. */
 void vnetenc_dgram_purge(struct vnetenc_dgram *);
 
-/* True as long as libssl stayed out of our part of the nonce space.
+/* Returns true as long as libssl stayed out of our part of the nonce space.
  * 'explicit_nonce' says whether the records carry one (AES-GCM). */
 bool vnetenc_dgram_nonces_ok(const struct vnetenc_dgram *,
                              bool explicit_nonce);

@@ -29,9 +29,9 @@
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_door);
 
-/* Answers to hellos without a cookie, which anybody can ask for in a peer's
- * name, leave by the same way as probes and what the host itself sends: they
- * must not fill it. */
+/* Limits the answers to ClientHellos without a cookie, which anybody can send
+ * in a peer's name.  The answers share the way out with probes and with the
+ * host's own traffic, and must not fill it. */
 static struct vnetenc_rate verify_rate;
 
 static struct ovs_list doors = OVS_LIST_INITIALIZER(&doors);

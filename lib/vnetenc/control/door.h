@@ -41,26 +41,27 @@ struct vnetenc_door {
     struct vnetenc_listener *listener;
 };
 
-/* The door of the local address and DTLS port of 'path', opened at 'now'
- * (monotonic milliseconds) if there is none.  It belongs to this file.  NULL,
- * with the cause in the log, if it cannot be opened. */
+/* Returns the door of the local address and DTLS port of 'path', and opens it
+ * at 'now' (monotonic milliseconds) if there is none.  The door belongs to
+ * this file.  Returns NULL, and logs the cause, if the door cannot be
+ * opened. */
 struct vnetenc_door *vnetenc_door_get(const struct vnetenc_path_key *path,
                                       long long int now);
 
-/* Answers a datagram of no handshake from the client of 'path' at
- * 'lane_port'.  Returns true if it is a ClientHello with a good cookie, with
- * which vnetenc_listener_accept() could begin a handshake. */
+/* Answers a datagram that belongs to no handshake, from the client of 'path'
+ * at 'lane_port'.  Returns true if it is a ClientHello with a good cookie,
+ * with which vnetenc_listener_accept() can begin a handshake. */
 bool vnetenc_door_input(struct vnetenc_door *,
                         const struct vnetenc_path_key *path,
                         ovs_be16 lane_port, const void *data, size_t size,
                         long long int now);
 
-/* Tells the client of 'path' at 'lane_port' that its session is not known here
- * (PROTOCOL.md section 4). */
+/* Sends a hint to the client of 'path' at 'lane_port': its session is not
+ * known here (PROTOCOL.md section 4). */
 void vnetenc_door_hint(const struct vnetenc_path_key *path,
                        ovs_be16 lane_port);
 
-/* Frees all doors, but not their sockets.  Nothing may use one any more. */
+/* Frees all doors, but not their sockets.  Nothing may use a door any more. */
 void vnetenc_doors_close(void);
 
 #endif /* vnetenc/control/door.h */

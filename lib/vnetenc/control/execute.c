@@ -22,8 +22,8 @@
 #include "flow.h"
 #include "sset.h"
 
-/* There is one datapath of each type, and of those that can encrypt one type
- * in use. */
+/* Opens the datapath.  Of the two types that can encrypt only one is in use,
+ * and it has one datapath.  Returns NULL if there is none. */
 static struct dpif *
 open_dpif(void)
 {
@@ -66,9 +66,9 @@ vnetenc_execute(struct dp_packet *packet, const struct nlattr *actions,
     execute.packet = packet;
     error = dpif_execute(dpif, &execute);
 
-    /* Not kept open, so that the datapath can go with its last bridge.  If
-     * that happened just now, it goes here: its threads end while we hold the
-     * control mutex, which none of them ever waits for. */
+    /* The datapath is not kept open, because it must go with its last bridge.
+     * If that happened just now, it goes here: its threads end while we hold
+     * the control mutex, for which none of them ever waits. */
     dpif_close(dpif);
     return !error;
 }

@@ -28,8 +28,8 @@
 struct dp_packet;
 struct nlattr;
 
-/* Has the datapath apply 'actions' to 'packet', which may change and stays the
- * caller's.  Returns false if that failed. */
+/* Makes the datapath apply 'actions' to 'packet', which may change and stays
+ * the caller's.  Returns false if that failed. */
 bool vnetenc_execute(struct dp_packet *packet, const struct nlattr *actions,
                      size_t actions_len);
 
