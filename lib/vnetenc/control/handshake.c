@@ -52,7 +52,7 @@ struct vnetenc_handshake {
     /* libssl. */
     SSL *ssl;                   /* NULL: gone, see "One owner per write key" */
     struct vnetenc_dgram dgram;
-    unsigned int n_early;       /* Records of epoch 1 shown before its keys. */
+    unsigned int n_early;       /* Records of epoch 1 seen before its keys. */
 
     /* How far we are. */
     enum vnetenc_handshake_state state;
@@ -189,8 +189,8 @@ vnetenc_handshake_input(struct vnetenc_handshake *h, const void *data,
         return;
     }
 
-    /* libssl reads one record at a time: whether it should see a record
-     * depends on how far the records before it have brought the handshake. */
+    /* libssl reads one record at a time, because whether it may see a record
+     * depends on how far the records before have brought the handshake. */
     while (h->ssl
            && (body = vnetenc_record_next(data, size, &pos, &record))) {
         if (is_wanted(h, &record, body)) {
@@ -242,8 +242,8 @@ vnetenc_handshake_abandon(struct vnetenc_handshake *h)
 struct ofpbuf *
 vnetenc_handshake_pop_output(struct vnetenc_handshake *h)
 {
-    /* "The responder derives and publishes its receive keys first and only
-     * then sends its last flight." */
+    /* PROTOCOL.md section 3: the responder publishes its receive keys first
+     * and only then sends its last flight. */
     if (h->state == VNETENC_HANDSHAKE_DONE && !h->keys_taken) {
         return NULL;
     }
@@ -297,7 +297,7 @@ vnetenc_handshake_profile(const struct vnetenc_handshake *h)
 bool
 vnetenc_handshake_nonces_ok(const struct vnetenc_handshake *h)
 {
-    /* As long as the suite is unknown it could be one with explicit nonces. */
+    /* A suite that is not known yet may have explicit nonces. */
     return vnetenc_dgram_nonces_ok(
         &h->dgram, (!h->suite || vnetenc_cipher_info(h->suite->cipher)
                                  ->explicit_bytes));
@@ -317,13 +317,14 @@ vnetenc_handshake_dgram(struct vnetenc_handshake *h)
 
 /* Timers.
  *
- * libssl's timer follows the wall clock, ours the monotonic one.  We look at
- * libssl's timer whenever we have called libssl, note when it will run out in
- * our own clock, and let it act when our clock says so.  A wall clock that was
- * set back makes libssl report hours: then the attempt counts as expired, and
- * its successor starts with a fresh timer. */
+ * libssl's timer follows the wall clock, ours the monotonic one.  After each
+ * call of libssl we read its timer, note in our own clock when it will expire,
+ * and let libssl handle it when our clock reaches that time.  If the wall
+ * clock was set back, libssl reports hours: then the attempt counts as
+ * expired, and its successor starts with a fresh timer. */
 
-/* Milliseconds until libssl's timer runs out: -1 if it is not running. */
+/* Returns the milliseconds until libssl's timer expires, or -1 if it is not
+ * running. */
 static long long int
 libssl_timer(SSL *ssl)
 {
@@ -334,7 +335,7 @@ libssl_timer(SSL *ssl)
             : -1);
 }
 
-/* Call after libssl was called. */
+/* Notes when libssl's timer expires.  Call this after each call of libssl. */
 static void
 rearm(struct vnetenc_handshake *h, long long int now_ms)
 {
@@ -387,7 +388,7 @@ vnetenc_handshake_tick(struct vnetenc_handshake *h, long long int now_ms)
 
 /* Decisions that libssl asks for. */
 
-/* A copy of 'text' in 'h->refusal'. */
+/* Makes 'text' the reason of the refusal and takes ownership of it. */
 static void
 refuse(struct vnetenc_handshake *h, char *text)
 {
@@ -473,7 +474,7 @@ fail(struct vnetenc_handshake *h, const char *format, ...)
     vnetenc_keys_wipe(&h->keys);
 }
 
-/* Makes libssl take the ClientHello as the second one, the one that answers a
+/* Makes libssl take the ClientHello for the second one, which answers a
  * HelloVerifyRequest. */
 static void
 accept_hello(struct vnetenc_handshake *h, const void *data, size_t size)
@@ -508,7 +509,7 @@ advance(struct vnetenc_handshake *h, long long int now_ms)
     }
 }
 
-/* Judges the peer's certificate once more, by the configuration of now: it
+/* Judges the peer's certificate once more by the present configuration, which
  * may have changed since libssl asked, up to 10 s ago. */
 static char *
 judge_again(struct vnetenc_handshake *h)
@@ -532,8 +533,8 @@ judge_again(struct vnetenc_handshake *h)
             ? NULL : why);
 }
 
-/* Says why the handshake that libssl has finished must not count, or returns
- * NULL. */
+/* Returns the reason why the handshake that libssl has finished must not
+ * count, or NULL. */
 static char *
 examine(struct vnetenc_handshake *h)
 {
@@ -565,8 +566,8 @@ finish(struct vnetenc_handshake *h, long long int now_ms)
     char *why = examine(h);
 
     if (why) {
-        /* The last flight, which would tell the client that all is well, is
-         * among the output. */
+        /* The output has the last flight, which would tell the client that the
+         * handshake succeeded. */
         vnetenc_dgram_purge(&h->dgram);
         refuse(h, why);
         fail(h, "refused");
@@ -581,8 +582,8 @@ finish(struct vnetenc_handshake *h, long long int now_ms)
     }
 }
 
-/* Lets a responder's libssl read what the client repeats, to which it answers
- * with its last flight, after the handshake is DONE. */
+/* Lets a responder's libssl, after DONE, read what the client retransmits, to
+ * which libssl answers with its last flight. */
 static void
 drain(struct vnetenc_handshake *h)
 {
@@ -595,15 +596,16 @@ drain(struct vnetenc_handshake *h)
     }
     OPENSSL_cleanse(plaintext, sizeof plaintext);
     if (SSL_get_error(h->ssl, n) != SSL_ERROR_WANT_READ) {
-        /* close_notify or another authenticated alert: nothing to repeat. */
+        /* An authenticated alert came: libssl has nothing more to
+         * retransmit. */
         ERR_clear_error();
         SSL_free(h->ssl);
         h->ssl = NULL;
     }
 }
 
-/* Whether libssl has read the peer's ChangeCipherSpec, so that it opens
- * records of epoch 1 at once. */
+/* Returns true if libssl has read the peer's ChangeCipherSpec and therefore
+ * opens records of epoch 1 at once. */
 static bool
 reads_epoch_1(const SSL *ssl)
 {
@@ -613,20 +615,20 @@ reads_epoch_1(const SSL *ssl)
             || SSL_is_init_finished(ssl));
 }
 
-/* A record of epoch 1 that is shorter than this holds no message.  libssl
- * would not ignore it, but end the handshake: with AES-GCM there has to be
- * room for a nonce and a tag. */
+/* A shorter record of epoch 1 holds no message.  libssl would not ignore it
+ * but end the handshake: with AES-GCM a record must have room for a nonce and
+ * a tag. */
 enum { MIN_EPOCH_1_BYTES = VNETENC_EXPLICIT_NONCE_BYTES + VNETENC_TAG_BYTES };
 
-/* Whether libssl gets to see 'record', of epoch 1.
+/* Returns true if libssl may see 'record', which is of epoch 1.
  *
  * libssl keeps such a record, with a buffer of 17 kB, until it has keys for
- * it: RFC 6347 section 4.1 allows that, for a Finished that overtook its
- * ChangeCipherSpec.  Anyone who knows both ports can send records that look
- * so, and libssl notes their numbers before it knows that they are forged.  So
- * it sees only a few of them, with low numbers: they neither take much memory
- * nor move its window past the Finished, which comes after its
- * ChangeCipherSpec when the flight is repeated. */
+ * it, as RFC 6347 section 4.1 allows for a Finished that overtook its
+ * ChangeCipherSpec.  Anyone who knows both ports can forge such records, and
+ * libssl notes their numbers before it can tell that they are forged.
+ * Therefore libssl sees only a few of them, with low numbers: they neither
+ * take much memory nor move its replay window past the Finished, which comes
+ * after its ChangeCipherSpec when the flight is retransmitted. */
 static bool
 is_wanted_in_epoch_1(struct vnetenc_handshake *h,
                      const struct vnetenc_record *record)
@@ -646,7 +648,7 @@ is_wanted_in_epoch_1(struct vnetenc_handshake *h,
     return true;
 }
 
-/* Whether libssl gets to see 'record', whose body is at 'body'. */
+/* Returns true if libssl may see 'record', whose body is at 'body'. */
 static bool
 is_wanted(struct vnetenc_handshake *h, const struct vnetenc_record *record,
           const uint8_t *body)
@@ -673,7 +675,7 @@ is_wanted(struct vnetenc_handshake *h, const struct vnetenc_record *record,
         return false;
     }
 
-    /* After the handshake nothing in clear has a meaning any more. */
+    /* After the handshake no record in clear has a meaning. */
     if (!record->epoch) {
         return running;
     }

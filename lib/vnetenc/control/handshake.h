@@ -20,10 +20,10 @@
 /* One DTLS 1.2 handshake
  * ======================
  *
- * Initiator (DTLS client) or responder (DTLS server), without socket, thread
- * or clock of its own: datagrams and monotonic milliseconds go in, datagrams,
- * a deadline and finally a result come out.  libssl does the work; this file
- * sees to it that only a handshake as PROTOCOL.md demands it ends as DONE.
+ * An initiator (DTLS client) or a responder (DTLS server) without a socket, a
+ * thread or a clock: datagrams and monotonic milliseconds go in; datagrams, a
+ * deadline and finally a result come out.  libssl does the work; this file
+ * makes sure that only a handshake that PROTOCOL.md allows ends as DONE.
  *
  * Usage
  * =====
@@ -35,27 +35,27 @@
  *           or for the deadline  -> vnetenc_handshake_tick(h, now)
  *     until vnetenc_handshake_state(h) != VNETENC_HANDSHAKE_RUNNING
  *
- *     FAILED: send what is left to send (an alert), log the reason, destroy.
+ *     FAILED: send the remaining output (an alert), log the reason, destroy.
  *
- *     DONE: vnetenc_handshake_take_keys(), publish them, and only then send
- *     what is left to send.  The order is enforced: between DONE and
+ *     DONE: vnetenc_handshake_take_keys(), publish the keys, and only then
+ *     send the remaining output.  The order is enforced: between DONE and
  *     vnetenc_handshake_take_keys() there is no output.
  *
  * One owner per write key
  * =======================
  *
- * As long as libssl may write under the new keys, nobody else may.
+ * As long as libssl may write under the new keys, nothing else may.
  *
- *   - Initiator: libssl's object is gone when the state is DONE.  Take, then
- *     seal.
+ *   - Initiator: libssl's object is gone when the state is DONE.  Take the
+ *     keys, then seal.
  *
- *   - Responder: only libssl can repeat a last flight that got lost.  Keep
- *     the handshake, feed it the datagrams of its 4-tuple that are no
- *     ClientHello of another attempt (vnetenc_handshake_owns_hello()), send
- *     its output.  Destroy it at the first authenticated record of the
- *     client, at the latest at its deadline, 15 s after DONE; only then may
- *     the server's key seal, and only if vnetenc_handshake_nonces_ok() was
- *     still true right before.
+ *   - Responder: only libssl can retransmit a last flight that was lost.  Keep
+ *     the handshake, feed it the datagrams of its 4-tuple except a ClientHello
+ *     of another attempt (vnetenc_handshake_owns_hello()), and send its
+ *     output.  Destroy it at the first authenticated record of the client, or
+ *     at its deadline, 15 s after DONE; only then may the server's key seal,
+ *     and only if vnetenc_handshake_nonces_ok() was still true immediately
+ *     before.
  *
  * Thread-safety: none.  Control thread only. */
 
@@ -80,81 +80,89 @@ enum vnetenc_handshake_state {
     VNETENC_HANDSHAKE_FAILED
 };
 
-/* Starts a handshake with the peer at 'remote_ip' for 'profile'.  Never NULL:
- * without credentials the handshake has failed already.  'lookup' is copied;
- * what it refers to must outlive the handshake. */
+/* Starts a handshake with the peer at 'remote_ip' for 'profile'.  Never
+ * returns NULL: without credentials the handshake has already FAILED.
+ * 'lookup' is copied; the objects that it refers to must outlive the
+ * handshake. */
 struct vnetenc_handshake *vnetenc_handshake_initiate(
     const struct vnetenc_lookup *lookup, const struct in6_addr *remote_ip,
     uint8_t profile, long long int now_ms);
 
-/* Answers a ClientHello whose cookie was found good.  For the listener. */
+/* Answers a ClientHello with a good cookie.  For the listener. */
 struct vnetenc_handshake *vnetenc_handshake_respond(
     const struct vnetenc_lookup *lookup, const struct vnetenc_endpoints *,
     const void *client_hello, size_t size, long long int now_ms);
 
-/* Ends the handshake, whatever its state, and cleanses what is secret. */
+/* Ends the handshake in any state and cleanses its secrets. */
 void vnetenc_handshake_destroy(struct vnetenc_handshake *);
 
 /* Feeds one datagram from the peer.  Does nothing if FAILED. */
 void vnetenc_handshake_input(struct vnetenc_handshake *, const void *data,
                              size_t size, long long int now_ms);
 
-/* Call at vnetenc_handshake_deadline_ms(), or at any other time. */
+/* Runs the timers.  Call this at vnetenc_handshake_deadline_ms(); an earlier
+ * call does no harm. */
 void vnetenc_handshake_tick(struct vnetenc_handshake *, long long int now_ms);
 
-/* When to call vnetenc_handshake_tick(), or, DONE, when to destroy the
- * handshake at the latest.  LLONG_MAX for never. */
+/* Returns when to call vnetenc_handshake_tick() or, if DONE, when to destroy
+ * the handshake at the latest.  LLONG_MAX means never. */
 long long int vnetenc_handshake_deadline_ms(const struct vnetenc_handshake *);
 
-/* True if an alert in clear came, which the peer may have sent or anybody in
- * its name: the handshake goes on, but it is as well to try another. */
+/* Returns true if an alert in clear came, which the peer or anybody in its
+ * name may have sent.  The handshake goes on, but another attempt may begin
+ * beside it. */
 bool vnetenc_handshake_was_refused(const struct vnetenc_handshake *);
 
-/* True if it FAILED because libssl could not make sense of what it read.
- * Before the keys are known, anybody who knows both ports can bring that
- * about. */
+/* Returns true if the handshake FAILED because libssl rejected its input.
+ * Before the keys are known, anybody who knows both ports can cause that. */
 bool vnetenc_handshake_was_disturbed(const struct vnetenc_handshake *);
 
-/* Makes a RUNNING one FAILED, because another takes its place. */
+/* Makes a RUNNING handshake FAILED because another one takes its place. */
 void vnetenc_handshake_abandon(struct vnetenc_handshake *);
 
-/* The next datagram to send, or NULL.  Caller frees it. */
+/* Removes and returns the next datagram to send, or NULL.  The caller frees
+ * it. */
 struct ofpbuf *vnetenc_handshake_pop_output(struct vnetenc_handshake *);
 
-/* How far the handshake is.  It never returns to RUNNING. */
+/* Returns the state, which never returns to RUNNING. */
 enum vnetenc_handshake_state vnetenc_handshake_state(
     const struct vnetenc_handshake *);
 
-/* Why the handshake FAILED, else "". */
+/* Returns the reason why the handshake FAILED, otherwise "". */
 const char *vnetenc_handshake_reason(const struct vnetenc_handshake *);
 
-/* True if 'data' is the ClientHello that a responder answers already, so that
- * it is a repetition and starts nothing. */
+/* Returns true if 'data' repeats the ClientHello that a responder already
+ * answers, and therefore starts nothing. */
 bool vnetenc_handshake_owns_hello(const struct vnetenc_handshake *,
                                   const void *data, size_t size);
 
-/* DONE only, and once: hands out the record keys, which the caller cleanses
- * with vnetenc_keys_wipe(), and lets the last flight go. */
+/* Hands out the record keys, which the caller cleanses with
+ * vnetenc_keys_wipe(), and releases the last flight.  DONE only, and once. */
 void vnetenc_handshake_take_keys(struct vnetenc_handshake *,
                                  struct vnetenc_keys *);
 
-/* DONE only, and once: the peer's certificate.  Caller destroys it. */
+/* Returns the peer's certificate, which the caller destroys.  DONE only, and
+ * once. */
 struct vnetenc_cert_chain *vnetenc_handshake_take_peer(
     struct vnetenc_handshake *);
 
-/* OpenSSL's name of the cipher suite, from DONE on.  Belongs to libssl. */
+/* Returns OpenSSL's name of the cipher suite, which belongs to libssl, or ""
+ * before DONE. */
 const char *vnetenc_handshake_suite(const struct vnetenc_handshake *);
 
-/* The profile: an initiator's from the start, a responder's from DONE on. */
+/* Returns the profile, which an initiator knows from the start and a responder
+ * from DONE on. */
 uint8_t vnetenc_handshake_profile(const struct vnetenc_handshake *);
 
-/* True if libssl wrote no record whose nonce our record code could use, too.
- * False makes a RUNNING handshake FAILED by itself; a responder that is DONE
- * must be asked again right before it is destroyed. */
+/* Returns true if libssl wrote no record with a nonce that our record code
+ * could use as well.  If false, a RUNNING handshake does not become DONE; a
+ * responder that is DONE must be asked again immediately before it is
+ * destroyed. */
 bool vnetenc_handshake_nonces_ok(const struct vnetenc_handshake *);
 
-/* Where every secret of every handshake is written from now on, in the NSS
- * key log format, a line without its end at a time; NULL for nowhere. */
+/* Makes every handshake from now on pass its secrets to the function, one line
+ * of the NSS key log format at a time, without its newline.  NULL switches
+ * that off. */
 void vnetenc_handshake_set_keylog(void (*)(const char *line));
 
 /* For unit tests. */

@@ -49,8 +49,8 @@ get_vector(const uint8_t *body, size_t size, size_t *pos,
     return true;
 }
 
-/* ClientHello's body up to the cookie, RFC 6347 section 4.2.1.  The rest is
- * left to libssl. */
+/* Reads the body of a ClientHello up to the cookie, RFC 6347 section 4.2.1,
+ * and leaves the rest to libssl. */
 static bool
 parse_body(const uint8_t *body, size_t size,
            struct vnetenc_hello *hello)
@@ -110,7 +110,7 @@ vnetenc_hello_is(const void *data, size_t size)
 
 /* RFC 6347 section 4.2.1: "the server MUST use the record sequence number in
  * the ClientHello as the record sequence number in the HelloVerifyRequest",
- * and DTLS 1.0 as its version, whatever will be negotiated. */
+ * and its version is DTLS 1.0, whatever will be negotiated. */
 void
 vnetenc_hello_build_verify(uint64_t record_sequence,
                            const uint8_t cookie[VNETENC_COOKIE_BYTES],

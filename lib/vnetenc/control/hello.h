@@ -20,9 +20,9 @@
 /* The two messages that are exchanged before there is state
  * =========================================================
  *
- * ClientHello, read; HelloVerifyRequest, written (RFC 6347 section 4.2.1).
- * All on raw octets, so that nothing of libssl is touched for a datagram that
- * could be anyone's.
+ * This file reads a ClientHello and writes a HelloVerifyRequest (RFC 6347
+ * section 4.2.1).  It works on raw octets, so that a datagram that anyone may
+ * have sent touches nothing of libssl.
  *
  * Thread-safety: pure functions. */
 
@@ -33,8 +33,8 @@
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/control/cookie.h"
 
-/* The parts of a ClientHello that the stateless listener needs.  Pointers are
- * into the datagram. */
+/* The parts of a ClientHello that the stateless listener needs.  The pointers
+ * are into the datagram. */
 struct vnetenc_hello {
     uint64_t record_sequence;
     const uint8_t *random;      /* 32 octets. */
@@ -54,13 +54,13 @@ enum vnetenc_hello_result {
 enum vnetenc_hello_result vnetenc_hello_parse(
     const void *data, size_t size, struct vnetenc_hello *);
 
-/* True if a datagram looks like a ClientHello, perhaps a bad one. */
+/* Returns true if a datagram looks like a ClientHello, perhaps a bad one. */
 bool vnetenc_hello_is(const void *data, size_t size);
 
 enum { VNETENC_VERIFY_REQUEST_BYTES = 13 + 12 + 3 + VNETENC_COOKIE_BYTES };
 
 /* Writes a HelloVerifyRequest with 'cookie' (RFC 6347 section 4.2.1) as one
- * record with the sequence number of the ClientHello's. */
+ * record with the sequence number of the ClientHello. */
 void vnetenc_hello_build_verify(
     uint64_t record_sequence, const uint8_t cookie[VNETENC_COOKIE_BYTES],
     uint8_t out[VNETENC_VERIFY_REQUEST_BYTES]);

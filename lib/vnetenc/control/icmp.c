@@ -44,7 +44,7 @@ enum {
 
 /* The message. */
 
-/* Ethernet header with the tags that the packet came in with. */
+/* Appends an Ethernet header with the VLAN tags of the packet that came in. */
 static void
 put_ethernet(struct dp_packet *packet, const struct vnetenc_pmtu_note *note,
              uint16_t type)
@@ -67,7 +67,7 @@ is_icmp_error(uint8_t type)
             || type == ICMP4_PARAM_PROB);
 }
 
-/* True if the IPv4 packet at 'ip' may be answered. */
+/* Returns true if the IPv4 packet at 'ip' may be answered. */
 static bool
 may_answer_4(const struct ip_header *ip, size_t size)
 {
@@ -128,7 +128,8 @@ build_4(const struct vnetenc_pmtu_note *note, const uint8_t *l3, size_t size,
     return packet;
 }
 
-/* Extension headers that could hide an ICMPv6 error, or a later fragment. */
+/* Returns true for an extension header that could hide an ICMPv6 error or a
+ * later fragment. */
 static bool
 hides_payload(uint8_t next)
 {
@@ -137,7 +138,7 @@ hides_payload(uint8_t next)
             || next == IPPROTO_MH);
 }
 
-/* True if the IPv6 packet at 'ip6' may be answered. */
+/* Returns true if the IPv6 packet at 'ip6' may be answered. */
 static bool
 may_answer_6(const struct ovs_16aligned_ip6_hdr *ip6, size_t size)
 {
@@ -205,7 +206,7 @@ vnetenc_icmp_build(const struct vnetenc_pmtu_note *note, const uint8_t *frame,
     uint64_t l3[VNETENC_PMTU_HEAD_BYTES / 8];
     size_t ofs = 2 * ETH_ADDR_LEN;
 
-    /* RFC 1122 section 3.2.2: nothing about what went to a group. */
+    /* RFC 1122 section 3.2.2: a packet to a group causes no message. */
     if (eth_addr_is_multicast(note->src) || eth_addr_is_multicast(note->dst)) {
         return NULL;
     }

@@ -17,14 +17,14 @@
 #ifndef VNETENC_ICMP_H
 #define VNETENC_ICMP_H 1
 
-/* Telling guests what is too long
- * ===============================
+/* ICMP messages about packets that are too long
+ * =============================================
  *
- * The control thread's part of packet/pmtu.h.  The sender of a packet that was
- * too long is told by ICMP "fragmentation needed" (RFC 792, RFC 1191) or
+ * This is the control thread's part of packet/pmtu.h.  The sender of a packet
+ * that was too long gets ICMP "fragmentation needed" (RFC 792, RFC 1191) or
  * ICMPv6 "packet too big" (RFC 4443 section 3.2), in the name of the packet's
- * destination, because a switched network has no router to speak.  The message
- * goes out of the port that the packet came in from.
+ * destination, because a switched network has no router to send it.  The
+ * message leaves through the port on which the packet came in.
  *
  * Thread-safety: vnetenc_icmp_build() is a pure function;
  * vnetenc_icmp_answer() runs under vnetenc_control_mutex. */
@@ -36,15 +36,15 @@
 struct dp_packet;
 struct vnetenc_pmtu_note;
 
-/* Returns the message that 'note' and the 'size' bytes at 'frame' call for,
- * which the caller must delete, or NULL if there must be none (RFC 1122
- * section 3.2.2, RFC 4443 section 2.4). */
+/* Returns the message to send about the packet that begins with the 'size'
+ * bytes at 'frame', which the caller must delete, or NULL if there must be
+ * none (RFC 1122 section 3.2.2, RFC 4443 section 2.4). */
 struct dp_packet *vnetenc_icmp_build(const struct vnetenc_pmtu_note *note,
                                      const uint8_t *frame, size_t size)
     OVS_WARN_UNUSED_RESULT;
 
-/* Sends the message that the 'size' bytes at 'data' call for, which
- * vnetenc_pmtu_report() posted, if there must be one. */
+/* Sends the message about the packet that vnetenc_pmtu_report() posted as the
+ * 'size' bytes at 'data', if there must be one. */
 void vnetenc_icmp_answer(const uint8_t *data, size_t size);
 
 #endif /* vnetenc/control/icmp.h */
