@@ -95,8 +95,8 @@ incoming_drop(struct incoming *in, struct vnetenc_responder *session)
 
 /* From half-open to up. */
 
-/* Of more than VNETENC_MAX_RX_SESSIONS sessions of one path, the one that was
- * silent for the longest time goes. */
+/* Ends the session that was silent for the longest time if the path of
+ * 'newest' has more than VNETENC_MAX_RX_SESSIONS sessions. */
 static void
 trim_sessions(const struct vnetenc_responder *newest)
 {
@@ -117,8 +117,9 @@ trim_sessions(const struct vnetenc_responder *newest)
     }
 }
 
-/* Publishes the half-open session of 'in', whose handshake is DONE; what was
- * up ends in the same step.  Returns false if it cannot be. */
+/* Publishes the half-open session of 'in', whose handshake is DONE, and ends
+ * the session that was up in the same step.  Returns false if the session
+ * cannot be published. */
 static bool
 incoming_establish(struct incoming *in, long long int now)
 {
@@ -142,8 +143,9 @@ incoming_establish(struct incoming *in, long long int now)
     return true;
 }
 
-/* Does what the state of the handshake of 'session', one of those of 'in',
- * asks for.  May destroy both. */
+/* Sends output of the handshake of 'session', one of those of 'in', and
+ * publishes or drops the session if the state of the handshake says so.  May
+ * destroy both. */
 static void
 incoming_settle(struct incoming *in, struct vnetenc_responder *session,
                 long long int now)
@@ -173,8 +175,9 @@ incoming_settle(struct incoming *in, struct vnetenc_responder *session,
 
 /* Handshakes. */
 
-/* A handshake that may be stuck and could be ended for another one of 'peer',
- * or NULL: one of the same peer, or, if all places are taken, of any. */
+/* Returns the oldest handshake that may be stuck and may end for another one
+ * of 'peer', or NULL: one of 'peer', or of any peer if 'peer' has not reached
+ * its own limit. */
 static struct incoming *
 find_stuck(const struct vnetenc_peer *peer, long long int now)
 {
@@ -199,9 +202,10 @@ is_full(const struct vnetenc_peer *peer)
             || vnetenc_responder_n_half_open() >= VNETENC_MAX_HALF_OPEN);
 }
 
-/* True if a handshake may begin on the 4-tuple on which 'half_open' is, and
- * 'stuck', or NULL, may end for it.  An attacker who sees a cookie
- * can send a ClientHello with it, which must not end what just began. */
+/* Returns true if a handshake may begin on the 4-tuple of 'half_open'.
+ * 'stuck', or NULL, is a handshake that may end for it.  An attacker who sees
+ * a cookie can send a ClientHello with it, which must not end a handshake that
+ * has just begun. */
 static bool
 may_begin(const struct vnetenc_peer *peer,
           const struct vnetenc_responder *half_open,
@@ -213,8 +217,8 @@ may_begin(const struct vnetenc_peer *peer,
     return half_open || stuck || !is_full(peer);
 }
 
-/* 'handshake' begins.  A client has one handshake at a time on a port, so
- * that a half-open one on the same 4-tuple is dead: may_begin() saw to it that
+/* Lets 'handshake' begin.  A client has one handshake at a time on a port, so
+ * a half-open one on the same 4-tuple is dead: may_begin() has made sure that
  * it is not a young one. */
 static void
 begin(const struct vnetenc_path_key *path, ovs_be16 lane_port,
@@ -233,8 +237,8 @@ begin(const struct vnetenc_path_key *path, ovs_be16 lane_port,
     incoming_settle(in, in->half_open, now);
 }
 
-/* A ClientHello of no handshake that we know.  It begins one if it brings a
- * good cookie and there is room. */
+/* Takes a ClientHello of no known handshake, which begins one if it has a good
+ * cookie and there is room. */
 static void
 input_new_hello(const struct vnetenc_path_key *path, ovs_be16 remote_port,
                 struct vnetenc_peer *peer,
@@ -274,8 +278,9 @@ input_to_handshake(struct incoming *in, struct vnetenc_responder *session,
     incoming_settle(in, session, now);
 }
 
-/* A ClientHello that 'session' has seen before: it repeats its flight, but not
- * for everyone who saw that hello and floods us with it. */
+/* Takes a ClientHello that 'session' has seen before and therefore answers by
+ * retransmitting its flight.  The rate is limited, because everyone who saw
+ * that ClientHello can send it. */
 static void
 input_own_hello(struct incoming *in, struct vnetenc_responder *session,
                 const uint8_t *data, size_t size, long long int now)
@@ -341,8 +346,9 @@ vnetenc_incoming_probe(const struct vnetenc_path_key *path,
     struct incoming *in = incoming_find(path, remote_port);
     struct vnetenc_responder *up = in ? in->up : NULL;
 
-    /* It may be of a session that was replaced meanwhile: only the first
-     * record of this one shows that the client has our last flight. */
+    /* The probe may be of a session that was replaced meanwhile: only the
+     * first record of this session shows that the client has our last
+     * flight. */
     if (!up || up->path.profile != path->profile
         || !vnetenc_responder_traffic(up).n_records) {
         return;
@@ -368,7 +374,8 @@ vnetenc_incoming_unknown(const struct vnetenc_path_key *path,
 
 /* Timers. */
 
-/* Returns when to call again; 'now' if 'in' or another one may have ended. */
+/* Runs the timers of a half-open session.  Returns when to call again; 'now'
+ * if 'in' or another one may have ended. */
 static long long int
 run_half_open(struct incoming *in, long long int now)
 {
@@ -383,7 +390,8 @@ run_half_open(struct incoming *in, long long int now)
     return now;
 }
 
-/* Returns when to call again.  May free 'in'. */
+/* Runs the timers of a session that is up.  Returns when to call again.  May
+ * free 'in'. */
 static long long int
 run_up(struct incoming *in, long long int now)
 {
@@ -401,14 +409,14 @@ vnetenc_incoming_run(long long int now)
     struct incoming *in;
 
     HMAP_FOR_EACH_SAFE (in, node, &incomings) {
-        long long int next;         /* MIN() is a macro. */
+        long long int next;         /* MIN() would evaluate a call twice. */
 
         if (in->half_open) {
             next = run_half_open(in, now);
             wake = MIN(wake, next);
             if (next <= now) {
                 /* Settling may end others, so the rest waits for the next
-                 * call, which is at once. */
+                 * call, which follows at once. */
                 return now;
             }
         }
@@ -428,7 +436,7 @@ vnetenc_incoming_judge(void)
     struct incoming *in;
 
     HMAP_FOR_EACH_SAFE (in, node, &incomings) {
-        /* The handshake of a half-open session will ask for itself. */
+        /* A half-open session is judged when its handshake ends. */
         if (in->up && vnetenc_peer_has_changed(in->up->peer, &in->up->path)
             && !vnetenc_responder_is_trusted(in->up)) {
             incoming_drop(in, in->up);

@@ -20,18 +20,18 @@
 /* Sessions from peers
  * ===================
  *
- * The responder's half: the listeners, the handshakes that peers begin, and
- * the sessions that came out of them, each told apart by its 4-tuple (local
- * address, DTLS port, remote address, lane port).
+ * This is the responder's half: the listeners, the handshakes that peers
+ * begin, and the sessions that result from them.  The 4-tuple (local address,
+ * DTLS port, remote address, lane port) identifies each.
  *
  *     ClientHello -> listener -> half-open -> up -> forgotten
  *
- * The receiver's key is published before the last flight leaves, so that not
- * even the first record finds no session.  The sender's key, for replies,
- * seals nothing before libssl's object is gone (PROTOCOL.md section 3).
+ * The receive key is published before the last flight leaves, so that even the
+ * first record finds its session.  The send key, for replies, seals nothing
+ * before libssl's object is gone (PROTOCOL.md section 3).
  *
- * A ClientHello on the 4-tuple of a session that is up begins another one
- * beside it, which takes its place when it is up itself (RFC 6347 section
+ * A ClientHello on the 4-tuple of a session that is up begins another session
+ * beside it, which replaces the first when it is up itself (RFC 6347 section
  * 4.2.8).  Nothing unauthenticated ends a session.
  *
  * Thread-safety: under vnetenc_control_mutex. */
@@ -45,35 +45,36 @@ struct vnetenc_peer;
 struct vnetenc_session_status;
 
 /* Takes a datagram that begins like a ClientHello, from 'remote_port' to the
- * DTLS port of 'path', whose profile is not known. */
+ * DTLS port of 'path'.  The profile of 'path' is not known. */
 void vnetenc_incoming_hello(const struct vnetenc_path_key *path,
                             ovs_be16 remote_port, const uint8_t *data,
                             size_t size, long long int now);
 
-/* Likewise any datagram of record type 20, 21 or 22. */
+/* Takes any datagram of record type 20, 21 or 22, likewise. */
 void vnetenc_incoming_input(const struct vnetenc_path_key *path,
                             ovs_be16 remote_port, uint8_t *data, size_t size,
                             long long int now);
 
-/* An authenticated probe on a session of 'path'. */
+/* Answers an authenticated probe with 'echo' on a session of 'path'. */
 void vnetenc_incoming_probe(const struct vnetenc_path_key *path,
                             ovs_be16 remote_port, uint64_t echo,
                             long long int now);
 
-/* A record of no known session. */
+/* Sends a hint if a record came that belongs to no known session. */
 void vnetenc_incoming_unknown(const struct vnetenc_path_key *path,
                               ovs_be16 remote_port);
 
-/* Timers.  Returns when to call again, at the latest. */
+/* Runs the timers.  Returns when to call again, at the latest. */
 long long int vnetenc_incoming_run(long long int now);
 
-/* Ends every session whose peer would not be accepted any more. */
+/* Ends every session whose peer is no longer accepted. */
 void vnetenc_incoming_judge(void);
 
-/* Ends everything from 'peer', or, NULL, everything. */
+/* Ends all sessions and handshakes from 'peer', or those from all peers if
+ * 'peer' is NULL. */
 void vnetenc_incoming_end(const struct vnetenc_peer *);
 
-/* Calls 'cb' for every session and every half-open one. */
+/* Calls 'cb' for every session, half-open ones included. */
 void vnetenc_incoming_for_each(
     void (*cb)(const struct vnetenc_session_status *, void *aux), void *aux,
     long long int now);

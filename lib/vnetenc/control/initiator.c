@@ -187,8 +187,9 @@ vnetenc_initiator_create(const struct vnetenc_path_key *path,
 {
     struct vnetenc_initiator *session;
 
-    /* The peer will want to speak to us, too: have the socket in time.  If
-     * another process took the port, this direction works all the same. */
+    /* The peer will begin sessions with us as well, so its handshakes need the
+     * responder's socket.  If another process has the port, this direction
+     * works without it. */
     if (!vnetenc_socket_responder(&path->local, path->dtls_port, error)) {
         VLOG_WARN_RL(&rl, "%s", *error);
         free(*error);
@@ -214,7 +215,7 @@ vnetenc_initiator_create(const struct vnetenc_path_key *path,
     return session;
 }
 
-/* The initiator's key is for data, the responder's for what comes back. */
+/* The client's key seals data, the server's opens replies. */
 static bool
 make_halves(struct vnetenc_initiator *session,
             const struct vnetenc_keys *keys)
@@ -251,7 +252,7 @@ vnetenc_initiator_establish(struct vnetenc_initiator *session,
 
     vnetenc_handshake_take_keys(session->handshake, &keys);
     vnetenc_initiator_flush(session);
-    /* One owner: libssl's object goes before our code gets the key. */
+    /* One owner: libssl's object is freed before our code gets the key. */
     vnetenc_handshake_destroy(session->handshake);
     session->handshake = NULL;
     session->peer->n_attempts--;
@@ -329,8 +330,8 @@ session_input_data(struct vnetenc_initiator *session, uint8_t *data,
     }
 }
 
-/* A sealed alert ends the session, whatever it says; one in clear is no more
- * than a hint. */
+/* A sealed alert ends the session, whatever its description; one in clear is
+ * only a hint. */
 static void
 session_input_alert(struct vnetenc_initiator *session, uint8_t *data,
                     size_t size, long long int now)

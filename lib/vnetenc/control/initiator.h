@@ -20,13 +20,13 @@
 /* One session towards a peer
  * ==========================
  *
- * From its first ClientHello to its close_notify: the handshake, then the
- * keys, the probes and the replies to them.  Which sessions there are, and
- * which of them the packet path uses, is decided in control/lane.c.
+ * A session from its first ClientHello to its close_notify: the handshake,
+ * then the keys, the probes and the replies to them.  control/lane.c decides
+ * which sessions there are and which of them the packet path uses.
  *
- * Only what is authenticated ends a session: our own limits, probes that stay
- * unanswered, a sealed alert, a judgement by changed trust.  An alert in
- * clear makes us probe, nothing else (PROTOCOL.md section 4).
+ * Only our own limits and authenticated events end a session: probes that stay
+ * unanswered, a sealed alert, a judgement after trust has changed.  An alert
+ * in clear makes us probe, nothing else (PROTOCOL.md section 4).
  *
  * Thread-safety: under vnetenc_control_mutex. */
 
@@ -46,17 +46,17 @@ struct vnetenc_mtu;
 struct vnetenc_session_status;
 
 struct vnetenc_initiator {
-    struct ovs_list node;       /* The owner's. */
+    struct ovs_list node;       /* In a list of the owner. */
     void *owner;                /* A lane. */
-    const struct vnetenc_path_key *path;    /* Outlives us. */
+    const struct vnetenc_path_key *path;    /* Outlives this. */
     struct vnetenc_peer *peer;  /* Likewise. */
     struct vnetenc_lease *lease;
-    long long int since;        /* Began; then: established. */
+    long long int since;        /* When begun, then when established. */
     unsigned int serial;        /* Of the profile's credentials. */
 
     struct vnetenc_handshake *handshake;    /* NULL: established. */
-    bool young;                 /* Counted as a handshake that begins. */
-    long long int heard_at;     /* Newest datagram for it; 0: none. */
+    bool young;                 /* Counted among the young handshakes. */
+    long long int heard_at;     /* Newest datagram from the peer; 0: none. */
 
     /* Established. */
     struct vnetenc_tx *tx;      /* Seals data, probes, close_notify. */
@@ -65,35 +65,35 @@ struct vnetenc_initiator {
     char *suite;
     struct vnetenc_lifetime life;
     struct vnetenc_probe probe;
-    struct vnetenc_mtu *mtu;    /* The owner's, or NULL: wants replies. */
-    long long int close_at;     /* The owner's. */
+    struct vnetenc_mtu *mtu;    /* The owner's, gets replies, or NULL. */
+    long long int close_at;     /* For the owner. */
 };
 
-/* Begins a handshake for 'owner', which vnetenc_initiator does not read.
- * 'now', here and below, is in monotonic milliseconds.  Returns NULL and sets
- * '*error', to be freed, if there is no socket to be had. */
+/* Begins a handshake for 'owner', which this file does not read.  'now', here
+ * and below, is in monotonic milliseconds.  Returns NULL and sets '*error', to
+ * be freed, if there is no lane socket. */
 struct vnetenc_initiator *vnetenc_initiator_create(
     const struct vnetenc_path_key *, struct vnetenc_peer *, void *owner,
     long long int now, char **error);
 
-/* Frees an attempt or a session, which is on no list and which new packets do
- * not find any more: its keys go when the packet path has quiesced. */
+/* Frees an attempt or a session that is on no list and that new packets do not
+ * find.  Its keys are freed when the packet path has quiesced. */
 void vnetenc_initiator_destroy(struct vnetenc_initiator *, long long int now);
 
-/* Sends what the handshake has to send. */
+/* Sends the output of the handshake. */
 void vnetenc_initiator_flush(struct vnetenc_initiator *);
 
-/* How many handshakes with all peers are young: began within
- * VNETENC_STUCK_MS.  Those with one peer are in 'peer->n_young'. */
+/* Returns the number of young handshakes with all peers: those that began
+ * within VNETENC_STUCK_MS.  'peer->n_young' is the number with one peer. */
 unsigned int vnetenc_initiator_n_young(void);
 
-/* Lets the handshake grow old when it is time. */
+/* Stops counting the handshake as young VNETENC_STUCK_MS after it began. */
 void vnetenc_initiator_run_age(struct vnetenc_initiator *, long long int now);
 
-/* True if the handshake has probably come to nothing: it was refused, or the
- * peer answered once and fell silent, as one does that started anew in the
- * middle.  One that was never answered is not doubtful: it left no state with
- * the peer, and another would fare no better. */
+/* Returns true if the handshake has probably failed: it was refused, or the
+ * peer answered and then fell silent, as a peer that restarts in the middle
+ * does.  A handshake that was never answered is not doubtful: it left no state
+ * with the peer, and another would fare no better. */
 bool vnetenc_initiator_is_doubtful(const struct vnetenc_initiator *,
                                    long long int now);
 
@@ -106,8 +106,8 @@ bool vnetenc_initiator_establish(struct vnetenc_initiator *,
 
 /* The functions below are for established sessions. */
 
-/* A datagram from the peer, at least one byte long: a reply to a probe, or an
- * alert.  Spoils 'data'. */
+/* Takes a datagram from the peer, at least one byte long: a reply to a probe,
+ * or an alert.  Spoils 'data'. */
 void vnetenc_initiator_input(struct vnetenc_initiator *, uint8_t *data,
                              size_t size, long long int now);
 
@@ -115,30 +115,32 @@ void vnetenc_initiator_input(struct vnetenc_initiator *, uint8_t *data,
 void vnetenc_initiator_send_probe(struct vnetenc_initiator *,
                                   long long int now);
 
-/* Sends a probe with 'echo' that makes an IP packet of 'ip_size' bytes, whose
- * reply goes to 'mtu'.  Does nothing if that is too short for one. */
+/* Sends a probe with 'echo' in an IP packet of 'ip_size' bytes, whose reply
+ * goes to 'mtu'.  Does nothing if 'ip_size' is too small for a probe. */
 void vnetenc_initiator_send_long_probe(struct vnetenc_initiator *,
                                        size_t ip_size, uint64_t echo);
 
-/* Tells the peer that the session ends, whose key it will forget. */
+/* Tells the peer that the session ends, so that it forgets the key. */
 void vnetenc_initiator_send_close_notify(struct vnetenc_initiator *);
 
-/* The sequence number of the next record. */
+/* Returns the sequence number of the next record. */
 uint64_t vnetenc_initiator_next_seq(const struct vnetenc_initiator *);
 
-/* True if a successor is due: by limits, loss, or other credentials. */
+/* Returns true if a successor is due because a limit was reached or the
+ * session was lost. */
 bool vnetenc_initiator_is_over(const struct vnetenc_initiator *,
                                long long int now);
 
-/* True if the profile has other credentials than when it began. */
+/* Returns true if the profile's credentials have changed since the session
+ * began. */
 bool vnetenc_initiator_is_outdated(const struct vnetenc_initiator *);
 
-/* False, with a reason in the peer, if the peer would not be accepted any
- * more. */
+/* Returns false, and sets the reason as the error of the peer, if the peer is
+ * no longer accepted. */
 bool vnetenc_initiator_is_trusted(const struct vnetenc_initiator *);
 
-/* Fills in the status of an established session.  Its pointers are into the
- * session. */
+/* Fills in the status of an established session.  The pointers in it are into
+ * the session. */
 void vnetenc_initiator_status(const struct vnetenc_initiator *,
                               struct vnetenc_session_status *,
                               long long int now);

@@ -34,7 +34,7 @@ static char *file_name;         /* NULL: off. */
 static int fd;
 static long long int next_warning;
 
-/* One system call for each line, so that lines are whole. */
+/* Writes a line in one system call, so that a reader sees only whole lines. */
 static void
 write_line(const char *line)
 {

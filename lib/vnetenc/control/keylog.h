@@ -20,25 +20,26 @@
 /* The key log
  * ===========
  *
- * While it is on, the secrets of every handshake are written to
+ * While the key log is on, the secrets of every handshake are written to
  * vnetenc-keylog.txt in the run directory, in the NSS key log format, so that
- * a capture can be read.  The file opens all captured traffic: nothing
- * but "ovs-appctl vnetenc/keylog on" switches it on, and it is off
- * after a restart (PROTOCOL.md section 7).
+ * a capture can be decrypted.  The file opens all captured traffic of these
+ * sessions: only "ovs-appctl vnetenc/keylog on" switches the key log on, and
+ * it is off after a restart (PROTOCOL.md section 7).
  *
  * Thread-safety: under vnetenc_control_mutex. */
 
-/* Begins a new file.  Returns NULL if successful, otherwise an error text to
- * be freed by the caller: an existing file, or a link, is never touched. */
+/* Begins a new file.  Returns NULL if successful, otherwise an error text that
+ * the caller frees.  An existing file or link is never touched. */
 char *vnetenc_keylog_on(void);
 
-/* Closes the file, if there is one. */
+/* Closes the file if there is one. */
 void vnetenc_keylog_off(void);
 
-/* Name of the file, or NULL if the key log is off. */
+/* Returns the name of the file, or NULL if the key log is off. */
 const char *vnetenc_keylog_file(void);
 
-/* Warns from time to time.  Returns when to call again, at the latest. */
+/* Logs a warning every VNETENC_KEYLOG_WARN_MS while the key log is on.
+ * Returns when to call again, at the latest. */
 long long int vnetenc_keylog_run(long long int now);
 
 #endif /* vnetenc/control/keylog.h */

@@ -41,7 +41,7 @@ key_block(const struct vnetenc_suite *suite, const uint8_t *master,
     bool ok = false;
 
     if (ctx) {
-        /* The parameters are not written to, in spite of their type. */
+        /* OpenSSL does not write to the parameters, in spite of their type. */
         OSSL_PARAM params[] = {
             OSSL_PARAM_construct_utf8_string(
                 OSSL_KDF_PARAM_DIGEST, CONST_CAST(char *, suite->prf_digest),

@@ -20,15 +20,15 @@
 /* Record keys of a finished handshake
  * ===================================
  *
- * The bridge between libssl, which shakes hands, and our record code, which
- * seals and opens.  The key block is computed by OpenSSL's own TLS1-PRF from
- * the master secret and the two randoms (RFC 5246 section 6.3).
+ * This is the bridge between libssl, which performs the handshake, and our
+ * record code, which seals and opens.  OpenSSL's own TLS1-PRF computes the key
+ * block from the master secret and the two randoms (RFC 5246 section 6.3).
  *
  * Lifetime
  * ========
  *
- * The holder of a 'struct vnetenc_keys' cleanses it with
- * vnetenc_keys_wipe() on every path, success or not.
+ * The holder of a 'struct vnetenc_keys' cleanses it with vnetenc_keys_wipe()
+ * on success and on failure.
  *
  * Thread-safety: pure functions.  Only the control thread has SSL objects. */
 
@@ -59,8 +59,8 @@ struct vnetenc_keys {
 bool vnetenc_keys_derive(struct ssl_st *ssl, struct vnetenc_keys *)
     OVS_WARN_UNUSED_RESULT;
 
-/* The part of vnetenc_keys_derive() that needs no handshake.  'master' has 48
- * octets, each random 32. */
+/* Does the part of vnetenc_keys_derive() that needs no handshake.  'master'
+ * has 48 octets, each random 32. */
 bool vnetenc_keys_expand(const struct vnetenc_suite *, const uint8_t *master,
                          const uint8_t *client_random,
                          const uint8_t *server_random,
@@ -70,8 +70,8 @@ bool vnetenc_keys_expand(const struct vnetenc_suite *, const uint8_t *master,
 /* Cleanses the keys. */
 void vnetenc_keys_wipe(struct vnetenc_keys *);
 
-/* The key that the client, or else the server, seals with.  The caller wipes
- * it. */
+/* Returns the key with which the client, or else the server, seals.  The
+ * caller wipes it. */
 struct vnetenc_record_key vnetenc_keys_get(
     const struct vnetenc_keys *, bool client);
 

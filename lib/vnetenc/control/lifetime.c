@@ -22,7 +22,8 @@
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/trust/config.h"
 
-/* 'value' less up to VNETENC_REKEY_JITTER_PERCENT, never 0. */
+/* Returns 'value' less a random part of up to VNETENC_REKEY_JITTER_PERCENT of
+ * it, never 0. */
 static uint64_t
 jittered(uint64_t value)
 {

@@ -20,10 +20,10 @@
 /* How long a key may be used
  * ==========================
  *
- * PROTOCOL.md section 3: a key is replaced at a number of records, of bytes,
- * or at an age, each less a random part so that not all keys of a host end at
- * once.  At VNETENC_HARD_LIMIT_FACTOR times the full value the key seals
- * nothing more.
+ * PROTOCOL.md section 3: a key is replaced after a number of records, after a
+ * number of bytes, or at an age.  Each limit is reduced by a random part, so
+ * that not all keys of a host end at once.  At VNETENC_HARD_LIMIT_FACTOR times
+ * the unreduced limit the key seals nothing more.
  *
  * Thread-safety: pure functions of the caller's data. */
 
@@ -33,27 +33,27 @@
 struct vnetenc_config_profile;
 
 struct vnetenc_lifetime {
-    uint64_t rekey_seq;         /* Next sequence number: replace. */
+    uint64_t rekey_seq;         /* Replace the key from here on. */
     uint64_t rekey_bytes;
     long long int rekey_at;
-    uint64_t end_seq;           /* Seal nothing more. */
+    uint64_t end_seq;           /* Seal nothing from here on. */
     uint64_t end_bytes;
     long long int end_at;
 };
 
-/* The lifetime of a key that is new at 'now' (monotonic milliseconds) under a
- * profile's limits. */
+/* Computes the lifetime of a key that is new at 'now' (monotonic milliseconds)
+ * from a profile's limits. */
 void vnetenc_lifetime_init(struct vnetenc_lifetime *,
                            const struct vnetenc_config_profile *,
                            long long int now);
 
-/* True if the key is to be replaced: after 'next_seq' and 'n_bytes' of
- * plaintext, or for its age. */
+/* Returns true if the key must be replaced after 'next_seq' and 'n_bytes' of
+ * plaintext, or because of its age. */
 bool vnetenc_lifetime_is_over(const struct vnetenc_lifetime *,
                               uint64_t next_seq, uint64_t n_bytes,
                               long long int now);
 
-/* True if the key is too old to seal anything. */
+/* Returns true if the key is too old to seal anything. */
 bool vnetenc_lifetime_is_dead(const struct vnetenc_lifetime *,
                               long long int now);
 

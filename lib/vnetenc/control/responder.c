@@ -41,7 +41,8 @@
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_responder);
 
-/* Replies and alerts are few; a session of the peer's never lasts so long. */
+/* Hard limits of a key that seals only replies, which are few: the peer's
+ * session never reaches them. */
 #define REPLY_RECORDS VNETENC_REKEY_RECORDS
 #define REPLY_BYTES VNETENC_REKEY_BYTES
 
@@ -149,7 +150,7 @@ vnetenc_responder_admit_hello(struct vnetenc_responder *session,
             : vnetenc_rx_may_shake(session->rx, now));
 }
 
-/* The client's key opens its records, the server's is for replies. */
+/* The client's key opens data, the server's seals replies. */
 static bool
 make_halves(const struct vnetenc_responder *session, struct vnetenc_rx **rx,
             struct vnetenc_tx **tx)
@@ -256,7 +257,8 @@ vnetenc_responder_input_alert(struct vnetenc_responder *session,
     size_t plain_size;
     uint8_t *plain;
 
-    /* Opening spoils what turns out to be a handshake's. */
+    /* Opening spoils its input, which may belong to a handshake, so a copy is
+     * opened. */
     if (!is_sealed_alert(data, size) || size > sizeof copy) {
         return false;
     }
@@ -265,7 +267,7 @@ vnetenc_responder_input_alert(struct vnetenc_responder *session,
                             &plain, &plain_size)) {
         return false;
     }
-    /* Records may still be on their way: keep the key a little longer. */
+    /* Records may still be on their way, so the key stays a little longer. */
     session->forget_at = MIN(session->forget_at, now + VNETENC_LINGER_MS);
     return true;
 }

@@ -20,17 +20,17 @@
 /* One session from a peer
  * =======================
  *
- * From its second ClientHello until it is forgotten: the handshake, then the
- * keys, and the replies to the peer's probes.  The twin of
- * control/initiator.h.  Which sessions there are, and which of them takes the
- * place of another, is decided in control/incoming.c.
+ * A session from its second ClientHello until it is forgotten: the handshake,
+ * then the keys, and the replies to the peer's probes.  This is the twin of
+ * control/initiator.h.  control/incoming.c decides which sessions there are
+ * and which of them replaces another.
  *
  * Half-open: 'handshake' runs, 'rx' is NULL.
  *
  * Up: 'rx' is set, and is published before the last flight leaves.
  * 'handshake' stays until the client's first record shows that it has that
- * flight; until then libssl may repeat it, and 'tx' seals nothing (PROTOCOL.md
- * section 3).
+ * flight; until then libssl may retransmit the flight, and 'tx' seals nothing
+ * (PROTOCOL.md section 3).
  *
  * Thread-safety: under vnetenc_control_mutex. */
 
@@ -47,12 +47,12 @@ struct vnetenc_session_status;
 struct vnetenc_socket;
 
 struct vnetenc_responder {
-    struct vnetenc_path_key path;   /* Its profile is known when up. */
+    struct vnetenc_path_key path;   /* With the profile when up. */
     ovs_be16 lane_port;
-    struct vnetenc_peer *peer;  /* Outlives us. */
+    struct vnetenc_peer *peer;  /* Outlives this. */
     struct vnetenc_socket *socket;  /* Likewise. */
-    long long int since;        /* Half-open; then: up. */
-    long long int heard_at;     /* Something authentic came. */
+    long long int since;        /* When half-open, then when up. */
+    long long int heard_at;     /* Newest authenticated record. */
     struct vnetenc_handshake *handshake;    /* NULL: released. */
     struct vnetenc_half_open *half_open;    /* Published; NULL: up. */
 
@@ -61,40 +61,41 @@ struct vnetenc_responder {
     struct vnetenc_tx *tx;      /* Seals replies, once released. */
     struct vnetenc_cert_chain *chain;
     char *suite;
-    uint64_t n_records;         /* When last looked at. */
-    long long int forget_at;    /* LLONG_MAX, or the peer ended it. */
+    uint64_t n_records;         /* Opened until the last run. */
+    long long int forget_at;    /* LLONG_MAX until the peer ends it. */
 };
 
-/* A half-open session on 'path' and 'lane_port', which takes ownership of
- * 'handshake'.  'now', here and below, is in monotonic milliseconds. */
+/* Makes a half-open session on 'path' and 'lane_port', which takes ownership
+ * of 'handshake'.  'now', here and below, is in monotonic milliseconds. */
 struct vnetenc_responder *vnetenc_responder_create(
     const struct vnetenc_path_key *, ovs_be16 lane_port, struct vnetenc_peer *,
     struct vnetenc_socket *, struct vnetenc_handshake *handshake,
     long long int now);
 
-/* Frees the session.  If it is up, it is taken from the packet path, and its
- * keys go when that has quiesced. */
+/* Frees the session.  If it is up, it is removed from the packet path, and its
+ * keys are freed when that has quiesced. */
 void vnetenc_responder_destroy(struct vnetenc_responder *);
 
-/* Number of half-open sessions of all peers.  struct vnetenc_peer has that of
- * one. */
+/* Returns the number of half-open sessions of all peers.  'peer->n_half_open'
+ * is the number of one peer. */
 unsigned int vnetenc_responder_n_half_open(void);
 
-/* Sends what the handshake has to send. */
+/* Sends the output of the handshake. */
 void vnetenc_responder_flush(struct vnetenc_responder *);
 
-/* True if 'data' repeats the ClientHello that this handshake answers already.
- * False for NULL and for a session without a handshake. */
+/* Returns true if 'data' repeats the ClientHello that this handshake already
+ * answers.  Returns false for NULL and for a session without a handshake. */
 bool vnetenc_responder_owns_hello(const struct vnetenc_responder *,
                                   const uint8_t *data, size_t size);
 
-/* True if one more ClientHello that this handshake owns is within its rate. */
+/* Returns true if the rate limit admits one more ClientHello that this
+ * handshake owns. */
 bool vnetenc_responder_admit_hello(struct vnetenc_responder *,
                                    long long int now);
 
 /* Turns a half-open session whose handshake is DONE into one that is up.  The
- * caller publishes it and only then flushes.  Returns false, with the session
- * half-open as before, if the cipher cannot be set up. */
+ * caller publishes the session and only then flushes it.  Returns false, with
+ * the session still half-open, if the cipher cannot be set up. */
 bool vnetenc_responder_establish(struct vnetenc_responder *,
                                  long long int now)
     OVS_WARN_UNUSED_RESULT;
@@ -102,41 +103,43 @@ bool vnetenc_responder_establish(struct vnetenc_responder *,
 /* Lets the packet path open what arrives on a session that is up. */
 void vnetenc_responder_publish(struct vnetenc_responder *);
 
-/* Lets libssl's object go, which could repeat the last flight until now: from
- * here on the server's key is ours.  Does nothing if it is gone.  Returns
- * false if that key must not be used; the caller then destroys the session. */
+/* Frees libssl's object, which could retransmit the last flight until now:
+ * from here on the server's key is ours.  Does nothing if the object is gone.
+ * Returns false if that key must not be used; the caller then destroys the
+ * session. */
 bool vnetenc_responder_release(struct vnetenc_responder *)
     OVS_WARN_UNUSED_RESULT;
 
-/* Logs and counts that the handshake failed, for 'reason'.  The caller then
+/* Logs and counts that the handshake failed for 'reason'.  The caller then
  * destroys the session. */
 void vnetenc_responder_failed(struct vnetenc_responder *, const char *reason,
                               long long int now);
 
-/* Takes a sealed alert of our record code, whatever it says, as the end of a
- * session that is up.  Returns false if 'data', which is left as it was, is no
- * such alert. */
+/* Takes a sealed alert as the end of a session that is up, whatever its
+ * description.  Returns false if 'data', which is never changed, is no alert
+ * that our record code can open. */
 bool vnetenc_responder_input_alert(struct vnetenc_responder *,
                                    const uint8_t *data, size_t size,
                                    long long int now);
 
-/* Answers a probe (PROTOCOL.md section 4).  Released only. */
+/* Answers a probe (PROTOCOL.md section 4).  Only after
+ * vnetenc_responder_release(). */
 void vnetenc_responder_reply(struct vnetenc_responder *, uint64_t echo);
 
-/* Timer of a session that is up, to be called every VNETENC_TICK_MS.  Returns
- * false if it is over; the caller then destroys it. */
+/* Runs the timers of a session that is up, every VNETENC_TICK_MS.  Returns
+ * false if the session is over; the caller then destroys it. */
 bool vnetenc_responder_run(struct vnetenc_responder *, long long int now)
     OVS_WARN_UNUSED_RESULT;
 
-/* False, with the reason in the peer, if the peer of a session that is up
- * would not be accepted any more. */
+/* Returns false, and sets the reason as the error of the peer, if the peer of
+ * a session that is up is no longer accepted. */
 bool vnetenc_responder_is_trusted(const struct vnetenc_responder *);
 
-/* Records and plaintext bytes of a session that is up. */
+/* Returns the records and plaintext bytes of a session that is up. */
 struct vnetenc_traffic_counts vnetenc_responder_traffic(
     const struct vnetenc_responder *);
 
-/* Fills in the status.  Its pointers are into the session. */
+/* Fills in the status.  The pointers in it are into the session. */
 void vnetenc_responder_status(const struct vnetenc_responder *,
                               struct vnetenc_session_status *,
                               long long int now);

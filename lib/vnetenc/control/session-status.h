@@ -20,8 +20,9 @@
 /* Status of one session
  * =====================
  *
- * outgoing and incoming fill it in, main/status collects it.  Its pointers are
- * borrowed: they are good while vnetenc_control_mutex is held. */
+ * control/outgoing.c and control/incoming.c fill in the status, and
+ * main/status.c collects it.  Its pointers are borrowed: they are good while
+ * vnetenc_control_mutex is held. */
 
 #include <stdint.h>
 #include "openvswitch/types.h"
