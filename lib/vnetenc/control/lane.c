@@ -75,7 +75,8 @@ session_list_destroy(struct ovs_list *list, long long int now)
     }
 }
 
-/* Takes the session of 'lane' from the packet path, and returns it. */
+/* Removes the session of 'lane' from the packet path and returns it, or
+ * NULL. */
 static struct vnetenc_initiator *
 lane_withdraw(struct vnetenc_lane *lane)
 {
@@ -90,8 +91,9 @@ lane_withdraw(struct vnetenc_lane *lane)
     return session;
 }
 
-/* Ends the session of a lane for 'why'.  If it was the path's last one,
- * packets of mode `prefer` are dropped for 'grace_ms', then clear. */
+/* Ends the session of a lane, for the reason 'why'.  If it was the path's last
+ * session, packets of mode `prefer` are dropped for 'grace_ms' and then leave
+ * in clear. */
 static void
 lane_end_session(struct vnetenc_lane *lane, const char *why,
                  long long int grace_ms, long long int now)
@@ -110,7 +112,8 @@ lane_end_session(struct vnetenc_lane *lane, const char *why,
     if (!path->n_up) {
         struct ds s = DS_EMPTY_INITIALIZER;
 
-        /* A path without a session is tried again and kept for a while. */
+        /* Attempts go on for VNETENC_WANTED_MS on a path that has lost its
+         * last session, and the path is kept for VNETENC_FORGET_MS. */
         path->wanted_at = now;
         vnetenc_lane_path_allow_clear(path, VNETENC_DROP_clear_lost,
                                       now + grace_ms);
@@ -149,8 +152,9 @@ vnetenc_lane_wants_session(const struct vnetenc_lane *lane, long long int now)
 static bool
 has_room(const struct vnetenc_lane *lane, bool idle)
 {
-    /* A path that has nothing may begin even beside many of its peer, so that
-     * attempts which fail under one profile do not starve another. */
+    /* A path that has no session and no attempt may begin one even beside many
+     * of its peer, so that attempts that fail under one profile do not starve
+     * another. */
     return (lane->up
             || (vnetenc_initiator_n_young() < (lane->backoff_ms
                                                ? VNETENC_MAX_REPETITIONS
@@ -175,7 +179,7 @@ vnetenc_lane_may_try(const struct vnetenc_lane *lane, bool idle,
     return vnetenc_initiator_is_doubtful(last, now);
 }
 
-/* Doubles the pause before the next attempt, with jitter so that the lanes of
+/* Doubles the pause before the next attempt, with jitter, so that the lanes of
  * a whole cluster do not try in step. */
 static void
 lane_back_off(struct vnetenc_lane *lane, long long int now)
@@ -206,15 +210,15 @@ attempt_failed(struct vnetenc_lane *lane, char *reason, long long int now)
     lane_back_off(lane, now);
 }
 
-/* Puts 'session' in the place of the lane's, which closes. */
+/* Publishes 'session' in place of the lane's session, which then closes. */
 static void
 lane_replace(struct vnetenc_lane *lane, struct vnetenc_initiator *session,
              long long int now)
 {
     struct vnetenc_initiator *old = lane->up;
 
-    /* Before packets can find the session gone again: while one is up, none
-     * of them leaves in clear. */
+    /* This precedes the publication: while a session is up, no packet leaves
+     * in clear. */
     vnetenc_lane_path_allow_clear(lane->path, VNETENC_DROP_clear_lost,
                                   LLONG_MAX);
     vnetenc_lanes_swap(&lane->path->published->lanes, lane->index,
@@ -225,8 +229,8 @@ lane_replace(struct vnetenc_lane *lane, struct vnetenc_initiator *session,
         lane->path->n_up++;
     }
     if (old && old->probe.lost && now < old->since + VNETENC_SHORT_LIFE_MS) {
-        /* A peer that gives up every session at once does not keep us busy
-         * with making others. */
+        /* The back-off keeps a peer that gives up every session at once from
+         * keeping us busy with new ones. */
         lane_back_off(lane, now);
     } else {
         lane->backoff_ms = 0;
@@ -258,8 +262,8 @@ lane_publish(struct vnetenc_lane *lane, struct vnetenc_initiator *session,
     seq_change(connectivity_seq_get());
 }
 
-/* 'session', an attempt, FAILED and is destroyed.  If a forged datagram may
- * have been the reason, another attempt takes its place without a pause. */
+/* Destroys 'session', an attempt that FAILED.  If a forged datagram may have
+ * been the cause, another attempt takes its place without a pause. */
 static void
 attempt_ended(struct vnetenc_lane *lane, struct vnetenc_initiator *session,
               long long int now)
@@ -281,8 +285,9 @@ attempt_ended(struct vnetenc_lane *lane, struct vnetenc_initiator *session,
     }
 }
 
-/* Does what the state of the handshake of 'session', an attempt, asks for.
- * May destroy 'session'. */
+/* Sends output of the handshake of 'session', an attempt, and publishes or
+ * ends 'session' if the state of the handshake says so.  May destroy
+ * 'session'. */
 static void
 attempt_settle(struct vnetenc_initiator *session, long long int now)
 {
@@ -390,7 +395,8 @@ run_session(struct vnetenc_lane *lane, long long int now)
         return;
     }
     if (vnetenc_tx_is_spent(session->tx)) {
-        /* The path's other lanes take over what would be dropped here. */
+        /* The path's other lanes take over the packets that would be dropped
+         * here. */
         lane_end_session(lane, "key used up", VNETENC_PREFER_LOST_MS, now);
         return;
     }
@@ -485,7 +491,7 @@ vnetenc_lane_judge(struct vnetenc_lane *lane, long long int now)
             vnetenc_initiator_destroy(session, now);
         }
     }
-    /* What failed may succeed now. */
+    /* An attempt that failed before may succeed now. */
     vnetenc_lane_hurry(lane, outdated, now);
 }
 

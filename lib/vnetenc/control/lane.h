@@ -25,8 +25,8 @@
  *
  *     attempt -> up -> (rekey or loss: attempt beside it) -> closing
  *
- * When an attempt begins is decided in control/outgoing.c; what a session does
- * is in control/initiator.h.
+ * control/outgoing.c decides when an attempt begins; control/initiator.h says
+ * what a session does.
  *
  * Thread-safety: under vnetenc_control_mutex. */
 
@@ -49,69 +49,71 @@ struct vnetenc_lane_path {
 };
 
 struct vnetenc_lane {
-    struct vnetenc_lane_path *path; /* Outlives us. */
+    struct vnetenc_lane_path *path; /* Outlives this. */
     unsigned int index;
     struct vnetenc_initiator *up;   /* Published, or NULL. */
     struct ovs_list attempts;
     struct ovs_list closing;
-    bool rekey;                 /* A successor is asked for. */
+    bool rekey;                 /* A successor was requested. */
     unsigned int backoff_ms;    /* Newest pause between attempts, or 0. */
     unsigned int n_restarts;    /* Since the newest pause. */
     long long int next_try;
 };
 
-/* From 'at' on, packets of mode `prefer` leave in clear, counted as 'reason',
- * an enum vnetenc_drop, unless a lane has a session.  LLONG_MAX for never.
- * PROTOCOL.md section 5. */
+/* Lets packets of mode `prefer` leave in clear from 'at' on, unless a lane has
+ * a session (PROTOCOL.md section 5).  They are counted as 'reason', an enum
+ * vnetenc_drop.  LLONG_MAX means never. */
 void vnetenc_lane_path_allow_clear(struct vnetenc_lane_path *,
                                    unsigned int reason, long long int at);
 
-/* Lane 'index' of 'path', without a session.  'now', here and below, is in
- * monotonic milliseconds. */
+/* Initializes lane 'index' of 'path' without a session.  'now', here and
+ * below, is in monotonic milliseconds. */
 void vnetenc_lane_init(struct vnetenc_lane *, struct vnetenc_lane_path *,
                        unsigned int index, long long int now);
 
-/* Ends all sessions and attempts of the lane.  'why' is for the log if the
- * path has no session any more. */
+/* Ends all sessions and attempts of the lane.  Logs 'why' if the path has no
+ * session left. */
 void vnetenc_lane_close(struct vnetenc_lane *, const char *why,
                         long long int now);
 
-/* True if the lane is in need of a session, or of another one. */
+/* Returns true if the lane needs a first or another session. */
 bool vnetenc_lane_wants_session(const struct vnetenc_lane *,
                                 long long int now);
 
-/* True if another attempt may begin now.  'idle' says that no lane of the
- * path has a session or an attempt.  A lane whose session is due or lost needs
- * no room among the attempts that begin, so that peers which do not answer
- * take nothing from those which do. */
+/* Returns true if another attempt may begin now.  'idle' says that no lane of
+ * the path has a session or an attempt.  A lane that has a session, even a
+ * lost one, needs no room among the handshakes that begin, so that peers that
+ * do not answer take nothing from those that do. */
 bool vnetenc_lane_may_try(const struct vnetenc_lane *, bool idle,
                           long long int now);
 
 /* Begins an attempt, which may take the place of a doubtful one. */
 void vnetenc_lane_attempt(struct vnetenc_lane *, long long int now);
 
-/* A datagram from the peer for 'session', which may end by it, as may others
- * of its lane. */
+/* Takes a datagram from the peer for 'session'.  It may end 'session' and
+ * others of the same lane. */
 void vnetenc_lane_input(struct vnetenc_initiator *session, uint8_t *data,
                         size_t size, long long int now);
 
-/* Timers of attempts, of what closes, and of the session in use. */
+/* Runs the timers of attempts, of closing sessions, and of the session in
+ * use. */
 void vnetenc_lane_run(struct vnetenc_lane *, long long int now);
 
-/* When to call vnetenc_lane_run() again, at the latest. */
+/* Returns when to call vnetenc_lane_run() again, at the latest. */
 long long int vnetenc_lane_wake(const struct vnetenc_lane *,
                                 long long int now);
 
-/* Lets the lane try at once, because its peer was heard of, and, if 'rekey',
- * replace its session.  Attempts without hope make room; the pause after the
- * next failure does not become shorter by it, except for a 'rekey'. */
+/* Lets the lane try at once because its peer showed that it is alive, and
+ * replace its session if 'rekey'.  Doubtful attempts, and those without an
+ * answer for VNETENC_RETRY_MS, end.  Only a 'rekey' resets the pause after the
+ * next failure. */
 void vnetenc_lane_hurry(struct vnetenc_lane *, bool rekey, long long int now);
 
-/* Ends sessions whose peer would not be accepted any more; has one replaced
- * whose profile has other credentials now. */
+/* Ends sessions whose peer is no longer accepted.  Has a session replaced if
+ * its profile has new credentials. */
 void vnetenc_lane_judge(struct vnetenc_lane *, long long int now);
 
-/* Fills in the status, but for the counters of the path.  Its pointers are
+/* Fills in the status except the counters of the path.  The pointers in it are
  * into the lane. */
 void vnetenc_lane_status(const struct vnetenc_lane *,
                          struct vnetenc_session_status *, long long int now);

@@ -20,15 +20,16 @@
 /* The responder before there is state
  * ===================================
  *
- * One per local IP and DTLS port.  Takes datagrams that belong to no
- * handshake and answers a ClientHello with a HelloVerifyRequest or, if it
- * brings back a good cookie, with a new handshake, provided that the caller
- * agrees.  Keeps nothing but the keys of its cookies.
+ * There is one listener for each local IP and DTLS port.  It takes datagrams
+ * that belong to no handshake, and answers a ClientHello with a
+ * HelloVerifyRequest.  If the ClientHello has a good cookie, the caller may
+ * let the listener begin a handshake.  The listener keeps nothing but the keys
+ * of its cookies.
  *
- * The caller has dropped datagrams from addresses without a peer row long
- * before (section 2 of PROTOCOL.md), limits the rate and the number of
- * handshakes that begin, and gives a ClientHello on the 4-tuple of a live
- * session to the listener, never to that session's handshake, unless
+ * The caller drops datagrams from addresses without a VNetEnc_Peer row
+ * (section 2 of PROTOCOL.md), and limits the rate and the number of handshakes
+ * that begin.  It passes a ClientHello on the 4-tuple of a live session to the
+ * listener and never to that session's handshake, unless
  * vnetenc_handshake_owns_hello().
  *
  * Thread-safety: none.  Control thread only. */
@@ -44,8 +45,9 @@ struct vnetenc_handshake;
 struct vnetenc_listener;
 struct vnetenc_lookup;
 
-/* 'lookup' is copied; what it refers to must outlive the listener and its
- * handshakes.  NULL if there is no randomness to be had. */
+/* Makes a listener.  'lookup' is copied; the objects that it refers to must
+ * outlive the listener and its handshakes.  Returns NULL if OpenSSL has no
+ * random numbers. */
 struct vnetenc_listener *vnetenc_listener_create(
     const struct vnetenc_lookup *lookup, const struct in6_addr *local_ip,
     ovs_be16 local_port, long long int now_ms);
@@ -60,15 +62,15 @@ enum vnetenc_listener_result {
     VNETENC_LISTENER_IGNORED,   /* Anything else. */
 };
 
-/* Takes one datagram, of which nothing is remembered (RFC 6347 section
- * 4.2.1).  '*reply' is NULL except as said above; it becomes the caller's. */
+/* Takes one datagram and remembers nothing of it (RFC 6347 section 4.2.1).
+ * Sets '*reply', which becomes the caller's, to the answer or to NULL. */
 enum vnetenc_listener_result vnetenc_listener_input(
     struct vnetenc_listener *, const struct in6_addr *client_ip,
     ovs_be16 client_port, const void *data, size_t size, long long int now_ms,
     struct ofpbuf **reply);
 
 /* Begins the handshake of a ClientHello that vnetenc_listener_input() found
- * good.  The result is the caller's, who sends its output. */
+ * good.  The caller owns the result and sends its output. */
 struct vnetenc_handshake *vnetenc_listener_accept(
     const struct vnetenc_listener *, const struct in6_addr *client_ip,
     ovs_be16 client_port, const void *data, size_t size,

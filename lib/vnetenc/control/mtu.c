@@ -31,7 +31,7 @@ BUILD_ASSERT_DECL(VNETENC_MIN_MTU >= (VNETENC_HANDSHAKE_MTU_BYTES
                                       + UDP_HEADER_LEN + IPV6_HEADER_LEN));
 
 /* Common MTUs of underlays that are narrower than their first interface: jumbo
- * frames of several makes, Ethernet, PPPoE, tunnels, the least of IPv6. */
+ * frames of several makes, Ethernet, PPPoE, tunnels, the minimum of IPv6. */
 static const unsigned int common[] = {
     8900, 4000, 1500, 1492, 1450, 1400, 1350, 1280
 };
@@ -44,7 +44,7 @@ vnetenc_mtu_init(struct vnetenc_mtu *mtu, long long int now)
     mtu->echo = random_uint64();
 }
 
-/* Begins to search at the largest length. */
+/* Restarts the search at the largest length. */
 static void
 restart(struct vnetenc_mtu *mtu, long long int now)
 {
@@ -69,11 +69,11 @@ vnetenc_mtu_set_device(struct vnetenc_mtu *mtu, unsigned int device,
 unsigned int
 vnetenc_mtu_get(const struct vnetenc_mtu *mtu)
 {
-    /* Until something says otherwise, the interface is right. */
+    /* The interface's MTU holds until a reply proves another length. */
     return mtu->proved ? mtu->proved : mtu->device;
 }
 
-/* The next shorter length after 'size', or 0. */
+/* Returns the next shorter length after 'size', or 0. */
 static unsigned int
 shorter(unsigned int size)
 {
@@ -100,7 +100,7 @@ vnetenc_mtu_run(struct vnetenc_mtu *mtu, bool alive, long long int now)
         mtu->tries = 0;
         mtu->size = shorter(mtu->size);
         if (!mtu->size) {
-            /* None of them: the peer does not answer such probes. */
+            /* No length was answered: the peer does not answer such probes. */
             mtu->size = mtu->device;
             mtu->next = now + VNETENC_MTU_SILENT_MS;
             return 0;
@@ -116,8 +116,8 @@ void
 vnetenc_mtu_reply(struct vnetenc_mtu *mtu, uint64_t echo, long long int now)
 {
     if (mtu->tries && echo == mtu->echo) {
-        /* Until then what was too long may have become possible, and what
-         * was possible too long. */
+        /* By the next search, a length that was too long may have become
+         * possible, and the proved one too long. */
         mtu->proved = mtu->size;
         mtu->size = mtu->device;
         mtu->tries = 0;

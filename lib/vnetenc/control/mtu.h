@@ -20,14 +20,15 @@
 /* The MTU of the underlay
  * =======================
  *
- * How long an IP packet to a peer may be, PROTOCOL.md section 8: what the
- * configuration of the peer says; otherwise the MTU of the interface with the
- * route to it, which is looked at every VNETENC_MTU_LOOK_MS.
+ * The MTU is the length of the largest IP packet to a peer, PROTOCOL.md
+ * section 8: the value in the configuration of the peer, otherwise the MTU of
+ * the interface with the route to it, which is read every VNETENC_MTU_LOOK_MS.
  *
  * Probes of that length, sealed control messages with padding, find out
- * whether it is true (RFC 8899 section 5): while only they stay unanswered,
- * shorter lengths out of a short list are tried until one is answered.  After
- * VNETENC_MTU_AGAIN_MS, or when the interface's MTU changes, all begins anew.
+ * whether the underlay carries it (RFC 8899 section 5).  While only they stay
+ * unanswered, shorter lengths from a short list are tried until one is
+ * answered.  The search begins anew after VNETENC_MTU_AGAIN_MS, or when the
+ * interface's MTU changes.
  *
  * Thread-safety: under vnetenc_control_mutex. */
 
@@ -36,39 +37,41 @@
 #include <stdint.h>
 
 struct vnetenc_mtu {
-    unsigned int device;        /* Of the interface.  0: not known. */
+    unsigned int device;        /* MTU of the interface.  0: not known. */
     long long int look_at;      /* When to look again. */
 
-    /* The search.  'size' octets are being tried; what was answered last is
-     * 'proved', 0 if nothing was. */
+    /* The search.  'size' is the length that is being tried, 'proved' the one
+     * that was answered last, or 0. */
     unsigned int size;
     unsigned int proved;
-    unsigned int tries;         /* Probes of 'size' that were not answered. */
-    uint64_t echo;              /* Of the newest probe. */
+    unsigned int tries;         /* Unanswered probes of 'size'. */
+    uint64_t echo;              /* That of the newest probe. */
     long long int next;         /* When to send the next one. */
 };
 
-/* Nothing is known.  'now', here and below, is in monotonic milliseconds. */
+/* Initializes 'mtu' without any knowledge.  'now', here and below, is in
+ * monotonic milliseconds. */
 void vnetenc_mtu_init(struct vnetenc_mtu *, long long int now);
 
-/* Takes up that the interface has an MTU of 'device'.  0 says nothing: there
- * is no route at the moment. */
+/* Sets the interface's MTU to 'device'.  0 changes nothing: there is no route
+ * at the moment. */
 void vnetenc_mtu_set_device(struct vnetenc_mtu *, unsigned int device,
                             long long int now);
 
-/* The MTU to go by, 0 if none is known. */
+/* Returns the MTU to use, or 0 if none is known. */
 unsigned int vnetenc_mtu_get(const struct vnetenc_mtu *);
 
-/* The search.  vnetenc_mtu_run() returns the length of an IP packet that is to
- * be sent as a probe with 'echo' now, or 0.  'alive' says that short probes
- * are answered: if not, nothing can be learned from silence. */
+/* Runs the search.  Returns the length of an IP packet that must be sent as a
+ * probe with 'echo' now, or 0.  'alive' says that short probes are answered:
+ * if they are not, silence proves nothing. */
 unsigned int vnetenc_mtu_run(struct vnetenc_mtu *, bool alive,
                              long long int now);
 
-/* An authenticated reply with 'echo' came. */
+/* Takes an authenticated reply with 'echo'. */
 void vnetenc_mtu_reply(struct vnetenc_mtu *, uint64_t echo, long long int now);
 
-/* The MTU of the interface that leads to 'remote', 0 if it is not known. */
+/* Returns the MTU of the interface that leads to 'remote', or 0 if it is not
+ * known. */
 unsigned int vnetenc_mtu_of_route(const struct in6_addr *local,
                                   const struct in6_addr *remote);
 

@@ -33,7 +33,7 @@
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_outgoing);
 
-/* A path that packets want to take, and its lanes. */
+/* A path that packets need, and its lanes. */
 struct outgoing {
     struct hmap_node node;      /* In 'outgoings', by path. */
     struct vnetenc_lane_path path;
@@ -78,7 +78,8 @@ outgoing_has_attempt(const struct outgoing *out)
 
 /* The MTU of the underlay. */
 
-/* The interface towards the peer of 'out' has an MTU of 'mtu'. */
+/* Notes that the interface towards the peer of 'out' has an MTU of 'mtu', 0 if
+ * it is not known. */
 static void
 outgoing_take_mtu(struct outgoing *out, unsigned int mtu, long long int now)
 {
@@ -95,7 +96,8 @@ outgoing_take_mtu(struct outgoing *out, unsigned int mtu, long long int now)
     vnetenc_mtu_set_device(&out->mtu, mtu, now);
 }
 
-/* Tells the packet path how long packets may be. */
+/* Tells the packet path how long a packet to the peer may be and whether one
+ * may be split. */
 static void
 outgoing_follow_mtu(struct outgoing *out, long long int now)
 {
@@ -113,9 +115,9 @@ outgoing_follow_mtu(struct outgoing *out, long long int now)
     atomic_store_relaxed(&published->split, !peer->no_split);
 }
 
-/* Looks whether packets of the length that is believed get through.  A short
- * probe goes with each long one: where that is lost, too, silence tells
- * nothing of lengths. */
+/* Tests whether packets of the presumed length get through.  A short probe
+ * accompanies each long one: if the short one is lost as well, silence proves
+ * nothing about lengths. */
 static void
 outgoing_probe_mtu(struct outgoing *out, long long int now)
 {
@@ -185,7 +187,7 @@ outgoing_destroy(struct outgoing *out, const char *why, long long int now)
     free(out);
 }
 
-/* Follows a changed number of lanes. */
+/* Applies a changed number of lanes. */
 static void
 outgoing_resize(struct outgoing *out, long long int now)
 {
@@ -239,7 +241,7 @@ vnetenc_outgoing_run(long long int now)
         outgoing_follow_mtu(out, now);
         outgoing_probe_mtu(out, now);
         for (unsigned int i = 0; i < out->n_lanes; i++) {
-            /* MIN() is a macro and would run it twice. */
+            /* MIN() is a macro, which would call run_lane() twice. */
             long long int next = run_lane(out, &out->lane[i], now);
 
             wake = MIN(wake, next);
@@ -258,7 +260,8 @@ vnetenc_outgoing_want(const struct vnetenc_path_key *key, long long int now)
     if (!out) {
         struct vnetenc_peer *peer = vnetenc_peer_find(&key->remote);
 
-        /* Lanes that are not ours are a test's. */
+        /* A path that exists without being in 'outgoings' was made by
+         * main/test-keys.c. */
         if (!peer || vnetenc_path_find(key)) {
             return;
         }
@@ -283,8 +286,8 @@ vnetenc_outgoing_input(struct vnetenc_lease *lease,
     }
 }
 
-/* Lets every lane towards 'peer' try at once, and 'rekey'.  Returns their
- * number. */
+/* Lets every lane towards 'peer' try at once, and replace its session if
+ * 'rekey'.  Returns the number of these lanes. */
 static unsigned int
 hurry(const struct vnetenc_peer *peer, bool rekey, long long int now)
 {
@@ -343,7 +346,7 @@ vnetenc_outgoing_end(const struct vnetenc_peer *peer, long long int now)
 
 /* Status. */
 
-/* The counters of a path stand with its first lane. */
+/* Adds the counters of a path, which are shown with its first lane. */
 static void
 path_status(const struct vnetenc_path *published,
             struct vnetenc_session_status *status)

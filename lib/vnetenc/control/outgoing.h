@@ -20,15 +20,15 @@
 /* Sessions towards peers
  * ======================
  *
- * The initiator's half: for each path that packets want to take, the lanes;
- * for each lane, the session in use, the attempts to make its first or next
+ * This is the initiator's half: the lanes of each path that packets need, and
+ * for each lane the session in use, the attempts to make its first or next
  * one, and the sessions that are being ended.
  *
  *     WANT -> attempt -> up -> (rekey or loss: attempt beside it) -> closing
  *
- * Only what is authenticated ends a session: our own limits and counters,
- * probes that stay unanswered, a judgement by changed pins.  A hint makes us
- * probe, nothing else (PROTOCOL.md section 4).
+ * Only our own limits and authenticated events end a session: probes that stay
+ * unanswered, a sealed alert, a judgement after trust has changed.  A hint
+ * makes us probe, nothing else (PROTOCOL.md section 4).
  *
  * Thread-safety: under vnetenc_control_mutex. */
 
@@ -43,33 +43,35 @@ struct vnetenc_lease;
 struct vnetenc_peer;
 struct vnetenc_session_status;
 
-/* A packet found no session on 'path'. */
+/* Notes that a packet found no session on 'path'. */
 void vnetenc_outgoing_want(const struct vnetenc_path_key *path,
                            long long int now);
 
-/* A datagram for whoever holds 'lease'. */
+/* Takes a datagram for the session that has 'lease'. */
 void vnetenc_outgoing_input(struct vnetenc_lease *,
                             const struct in6_addr *remote,
                             ovs_be16 remote_port, uint8_t *data, size_t size,
                             long long int now);
 
-/* Timers.  Returns when to call again, at the latest. */
+/* Runs the timers.  Returns when to call again, at the latest. */
 long long int vnetenc_outgoing_run(long long int now);
 
-/* New sessions for every lane towards 'peer' that has one.  Returns their
- * number. */
+/* Makes a new session for every lane towards 'peer'.  Returns the number of
+ * these lanes. */
 unsigned int vnetenc_outgoing_rekey(const struct vnetenc_peer *,
                                     long long int now);
 
-/* 'peer' has just authenticated itself to us: attempts need not wait. */
+/* Lets attempts begin at once, because 'peer' has just authenticated itself to
+ * us. */
 void vnetenc_outgoing_peer_is_back(const struct vnetenc_peer *,
                                    long long int now);
 
-/* Ends every session whose peer would not be accepted any more, and replaces
- * every one whose profile has other credentials now. */
+/* Ends every session whose peer is no longer accepted, and replaces every
+ * session whose profile has new credentials. */
 void vnetenc_outgoing_judge(long long int now);
 
-/* Ends everything towards 'peer', or, NULL, everything. */
+/* Ends all sessions and attempts towards 'peer', or those towards all peers if
+ * 'peer' is NULL. */
 void vnetenc_outgoing_end(const struct vnetenc_peer *, long long int now);
 
 /* Calls 'cb' for every lane. */

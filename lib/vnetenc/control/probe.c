@@ -80,7 +80,7 @@ vnetenc_probe_hint(struct vnetenc_probe *probe, long long int now)
 void
 vnetenc_probe_reply(struct vnetenc_probe *probe, uint64_t echo)
 {
-    /* 'echo' moved on by one with each probe sent. */
+    /* 'echo' was incremented with each probe. */
     uint64_t back = probe->echo - 1 - echo;
 
     if (probe->tries && back < probe->tries) {

@@ -17,12 +17,12 @@
 #ifndef VNETENC_PROBE_H
 #define VNETENC_PROBE_H 1
 
-/* Whether the peer still has a session
- * ====================================
+/* Probes that show whether the peer still has a session
+ * =====================================================
  *
  * PROTOCOL.md section 4: the sender of a session probes it every
- * VNETENC_PROBE_BUSY_MS while it carries data, else every
- * VNETENC_PROBE_IDLE_MS, and at once on a hint.  After VNETENC_PROBE_TRIES
+ * VNETENC_PROBE_BUSY_MS while it carries data, otherwise every
+ * VNETENC_PROBE_IDLE_MS, and at once after a hint.  After VNETENC_PROBE_TRIES
  * unanswered probes the session is lost.
  *
  * Thread-safety: pure functions of the caller's data. */
@@ -32,10 +32,10 @@
 
 struct vnetenc_probe {
     long long int sent_at;      /* Newest probe. */
-    unsigned int tries;         /* Unanswered ones. */
-    uint64_t echo;              /* Of the newest. */
-    uint64_t seq;               /* Behind the newest: later ones are data. */
-    bool hurry;                 /* A hint was given. */
+    unsigned int tries;         /* Unanswered probes. */
+    uint64_t echo;              /* That of the next probe. */
+    uint64_t seq;               /* First one after the newest probe. */
+    bool hurry;                 /* A hint came; probe at once. */
     long long int hinted_at;
     bool lost;
     long long int lost_at;
@@ -43,31 +43,35 @@ struct vnetenc_probe {
 
 enum vnetenc_probe_action {
     VNETENC_PROBE_NOTHING,
-    VNETENC_PROBE_SEND,         /* A probe with 'echo', then call
+    VNETENC_PROBE_SEND,         /* Send a probe with 'echo', then call
                                  * vnetenc_probe_sent(). */
     VNETENC_PROBE_LOST,         /* Reported once. */
 };
 
-/* A session that is new, whose handshake stands for a probe. */
+/* Initializes the state of a new session, whose handshake counts as a
+ * probe. */
 void vnetenc_probe_init(struct vnetenc_probe *, long long int now);
 
-/* Returns the action that is due.  'next_seq' tells whether data was sealed
+/* Returns the action that is due.  'next_seq' shows whether data was sealed
  * since the last probe. */
 enum vnetenc_probe_action vnetenc_probe_run(struct vnetenc_probe *,
                                             uint64_t next_seq,
                                             long long int now);
 
-/* Call after a probe was sealed, with the sequence number behind it. */
+/* Notes that a probe was sealed.  'next_seq' is the sequence number after
+ * it. */
 void vnetenc_probe_sent(struct vnetenc_probe *, uint64_t next_seq,
                         long long int now);
 
-/* A hint came.  Returns false if it is one too many. */
+/* Takes a hint.  Returns false if it is ignored: a probe is under way already,
+ * or the last hint came less than VNETENC_HINT_INTERVAL_MS ago. */
 bool vnetenc_probe_hint(struct vnetenc_probe *, long long int now);
 
-/* An authenticated reply came. */
+/* Takes an authenticated reply with 'echo'. */
 void vnetenc_probe_reply(struct vnetenc_probe *, uint64_t echo);
 
-/* Authenticated word that the peer gave the session up. */
+/* Notes that the session is lost, because the peer ended it with a sealed
+ * alert or because probes stayed unanswered. */
 void vnetenc_probe_give_up(struct vnetenc_probe *, long long int now);
 
 #endif /* vnetenc/control/probe.h */

@@ -42,7 +42,8 @@ vnetenc_release_take(uint64_t echo, long long int until)
     ovs_list_push_back(&held, &h->node);
 }
 
-/* Packets that vnetenc_seal_batch() leaves go on, as in the packet path. */
+/* Seals the packet of 'h' and sends the result.  Packets that
+ * vnetenc_seal_batch() leaves in the batch go on, as in the packet path. */
 static void
 seal_and_send(struct vnetenc_hold *h, struct vnetenc_path *path,
               vnetenc_release_func *send)

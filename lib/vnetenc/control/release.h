@@ -20,7 +20,7 @@
 /* Release of packets that waited for a session
  * ============================================
  *
- * The control thread's part of packet/hold.h.
+ * This is the control thread's part of packet/hold.h.
  *
  * Thread-safety: under vnetenc_control_mutex. */
 
@@ -32,20 +32,22 @@ struct dp_packet;
 struct nlattr;
 
 /* Applies 'actions' of 'actions_len' bytes to a sealed packet, which stays the
- * caller's.  Returns false if that cannot be done. */
+ * caller's.  Returns false if the actions cannot be applied. */
 typedef bool vnetenc_release_func(struct dp_packet *,
                                   const struct nlattr *actions,
                                   size_t actions_len);
 
-/* Takes the packet that vnetenc_hold_batch() posted as 'echo'.  It is dropped
- * if there is no session by 'until', in milliseconds of time_msec(). */
+/* Takes the packet that vnetenc_hold_batch() posted as 'echo'.  The packet is
+ * dropped if there is no session by 'until', in milliseconds of
+ * time_msec(). */
 void vnetenc_release_take(uint64_t echo, long long int until);
 
-/* Seals and sends the packets whose session is up by 'now', and drops those
- * that have waited too long.  Returns when to call again. */
+/* Seals and sends the packets for which a session is up at 'now', and drops
+ * those that have waited too long.  Returns when to call again. */
 long long int vnetenc_release_run(vnetenc_release_func *, long long int now);
 
-/* Drops all packets that wait, also those that were posted and not taken. */
+/* Drops all packets that wait, including those that were posted and not
+ * taken. */
 void vnetenc_release_end(void);
 
 #endif /* vnetenc/control/release.h */

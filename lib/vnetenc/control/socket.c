@@ -75,8 +75,9 @@ address_to_sockaddr(const struct in6_addr *address, ovs_be16 port,
     }
 }
 
-/* A datagram that is too long is lost, as in the datapath.  No ICMP message,
- * which anybody can forge, says how long is too long: RFC 8899 section 3. */
+/* Sets the socket to send whole datagrams only: one that is too long is lost,
+ * as in the datapath.  ICMP messages, which anybody can forge, do not change
+ * the length that is allowed: RFC 8899 section 3. */
 static void
 set_dont_fragment(int fd, int family)
 {
@@ -207,7 +208,7 @@ lease_find(const struct vnetenc_socket *sock, const struct in6_addr *remote)
     return NULL;
 }
 
-/* Forgets uses so old that they no longer matter. */
+/* Frees leases so old that they no longer matter. */
 static void
 expire_leases(struct vnetenc_socket *sock, long long int now)
 {
@@ -224,9 +225,9 @@ expire_leases(struct vnetenc_socket *sock, long long int now)
 
 struct lease_search {
     size_t n_sockets;           /* Of the local address. */
-    size_t n_fresh;             /* Not used by the peer of late. */
-    struct vnetenc_socket *fresh;   /* One of them, at random. */
-    struct vnetenc_lease *oldest;   /* Else: used longest ago. */
+    size_t n_fresh;             /* Without a lease of the peer. */
+    struct vnetenc_socket *fresh;   /* A random one of these. */
+    struct vnetenc_lease *oldest;   /* Returned longest ago, or NULL. */
 };
 
 static void
@@ -257,10 +258,11 @@ search_sockets(const struct in6_addr *local, const struct in6_addr *remote,
     }
 }
 
-/* A full pool in which the peer has used every socket within the last minute
- * gives the one it used longest ago: the responder replaces what it may still
- * have for those ports in one step (RFC 6347 section 4.2.8).  It grows only if
- * the peer has leases on all of them, as with many lanes of many profiles. */
+/* If the peer has used every socket of a full pool within the last minute, it
+ * gets the one that it used longest ago: the responder replaces the session
+ * that it may still have for that port in one step (RFC 6347 section 4.2.8).
+ * A full pool grows only if all of its sockets are leased to the peer, as with
+ * many lanes of many profiles. */
 struct vnetenc_lease *
 vnetenc_socket_lease(const struct in6_addr *local,
                      const struct in6_addr *remote, void *owner,
@@ -357,7 +359,7 @@ sockaddr_to_address(const struct sockaddr_storage *ss,
 }
 
 /* Receives one datagram.  Returns false if there is none.  A lane socket is
- * open to the whole world: what no lease explains is ignored. */
+ * open to the whole world, so a datagram without a lease is ignored. */
 static bool
 receive_one(struct vnetenc_socket *sock, bool lane, vnetenc_socket_cb *cb,
             long long int now)

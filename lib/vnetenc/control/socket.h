@@ -23,13 +23,14 @@
  * Handshakes and control messages pass through ordinary sockets bound to the
  * tunnel's local address (PROTOCOL.md section 1):
  *
- *   - One responder socket per local address and DTLS port: sends all answers
- *     of the responder, receives only what the datapath does not pop (IP
- *     fragments, which the kernel joins).
+ *   - One responder socket per local address and DTLS port sends all answers
+ *     of the responder.  It receives only datagrams that the datapath does not
+ *     pop (IP fragments, which the kernel joins).
  *
- *   - A pool of lane sockets per local address, shared by all peers, since
- *     what arrives is told apart by its source.  A session leases one that
- *     its peer has not used for VNETENC_PORT_REUSE_MS, if there is one.
+ *   - A pool of lane sockets per local address is shared by all peers, because
+ *     the source of a datagram tells the peers apart.  A session leases a
+ *     socket that its peer has not used for VNETENC_PORT_REUSE_MS, if there is
+ *     one.
  *
  * Thread-safety: under vnetenc_control_mutex. */
 
@@ -42,8 +43,8 @@
 struct vnetenc_socket;
 struct vnetenc_lease;
 
-/* A datagram arrived: at a responder socket ('lease' is NULL), or for the
- * session that has the lease. */
+/* Takes a datagram that arrived at a responder socket ('lease' is NULL) or for
+ * the session that has the lease. */
 typedef void vnetenc_socket_cb(struct vnetenc_socket *,
                                struct vnetenc_lease *,
                                const struct in6_addr *remote,
@@ -51,38 +52,40 @@ typedef void vnetenc_socket_cb(struct vnetenc_socket *,
                                uint8_t *data, size_t size,
                                long long int now);
 
-/* The responder socket, made if there is none; NULL and '*error' if it can't
- * be: 'local' is not, or not yet, an address of this host. */
+/* Returns the responder socket, and makes it if there is none.  Returns NULL
+ * and sets '*error', to be freed, if the socket cannot be bound, for example
+ * because 'local' is not, or not yet, an address of this host. */
 struct vnetenc_socket *vnetenc_socket_responder(const struct in6_addr *local,
                                                 ovs_be16 dtls_port,
                                                 char **error);
 
-/* The address that the socket is bound to. */
+/* Returns the address to which the socket is bound. */
 const struct in6_addr *vnetenc_socket_local(const struct vnetenc_socket *);
 
-/* Likewise the UDP port. */
+/* Returns the UDP port to which the socket is bound. */
 ovs_be16 vnetenc_socket_port(const struct vnetenc_socket *);
 
-/* Takes a lane socket for a session with 'remote' for 'owner'.  NULL and
- * '*error' if there is none to be had. */
+/* Leases a lane socket for a session of 'owner' with 'remote'.  Returns NULL
+ * and sets '*error', to be freed, if no socket is free. */
 struct vnetenc_lease *vnetenc_socket_lease(const struct in6_addr *local,
                                            const struct in6_addr *remote,
                                            void *owner, long long int now,
                                            char **error);
 
-/* Gives the socket back.  A session with another peer may have it at once, one
- * with the same peer after VNETENC_PORT_REUSE_MS, or earlier if there is no
- * other. */
+/* Returns the socket to the pool.  A session with another peer may lease it at
+ * once, one with the same peer after VNETENC_PORT_REUSE_MS, or earlier if no
+ * other socket is free. */
 void vnetenc_socket_return(struct vnetenc_lease *, long long int now);
 
-/* The socket of a lease, good until it is returned. */
+/* Returns the socket of a lease, which is valid until the lease is
+ * returned. */
 struct vnetenc_socket *vnetenc_socket_of_lease(const struct vnetenc_lease *);
 
 /* Returns the 'owner' that vnetenc_socket_lease() was given. */
 void *vnetenc_socket_lease_owner(const struct vnetenc_lease *);
 
-/* Sends a datagram.  It is lost if the network loses it or the kernel refuses
- * it. */
+/* Sends a datagram.  The datagram is lost if the network loses it or the
+ * kernel refuses it. */
 void vnetenc_socket_send(struct vnetenc_socket *,
                          const struct in6_addr *remote, ovs_be16 port,
                          const void *data, size_t size);
@@ -90,7 +93,7 @@ void vnetenc_socket_send(struct vnetenc_socket *,
 /* Receives from all sockets, a bounded number of datagrams from each. */
 void vnetenc_sockets_run(vnetenc_socket_cb *, long long int now);
 
-/* Lets poll_block() wake up when a socket has a datagram. */
+/* Makes poll_block() return when a socket has a datagram. */
 void vnetenc_sockets_wait(void);
 
 /* Closes all sockets.  No session may have a lease any more. */
