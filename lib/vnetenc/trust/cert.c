@@ -29,7 +29,7 @@
 
 struct vnetenc_cert_chain {
     uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES];
-    struct ofpbuf der;          /* Certificates in a row, leaf first. */
+    struct ofpbuf der;          /* Concatenated certificates, leaf first. */
 };
 
 static const char fingerprint_prefix[] = "sha256:";

@@ -35,46 +35,50 @@ enum { VNETENC_FINGERPRINT_TEXT_BYTES = 7 + 64 + 1 };
 
 /* Parses "sha256:" and 64 hexadecimal digits.  Capitals, and colons between
  * octets, are accepted.  Returns NULL if successful, otherwise a text that
- * names the value and the accepted form, to be freed by the caller. */
+ * names the value and the accepted form, which the caller frees. */
 char *vnetenc_cert_fingerprint_parse(const char *,
                                      uint8_t out[VNETENC_FINGERPRINT_BYTES])
     OVS_WARN_UNUSED_RESULT;
 
-/* Writes the one form in which we write fingerprints. */
+/* Writes a fingerprint in the only form that we print: "sha256:" and 64
+ * lower-case digits. */
 void vnetenc_cert_fingerprint_format(
     const uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES],
     char out[VNETENC_FINGERPRINT_TEXT_BYTES]);
 
-/* SHA-256 of 'cert' in DER. */
+/* Computes the SHA-256 of 'cert' in DER.  Returns false if OpenSSL fails. */
 bool vnetenc_cert_fingerprint(const X509 *cert,
                               uint8_t out[VNETENC_FINGERPRINT_BYTES])
     OVS_WARN_UNUSED_RESULT;
 
-/* When 'cert' expires, as "2031-01-31T23:59:59Z". */
+/* Expiry of a certificate, as "2031-01-31T23:59:59Z". */
 enum { VNETENC_NOT_AFTER_TEXT_BYTES = 24 };
 
 /* Writes the expiry of 'cert', or "unreadable". */
 void vnetenc_cert_not_after_format(const X509 *cert,
                                    char out[VNETENC_NOT_AFTER_TEXT_BYTES]);
 
-/* Certificate of a peer, and the chain that it sent along, in DER.  A session
- * keeps it to be judged again. */
+/* The certificate of a peer and the chain that came with it, in DER.  A
+ * session keeps both to be judged again. */
 struct vnetenc_cert_chain;
 
-/* 'chain' may be NULL, and may begin with 'leaf' itself, as libssl's does for
- * a client.  Keeps no reference.  NULL if something can't be encoded. */
+/* Encodes 'leaf' and 'chain', and keeps no reference to them.  'chain' may be
+ * NULL, and may begin with 'leaf' itself, as libssl's does for a client.
+ * Returns NULL if a certificate cannot be encoded. */
 struct vnetenc_cert_chain *vnetenc_cert_chain_create(
     X509 *leaf, const STACK_OF(X509) *chain);
 
 /* Frees a chain, which may be NULL. */
 void vnetenc_cert_chain_destroy(struct vnetenc_cert_chain *);
 
-/* SHA-256 of the leaf, VNETENC_FINGERPRINT_BYTES long, owned by the chain. */
+/* Returns the SHA-256 of the leaf, VNETENC_FINGERPRINT_BYTES long, owned by
+ * the chain. */
 const uint8_t *vnetenc_cert_chain_fingerprint(
     const struct vnetenc_cert_chain *);
 
-/* The certificates of the chain, leaf first, made anew for the caller, who
- * frees them with the stack.  Empty if one cannot be read. */
+/* Decodes the certificates of the chain, leaf first, for the caller, who frees
+ * them with the stack.  The stack ends before a certificate that cannot be
+ * read. */
 STACK_OF(X509) *vnetenc_cert_chain_certs(const struct vnetenc_cert_chain *);
 
 #endif /* vnetenc/trust/cert.h */

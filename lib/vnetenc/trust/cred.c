@@ -210,8 +210,8 @@ is_usable(enum vnetenc_cipher cipher)
     return cipher != VNETENC_CHACHA20_POLY1305 || !vnetenc_ssl_fips();
 }
 
-/* Adds the cipher called 'name' to 'cred'.  Returns the cause if that can't
- * be done. */
+/* Adds the cipher 'name' to 'cred'.  Returns NULL if successful, otherwise the
+ * cause. */
 static const char *
 add_cipher(struct vnetenc_cred *cred, const char *name)
 {
@@ -295,8 +295,8 @@ bio_on(const struct ofpbuf *pem)
     return bio;
 }
 
-/* Nobody is there to type a password: libssl's own callback would ask on the
- * terminal and wait. */
+/* Refuses a password: libssl's own callback would ask on the terminal and
+ * wait, where nobody is to type one. */
 static int
 no_password_cb(char *buf OVS_UNUSED, int size OVS_UNUSED, int rw OVS_UNUSED,
                void *aux OVS_UNUSED)
@@ -304,7 +304,7 @@ no_password_cb(char *buf OVS_UNUSED, int size OVS_UNUSED, int rw OVS_UNUSED,
     return -1;
 }
 
-/* True if the last PEM_read_*() failed because there is nothing more. */
+/* Returns true if the last PEM_read_*() failed because it reached the end. */
 static bool
 pem_at_end(void)
 {
@@ -318,8 +318,8 @@ pem_at_end(void)
     return false;
 }
 
-/* A certificate must serve in both roles: each hypervisor is client and
- * server. */
+/* Returns NULL if 'cert' may serve in both roles, because each hypervisor is
+ * client and server, otherwise the cause. */
 static const char *
 check_certificate(X509 *cert)
 {

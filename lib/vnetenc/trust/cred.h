@@ -20,14 +20,14 @@
 /* A profile's credentials
  * =======================
  *
- * Own key and certificate, the CA and CRL that peers are judged by, the
- * ciphers offered and accepted: all that a handshake of one profile needs,
- * loaded once, never changed.  Reloading makes a new object; handshakes under
- * way keep the old one.
+ * The credentials of a profile are our own key and certificate, the CA and CRL
+ * by which peers are judged, and the ciphers that are offered and accepted.
+ * All that a handshake of the profile needs is loaded once and never changed.
+ * Reloading makes a new object; running handshakes keep the old one.
  *
  * Without 'certificate' and 'private_key' the hypervisor's own key (ECDSA
- * P-256) and self-signed certificate are used, and made if there are none
- * yet.  They live in one file of 'directory', so they can't be torn apart.
+ * P-256) and self-signed certificate are used.  They are made if there are
+ * none, and live in one file of 'directory', so they always match.
  *
  * Lifetime: reference-counted.
  *
@@ -40,12 +40,12 @@
 #include "compiler.h"
 #include "vnetenc/crypto/aead.h"
 
-/* NULL stands for "not configured". */
+/* Sources of credentials.  NULL means "not configured". */
 struct vnetenc_cred_config {
     uint8_t profile;
     const char *directory;      /* Of the self-made pair; made if missing. */
     const char *certificate;    /* PEM, leaf first, then its chain. */
-    const char *private_key;    /* PEM, readable by its owner alone. */
+    const char *private_key;    /* PEM, readable only by its owner. */
     const char *ca_cert;        /* PEM, any number of CAs. */
     const char *crl;            /* PEM: a CRL of every CA of a chain. */
     const char *ciphers;        /* Colon list, best first; NULL for all. */
@@ -55,42 +55,45 @@ struct vnetenc_cred;
 
 /* Loads 'config' into a new '*credp'.  Returns NULL if successful, otherwise
  * sets '*credp' to NULL and returns a text that names option, file and cause,
- * to be freed by the caller. */
+ * which the caller frees. */
 char *vnetenc_cred_load(const struct vnetenc_cred_config *config,
                         struct vnetenc_cred **credp)
     OVS_WARN_UNUSED_RESULT;
 
-/* Takes another reference.  NULL gives NULL. */
+/* Takes another reference.  Returns NULL for NULL. */
 struct vnetenc_cred *vnetenc_cred_ref(const struct vnetenc_cred *);
 
-/* Gives a reference back, which may be NULL. */
+/* Releases a reference, which may be NULL. */
 void vnetenc_cred_unref(struct vnetenc_cred *);
 
-/* The profile that the credentials were loaded for. */
+/* Returns the profile for which the credentials were loaded. */
 uint8_t vnetenc_cred_profile(const struct vnetenc_cred *);
 
-/* SHA-256 of the own certificate. */
+/* Returns the SHA-256 of our own certificate. */
 const uint8_t *vnetenc_cred_fingerprint(const struct vnetenc_cred *);
 
-/* When the own certificate expires, as "2031-01-31T23:59:59Z". */
+/* Returns the expiry of our own certificate, as "2031-01-31T23:59:59Z". */
 const char *vnetenc_cred_not_after(const struct vnetenc_cred *);
 
-/* True if the own certificate is the self-signed one of trust/selfcert.h. */
+/* Returns true if our own certificate is the self-signed one of
+ * trust/selfcert.h. */
 bool vnetenc_cred_is_self_made(const struct vnetenc_cred *);
 
-/* The ciphers, best first, as the configuration could have it. */
+/* Returns the ciphers, best first, in the form of the configuration. */
 const char *vnetenc_cred_ciphers(const struct vnetenc_cred *);
 
-/* True if the cipher is among them. */
+/* Returns true if the profile has the cipher. */
 bool vnetenc_cred_has_cipher(const struct vnetenc_cred *, enum vnetenc_cipher);
 
-/* The CA by which peers are judged, with the CRLs; NULL without 'ca_cert'. */
+/* Returns the CA by which peers are judged, with the CRLs, or NULL without
+ * 'ca_cert'. */
 X509_STORE *vnetenc_cred_ca(const struct vnetenc_cred *);
 
-/* True if there is a CRL, so that each CA of a chain must have one. */
+/* Returns true if there is a CRL.  Then each CA of a chain must have one. */
 bool vnetenc_cred_has_crl(const struct vnetenc_cred *);
 
-/* For control/handshake.c.  Keeps its reference. */
+/* Returns libssl's context, for control/handshake.c.  The credentials keep
+ * their reference. */
 SSL_CTX *vnetenc_cred_ssl_ctx(const struct vnetenc_cred *);
 
 #endif /* vnetenc/trust/cred.h */

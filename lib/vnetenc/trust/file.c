@@ -54,8 +54,8 @@ is_ours(const struct stat *s)
     return !s->st_uid || s->st_uid == geteuid();
 }
 
-/* Checks what 'fd' is.  On the descriptor, so that what was checked is what
- * will be read. */
+/* Checks the file behind 'fd'.  It uses the descriptor, so that the file that
+ * was checked is the file that will be read. */
 static char *
 check_file(int fd, bool secret, size_t *size)
 {
@@ -91,7 +91,8 @@ read_fd(int fd, bool secret, struct ofpbuf *contents)
     if (!why) {
         int error;
 
-        /* All room at once: growing would leave copies behind. */
+        /* The buffer gets all its room at once, because growing it would leave
+         * copies in memory. */
         ofpbuf_init(contents, size + 1);
         error = read_fully(fd, ofpbuf_put_uninit(contents, size), size,
                            &n_read);
@@ -111,7 +112,7 @@ read_fd(int fd, bool secret, struct ofpbuf *contents)
 char *
 vnetenc_file_read(const char *path, bool secret, struct ofpbuf *contents)
 {
-    /* O_NONBLOCK: opening a FIFO must not stop the control thread. */
+    /* O_NONBLOCK: a FIFO must not block the control thread. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
     if (fd < 0) {
@@ -174,8 +175,8 @@ write_file(int fd, const struct ofpbuf *contents)
     return error ? error_text(error) : NULL;
 }
 
-/* Writes under another name first.  link() rather than rename(): it does not
- * replace what is there. */
+/* Writes under another name first.  link(), unlike rename(), does not replace
+ * an existing file. */
 char *
 vnetenc_file_dir_create(int dir, const char *name,
                         const struct ofpbuf *contents)

@@ -20,9 +20,9 @@
 /* Files with credentials
  * ======================
  *
- * Read with a bound and, if secret, only if nobody else could have read or
- * written them; made so that a reader sees all of a file or no file, readable
- * by its owner alone.
+ * Files are read up to a bound and, if secret, only if nobody else could have
+ * read or written them.  They are made so that a reader sees a whole file or
+ * none, and are readable only by their owner.
  *
  * Thread-safety: none.  Control thread only. */
 
@@ -31,26 +31,29 @@
 
 struct ofpbuf;
 
-/* Reads 'path' into '*contents'.  A 'secret' file must belong to us or to root
- * and let nobody but its owner in.  Returns NULL if successful, otherwise the
- * cause (without 'path'), to be freed, with '*contents' empty. */
+/* Reads 'path' into '*contents'.  A 'secret' file must belong to us or to
+ * root, and its mode must deny access to everyone but its owner.  Returns NULL
+ * if successful, otherwise the cause (without 'path'), to be freed, with
+ * '*contents' empty. */
 char *vnetenc_file_read(const char *path, bool secret,
                         struct ofpbuf *contents)
     OVS_WARN_UNUSED_RESULT;
 
-/* Opens 'path', a directory of our own for secret files; makes it if missing.
- * It must belong to us or to root, and nobody else may write to it. */
+/* Opens 'path', a directory for secret files, and makes it if it is missing.
+ * It must belong to us or to root, and nobody else may write to it.  Returns
+ * NULL and sets '*fd' if successful, otherwise the cause, to be freed. */
 char *vnetenc_file_dir_open(const char *path, int *fd)
     OVS_WARN_UNUSED_RESULT;
 
-/* Reads secret file 'name' of directory 'dir', which must not be a symbolic
- * link.  Returns NULL with '*exists' false if there is no such file. */
+/* Reads the secret file 'name' of directory 'dir', which must not be a
+ * symbolic link.  Returns NULL with '*exists' false if there is no such
+ * file. */
 char *vnetenc_file_dir_read(int dir, const char *name, struct ofpbuf *contents,
                             bool *exists)
     OVS_WARN_UNUSED_RESULT;
 
-/* Makes secret file 'name' in directory 'dir'.  A file of that name that came
- * to be in the meantime is left alone, which is no error. */
+/* Makes the secret file 'name' in directory 'dir'.  A file of that name that
+ * was made in the meantime is kept, which is no error. */
 char *vnetenc_file_dir_create(int dir, const char *name,
                               const struct ofpbuf *contents)
     OVS_WARN_UNUSED_RESULT;

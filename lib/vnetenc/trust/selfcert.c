@@ -37,7 +37,8 @@
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_selfcert);
 
-/* RFC 5280 section 4.1.2.2: positive, at most 20 octets. */
+/* RFC 5280 section 4.1.2.2: a serial number is positive and has at most 20
+ * octets. */
 static bool
 set_serial(X509 *cert)
 {
@@ -59,8 +60,8 @@ set_dates(X509 *cert)
                                     "99991231235959Z"));
 }
 
-/* The name says nothing of the host: it is seen by whoever sees a handshake
- * pass by, and trusted by nobody. */
+/* The name says nothing about the host, because everyone who sees a handshake
+ * sees the name, and nobody trusts it. */
 static bool
 set_name(X509 *cert)
 {
@@ -110,7 +111,8 @@ make_certificate(EVP_PKEY *key)
     return NULL;
 }
 
-/* Makes a pair and puts it, in PEM, into 'pem'. */
+/* Makes a pair and appends it in PEM to 'pem'.  Returns false if OpenSSL
+ * fails. */
 static bool
 make_pair(struct ofpbuf *pem)
 {
@@ -128,7 +130,7 @@ make_pair(struct ofpbuf *pem)
 
         ofpbuf_put(pem, data, size);
     }
-    BIO_free(bio);              /* Cleanses. */
+    BIO_free(bio);              /* Cleanses the key. */
     X509_free(cert);
     EVP_PKEY_free(key);
     return ok;

@@ -20,10 +20,11 @@
 /* The hypervisor's own key and certificate
  * ========================================
  *
- * The identity of a hypervisor where there is no PKI: an ECDSA P-256 key and a
- * certificate signed by itself, which peers know by its SHA-256.
- * Made on first use, kept in one file, valid from one day before its making
- * (clocks differ) to 9999-12-31 (RFC 5280 section 4.1.2.5: no expiry).
+ * The identity of a hypervisor without a PKI is an ECDSA P-256 key and a
+ * self-signed certificate, which peers know by its SHA-256.  Both are made on
+ * first use and kept in one file.  The certificate is valid from one day
+ * before it was made (clocks differ) to 9999-12-31 (RFC 5280 section 4.1.2.5:
+ * no expiry).
  *
  * Thread-safety: none.  Control thread only. */
 
@@ -32,13 +33,13 @@
 
 struct ofpbuf;
 
-/* Name, in the directory, of the file with the self-made pair. */
+/* Name of the file with the self-made pair in its directory. */
 #define VNETENC_SELFCERT_FILE "hypervisor.pem"
 
-/* Reads the pair in PEM from 'directory' into '*pem', makes it if there is
- * none.  Returns NULL if successful, otherwise a text that names file and
- * cause, to be freed.  Caller cleanses '*pem' with vnetenc_file_wipe() in
- * either case. */
+/* Reads the pair in PEM from 'directory' into '*pem', and makes the pair if
+ * there is none.  Returns NULL if successful, otherwise a text that names file
+ * and cause, to be freed.  In either case the caller cleanses '*pem' with
+ * vnetenc_file_wipe(). */
 char *vnetenc_selfcert_load(const char *directory, struct ofpbuf *pem)
     OVS_WARN_UNUSED_RESULT;
 

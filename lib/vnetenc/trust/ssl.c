@@ -27,7 +27,7 @@
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/crypto/suite.h"
 
-/* Wire version: everything that both ends must understand belongs to it. */
+/* The wire version.  It covers everything that both ends must understand. */
 static const unsigned char alpn[] = "\x09vnetenc/1";
 
 enum { ALPN_BYTES = sizeof alpn - 1 };
@@ -64,8 +64,8 @@ vnetenc_ssl_sni_format(uint8_t profile, char sni[VNETENC_SNI_BYTES])
     snprintf(sni, VNETENC_SNI_BYTES, "p%u.vnetenc.invalid", profile);
 }
 
-/* Accepts exactly what vnetenc_ssl_sni_format() writes: no leading zeros, no
- * capitals. */
+/* Refuses leading zeros and capitals, which vnetenc_ssl_sni_format() does not
+ * write. */
 bool
 vnetenc_ssl_sni_parse(const char *sni, uint8_t *profile)
 {
@@ -93,7 +93,7 @@ vnetenc_ssl_error(void)
     const char *reason = code ? ERR_reason_error_string(code) : NULL;
 
     ERR_clear_error();
-    /* DTLS reassembly fails without a word. */
+    /* A failure of DTLS reassembly leaves no error in the queue. */
     return reason ? reason : "message malformed or too large";
 }
 
@@ -122,7 +122,7 @@ sni_cb(SSL *ssl, int *alert, void *aux OVS_UNUSED)
     uint8_t profile;
 
     if (!SSL_is_server(ssl)) {
-        return SSL_TLSEXT_ERR_OK;       /* The server took the name or not. */
+        return SSL_TLSEXT_ERR_OK;       /* Nothing to decide. */
     }
     if (sni && vnetenc_ssl_sni_parse(sni, &profile)) {
         ctx = owner->select(owner, profile);
@@ -132,8 +132,9 @@ sni_cb(SSL *ssl, int *alert, void *aux OVS_UNUSED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     }
 
-    /* SSL_set_SSL_CTX() brings the certificate, not what is demanded of the
-     * client: without this one without a certificate would do. */
+    /* SSL_set_SSL_CTX() copies the certificate but not the demands on the
+     * client.  Without this call, a client without a certificate would
+     * pass. */
     demand(ssl);
     return SSL_TLSEXT_ERR_OK;
 }
@@ -152,8 +153,8 @@ alpn_cb(SSL *ssl OVS_UNUSED, const unsigned char **out, unsigned char *out_len,
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-/* Takes the place of libssl's own verification of a chain, so that nothing but
- * the owner's rule decides. */
+/* Replaces libssl's own verification of a chain, so that only the owner's rule
+ * decides. */
 static int
 verify_cb(X509_STORE_CTX *store, void *aux OVS_UNUSED)
 {
@@ -176,7 +177,7 @@ cookie_verify_cb(SSL *ssl, const unsigned char *cookie, unsigned int size)
     return owner->check_cookie(owner, cookie, size);
 }
 
-/* libssl asks for it, but only the listener makes cookies. */
+/* libssl demands this callback, but only the listener makes cookies. */
 static int
 cookie_generate_cb(SSL *ssl OVS_UNUSED, unsigned char *cookie OVS_UNUSED,
                    unsigned int *size OVS_UNUSED)
@@ -184,8 +185,8 @@ cookie_generate_cb(SSL *ssl OVS_UNUSED, unsigned char *cookie OVS_UNUSED,
     return 0;
 }
 
-/* The time after 'us', in microseconds, until a flight is repeated; 0 stands
- * for the first time. */
+/* Returns the microseconds until a flight is retransmitted, if the pause
+ * before was 'us'; 0 means that there was none. */
 static unsigned int
 timer_cb(SSL *ssl OVS_UNUSED, unsigned int us)
 {
@@ -217,8 +218,8 @@ vnetenc_ssl_ctx_new(void)
         return NULL;
     }
 
-    /* SSL_CTX_new() has read the machine's openssl.cnf: nothing of it that
-     * weakens the protocol may stay. */
+    /* SSL_CTX_new() has read the host's openssl.cnf: no setting that weakens
+     * the protocol may stay. */
     SSL_CTX_clear_options(ctx, SSL_CTX_get_options(ctx));
     SSL_CTX_set_options(ctx, demanded_options());
     SSL_CTX_set_security_level(ctx, VNETENC_SECURITY_LEVEL);
@@ -244,8 +245,9 @@ vnetenc_ssl_ctx_new(void)
     return ctx;
 }
 
-/* The context of a responder that does not know the profile yet.  It has no
- * certificate, so no handshake can succeed in it.  Made once, never freed. */
+/* Returns the context of a responder that does not know the profile yet.  It
+ * has no certificate, so no handshake can succeed in it.  It is made once and
+ * never freed. */
 static SSL_CTX *
 ctx_unnamed(void)
 {
@@ -257,7 +259,7 @@ ctx_unnamed(void)
     return ctx;
 }
 
-/* Sets on 'ssl' itself what it must not inherit by chance. */
+/* Sets on 'ssl' itself everything that it must not inherit by chance. */
 static void
 demand(SSL *ssl)
 {

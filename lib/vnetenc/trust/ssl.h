@@ -20,9 +20,9 @@
 /* libssl, set up as PROTOCOL.md section 2 demands
  * ===============================================
  *
- * Everything that is set on an SSL_CTX or an SSL object is set here, and what
- * a finished handshake must have kept to is checked here.  Decisions are not
- * taken here: libssl's callbacks are passed on to the owner of the SSL object.
+ * This file sets everything that is set on an SSL_CTX or an SSL object, and
+ * checks that a finished handshake complied.  It takes no decisions: it passes
+ * libssl's callbacks on to the owner of the SSL object.
  *
  * Thread-safety: none.  Control thread only. */
 
@@ -36,32 +36,34 @@ struct vnetenc_suite;
 
 /* The decisions for one SSL object. */
 struct vnetenc_ssl_owner {
-    /* Responder: the context for the profile that the ClientHello names, or
-     * NULL to refuse it. */
+    /* Responder: returns the context for the profile that the ClientHello
+     * names, or NULL to refuse it. */
     SSL_CTX *(*select)(struct vnetenc_ssl_owner *, uint8_t profile);
 
-    /* May the peer's certificate speak for it? */
+    /* Returns true if the peer's certificate may speak for the peer. */
     bool (*judge)(struct vnetenc_ssl_owner *, X509 *leaf,
                   STACK_OF(X509) *chain);
 
-    /* Responder: is this the cookie that the listener found good? */
+    /* Responder: returns true if this is the cookie that the listener found
+     * good. */
     bool (*check_cookie)(struct vnetenc_ssl_owner *, const uint8_t *cookie,
                          size_t size);
 };
 
-/* A context without certificate and key.  NULL if libssl can't make one. */
+/* Returns a context without certificate and key, or NULL if libssl fails. */
 SSL_CTX *vnetenc_ssl_ctx_new(void);
 
-/* The SSL object of an initiator that asks for 'profile', or of a responder,
- * whose callbacks go to 'owner', which must outlive it.  It talks through
- * 'bio', of which it takes ownership in any case.  The caller frees it.
- * Returns NULL if 'ctx' or 'bio' is NULL or libssl cannot make one. */
+/* Returns the SSL object of an initiator that asks for 'profile', or of a
+ * responder.  Its callbacks go to 'owner', which must outlive it.  It reads
+ * and writes 'bio', of which it takes ownership in any case.  The caller frees
+ * it.  Returns NULL if 'ctx' or 'bio' is NULL or libssl fails. */
 SSL *vnetenc_ssl_new_client(SSL_CTX *ctx, struct vnetenc_ssl_owner *owner,
                             BIO *bio, uint8_t profile);
 SSL *vnetenc_ssl_new_server(struct vnetenc_ssl_owner *owner, BIO *bio);
 
-/* Checks what a finished handshake agreed on.  Returns NULL if all is as it
- * must be, and stores the suite in '*suitep', otherwise says what is not. */
+/* Checks the result of a finished handshake.  Returns NULL and stores the
+ * suite in '*suitep' if it complies with PROTOCOL.md, otherwise a text that
+ * says what does not. */
 const char *vnetenc_ssl_check(SSL *, const struct vnetenc_suite **suitep)
     OVS_WARN_UNUSED_RESULT;
 
@@ -69,20 +71,19 @@ const char *vnetenc_ssl_check(SSL *, const struct vnetenc_suite **suitep)
  * errors. */
 const char *vnetenc_ssl_error(void);
 
-/* True if OpenSSL's fips property is on: no X25519, no ChaCha20. */
+/* Returns true if OpenSSL's fips property is on: no X25519, no ChaCha20. */
 bool vnetenc_ssl_fips(void);
 
-/* See vnetenc_handshake_set_keylog(). */
+/* Does the work of vnetenc_handshake_set_keylog(). */
 void vnetenc_ssl_set_keylog(void (*)(const char *line));
 
-/* SNI, PROTOCOL.md section 1: "p<N>.vnetenc.invalid" for profile N.  Parsing
- * returns false for anything that formatting does not write. */
+/* SNI, PROTOCOL.md section 1: "p<N>.vnetenc.invalid" for profile N. */
 enum { VNETENC_SNI_BYTES = sizeof "p255.vnetenc.invalid" };
 
 /* Writes the server name of 'profile'. */
 void vnetenc_ssl_sni_format(uint8_t profile, char sni[VNETENC_SNI_BYTES]);
 
-/* Reads a server name.  Returns false unless it is exactly what
+/* Parses a server name.  Returns false unless it is exactly what
  * vnetenc_ssl_sni_format() writes for some profile. */
 bool vnetenc_ssl_sni_parse(const char *sni, uint8_t *profile)
     OVS_WARN_UNUSED_RESULT;
