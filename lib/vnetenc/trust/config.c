@@ -21,12 +21,13 @@
 #include "util.h"
 #include "vnetenc/trust/cert.h"
 
-/* Replaces fingerprints that must not be trusted.  No certificate has this
+/* Replaces a fingerprint that must not be trusted.  No certificate has this
  * one, so a bad value can only refuse a peer, even one that a CA would
  * accept. */
 static const uint8_t no_pin[VNETENC_FINGERPRINT_BYTES];
 
-/* Replaces the error, which it takes over, in the row of 'peer'. */
+/* Replaces the error in the row of 'peer' by 'error' and takes ownership of
+ * it. */
 static void
 set_error(struct vnetenc_config_peer *peer, char *error)
 {
@@ -34,7 +35,7 @@ set_error(struct vnetenc_config_peer *peer, char *error)
     peer->error = error;
 }
 
-/* Adds 'error', which it frees, to what is wrong with the row of 'peer'. */
+/* Appends 'error', which it frees, to the error in the row of 'peer'. */
 static void
 add_error(struct vnetenc_config_peer *peer, char *error)
 {
@@ -163,8 +164,7 @@ peer_uninit(struct vnetenc_config_peer *peer)
     free(peer->error);
 }
 
-/* Two rows may spell one address in different ways.  It is unknown which of
- * them is right, so the peer is not trusted. */
+/* Two rows may spell one address in different ways. */
 void
 vnetenc_config_merge_peers(struct vnetenc_config *config)
 {

@@ -21,11 +21,11 @@
  * =============
  *
  * A configuration is a copy of the tables VNetEnc_Peer and VNetEnc_Profile.
- * The main thread makes it (main/ovsdb.h) and hands it over to the control
- * thread (control/control.h); nobody changes it in between.
+ * The main thread makes it (main/ovsdb.h) and passes it to the control thread
+ * (control/control.h); nothing changes it in between.
  *
- * The error of a row names a value that is refused.  A refused value never
- * makes a peer easier to impersonate than a good value would have.
+ * The error of a row names a value that was refused.  A refused value never
+ * makes a peer easier to impersonate than a good value would.
  *
  * Thread-safety: none; a configuration has one owner at a time. */
 
@@ -42,10 +42,10 @@ struct vnetenc_config_peer {
     char *name;                 /* NULL if there is none. */
     uint8_t (*pins)[VNETENC_FINGERPRINT_BYTES];
     size_t n_pins;
-    unsigned int mtu;           /* Of the underlay.  0: measure it. */
+    unsigned int mtu;           /* MTU of the underlay.  0: measure it. */
     bool no_split;              /* Drop a packet that is too long for it. */
     char *error;                /* Describes a bad value, or NULL. */
-    bool refused;               /* The former name and pins stay in force. */
+    bool refused;               /* Former name and pins stay in force. */
 };
 
 /* A row of VNetEnc_Profile, or the defaults in place of a missing row. */
@@ -60,7 +60,7 @@ struct vnetenc_config_profile {
 };
 
 struct vnetenc_config {
-    char *directory;            /* Of the own key and certificate. */
+    char *directory;            /* With our own key and certificate. */
     struct vnetenc_config_peer *peers;
     size_t n_peers;
     struct vnetenc_config_profile *profiles;
@@ -72,17 +72,19 @@ struct vnetenc_config {
 /* Frees a configuration, which may be NULL, and all that it holds. */
 void vnetenc_config_destroy(struct vnetenc_config *);
 
-/* Sorts peers by address.  Makes one of peers with the same address, and
- * trusts it no certificate: it is unknown which of the rows is right. */
+/* Sorts the peers by address.  Merges peers with the same address into one
+ * that trusts no certificate, because it is unknown which of the rows is
+ * right. */
 void vnetenc_config_merge_peers(struct vnetenc_config *);
 
-/* Takes other_config:mtu of a row, in bytes; NULL if it has none.  A bad value
- * sets the error of the row. */
+/* Takes other_config:mtu of a row, in bytes, or NULL if the row has none.  A
+ * bad value sets the error of the row. */
 void vnetenc_config_peer_set_mtu(struct vnetenc_config_peer *,
                                  const char *mtu);
 
-/* Takes other_config:split of a row, or NULL.  Any value but "false" is
- * "true"; a value that is neither sets the error of the row. */
+/* Takes other_config:split of a row, or NULL if the row has none.  Any value
+ * except "false" means "true"; a value that is neither sets the error of the
+ * row. */
 void vnetenc_config_peer_set_split(struct vnetenc_config_peer *,
                                    const char *split);
 
@@ -101,7 +103,7 @@ void vnetenc_config_profile_copy(struct vnetenc_config_profile *,
 /* Frees the members of a profile's row, but not the row. */
 void vnetenc_config_profile_uninit(struct vnetenc_config_profile *);
 
-/* True if both rows specify the same credentials. */
+/* Returns true if both rows specify the same credentials. */
 bool vnetenc_config_profile_same_cred(const struct vnetenc_config_profile *,
                                       const struct vnetenc_config_profile *);
 

@@ -28,14 +28,16 @@
 struct vnetenc_cred;
 struct vnetenc_trust;
 
-/* Two questions that a handshake asks its owner, each time anew: the
- * configuration of the moment judges a handshake that is under way.  Results
- * are borrowed for the duration of the call that asked. */
+/* A handshake asks its owner these two questions anew each time, so the
+ * present configuration judges a running handshake.  Results are borrowed for
+ * the duration of the call that asked. */
 struct vnetenc_lookup {
-    /* Credentials of 'profile', or NULL: no such profile. */
+    /* Returns the credentials of 'profile', or NULL if there is no such
+     * profile. */
     struct vnetenc_cred *(*cred)(void *aux, uint8_t profile);
 
-    /* Trust in the peer at 'remote_ip', or NULL: no such peer. */
+    /* Returns the trust in the peer at 'remote_ip', or NULL if there is no
+     * such peer. */
     const struct vnetenc_trust *(*trust)(void *aux,
                                          const struct in6_addr *remote_ip);
     void *aux;

@@ -22,7 +22,7 @@
  *
  * A peer is a VNetEnc_Peer row: the rule by which its certificate is judged,
  * its counters and its last error.  The packet path knows the peer's gate
- * (bridge/gate.h), which the peer publishes and takes back.
+ * (bridge/gate.h), which the peer publishes and withdraws.
  *
  * Thread-safety: under vnetenc_control_mutex. */
 
@@ -52,14 +52,13 @@ struct vnetenc_traffic_counts {
 struct vnetenc_peer {
     struct hmap_node node;      /* In all peers, by address. */
     struct vnetenc_trust trust;
-    bool changed;               /* By the newest configuration. */
+    bool changed;               /* The newest configuration changed it. */
     struct vnetenc_gate *gate;  /* Published. */
     char *config_error;         /* A bad value in the row, or NULL. */
-    unsigned int mtu;           /* Of the underlay.  0: find out. */
-    bool no_split;              /* Drop what is too long for it. */
+    unsigned int mtu;           /* MTU of the underlay.  0: measure it. */
+    bool no_split;              /* Drop a packet that is too long for it. */
 
-    /* Why the newest handshake failed, by who initiated it.  NULL: it did
-     * not. */
+    /* Why the newest handshake in each direction failed.  NULL: it did not. */
     char *errors[VNETENC_N_DIRECTIONS];
     long long int failed_at;    /* Newest error of a stranger's handshake. */
 
@@ -72,7 +71,7 @@ struct vnetenc_peer {
     uint64_t n_failures;        /* Failed, both directions. */
     uint64_t n_rekeys;          /* Sessions that replaced one. */
     uint64_t n_lost;            /* Sessions whose peer went silent. */
-    uint64_t n_hints;           /* Obeyed. */
+    uint64_t n_hints;           /* Hints that were obeyed. */
 
     /* Of sessions that are gone. */
     struct vnetenc_traffic_counts ended[VNETENC_N_DIRECTIONS];
@@ -81,48 +80,51 @@ struct vnetenc_peer {
     uint64_t n_clear;           /* Likewise: that left in clear. */
     uint64_t n_split;           /* Likewise: that were split. */
 
-    bool configured;            /* Temporary. */
+    bool configured;            /* Used by vnetenc_peers_configure(). */
 
     /* Limits. */
     unsigned int n_attempts;    /* Handshakes that we initiate now. */
-    unsigned int n_young;       /* Those of them that began just now. */
-    unsigned int n_half_open;   /* Handshakes that it initiates now. */
+    unsigned int n_young;       /* Those of them that are young. */
+    unsigned int n_half_open;   /* Handshakes that the peer initiates now. */
 };
 
-/* Takes over what 'config' says of peers.  Peers that are in use may end;
- * '*ended' is called for each before it goes.  Returns true if a peer could
- * be judged otherwise than before. */
+/* Applies the peers of 'config'.  Frees each peer that 'config' does not have,
+ * after a call of 'ended', which must end its use.  Returns true if the
+ * judgement of a peer may have changed. */
 bool vnetenc_peers_configure(const struct vnetenc_config *,
                              void (*ended)(struct vnetenc_peer *));
 
-/* Frees all peers, which nothing may use any more. */
+/* Frees all peers.  Nothing may use one any more. */
 void vnetenc_peers_destroy(void);
 
-/* The peer with a tunnel address, or NULL.  Good until the next
- * vnetenc_peers_configure(). */
+/* Returns the peer with a tunnel address, or NULL.  The peer is valid until
+ * the next vnetenc_peers_configure(). */
 struct vnetenc_peer *vnetenc_peer_find(const struct in6_addr *);
 
-/* Iteration, in no order. */
+/* Returns all peers, in no order. */
 const struct hmap *vnetenc_peers(void);
 
-/* Takes ownership of 'error', which may be NULL. */
+/* Sets the error of a direction to 'error', of which it takes ownership; NULL
+ * means that there is none. */
 void vnetenc_peer_set_error(struct vnetenc_peer *, enum vnetenc_direction,
                             char *error);
 
-/* A handshake failed that somebody began in the name of 'peer'.  Strangers
- * can do that as often as they like, so it is taken up slowly. */
+/* Notes that a handshake that somebody began in the name of 'peer' failed for
+ * 'reason'.  Strangers can cause that as often as they like, so the error
+ * changes at most every VNETENC_FAILURE_MS. */
 void vnetenc_peer_stranger_failed(struct vnetenc_peer *,
                                   const char *reason, long long int now);
 
-/* True if what was configured last could change the judgement of sessions of
- * 'path' with the peer: its row, or the credentials of the profile. */
+/* Returns true if the newest configuration, or newer credentials of the
+ * profile, can change the judgement of sessions of 'path' with the peer. */
 bool vnetenc_peer_has_changed(const struct vnetenc_peer *peer,
                               const struct vnetenc_path_key *path);
 
 /* Returns the error to show the operator first, or NULL if all is well. */
 const char *vnetenc_peer_error(const struct vnetenc_peer *);
 
-/* Answers handshakes: the peers' trust, the profiles' credentials. */
+/* Answers the questions of handshakes from the peers' trust and the profiles'
+ * credentials. */
 extern const struct vnetenc_lookup vnetenc_peer_lookup;
 
 #endif /* vnetenc/trust/peer.h */

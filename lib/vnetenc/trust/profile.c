@@ -26,12 +26,12 @@ VLOG_DEFINE_THIS_MODULE(vnetenc_profile);
 
 enum { N_PROFILES = UINT8_MAX + 1, N_FILES = 4 };
 
-/* The only profile that needs no row.  Were it otherwise, a peer could ask
- * for one that nobody configured, and so get around the CA and the CRL of
- * those that are. */
+/* The only profile that needs no row.  If others existed without a row, a peer
+ * could ask for one that nobody configured, and so evade the CA and the CRL of
+ * the configured ones. */
 enum { DEFAULT_PROFILE = 0 };
 
-/* Tells that a file is another one, or was written to. */
+/* Shows whether a file was replaced or written to. */
 struct file_state {
     dev_t dev;
     ino_t ino;
@@ -41,18 +41,19 @@ struct file_state {
 
 struct entry {
     struct vnetenc_profile profile;
-    struct vnetenc_config_profile asked;    /* As the row has it. */
+    struct vnetenc_config_profile asked;    /* Copy of the row. */
     struct file_state files[N_FILES];       /* When last read. */
 };
 
 static struct entry *entries[N_PROFILES];
 static char *directory;
 
-/* Of all profiles together: one that is deleted and made anew has other
- * credentials than before. */
+/* The newest serial number of all profiles.  It is common to them, so that a
+ * profile that is deleted and made anew has other credentials than before. */
 static unsigned int last_serial;
 
-/* The profiles that the newest configuration, or look at files, changed. */
+/* Whether the newest configuration, or the newest check of files, changed the
+ * profile. */
 static bool changed[N_PROFILES];
 
 static void
@@ -76,7 +77,8 @@ file_states_get(const struct vnetenc_config_profile *config,
     }
 }
 
-/* Loads what 'entry->asked' asks for.  Returns true if it took effect. */
+/* Loads the credentials of 'entry->asked'.  Returns true if they took
+ * effect. */
 static bool
 load(struct entry *entry)
 {
@@ -98,7 +100,7 @@ load(struct entry *entry)
     error = vnetenc_cred_load(&config, &cred);
     if (error) {
         if (nullable_string_is_equal(error, profile->error)) {
-            free(error);        /* Said already. */
+            free(error);        /* Already logged. */
             return false;
         }
         VLOG_WARN("profile %"PRIu8": %s%s", asked->id, error,
@@ -139,7 +141,8 @@ entry_destroy(struct entry *entry)
     free(entry);
 }
 
-/* Numbers cannot be wrong (the schema sees to that) and need no loading. */
+/* Takes the numbers of the row, which the schema keeps in range and which need
+ * no loading. */
 static void
 take_numbers(struct entry *entry)
 {
@@ -216,8 +219,8 @@ vnetenc_profiles_refresh(void)
             VLOG_INFO("profile %d: credential files changed", id);
             any |= load(entry);
         } else if (entry->profile.error) {
-            /* A load that failed may succeed now: a directory is there, a file
-             * can be read. */
+            /* A load that failed before may succeed now, for example because a
+             * file has become readable. */
             any |= load(entry);
         }
     }

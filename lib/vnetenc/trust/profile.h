@@ -20,9 +20,9 @@
 /* Profiles, as the control thread knows them
  * ==========================================
  *
- * A profile is its settings and its credentials.  A bad change is refused
- * with an error text; what was good before stays in force.  Profile 0 exists
- * without a row, too, with the default of everything.
+ * A profile has settings and credentials.  A bad change is refused with an
+ * error text; the former credentials stay in force.  Profile 0 exists even
+ * without a row, with the default of every column.
  *
  * Thread-safety: under vnetenc_control_mutex. */
 
@@ -39,24 +39,28 @@ struct vnetenc_profile {
     char *error;                            /* Of the newest change. */
 };
 
-/* Takes over what 'config' says of profiles.  Returns true if a peer could
- * be judged otherwise than before. */
+/* Applies the profiles of 'config'.  Returns true if the judgement of a peer
+ * may have changed. */
 bool vnetenc_profiles_configure(const struct vnetenc_config *);
 
-/* Loads credential files again if they changed.  Same return value. */
+/* Loads credential files again if they changed or could not be loaded.
+ * Returns true if the judgement of a peer may have changed. */
 bool vnetenc_profiles_refresh(void);
 
-/* Frees all profiles and gives their credentials back. */
+/* Frees all profiles and releases their credentials. */
 void vnetenc_profiles_destroy(void);
 
-/* Never NULL.  A profile that does not exist has no credentials. */
+/* Returns a profile, never NULL.  A profile that does not exist has no
+ * credentials. */
 const struct vnetenc_profile *vnetenc_profile_get(uint8_t id);
 
-/* The profile if it has a row or was asked for before, otherwise NULL. */
+/* Returns the profile if it has a row or was asked for before, otherwise
+ * NULL. */
 const struct vnetenc_profile *vnetenc_profile_peek(uint8_t id);
 
-/* True if the newest vnetenc_profiles_configure() or _refresh() has changed
- * the credentials of a profile, or removed it. */
+/* Returns true if the newest vnetenc_profiles_configure() or
+ * vnetenc_profiles_refresh() has changed the credentials of a profile or
+ * removed the profile. */
 bool vnetenc_profile_has_changed(uint8_t id);
 
 #endif /* vnetenc/trust/profile.h */

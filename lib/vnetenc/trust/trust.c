@@ -48,8 +48,8 @@ judge_pins(const struct vnetenc_trust *trust, const X509 *leaf)
                      text);
 }
 
-/* True if the SAN of 'leaf' holds 'name'.  A name that begins with a dot
- * would make OpenSSL accept every host of a domain. */
+/* Returns true if the SAN of 'leaf' holds 'name'.  A name that begins with a
+ * dot would make OpenSSL accept every host of a domain. */
 static bool
 has_name(X509 *leaf, const char *name)
 {
@@ -76,9 +76,9 @@ judge_san(const struct vnetenc_trust *trust, X509 *leaf)
                       "name as a subject alternative name"));
 }
 
-/* With pins alone nobody vouches for the certificate but the pin, which has
- * matched before: that its issuer is unknown is no error then.  Any other
- * error stands. */
+/* With pins and no CA, only the pin vouches for the certificate, and it has
+ * matched already, so an unknown issuer is no error.  Any other error
+ * stands. */
 static int
 pinned_cb(int ok, X509_STORE_CTX *ctx)
 {
@@ -94,7 +94,8 @@ pinned_cb(int ok, X509_STORE_CTX *ctx)
     return ok;
 }
 
-/* X509_verify_cert() checks one purpose, TLS client; this is the other. */
+/* Returns true if every certificate of 'chain' may serve its part for a TLS
+ * server.  X509_verify_cert() checks only the purpose TLS client. */
 static bool
 may_serve(STACK_OF(X509) *chain)
 {
@@ -107,7 +108,8 @@ may_serve(STACK_OF(X509) *chain)
     return sk_X509_num(chain) > 0;
 }
 
-/* Dates, unless 'live', key, purposes and, with a CA, chain and CRL. */
+/* Checks dates, unless 'live', key and purposes and, with a CA, chain and
+ * CRL. */
 static char *
 judge_x509(X509_STORE_CTX *ctx, const struct vnetenc_cred *cred, bool live)
 {
@@ -162,8 +164,9 @@ verify(const struct vnetenc_cred *cred, X509 *leaf, STACK_OF(X509) *chain,
     return why;
 }
 
-/* A 'live' session's certificate was judged in full when it began.  With pins
- * alone, nothing that can change since then is in the certificate. */
+/* The certificate of a 'live' session was judged in full when the session
+ * began.  With pins and no CA, no other part of the judgement can have changed
+ * since. */
 static char *
 judge(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
       X509 *leaf, STACK_OF(X509) *chain, bool live)

@@ -20,8 +20,8 @@
 /* The rule that says whether a certificate may speak for a peer
  * ============================================================
  *
- * One rule, used when a handshake sees the certificate, again when it ends,
- * and again for every live session when pins, CA or CRL change:
+ * One rule is applied when a handshake sees the certificate, again when the
+ * handshake ends, and again to every live session when pins, CA or CRL change:
  *
  *     pins    ca_cert   the certificate may speak for the peer if
  *     ------  -------   ----------------------------------------------------
@@ -31,10 +31,11 @@
  *                       holds the peer's remote_ip or name
  *     given   yes       both
  *
- * and in every row: its dates hold, its key (and every signature of a chain)
- * is of security level 2, and it may be a TLS client's and a TLS server's,
- * since each hypervisor is both.  Names are compared whole: a wildcard in a
- * SAN matches nothing, the subject's common name is not read.
+ * In every row of the table, the certificate must also be within its dates,
+ * its key (and every signature of a chain) must be of security level 2, and it
+ * must be valid for TLS clients and for TLS servers, because each hypervisor
+ * is both.  Names are compared whole: a wildcard in a SAN matches nothing, and
+ * the subject's common name is not read.
  *
  * Thread-safety: pure functions of their arguments, the wall clock (dates)
  * and, for the CA, OpenSSL's reference counts.  Control thread. */
@@ -49,7 +50,7 @@
 
 struct vnetenc_cred;
 
-/* The rule for one peer.  Belongs to the caller. */
+/* The rule for one peer, which belongs to the caller. */
 struct vnetenc_trust {
     struct in6_addr remote_ip;  /* v4-mapped if IPv4. */
     char *name;                 /* May be NULL. */
@@ -57,25 +58,26 @@ struct vnetenc_trust {
     size_t n_pins;
 };
 
-/* Judges a certificate by the rule above.  'trust' NULL means an unknown
- * peer, 'cred' NULL an unknown profile: never.  If 'reason' is nonnull, then
- * '*reason' is set to NULL on success, otherwise to a text that the caller
- * frees. */
+/* Judges a certificate by the rule above.  'trust' NULL means an unknown peer,
+ * 'cred' NULL an unknown profile; neither is ever accepted.  If 'reason' is
+ * nonnull, '*reason' is set to NULL on success, otherwise to a text that the
+ * caller frees. */
 bool vnetenc_trust_judge(const struct vnetenc_trust *,
                          const struct vnetenc_cred *cred,
                          X509 *leaf, STACK_OF(X509) *chain, char **reason)
     OVS_WARN_UNUSED_RESULT;
 
-/* The same for the certificates of a handshake that has just ended. */
+/* Judges the certificates of a handshake that has just ended by the same
+ * rule. */
 bool vnetenc_trust_judge_chain(const struct vnetenc_trust *,
                                const struct vnetenc_cred *,
                                const struct vnetenc_cert_chain *,
                                char **reason)
     OVS_WARN_UNUSED_RESULT;
 
-/* The same for a session that is up, after a change of configuration.  Dates
- * do not end a session: those of certificates and CRLs are not looked at.
- * Revocation, another CA and other pins do end it. */
+/* Judges a session that is up after a change of configuration, by the same
+ * rule without dates: the expiry of a certificate or a CRL does not end a
+ * session.  Revocation, another CA and other pins do. */
 bool vnetenc_trust_judge_live(const struct vnetenc_trust *,
                               const struct vnetenc_cred *,
                               const struct vnetenc_cert_chain *, char **reason)
