@@ -14,8 +14,8 @@
  * limitations under the License.
  */
 
-/* Calls of vswitchd/bridge.c
- * ==========================
+/* Calls from vswitchd/bridge.c
+ * ============================
  *
  * vnetenc.h has the prototypes.
  *

@@ -20,9 +20,9 @@
 /* Database
  * ========
  *
- * Reads the rows of the tables VNetEnc_Peer and VNetEnc_Profile, and writes
- * their status columns.  A value that is refused is named in the row's own
- * status (trust/config.h).
+ * This file reads the rows of the tables VNetEnc_Peer and VNetEnc_Profile, and
+ * writes their status columns.  The status of a row names a value of the row
+ * that was refused (trust/config.h).
  *
  * Thread-safety: main thread. */
 
@@ -30,15 +30,16 @@ struct ovsdb_idl;
 struct ovsrec_open_vswitch;
 struct vnetenc_config;
 
-/* Once, before 'idl' runs: changes of status columns wake nobody. */
+/* Makes changes of status columns wake nobody.  Call this once, before 'idl'
+ * runs. */
 void vnetenc_ovsdb_init(struct ovsdb_idl *idl);
 
-/* Returns the configuration that the database has now.  Never NULL; the caller
- * destroys it, or hands it to vnetenc_run(). */
+/* Returns the configuration that the database has now, never NULL.  The caller
+ * destroys it or passes it to vnetenc_run(). */
 struct vnetenc_config *vnetenc_ovsdb_read(const struct ovsdb_idl *,
                                           const struct ovsrec_open_vswitch *);
 
-/* Writes status columns, within the caller's transaction.  Call under
+/* Writes the status columns in the caller's transaction.  Call this under
  * vnetenc_control_mutex. */
 void vnetenc_ovsdb_write(struct ovsdb_idl *);
 

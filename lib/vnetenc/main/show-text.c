@@ -27,7 +27,7 @@
 #include "vnetenc/crypto/cipher.h"
 #include "vnetenc/main/status.h"
 
-/* The text and how much of it is wanted. */
+/* The text so far, and whether it must have all values. */
 struct printer {
     struct ds s;
     bool all;                   /* "--all". */
@@ -86,8 +86,8 @@ string_member(const struct json *object, const char *name)
     return value ? json_string(value) : NULL;
 }
 
-/* Prints those of the members 'names' that 'object' has on one line, as
- * "name value, name value". */
+/* Prints on one line, as "name value, name value", those of the members
+ * 'names' that 'object' has. */
 static void
 print_members(struct printer *p, const char *indent,
               const struct json *object, const char *const names[], size_t n)
@@ -221,7 +221,7 @@ print_peer(struct printer *p, const struct json *peer)
     print_sessions(p, peer);
 }
 
-/* Peers without a state of their sessions rank 0. */
+/* Returns the rank of a peer's state, 0 for a peer without a session. */
 static unsigned int
 peer_rank(const struct json *peer)
 {
@@ -243,7 +243,7 @@ peer_urgency(const struct json *peer)
     return rank + (member(peer, "last_error") ? VNETENC_N_STATES : 0);
 }
 
-/* "1 lost, 2 up, 5 idle" of the 'n' peers. */
+/* Prints the number of peers in each state, as "1 lost, 2 up, 5 idle". */
 static void
 print_states(struct printer *p, const struct json *peers)
 {
@@ -299,7 +299,7 @@ print_drops(struct printer *p, const struct json *drops)
     ds_put_cstr(&p->s, any ? "" : " none\n");
 }
 
-/* Everything, most important first. */
+/* Prints everything, the most important first. */
 static void
 print(struct printer *p, const struct json *everything)
 {

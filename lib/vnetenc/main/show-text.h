@@ -21,7 +21,7 @@
  * ========================
  *
  * main/show.c describes the state as JSON, which always has every member.  The
- * functions here turn it into text for a person: most important first, and
+ * functions here turn it into text for a person: the most important first, and
  * without values that are 0 or the default unless 'all' is true.
  *
  * Thread-safety: a function works on the data that its caller passes.  Any

@@ -38,7 +38,7 @@
 #include "vnetenc/trust/profile.h"
 #include "vnetenc/trust/ssl.h"
 
-/* Everything as JSON, from which main/show-text.c makes the text. */
+/* The state as JSON, from which main/show-text.c makes the text. */
 
 static char *
 address_to_string(const struct in6_addr *address)
@@ -276,8 +276,8 @@ describe(const struct vnetenc_peer *only)
 
     json_object_put(object, "dtls_ports", describe_ports());
     if (vnetenc_ssl_fips()) {
-        /* Handshakes then use validated code, but our record code is not
-         * validated. */
+        /* With the fips property, handshakes use validated code, but our
+         * record code is not validated. */
         put_string(object, "record_sealing", "not validated");
     }
     put_string(object, "keylog", vnetenc_keylog_file());
@@ -379,7 +379,7 @@ reply_text(struct unixctl_conn *conn, const struct show_args *args,
     free(text);
 }
 
-/* JSON always has all members. */
+/* Replies with JSON, which always has all members, or with text. */
 static void
 unixctl_show(struct unixctl_conn *conn, int argc, const char *argv[],
              void *aux OVS_UNUSED)

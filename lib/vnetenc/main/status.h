@@ -21,7 +21,7 @@
  * ============================
  *
  * A status is a snapshot of all peers and sessions, for main/show.h and
- * main/ovsdb.h.  Its pointers are borrowed: they are good while
+ * main/ovsdb.h.  Its pointers are borrowed: they are valid while
  * vnetenc_control_mutex is held.
  *
  * Thread-safety: under vnetenc_control_mutex. */
@@ -57,11 +57,12 @@ enum vnetenc_peer_counter {
 /* States of a session to a peer. */
 enum { VNETENC_N_STATES = 4 };
 
-/* From 1 for "up" to VNETENC_N_STATES for the worst state.  Returns 0 if
- * 'state' is NULL or not a state of a session to a peer. */
+/* Returns the rank of 'state', from 1 for "up" to VNETENC_N_STATES for the
+ * worst state, or 0 if 'state' is NULL or not a state of a session to a
+ * peer. */
 unsigned int vnetenc_status_rank(const char *state);
 
-/* Names of the counters, as the database has them. */
+/* Names of the counters in the database. */
 extern const char *const vnetenc_peer_counter_names[VNETENC_N_PEER_COUNTERS];
 
 struct vnetenc_peer_status {
@@ -73,12 +74,12 @@ struct vnetenc_peer_status {
 struct vnetenc_status {
     struct vnetenc_peer_status *peers;          /* By address. */
     size_t n_peers;
-    struct vnetenc_session_status *sessions;    /* By address and more. */
+    struct vnetenc_session_status *sessions;    /* By address first. */
     size_t n_sessions;
 };
 
 /* Collects the status of all peers and sessions.  'now' is the time in ms, as
- * of time_msec().  The caller frees the status with
+ * of time_msec().  The caller frees the members with
  * vnetenc_status_uninit(). */
 void vnetenc_status_init(struct vnetenc_status *, long long int now);
 

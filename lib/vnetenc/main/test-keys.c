@@ -94,7 +94,7 @@ take_hex(const char ***argv, uint8_t *bytes, size_t n)
     return true;
 }
 
-/* LOCAL REMOTE DTLS_PORT PROFILE. */
+/* Takes LOCAL REMOTE DTLS_PORT PROFILE. */
 static bool
 take_path(const char ***argv, struct vnetenc_path_key *path)
 {
@@ -112,7 +112,7 @@ take_path(const char ***argv, struct vnetenc_path_key *path)
     return true;
 }
 
-/* CIPHER KEY IV. */
+/* Takes CIPHER KEY IV. */
 static bool
 take_traffic_key(const char ***argv, struct vnetenc_record_key *traffic)
 {
@@ -247,7 +247,8 @@ test_add_path(struct unixctl_conn *conn, int argc OVS_UNUSED,
     reply(conn, error, NULL);
 }
 
-/* MTU, "split" or "drop". */
+/* Sets the MTU of a path, and whether packets that are too long are split or
+ * dropped. */
 static void
 test_set_mtu(struct unixctl_conn *conn, int argc OVS_UNUSED,
              const char *argv[], void *aux OVS_UNUSED)
@@ -406,7 +407,7 @@ test_add_session(struct unixctl_conn *conn, int argc OVS_UNUSED,
 
 /* VNIs. */
 
-/* VNI:PROFILE. */
+/* Takes VNI:PROFILE. */
 static bool
 take_vni(const char ***argv, struct vnetenc_vni *vni)
 {

@@ -34,10 +34,10 @@
  *
  * LOCAL and REMOTE are addresses as this end sees them; KEY and IV are
  * hexadecimal.  Each "out" session of a path becomes its next lane and stops
- * when it has sealed MAX_RECORDS records or MAX_BYTES bytes of plaintext.
- * On a path without a session, STATE decides about a packet with `prefer':
- * "wait" drops it, "no-session" and "lost" send it in clear.  test-reset
- * removes everything that these commands made.
+ * after MAX_RECORDS records or MAX_BYTES bytes of plaintext.  On a path
+ * without a session, STATE decides about a packet of mode `prefer`: "wait"
+ * drops it, "no-session" and "lost" send it in clear.  test-reset removes
+ * everything that these commands made.
  *
  * Anybody who knows a key can read and forge packets.  The commands therefore
  * exist only in a process with dummy devices (--enable-dummy), which no
@@ -46,7 +46,7 @@
  * Thread-safety: main thread.  The commands hold the mutex of the control
  * thread, which does not touch objects that it did not make. */
 
-/* Registers the commands, if the process has dummy devices. */
+/* Registers the commands if the process has dummy devices. */
 void vnetenc_test_keys_init(void);
 
 #endif /* vnetenc/main/test-keys.h */
