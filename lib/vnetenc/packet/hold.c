@@ -28,7 +28,7 @@
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/packet/route.h"
 
-static atomic_uint64_t n_bytes = 0;     /* Of all, also in the inbox. */
+static atomic_uint64_t n_bytes = 0;     /* All held, also in the inbox. */
 
 void
 vnetenc_hold_destroy(struct vnetenc_hold *h)
@@ -40,10 +40,11 @@ vnetenc_hold_destroy(struct vnetenc_hold *h)
     free(h);
 }
 
-/* True if 'actions' only send on.  Others, of which recirc and userspace are
- * some, ask for translation, which the control thread must not do: it would
- * learn under its mutex, and take part in locks that are held at the end of
- * the daemon while that waits for this thread. */
+/* True if 'actions' only send a packet on.  Other actions, such as recirc and
+ * userspace, ask for translation, which the control thread must not do: it
+ * would learn while it holds its mutex, and would take locks that the main
+ * thread holds at the end of the daemon while it waits for the control
+ * thread. */
 static bool
 only_sends(const struct nlattr *actions, size_t actions_len)
 {
@@ -66,8 +67,9 @@ only_sends(const struct nlattr *actions, size_t actions_len)
     return true;
 }
 
-/* Finds what comes behind 'action' in the innermost list of 'actions' that it
- * is in.  Returns the length of that, 0 if it is not found or the last. */
+/* Finds the actions behind 'action' in the innermost list of 'actions' that
+ * contains it.  Returns their length, which is 0 if 'action' is not found or
+ * is the last one. */
 static size_t
 find_rest(const struct nlattr *actions, size_t actions_len,
           const struct ovs_action_vnetenc *action, const struct nlattr **rest)
@@ -84,7 +86,7 @@ find_rest(const struct nlattr *actions, size_t actions_len,
             return left - MIN(left, NLA_ALIGN(a->nla_len));
         } else if (data < (const char *) action
                    && (const char *) action < data + size) {
-            /* Other lists are no tunnel's output. */
+            /* No other list is the output of a tunnel. */
             return (nl_attr_type(a) == OVS_ACTION_ATTR_CLONE
                     ? find_rest(nl_attr_get(a), size, action, rest) : 0);
         }
@@ -92,7 +94,8 @@ find_rest(const struct nlattr *actions, size_t actions_len,
     return 0;
 }
 
-/* Posts a copy of 'packet'.  Returns false if that is too much. */
+/* Posts a copy of 'packet'.  Returns false if there are too many bytes or the
+ * inbox is full. */
 static bool
 post(const struct dp_packet *packet, const struct vnetenc_path_key *path,
      const struct ovs_action_vnetenc *action, enum vnetenc_drop verdict,
@@ -137,7 +140,7 @@ vnetenc_hold_batch(const struct dp_packet_batch *batch,
     const struct nlattr *rest;
     size_t rest_len, n = 0;
 
-    /* A copy does not know how much of it was to be cut off. */
+    /* A copy would lose the length to which the packet must be cut. */
     if (!gate || batch->trunc || !actions) {
         return 0;
     }

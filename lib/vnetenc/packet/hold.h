@@ -20,23 +20,24 @@
 /* Packets that wait for the first session
  * =======================================
  *
- * A handshake takes some milliseconds.  Were all packets dropped for so long,
- * a guest's TCP would lose all that is under way, and wait for its timer,
- * 200 ms or more, for each direction.  So some packets that find no session
- * wait for it, PROTOCOL.md section 5:
+ * A handshake takes some milliseconds.  If all packets were dropped meanwhile,
+ * a guest's TCP would lose all packets in flight and wait for its timer,
+ * 200 ms or more, in each direction.  Therefore some packets that find no
+ * session wait for one (PROTOCOL.md section 5):
  *
  *     packet path:     vnetenc_hold_batch() posts copies, with the actions
  *                      that would have come next
  *     control thread:  vnetenc_release_run() (control/release.h) seals them
  *                      when there is a session, and has the actions applied to
- *                      the result; or drops them when their time is over
+ *                      the result, or drops them after VNETENC_HOLD_MS
  *
- * A packet that waits is as one in a queue of the network: it leaves sealed,
- * or is dropped and counted as if it had not waited.  How many may is bounded
- * for each peer, and in bytes for all, before anything is allocated.  Who
- * floods paths without a session takes the places of others without one: their
- * packets are dropped as if nothing could wait.  Only a list of actions that
- * sends on, and asks for no translation, is kept.
+ * A packet that waits is like one in a queue of the network: it leaves sealed,
+ * or it is dropped and counted as if it had not waited.  The number of these
+ * packets is limited for each peer, and their bytes over all peers, before
+ * anything is allocated.  A flood on paths without a session takes the places
+ * of other packets without one, which are then dropped as if nothing could
+ * wait.  A packet waits only if its actions do nothing but send it on, and ask
+ * for no translation.
  *
  * Thread-safety: any thread, no locks. */
 
@@ -53,23 +54,24 @@ struct dp_packet_batch;
 struct nlattr;
 struct vnetenc_route;
 
-/* A packet that waits, and what is to be done with it once it is sealed. */
+/* A packet that waits, and the actions to execute when it is sealed. */
 struct vnetenc_hold {
     struct ovs_list node;       /* Of control/release.c. */
     struct vnetenc_path_key path;
     struct ovs_action_vnetenc action;
-    enum vnetenc_drop verdict;  /* Why it will be dropped. */
+    enum vnetenc_drop verdict;  /* Reason, if it is dropped. */
     long long int until;
-    size_t n_bytes;             /* What it counts for. */
+    size_t n_bytes;             /* Counted against the limit. */
     struct dp_packet *packet;
     size_t actions_len;
     uint32_t actions[];
 };
 
-/* Lets the first packets of 'batch', for which there is no session on 'route'
- * as 'verdict' says, wait.  'action' is in the list 'actions', or this is
- * NULL.  Returns how many wait: those are not to be counted as dropped.  The
- * caller keeps all of the batch. */
+/* Lets the first packets of 'batch', which have no session on 'route', wait
+ * for one: posts copies.  'verdict' is the reason under which they are counted
+ * if they are dropped.  'actions', which may be NULL, is the list that
+ * contains 'action'.  Returns the number of packets that wait, which the
+ * caller must not count as dropped.  The batch remains the caller's. */
 size_t vnetenc_hold_batch(const struct dp_packet_batch *batch,
                           const struct vnetenc_route *route,
                           const struct ovs_action_vnetenc *action,

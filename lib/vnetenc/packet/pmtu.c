@@ -26,10 +26,10 @@
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/bridge/rate.h"
 
-/* No guest may use up what the others need, so each port has a bucket; ports
- * share one only where there are more than VNETENC_PMTU_PORTS, and no guest
- * chooses its number.  All of them together must not keep the control thread
- * from its work.  All zeros is a full bucket. */
+/* No guest may use up the rate of others, so each port has a bucket.  Ports
+ * whose numbers are equal modulo VNETENC_PMTU_PORTS share one, but no guest
+ * chooses its port number.  The bucket of all ports keeps reports from
+ * occupying the control thread.  A bucket of zeros is full. */
 static struct vnetenc_rate of_port[VNETENC_PMTU_PORTS];
 static struct vnetenc_rate of_all;
 
@@ -54,9 +54,10 @@ vnetenc_pmtu_report(const struct vnetenc_path_key *path,
     uint8_t data[sizeof(struct vnetenc_pmtu_note) + VNETENC_PMTU_HEAD_BYTES];
     struct vnetenc_pmtu_note note;
 
-    /* A packet that came out of a tunnel, or was made by Open vSwitch, was
-     * sent by no guest of this host.  To a guest behind a translation of
-     * addresses the message would show what that hides, and mean nothing. */
+    /* A packet that came out of a tunnel, or that Open vSwitch made, was sent
+     * by no guest of this host.  After address translation, the message would
+     * show the guest an address that is hidden from it, and the guest could
+     * not use it. */
     if (!flow || flow_tnl_dst_is_set(&flow->tunnel)
         || flow->in_port.odp_port == ODPP_NONE
         || flow->ct_state & (CS_SRC_NAT | CS_DST_NAT)
@@ -67,7 +68,7 @@ vnetenc_pmtu_report(const struct vnetenc_path_key *path,
     memset(&note, 0, sizeof note);
     note.in_port = odp_to_u32(flow->in_port.odp_port);
     /* 'flow' may be that of another packet of the megaflow, with another
-     * source.  Where the packet was not routed, it says itself. */
+     * source.  If the packet was not routed, its own header has the source. */
     note.src = flow->dl_src;
     note.dst = flow->dl_dst;
     if (size >= 2 * ETH_ADDR_LEN && !memcmp(frame, &note.dst, ETH_ADDR_LEN)) {

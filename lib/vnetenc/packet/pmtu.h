@@ -17,11 +17,11 @@
 #ifndef VNETENC_PMTU_H
 #define VNETENC_PMTU_H 1
 
-/* Reporting what is too long
- * ==========================
+/* Reports of packets that are too long
+ * ====================================
  *
  * A packet that is too long for the underlay and cannot be split is dropped,
- * and its sender is told how long it may be:
+ * and its sender is told how long a packet may be:
  *
  *     packet path:     vnetenc_pmtu_report() posts the head of the packet
  *     control thread:  vnetenc_icmp_answer() (control/icmp.h) builds the
@@ -41,18 +41,19 @@ enum {
     VNETENC_PMTU_MAX_TAGS = 2,
 };
 
-/* The event that is posted.  The head of the inner frame follows it. */
+/* The event that is posted, which the head of the inner frame follows. */
 struct vnetenc_pmtu_note {
     uint32_t in_port;           /* The datapath's number. */
     struct eth_addr src, dst;   /* As the packet came in. */
     ovs_be16 tags[VNETENC_PMTU_MAX_TAGS][2];    /* TPID and TCI, or 0. */
-    uint16_t max_frame;         /* Bytes of a frame that would do. */
+    uint16_t max_frame;         /* Bytes of the longest possible frame. */
 };
 
-/* Reports 'size' bytes at 'frame', what a guest sent, which came in with
- * 'flow' (NULL if that is not known: then nothing is reported).  A frame of
- * 'max_frame' bytes would have got through.  Reports over the rate of a port,
- * VNETENC_PMTU_PER_SECOND, or of all, are lost. */
+/* Reports the frame of 'size' bytes at 'frame', which a guest sent and which
+ * arrived with 'flow'.  Reports nothing if 'flow' is NULL, that is, unknown.
+ * A frame of up to 'max_frame' bytes would have passed.  Reports over the rate
+ * of a port, VNETENC_PMTU_PER_SECOND, or of all ports,
+ * VNETENC_PMTU_ALL_PER_SECOND, are lost. */
 void vnetenc_pmtu_report(const struct vnetenc_path_key *, const struct flow *,
                          const void *frame, size_t size, size_t max_frame);
 

@@ -28,8 +28,8 @@
 
 BUILD_ASSERT_DECL(sizeof(struct ovs_action_vnetenc) == 4);
 
-/* Tells the control thread that the path is missed.  Should its queue be full,
- * the next packets will try again. */
+/* Asks the control thread for a session.  If its queue is full, the next
+ * packets will ask again. */
 static void
 want_session(const struct vnetenc_path_key *key)
 {
@@ -37,7 +37,8 @@ want_session(const struct vnetenc_path_key *key)
                        NULL, 0);
 }
 
-/* The peer has no lanes, so at most a row. */
+/* Decides about packets without a path.  Their peer has a gate if it has a
+ * VNetEnc_Peer row. */
 static enum vnetenc_drop
 judge_peer(const struct vnetenc_path_key *key, bool require)
 {
@@ -56,7 +57,7 @@ judge_peer(const struct vnetenc_path_key *key, bool require)
     return require ? VNETENC_DROP_tx_no_peer : VNETENC_DROP_clear_no_peer;
 }
 
-/* The path is known, but no lane has a session. */
+/* Decides about packets on a path of which no lane has a session. */
 static enum vnetenc_drop
 judge_path(struct vnetenc_path *path, bool require)
 {
@@ -86,7 +87,8 @@ outer_size(bool ipv6)
             + (ipv6 ? IPV6_HEADER_LEN : IP_HEADER_LEN));
 }
 
-/* Bytes that sealing adds, by the session that adds most. */
+/* Returns the number of bytes that sealing adds in the session that adds
+ * most. */
 static size_t
 overhead(const struct vnetenc_route *route)
 {

@@ -17,15 +17,15 @@
 #ifndef VNETENC_ROUTE_H
 #define VNETENC_ROUTE_H 1
 
-/* Which way a batch goes
- * ======================
+/* The route of a batch
+ * ====================
  *
- * The decision of PROTOCOL.md section 5 for the packets of one tunnel push:
- * into which sessions they are sealed, or why not.  Reads the published
- * sessions and peers, asks the control thread for a session where there is
- * none, and changes no packet.
+ * This file makes the decision of PROTOCOL.md section 5 for the packets of one
+ * tunnel push: in which sessions they are sealed, or why they are not.  It
+ * reads the published sessions and peers, asks the control thread for a
+ * session if there is none, and changes no packet.
  *
- * Thread-safety: any thread.  A route is good until the thread quiesces. */
+ * Thread-safety: any thread, which may use a route until it next quiesces. */
 
 #include <stdbool.h>
 #include "dp-packet.h"
@@ -46,23 +46,23 @@ struct vnetenc_route {
     struct vnetenc_tx *tx[VNETENC_MAX_LANES];   /* All nonnull. */
     size_t max_size;            /* Of a pushed packet that is not split, in
                                  * bytes. */
-    const struct flow *flow;    /* Its, before the tunnel, or NULL. */
+    const struct flow *flow;    /* Before the tunnel, or NULL. */
 };
 
-/* Returns VNETENC_KEEP if the packet, and those of its batch, are to be
- * sealed; a fallback, see vnetenc_drop_is_fallback(), if they are to leave in
- * clear; otherwise why they are to be dropped.  Counts nothing.
+/* Decides about a packet and the rest of its batch.  Returns VNETENC_KEEP if
+ * the packets must be sealed, a fallback (see vnetenc_drop_is_fallback()) if
+ * they must leave in clear, or the reason to drop them.  Counts nothing.
  *
- * Sets the members 'key' and 'path' of the route in any case, and the others
- * if it returns VNETENC_KEEP, but for 'flow', which the caller sets. */
+ * Always sets the members 'key' and 'path' of the route.  Sets the others only
+ * if it returns VNETENC_KEEP, except 'flow', which the caller sets. */
 enum vnetenc_drop vnetenc_route_find(const struct dp_packet *,
                                      const struct ovs_action_vnetenc *,
                                      struct vnetenc_route *)
     OVS_WARN_UNUSED_RESULT;
 
 /* Returns VNETENC_KEEP if 'packet', which a tunnel pushed, can be sealed on
- * the route, whole or in halves, or else why it must be dropped.  'outer' is
- * set to its outer headers, unless the reason is tx_bad_packet. */
+ * the route, whole or in halves, otherwise the reason to drop it.  Sets
+ * 'outer' to its outer headers, unless the reason is tx_bad_packet. */
 static inline enum vnetenc_drop
 vnetenc_route_admit(const struct vnetenc_route *route,
                     struct dp_packet *packet, struct vnetenc_outer *outer)

@@ -29,12 +29,12 @@
 #include "vnetenc/packet/route.h"
 #include "vnetenc/packet/split.h"
 
-/* Up to VNETENC_BURST packets on their way through one burst.  Entries with a
- * 'drop' are out of it. */
+/* Up to VNETENC_BURST packets that are sealed together.  A packet with a
+ * reason in 'drops' takes no further part. */
 struct burst {
     const struct vnetenc_route *route;
     ovs_be16 udp_dst;
-    bool owned;                 /* Packets may be replaced, and kept. */
+    bool owned;                 /* Packets may be replaced or kept. */
     size_t n;
     struct dp_packet *packets[VNETENC_BURST];   /* NULL: provider keeps it. */
     enum vnetenc_drop drops[VNETENC_BURST];
@@ -148,8 +148,8 @@ seal_burst(struct burst *b)
     }
 }
 
-/* The next packets of 'batch', from 'start' on.  Those that stay in it are
- * added again: never more than were read. */
+/* Seals the next 'n' packets of 'batch', from 'start' on.  Adds those that
+ * stay in the batch to it again, which are never more than were read. */
 static void
 seal_from_batch(struct burst *b, struct dp_packet_batch *batch, size_t start,
                 size_t n)
@@ -199,9 +199,6 @@ vnetenc_seal_batch(struct dp_packet_batch *batch,
     vnetenc_seal_batch_of_flow(batch, action, NULL, NULL, 0);
 }
 
-/* 'flow' is that of the packets before they were pushed: whom to tell that
- * one is too long.  'actions' is the list that 'action' is in: what is to be
- * done with packets that have to wait for a session. */
 void
 vnetenc_seal_batch_of_flow(struct dp_packet_batch *batch,
                            const struct ovs_action_vnetenc *action,

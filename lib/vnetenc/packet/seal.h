@@ -21,16 +21,16 @@
  * =======
  *
  * vnetenc_seal_batch() and vnetenc_seal_packet() work on packets that a tunnel
- * just pushed.  A batch is worked off so:
+ * has just pushed.  A batch goes through these steps:
  *
  *     route:   which session, or whether to drop or leave in clear; decided
  *              for all packets before the first byte of any changes
- *     segment: what the network device would have segmented
- *     split:   what would be too long for the underlay
+ *     segment: packets that the network device would have segmented
+ *     split:   packets that would be too long for the underlay
  *     prepare: inner checksums, room
- *     build:   record header and outer headers, with a number of its own
+ *     build:   record header with its own sequence number, outer headers
  *     seal:    the cipher, in bursts
- *     finish:  keep what is sealed, drop the rest
+ *     finish:  keep the sealed packets, drop the rest
  *
  * vnetenc_seal_record() seals for the control thread: alerts, probes and
  * their replies.
@@ -49,28 +49,31 @@ struct nlattr;
 struct ovs_action_vnetenc;
 struct vnetenc_tx;
 
-/* Seals the packets of a batch that a tunnel just pushed, as the action
+/* Seals the packets of a batch that a tunnel has just pushed, as the action
  * demands.  Packets that are dropped leave the batch. */
 void vnetenc_seal_batch(struct dp_packet_batch *,
                         const struct ovs_action_vnetenc *);
 
-/* The same.  Packets that find no session yet may be held instead.  When there
- * is one, they are sent with the rest of the actions, which are 'actions_len'
- * bytes long.  All packets are of 'flow'. */
+/* Does the same, but may hold packets that find no session yet.  When there is
+ * a session, held packets are sealed and the actions behind this one execute;
+ * 'actions', 'actions_len' bytes long, is the list that contains this one.
+ * 'flow' is that of the packets before they were pushed; its source is told if
+ * a packet is too long.  'flow' and 'actions' may be NULL. */
 void vnetenc_seal_batch_of_flow(struct dp_packet_batch *,
                                 const struct ovs_action_vnetenc *,
                                 const struct flow *,
                                 const struct nlattr *actions,
                                 size_t actions_len);
 
-/* The same for one packet on the slow path, which stays the caller's.  Returns
- * false if it must be dropped. */
+/* Does the same for one packet on the slow path, which remains the caller's.
+ * Returns false if the caller must drop it. */
 bool vnetenc_seal_packet(struct dp_packet *, const struct ovs_action_vnetenc *)
     OVS_WARN_UNUSED_RESULT;
 
 /* Writes into 'out', which has 'out_size' bytes, a record of 'type' with the
- * 'size' bytes at 'plain'.  Returns its size, or 0 if the key may not be used
- * any more, the cipher failed, or 'out' is too small. */
+ * 'size' bytes at 'plain'.  Returns the size of the record, or 0 if the key
+ * has reached a hard limit, the cipher failed, 'size' is over
+ * VNETENC_MAX_PLAINTEXT_BYTES, or 'out' is too small. */
 size_t vnetenc_seal_record(struct vnetenc_tx *, uint8_t type,
                            const void *plain, size_t size,
                            uint8_t *out, size_t out_size)
