@@ -52,10 +52,10 @@ vnetenc_join_time(void)
     return last->msec;
 }
 
-/* Making whole. */
+/* Joining. */
 
 /* Gives 'packet' other memory, with that much room.  Returns false if there is
- * none, or its memory cannot be replaced. */
+ * no memory or that of 'packet' cannot be replaced. */
 static bool
 resize(struct dp_packet *packet, size_t headroom, size_t tailroom)
 {
@@ -65,8 +65,8 @@ resize(struct dp_packet *packet, size_t headroom, size_t tailroom)
     }
 #ifdef DPDK_NETDEV
     if (packet->source == DPBUF_DPDK) {
-        /* As dp_packet_resize() does, which would end the process where DPDK
-         * has no memory left. */
+        /* Do the same as dp_packet_resize(), which would end the process if
+         * DPDK has no memory left. */
         size_t size = headroom + dp_packet_size(packet) + tailroom;
         uint32_t n = netdev_dpdk_extbuf_size(size);
         uint8_t *buf = n <= UINT16_MAX ? netdev_dpdk_extbuf_allocate(n) : NULL;
@@ -83,8 +83,8 @@ resize(struct dp_packet *packet, size_t headroom, size_t tailroom)
     return false;
 }
 
-/* Makes 'packet' have 'head' bytes of room in front and 'tail' behind, moving
- * its bytes where there is room on the other side.  Returns false if its
+/* Makes 'head' bytes of room in front of 'packet' and 'tail' behind it, by
+ * moving its bytes if there is room on the other side.  Returns false if its
  * memory is too small and cannot grow. */
 static bool
 make_gap(struct dp_packet *packet, size_t head, size_t tail)
@@ -102,7 +102,7 @@ make_gap(struct dp_packet *packet, size_t head, size_t tail)
     return resize(packet, MAX(head, headroom), MAX(tail, tailroom));
 }
 
-/* Takes the mark out of 'packet', whose Geneve header is at 'ofs'. */
+/* Removes the mark from 'packet', whose Geneve header is at 'ofs'. */
 static void
 unmark(struct dp_packet *packet, size_t ofs)
 {
@@ -115,7 +115,8 @@ unmark(struct dp_packet *packet, size_t ofs)
     vnetenc_half_unmark((uint8_t *) dp_packet_data(packet) + ofs, mark);
 }
 
-/* 'packet' is the front half, 'back' what is missing. */
+/* Completes 'packet', a front half, with the 'size' bytes of inner frame at
+ * 'back'.  Returns false if 'packet' cannot grow. */
 static bool
 append_back(struct dp_packet *packet, size_t ofs, const uint8_t *back,
             size_t size)
@@ -128,9 +129,10 @@ append_back(struct dp_packet *packet, size_t ofs, const uint8_t *back,
     return true;
 }
 
-/* 'packet' is the back half, 'front' what is missing, 'geneve' the header that
- * counts, both of them of a whole.  'head' bytes of headers remain in
- * front. */
+/* Completes 'packet', a back half, with the 'size' bytes of inner frame at
+ * 'front'.  The headers of the whole have 'head' bytes, and 'geneve', the
+ * Geneve header of the front half, has the protocol type of the whole.
+ * Returns false if 'packet' cannot grow. */
 static bool
 insert_front(struct dp_packet *packet, size_t ofs, size_t head,
              const uint8_t *geneve, const uint8_t *front, size_t size)
@@ -149,7 +151,7 @@ insert_front(struct dp_packet *packet, size_t ofs, size_t head,
     return true;
 }
 
-/* Completes 'packet', which is 'half', by 'partner'. */
+/* Completes 'packet', which is 'half', with 'partner'. */
 static enum vnetenc_drop
 complete(struct dp_packet *packet, size_t ofs, const struct vnetenc_half *half,
          const struct vnetenc_halves_entry *partner)
@@ -158,7 +160,8 @@ complete(struct dp_packet *packet, size_t ofs, const struct vnetenc_half *half,
     const uint8_t *rest = partner->plain + half->head;
     size_t size = half->total - half->size;
 
-    /* The other was parsed, too: equal headers have equal lengths. */
+    /* The partner was parsed when it arrived, so equal headers have equal
+     * lengths. */
     if (partner->size != half->head + size
         || half->head - VNETENC_MARK_BYTES + half->total
            > VNETENC_MAX_PLAINTEXT_BYTES

@@ -20,9 +20,9 @@
 /* Joining
  * =======
  *
- * Halves of packets, PROTOCOL.md section 8, on their way in.  The half that
- * comes first waits in its session (bridge/halves.h); the one that comes
- * second becomes the whole packet, in its place.
+ * This file joins halves of packets (PROTOCOL.md section 8) on their way in.
+ * The half that arrives first waits in its session (bridge/halves.h).  The
+ * packet of the half that arrives second becomes the whole packet.
  *
  * Thread-safety: any thread, no locks. */
 
@@ -35,15 +35,16 @@
 struct dp_packet;
 struct vnetenc_halves;
 
-/* Returns time_msec() for vnetenc_join(), at most a tick of the kernel's clock
- * late.  The tick is up to 10 ms, which does not matter here, whereas reading
- * the exact time makes the CPU finish everything before it. */
+/* Returns time_msec() for vnetenc_join(), late by at most a tick of the
+ * kernel's clock.  A tick is up to 10 ms, which does not matter here.  To read
+ * the exact time would make the CPU finish all earlier instructions first. */
 long long int vnetenc_join_time(void);
 
-/* The UDP payload of 'packet', which begins at 'ofs', is a half that came in
- * the record with number 'seq'.  Returns why it must be dropped, or
- * VNETENC_KEEP: if '*deliver' is set then, the packet is whole, otherwise its
- * bytes are kept in the session's 'halves'. */
+/* Joins a half, which is the UDP payload of 'packet', begins at 'ofs' and
+ * arrived in the record with number 'seq', with its partner in the session's
+ * 'halves'.  Returns the reason to drop the packet, or VNETENC_KEEP.  In the
+ * latter case '*deliver' is true if the packet is whole, or false if a copy of
+ * the half waits in 'halves'. */
 enum vnetenc_drop vnetenc_join(struct vnetenc_halves *halves,
                                struct dp_packet *packet, size_t ofs,
                                uint64_t seq, long long int now, bool *deliver)

@@ -39,7 +39,7 @@ struct datagram {
     struct vnetenc_record record;
 };
 
-/* A record whose tag and number were right.  Made by authenticate() only. */
+/* A record whose tag and number were right.  Only authenticate() makes it. */
 struct opened {
     struct vnetenc_rx *rx;
     uint8_t *plain;
@@ -49,8 +49,9 @@ struct opened {
 /* Before authentication
  * ---------------------
  *
- * Nothing below may change the state of a session or of a window, or look at
- * a record's text.  The rate limits it spends are there to be spent. */
+ * Apart from authenticate(), no function below may change the state of a
+ * session or of a window, or look at a record's text.  The functions may use
+ * up rate limits, which exist for that. */
 
 static enum vnetenc_drop
 parse_datagram(struct dp_packet *packet, struct datagram *d)
@@ -71,7 +72,7 @@ find_session(const struct datagram *d)
                            d->outer.udp_src);
 }
 
-/* For the control thread.  Nothing is known of the profile. */
+/* Posts a datagram, of which the profile is unknown, to the control thread. */
 static bool
 post_datagram(const struct datagram *d, enum vnetenc_inbox_queue queue,
               enum vnetenc_event_type type, const void *data, size_t size)
@@ -86,7 +87,7 @@ post_datagram(const struct datagram *d, enum vnetenc_inbox_queue queue,
                               size);
 }
 
-/* True if 'd' looks like a ClientHello: the control thread looks closer. */
+/* True if 'd' looks like a ClientHello.  The control thread looks closer. */
 static bool
 is_hello(const struct datagram *d)
 {
@@ -97,9 +98,10 @@ is_hello(const struct datagram *d)
                 == VNETENC_HANDSHAKE_CLIENT_HELLO));
 }
 
-/* Of a datagram that is no ClientHello, says in '*queue' where it goes.  One
- * who forges the source address of a peer, but sees nothing of what is sent
- * to it, does not know on which ports its sessions and handshakes are. */
+/* Stores in '*queue' where 'd', which is no ClientHello, goes.  An attacker
+ * who forges the source address of a peer, but does not see the packets that
+ * are sent to the peer, does not know the ports of the peer's sessions and
+ * handshakes. */
 static enum vnetenc_drop
 admit_to_handshake(const struct datagram *d, enum vnetenc_inbox_queue *queue)
 {
@@ -123,9 +125,10 @@ admit_to_handshake(const struct datagram *d, enum vnetenc_inbox_queue *queue)
             ? VNETENC_DROP_rx_no_handshake : VNETENC_DROP_rx_unknown_source);
 }
 
-/* Copies 'd', whole, for the control thread.  A ClientHello of a peer's always
- * goes there, for want of a cheaper look at its cookie: to answer one takes
- * microseconds, and nothing else waits in its ring. */
+/* Copies the whole of 'd' for the control thread.  Every ClientHello from the
+ * address of a peer goes there, because no cheaper check of its cookie exists:
+ * the control thread answers it in microseconds, and nothing else waits in the
+ * ring of ClientHellos. */
 static enum vnetenc_drop
 pass_to_control(const struct datagram *d)
 {
@@ -148,8 +151,8 @@ pass_to_control(const struct datagram *d)
             ? VNETENC_KEEP : VNETENC_DROP_rx_queue_full);
 }
 
-/* A peer sends under keys that we do not have: the control thread may give it
- * a hint. */
+/* Reports a record from a peer under keys that we do not have.  The control
+ * thread may send a hint to the peer. */
 static void
 report_unknown(const struct datagram *d)
 {
@@ -170,8 +173,8 @@ has_too_many_failures(struct vnetenc_rx *rx)
     return n_failed >= VNETENC_MAX_FAILED_OPENS;
 }
 
-/* Opens the record at 'data', whose header 'r' is as it should be, and commits
- * its number.  The only function that crosses the line. */
+/* Opens the record at 'data', whose header 'r' has been checked, and commits
+ * its number.  Only this function crosses the line. */
 static enum vnetenc_drop
 authenticate(struct vnetenc_rx *rx, uint8_t *data,
              const struct vnetenc_record *r, struct opened *opened)
@@ -214,11 +217,11 @@ authenticate(struct vnetenc_rx *rx, uint8_t *data,
 /* After authentication
  * --------------------
  *
- * Code below takes a 'struct opened': its sender is the session's peer,
- * and no number is seen here twice. */
+ * The functions below take a 'struct opened': its sender is the peer of the
+ * session, and no number comes here twice. */
 
-/* Replies travel the other way, to the lane port, so here they are as unknown
- * as any other type. */
+/* Replies travel the other way, to the lane port, so a reply is of unknown
+ * type here. */
 static enum vnetenc_drop
 take_control_message(const struct opened *opened)
 {
@@ -237,7 +240,7 @@ take_control_message(const struct opened *opened)
             ? VNETENC_KEEP : VNETENC_DROP_rx_queue_full);
 }
 
-/* The VNI is in the same place of a Geneve and a VXLAN header. */
+/* The VNI is at the same place in a Geneve and in a VXLAN header. */
 enum { VNI_OFS = 4 };
 
 static uint32_t
@@ -246,7 +249,7 @@ get_vni(const struct opened *opened)
     return vnetenc_wire_get_u24(opened->plain + VNI_OFS);
 }
 
-/* Says in '*deliver' whether the plaintext is a tunnel packet. */
+/* Sets '*deliver' to whether the plaintext is a tunnel packet. */
 static enum vnetenc_drop
 judge_plaintext(const struct opened *opened, bool *deliver)
 {

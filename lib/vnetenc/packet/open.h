@@ -47,14 +47,15 @@ struct udp_header;
 struct vnetenc_rx;
 
 /* Opens the record in a packet that arrived on a DTLS port.  Returns the outer
- * UDP header of the packet, whose payload is plaintext then, or NULL if the
- * packet must be dropped. */
+ * UDP header of the packet, whose payload is then plaintext, or NULL if the
+ * caller must drop the packet. */
 struct udp_header *vnetenc_open(struct dp_packet *)
     OVS_WARN_UNUSED_RESULT;
 
-/* Opens, in place, the record of 'type' that the 'size' bytes at 'record'
- * are, and commits its number.  Counts nothing: returns VNETENC_KEEP and
- * stores where the plaintext is, or returns why not. */
+/* Opens, in place, the record of 'type' that consists of the 'size' bytes at
+ * 'record', and commits its number.  Returns VNETENC_KEEP and stores where the
+ * plaintext is, or returns the reason to drop the record, which the caller
+ * counts. */
 enum vnetenc_drop vnetenc_open_record(struct vnetenc_rx *, uint8_t *record,
                                       size_t size, uint8_t type,
                                       uint8_t **plain, size_t *plain_size)

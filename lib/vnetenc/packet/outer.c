@@ -32,11 +32,12 @@ BUILD_ASSERT_DECL((DP_PACKET_OL_IP_CKSUM_MASK | DP_PACKET_OL_L4_CKSUM_MASK
                    | DP_PACKET_OL_L4_PROTO_MASK | DP_PACKET_OL_TUNNEL_MASK)
                   < (1 << DP_PACKET_OL_SHIFT_COUNT));
 
-/* Room beyond what is needed, for the next one to ask. */
+/* Bytes of extra room, for the next function that needs some. */
 enum { SPARE_ROOM = 64 };
 
-/* in6_addr_set_mapped_ipv4(), in words of the size in which the address will
- * be read: a CPU waits for small stores that it has to put together. */
+/* Does the same as in6_addr_set_mapped_ipv4(), but stores words of the size in
+ * which the address will be read.  After smaller stores, the CPU would have to
+ * wait before it could read such a word. */
 static void
 set_mapped(struct in6_addr *addr, ovs_be32 ip)
 {
@@ -65,7 +66,7 @@ get_addresses(const void *l3, bool ipv6, struct in6_addr *src,
     }
 }
 
-/* Offsets are set: reads the UDP header. */
+/* Reads the UDP header of 'packet', whose offsets are set. */
 static bool
 parse_udp(const struct dp_packet *packet, struct vnetenc_outer *outer)
 {
@@ -89,8 +90,8 @@ parse_udp(const struct dp_packet *packet, struct vnetenc_outer *outer)
     return true;
 }
 
-/* True if 'packet' has an IP header without options at 'l3', right in front
- * of its layer 4, as tunnels push it. */
+/* True if 'packet' has an IP header without options directly in front of a UDP
+ * header, as tunnels push it.  Sets '*ipv6'. */
 static bool
 is_bare_udp(const struct dp_packet *packet, bool *ipv6)
 {
@@ -191,7 +192,8 @@ has_room(const struct dp_packet *packet, size_t head, size_t tail)
             && dp_packet_tailroom(packet) >= tail);
 }
 
-/* As much, but not where it is needed: see shift(). */
+/* True if there is as much room in total, which shift() can move to where it
+ * is needed. */
 static bool
 has_room_in_all(const struct dp_packet *packet, size_t head, size_t tail)
 {
@@ -199,9 +201,9 @@ has_room_in_all(const struct dp_packet *packet, size_t head, size_t tail)
             >= head + tail);
 }
 
-/* Moves the bytes to where there is room on both sides of them.  A packet from
- * a packet socket, or from segmentation, has much in front and nothing
- * behind. */
+/* Moves the bytes of 'packet' so that there is room on both sides of them.  A
+ * packet from a packet socket, or from segmentation, has much room in front
+ * and none behind. */
 static void
 shift(struct dp_packet *packet, size_t head, size_t tail)
 {
@@ -212,8 +214,8 @@ shift(struct dp_packet *packet, size_t head, size_t tail)
                              : (int) tailroom - (int) tail));
 }
 
-/* Returns false for a packet in DPDK's memory that would have to grow: where
- * that memory is used up, upstream ends the process. */
+/* Returns false for a packet in DPDK's memory that would have to grow, because
+ * upstream ends the process if that memory is used up. */
 bool
 vnetenc_outer_may_grow(const struct dp_packet *packet, size_t head,
                        size_t tail)
@@ -241,8 +243,9 @@ vnetenc_outer_make_room(struct dp_packet *packet, size_t head, size_t tail)
         packet = copy;
     }
     if (!has_room(packet, head, tail)) {
-        /* Both at once, so that the bytes move once.  Old room is not kept
-         * where there was much: the whole must stay below 64 kB. */
+        /* Make both rooms at once, so that the bytes move once.  Do not keep a
+         * large old headroom: all memory of the packet must stay below
+         * 64 kB. */
         size_t old = dp_packet_headroom(packet);
 
         dp_packet_resize(packet,
@@ -278,7 +281,7 @@ inner_is_complete(const struct dp_packet *packet)
 bool
 vnetenc_outer_complete_inner(struct dp_packet *packet)
 {
-    /* The outer checksums are worthless, the bytes below them change. */
+    /* Forget the outer checksums, because the bytes that they cover change. */
     packet->offloads &= ~(DP_PACKET_OL_IP_CKSUM_MASK
                           | DP_PACKET_OL_L4_CKSUM_MASK);
 
@@ -293,7 +296,8 @@ vnetenc_outer_complete_inner(struct dp_packet *packet)
             && !dp_packet_inner_l4_checksum_partial(packet));
 }
 
-/* Lengths, ports and checksums, before the header moves to an odd address. */
+/* Sets lengths, ports and checksums.  Call before the headers move to an odd
+ * address. */
 static void
 set_header(struct dp_packet *packet, const struct vnetenc_outer *outer,
            size_t payload_size, ovs_be16 udp_src, ovs_be16 udp_dst)
@@ -307,20 +311,21 @@ set_header(struct dp_packet *packet, const struct vnetenc_outer *outer,
     if (outer->ipv6) {
         struct ovs_16aligned_ip6_hdr *ip6 = dp_packet_l3(packet);
 
-        /* Nonzero: to be computed, if possible by the network device. */
+        /* Nonzero: it will be computed, if possible by the network device. */
         ip6->ip6_plen = htons(udp_len);
         udp->udp_csum = htons(UINT16_MAX);
     } else {
         struct ip_header *ip = dp_packet_l3(packet);
 
-        /* The tag protects more than a checksum does. */
+        /* No UDP checksum: the tag protects more than a checksum does. */
         ip->ip_tot_len = htons(IP_HEADER_LEN + udp_len);
         ip->ip_csum = 0;
         udp->udp_csum = 0;
     }
 }
 
-/* A plain UDP packet with nothing inside that a device should look at. */
+/* Sets the offload state of a plain UDP packet, inside which a device must not
+ * look. */
 static void
 set_offloads(struct dp_packet *packet, bool ipv6)
 {
@@ -372,6 +377,7 @@ vnetenc_outer_shrink(struct dp_packet *packet,
     packet->inner_l3_ofs = UINT16_MAX;
     packet->inner_l4_ofs = UINT16_MAX;
 
-    /* The hash is that of the lane: all flows in it would look alike. */
+    /* Forget the hash: it is that of the lane, the same for all of its
+     * flows. */
     packet->has_hash = false;
 }

@@ -20,9 +20,9 @@
 /* The outer headers of a tunnel packet
  * ====================================
  *
- * Ethernet, IPv4 or IPv6 and UDP in front of a tunnel payload: where they
- * are, how a gap is opened behind them and closed again, and what their
- * fields and the packet's offload state must be afterwards.
+ * The outer headers are Ethernet, IPv4 or IPv6, and UDP, in front of a tunnel
+ * payload.  The functions here find them, open and close a gap behind them,
+ * and set their fields and the packet's offload state accordingly.
  *
  * Thread-safety: pure functions of the caller's packet. */
 
@@ -45,33 +45,35 @@ struct vnetenc_outer {
     size_t payload_size;        /* By the UDP length. */
 };
 
-/* A packet just pushed by a Geneve or VXLAN tunnel.  Returns false if it is
- * not one.  Leaves 'src' and 'dst' alone. */
+/* Finds the outer headers of a packet that a Geneve or VXLAN tunnel has just
+ * pushed.  Returns false if the packet is not one.  Leaves 'src' and 'dst'
+ * alone. */
 bool vnetenc_outer_parse_pushed(const struct dp_packet *,
                                 struct vnetenc_outer *)
     OVS_WARN_UNUSED_RESULT;
 
-/* Only the addresses of one: a packet that is still to be segmented may be too
- * large for its lengths. */
+/* Reads only the addresses of such a packet, not its lengths: a packet that is
+ * still to be segmented may be too large for these. */
 bool vnetenc_outer_parse_addresses(const struct dp_packet *, bool *ipv6,
                                    struct in6_addr *src, struct in6_addr *dst)
     OVS_WARN_UNUSED_RESULT;
 
-/* True if a packet that was parsed as IPv6, or not, goes from 'src' to 'dst',
- * which are of the same family. */
+/* True if a packet, which is IPv6 if 'ipv6' is true, otherwise IPv4, goes from
+ * 'src' to 'dst', which must be of the same family. */
 bool vnetenc_outer_has_addresses(const struct dp_packet *, bool ipv6,
                                  const struct in6_addr *src,
                                  const struct in6_addr *dst);
 
-/* A received packet whose IP header is sound and whose offsets are set.
- * Returns false if the UDP length is not. */
+/* Finds the outer headers of a received packet whose IP header has been
+ * checked and whose offsets are set.  Returns false if the UDP length is
+ * wrong. */
 bool vnetenc_outer_parse_received(const struct dp_packet *,
                                   struct vnetenc_outer *)
     OVS_WARN_UNUSED_RESULT;
 
-/* Room for 'head' bytes in front and 'tail' behind.  Returns the packet, or
- * another in its place if its memory cannot grow; in that case the first was
- * freed. */
+/* Makes room for 'head' bytes in front of the packet and 'tail' behind it.
+ * Returns the packet or, if its memory cannot grow, a copy in its place; the
+ * original is freed then. */
 struct dp_packet *vnetenc_outer_make_room(struct dp_packet *, size_t head,
                                           size_t tail)
     OVS_WARN_UNUSED_RESULT;
@@ -80,20 +82,21 @@ struct dp_packet *vnetenc_outer_make_room(struct dp_packet *, size_t head,
 bool vnetenc_outer_may_grow(const struct dp_packet *, size_t head,
                             size_t tail);
 
-/* Completes the inner checksums, which nobody can do later.  Returns false if
- * the packet's state does not say how. */
+/* Completes the inner checksums, which no device can do after sealing.
+ * Returns false if the packet's offload state does not say how. */
 bool vnetenc_outer_complete_inner(struct dp_packet *) OVS_WARN_UNUSED_RESULT;
 
 /* Makes the packet plain UDP from 'udp_src' to 'udp_dst', with 'head' bytes
- * between UDP header and payload and 'tail' behind, for which there must be
- * room.  Returns the first byte behind the UDP header. */
+ * between UDP header and payload and 'tail' bytes behind the payload, for
+ * which there must be room.  Returns the first byte behind the UDP header. */
 uint8_t *vnetenc_outer_grow(struct dp_packet *, const struct vnetenc_outer *,
                             size_t head, size_t tail, ovs_be16 udp_src,
                             ovs_be16 udp_dst);
 
-/* The reverse: 'head' bytes behind the UDP header disappear and everything
- * behind the next 'size'.  Nothing is known of checksums and hash of the
- * packet inside.  Lengths in the outer headers stay what they were. */
+/* The reverse: removes the 'head' bytes behind the UDP header, and everything
+ * behind the next 'size' bytes.  Forgets the inner offload state and the hash,
+ * which are unknown for the packet inside.  Leaves the lengths in the outer
+ * headers alone. */
 void vnetenc_outer_shrink(struct dp_packet *, const struct vnetenc_outer *,
                           size_t head, size_t size);
 

@@ -28,7 +28,7 @@
 #include "vnetenc/packet/pmtu.h"
 #include "vnetenc/packet/route.h"
 
-/* Headroom of a back half: what sealing and an Ethernet tag will ask for. */
+/* Headroom of a back half, for sealing and an Ethernet tag. */
 enum { BACK_HEADROOM = 64 };
 BUILD_ASSERT_DECL(BACK_HEADROOM >= VNETENC_MAX_HEAD_BYTES + VLAN_HEADER_LEN);
 #ifdef DPDK_NETDEV
@@ -63,7 +63,7 @@ vnetenc_split_shorten_segments(struct dp_packet_batch *batch,
 /* Where a packet is cut. */
 struct cut {
     size_t ofs;                 /* Of the Geneve header. */
-    size_t head;                /* Bytes of that, without mark. */
+    size_t head;                /* Bytes of that header, without mark. */
     size_t front;               /* Bytes of the inner frame in front... */
     size_t back;                /* ...and behind. */
 };
@@ -85,7 +85,8 @@ has_place(size_t head)
             <= VNETENC_GENEVE_BYTES + 4 * VNETENC_MAX_GENEVE_OPTIONS);
 }
 
-/* Finds where to cut 'packet', if it must be and can be. */
+/* Finds where to cut 'packet', which is too long.  Returns VNETENC_KEEP, or
+ * the reason to drop the packet. */
 static enum vnetenc_drop
 plan_cut(const struct vnetenc_route *route, struct dp_packet *packet,
          struct cut *cut)
@@ -114,7 +115,7 @@ plan_cut(const struct vnetenc_route *route, struct dp_packet *packet,
     if (inner > 2 * max) {
         return VNETENC_DROP_tx_mtu;
     }
-    /* More than 'max' bytes are there, or the packet would not be too long
+    /* 'inner' is greater than 'max', because the packet is too long even
      * without a mark. */
     cut->front = max;
     cut->back = inner - cut->front;
@@ -122,7 +123,7 @@ plan_cut(const struct vnetenc_route *route, struct dp_packet *packet,
             ? VNETENC_KEEP : VNETENC_DROP_tx_checksum);
 }
 
-/* Tells who sent 'packet' how long it may be. */
+/* Tells the sender of 'packet' how long a packet may be. */
 static void
 report(const struct vnetenc_route *route, const struct dp_packet *packet)
 {
@@ -134,7 +135,7 @@ report(const struct vnetenc_route *route, const struct dp_packet *packet)
         return;
     }
     tunnel = (uint8_t *) dp_packet_data(packet) + outer.payload_ofs;
-    head = VNETENC_GENEVE_BYTES;        /* VXLAN: just as many. */
+    head = VNETENC_GENEVE_BYTES;        /* VXLAN has as many. */
     if (dp_packet_tunnel_geneve(packet)) {
         head = vnetenc_half_geneve_size(tunnel);
         if (may_split(route) && has_place(head)) {
@@ -150,8 +151,9 @@ report(const struct vnetenc_route *route, const struct dp_packet *packet)
     }
 }
 
-/* A half has nothing inside that anybody should look at, and a UDP length of
- * its own.  The other lengths are set when it is sealed. */
+/* Finishes a half: marks it, gives it a UDP length of its own, and forgets the
+ * inner headers, at which no device must look.  Sealing sets the other
+ * lengths. */
 static void
 finish_half(struct dp_packet *packet, const struct cut *cut, bool back)
 {
@@ -165,8 +167,9 @@ finish_half(struct dp_packet *packet, const struct cut *cut, bool back)
                       cut->front + cut->back);
 }
 
-/* A packet with room for 'size' bytes, out of the same memory as 'like' if
- * that is DPDK's: from other memory, it would be copied when it is sent. */
+/* Returns a packet with room for 'size' bytes, from the pool of 'like' if that
+ * is in DPDK's memory and the pool has room: from other memory, the packet
+ * would be copied when it is sent. */
 static struct dp_packet *
 new_back(const struct dp_packet *like OVS_UNUSED, size_t size)
 {
@@ -198,11 +201,11 @@ make_back(const struct dp_packet *packet, const struct cut *cut)
     uint8_t *p = dp_packet_put_uninit(back, size);
 
     memcpy(p, data, base);
-    p += base + VNETENC_MARK_BYTES;     /* That is written below. */
+    p += base + VNETENC_MARK_BYTES;     /* The mark is written below. */
     memcpy(p, data + base, headers - base);
     memcpy(p + headers - base, data + headers + cut->front, cut->back);
 
-    /* As a clone has them, see dp_packet_clone_with_headroom(). */
+    /* Copy the same members as dp_packet_clone_with_headroom() does. */
     memcpy(&back->l2_pad_size, &packet->l2_pad_size,
            sizeof *back - offsetof(struct dp_packet, l2_pad_size));
     if (dp_packet_rss_valid(packet)) {
@@ -212,7 +215,7 @@ make_back(const struct dp_packet *packet, const struct cut *cut)
     return back;
 }
 
-/* Makes 'packet' its own front half.  Returns it, or another in its place. */
+/* Makes 'packet' its own front half.  Returns it, or a copy in its place. */
 static struct dp_packet *
 make_front(struct dp_packet *packet, const struct cut *cut)
 {
@@ -229,8 +232,8 @@ make_front(struct dp_packet *packet, const struct cut *cut)
     return packet;
 }
 
-/* Adds to 'out' what becomes of 'packet', which is too long.  Returns false if
- * that is nothing. */
+/* Adds the halves of 'packet', which is too long, to 'out'.  Returns false if
+ * the packet is dropped instead. */
 static bool
 split_packet(struct dp_packet_batch *out, const struct vnetenc_route *route,
              struct dp_packet *packet)
@@ -283,7 +286,7 @@ vnetenc_split_batch(struct dp_packet_batch *batch,
     return true;
 }
 
-/* True if 'packet' is the back half of the one behind it. */
+/* True if 'packet' is a back half.  Its front half is then the next packet. */
 static bool
 is_back(const struct dp_packet *packet)
 {

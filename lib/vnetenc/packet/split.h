@@ -20,12 +20,13 @@
 /* Splitting
  * =========
  *
- * A packet that would be too long for the underlay once it is sealed becomes
- * two packets before, PROTOCOL.md section 8: in a batch, first the back half
- * and right behind it the front half, which is as long as the underlay
- * allows.  So the back half, the one that waits at the receiver, is the short
- * one: with the 37 bytes that sealing adds to a packet that filled the
- * underlay's MTU, 45 bytes of it are copied, and no other byte moves.
+ * A packet that would be too long for the underlay once it is sealed is first
+ * split into two packets (PROTOCOL.md section 8).  In a batch, the back half
+ * comes first and the front half directly behind it.  The front half is as
+ * long as the underlay allows, so the back half, which waits at the receiver,
+ * is the short one.  If a packet just filled the underlay's MTU and sealing
+ * adds 37 bytes, 45 bytes of the inner frame are copied to the back half, and
+ * no other byte of it moves.
  *
  * Thread-safety: any thread, no locks. */
 
@@ -36,17 +37,18 @@ struct dp_packet;
 struct dp_packet_batch;
 struct vnetenc_route;
 
-/* TSO packets of 'batch' will be segmented so that no segment is split. */
+/* Shortens the segments into which TSO packets of 'batch' will be cut, so that
+ * no segment is split. */
 void vnetenc_split_shorten_segments(struct dp_packet_batch *batch,
                                     const struct vnetenc_route *);
 
-/* Splits the packets of 'batch' that are too long, and drops those that
- * cannot be split.  Returns true if there was one. */
+/* Splits the packets of 'batch' that are too long, and drops those that cannot
+ * be split.  Returns true if any packet was too long. */
 bool vnetenc_split_batch(struct dp_packet_batch *batch,
                          const struct vnetenc_route *);
 
-/* How many of the next 'n' packets to number together: VNETENC_BURST at most,
- * or one less so that halves stay together. */
+/* Returns how many of the next 'n' packets to number together: at most
+ * VNETENC_BURST, or one less to keep two halves together. */
 size_t vnetenc_split_burst(struct dp_packet *const packets[], size_t n);
 
 #endif /* vnetenc/packet/split.h */
