@@ -24,9 +24,9 @@
  *
  * The provider uses Intel's Multi-Buffer Crypto library.  On a CPU with VAES
  * and VPCLMULQDQ, its AES-GCM needs a third of the cycles of libcrypto.  The
- * library is loaded when ovs-vswitchd starts, so that nothing else depends on
- * it.  If it is missing, at that time or at build time, the provider is left
- * out.
+ * library is loaded when ovs-vswitchd starts, so the program does not depend
+ * on it.  If the library is missing then, or its header at build time, the
+ * provider is left out.
  *
  * The provider uses only the library manager's table of functions, which is
  * constant after its creation.  These functions keep their state in a context
@@ -50,9 +50,9 @@ VLOG_DEFINE_THIS_MODULE(vnetenc_ipsec_mb);
 #include "util.h"
 #include "vnetenc/crypto/secret.h"
 
-/* The manager's table differs from one major version to the next: only the
- * one whose header this was compiled with can be used.  Its number is that of
- * the shared library. */
+/* The manager's table differs between major versions, so only the version
+ * whose header was compiled in can be used.  The number of the shared library
+ * is the major version. */
 #define MAJOR_OF(VERSION) ((VERSION) >> 16)
 enum { MAJOR = MAJOR_OF(IMB_VERSION_NUM) };
 

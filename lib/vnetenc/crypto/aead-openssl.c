@@ -28,8 +28,8 @@
  *
  * The provider uses libcrypto's EVP.  A key has several contexts, all of which
  * are made and keyed when the key is made, so that a thread sets only the
- * nonce.  A thread takes a context with one compare-and-swap.  It starts to
- * look at a context of its own, so it seldom meets another thread. */
+ * nonce.  A thread takes a context with one compare-and-swap.  Different
+ * threads begin their search at different contexts, so they seldom meet. */
 
 enum { MAX_SLOTS = 64 };
 
@@ -64,7 +64,8 @@ take_slot(struct openssl_key *key)
         }
         i = i + 1 < key->n_slots ? i + 1 : 0;
         if (tries % key->n_slots == 0) {
-            /* More threads than cores, and one of them was interrupted. */
+            /* There are more threads than cores, and one of them was
+             * interrupted. */
             sched_yield();
         }
     }

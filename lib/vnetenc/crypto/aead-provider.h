@@ -37,7 +37,7 @@
 struct dp_packet;
 
 enum vnetenc_aead_result {
-    VNETENC_AEAD_FAILED,        /* Not done.  Text may be half done. */
+    VNETENC_AEAD_FAILED,        /* Not done.  Text may be garbage. */
     VNETENC_AEAD_OK,
     VNETENC_AEAD_BAD,           /* Open: tag wrong.  Text is garbage. */
     VNETENC_AEAD_KEPT,          /* The device may still write into the packet,

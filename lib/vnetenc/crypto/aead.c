@@ -45,8 +45,8 @@ static const struct vnetenc_aead_provider *const candidates[] = {
 static const struct vnetenc_aead_provider *providers[ARRAY_SIZE(candidates)];
 static size_t n_providers;
 
-/* The provider of new keys, and the one of the above that does the operations
- * that it leaves undone; NULL if there is none. */
+/* The provider of new keys, and the provider, one of the above, that does the
+ * operations which the first leaves undone.  NULL if there is none. */
 typedef const struct vnetenc_aead_provider *provider_ptr;
 static ATOMIC(provider_ptr) chosen[VNETENC_N_CIPHERS];
 static ATOMIC(provider_ptr) substitutes[VNETENC_N_CIPHERS];
@@ -378,7 +378,8 @@ presume_failed(struct vnetenc_aead_op *ops, size_t n)
     }
 }
 
-/* Finds the next operations with result UNTRIED, from '*start' on. */
+/* Finds the next operations with result UNTRIED, from '*start' on.  Returns
+ * false if there are none. */
 static bool
 find_untried(const struct vnetenc_aead_op *ops, size_t n, size_t *start,
              size_t *end)

@@ -67,7 +67,6 @@ vnetenc_cipher_default_order(bool cpu_has_aes,
     ovs_assert(n == VNETENC_N_CIPHERS);
 }
 
-/* Of a CPU that is not known here the usual is assumed. */
 bool
 vnetenc_cipher_cpu_has_aes(void)
 {

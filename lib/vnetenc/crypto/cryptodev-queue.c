@@ -26,7 +26,7 @@
 #include "timeval.h"
 #include "util.h"
 
-/* Follows each descriptor.  Devices read more of it than they need. */
+/* This follows each descriptor.  Devices read more of it than they need. */
 struct extra {
     uint8_t nonce[16];
     uint8_t aad[48];

@@ -32,23 +32,24 @@
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_secret);
 
-/* A slab is a multiple of its own size away from 0, so each block leads to
- * the slab that it is in.  All blocks of a slab have one size, but for a slab
- * with a block that is too large for others: that one is mapped for itself. */
+/* A slab begins at a multiple of SLAB_BYTES, so the address of a block leads
+ * to the slab of the block.  All blocks of a slab have the same size.  A block
+ * of more than LARGE_BYTES has a slab of its own, which is mapped
+ * separately. */
 enum {
     REGION_BYTES = 1024 * 1024,
     SLAB_BYTES = 64 * 1024,
     LINE_BYTES = 64,
-    SMALL_BYTES = 1024,         /* Sizes up to this go by STEP_BYTES. */
+    SMALL_BYTES = 1024,         /* Sizes up to this: by STEP_BYTES. */
     STEP_BYTES = 16,
-    LARGE_BYTES = 20 * 1024,    /* Up to this, by eighths of powers of 2: the
-                                 * buffers for records of libssl, too. */
+    LARGE_BYTES = 20 * 1024,    /* Up to this: by eighths of powers of 2.  The
+                                 * record buffers of libssl fit in. */
     N_CLASSES = SMALL_BYTES / STEP_BYTES + 4 * 8 + 2 + 1,
 };
 
 struct slab {
     size_t block_bytes;
-    size_t map_bytes;           /* Nonzero: one block, mapped for itself. */
+    size_t map_bytes;           /* Nonzero: one block, mapped separately. */
     size_t class;
 };
 BUILD_ASSERT_DECL(sizeof(struct slab) <= LINE_BYTES);
@@ -65,13 +66,14 @@ static uint8_t *next_slab, *end_slab;   /* Of the region in use. */
 static bool no_fork;
 static bool has_libcrypto;
 
-/* All that was mapped as regions, for vnetenc_secret_no_fork(). */
+/* All regions, for vnetenc_secret_no_fork(). */
 struct region {
     struct region *next;
 };
 static struct region *regions;
 
-/* gcc says it in one way, clang in another. */
+/* True in a build with a sanitizer: clang tells with __has_feature(), gcc with
+ * macros. */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define SANITIZED true
@@ -85,8 +87,8 @@ static struct region *regions;
 #define SANITIZED false
 #endif
 
-/* The number of the smallest size of blocks that 'size' fits in, which is
- * stored in '*block_bytes'. */
+/* Returns the class of the smallest blocks that hold 'size' bytes, and stores
+ * their size in '*block_bytes'. */
 static size_t
 class_of(size_t size, size_t *block_bytes)
 {
@@ -108,8 +110,8 @@ class_of(size_t size, size_t *block_bytes)
     return class + step;
 }
 
-/* Maps 'size' octets, a multiple of SLAB_BYTES, at a multiple of it.  Returns
- * NULL without memory. */
+/* Maps 'size' bytes, a multiple of SLAB_BYTES, at a multiple of SLAB_BYTES.
+ * Returns NULL if there is no memory. */
 static void *
 map(size_t size)
 {
@@ -142,7 +144,7 @@ slab_of(const void *block)
     return (struct slab *) ((uintptr_t) block & ~(uintptr_t) (SLAB_BYTES - 1));
 }
 
-/* Makes a slab of free blocks. */
+/* Makes a slab of free blocks.  Returns false if there is no memory. */
 static bool
 add_slab(size_t class, size_t block_bytes)
 {
@@ -154,7 +156,7 @@ add_slab(size_t class, size_t block_bytes)
         if (!region) {
             return false;
         }
-        /* The first line of the first slab has room for both. */
+        /* The first line of the first slab has room for both structs. */
         next_slab = (uint8_t *) region;
         end_slab = next_slab + REGION_BYTES;
         region = ALIGNED_CAST(struct region *, next_slab + LINE_BYTES / 2);
@@ -218,7 +220,7 @@ alloc_large(size_t size)
     return (uint8_t *) slab + LINE_BYTES;
 }
 
-/* Zeros, or NULL. */
+/* Returns 'size' bytes of zeros, or NULL. */
 static void *
 alloc(size_t size)
 {

@@ -20,45 +20,51 @@
 /* Memory for secrets
  * ==================
  *
- * A core dump is kept, copied and sent to others, and a live key in it opens
- * all that a session carries.  Keys therefore have memory of their own, which
- * the kernel leaves out of core dumps (MADV_DONTDUMP), and which is cleansed
- * when it is freed:
+ * A core dump is kept, copied and sent to others, and a live key in it
+ * decrypts everything that its session carries.  Keys therefore have memory of
+ * their own, which the kernel leaves out of core dumps (MADV_DONTDUMP), and
+ * which is cleansed when it is freed:
  *
  *   - Keys of our own code are allocated here.
  *
- *   - In ovs-vswitchd all of libcrypto's memory is taken from here, because
- *     the host's private key, master secrets and key schedules lie anywhere in
- *     it.  vnetenc_secret_take_over() sees to that.
+ *   - In ovs-vswitchd, vnetenc_secret_take_over() makes libcrypto allocate all
+ *     of its memory here, because the host's private key, master secrets and
+ *     key schedules may lie anywhere in it.
  *
- * Once vnetenc_secret_no_fork() was called, no child of the process inherits
- * any of it (MADV_DONTFORK).
+ * After vnetenc_secret_no_fork(), children of the process inherit none of this
+ * memory (MADV_DONTFORK), except blocks of more than 20 kB that were allocated
+ * before.
  *
- * Memory is taken from the kernel in pieces of 1 MB and kept.  With a
- * sanitizer, which finds errors only in memory that it knows, all of this is
- * malloc()'s.
+ * Memory is taken from the kernel in regions of 1 MB and kept; only a block of
+ * more than 20 kB is mapped and unmapped separately.  In a build with a
+ * sanitizer, which finds errors only in the memory of malloc(), all of this
+ * memory is malloc()'s.
  *
- * Thread-safety: any thread.  Takes a mutex; not for the path of a packet. */
+ * Thread-safety: any thread.  The functions take a mutex: not for the path of
+ * a packet. */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include "compiler.h"
 
-/* 'size' octets of zeros that begin at a multiple of 64.  Never NULL. */
+/* Returns 'size' bytes of zeros that begin at a multiple of 64.  Aborts if
+ * there is no memory. */
 void *vnetenc_secret_alloc(size_t size);
 
-/* Cleanses and frees.  NULL is fine. */
+/* Cleanses and frees memory from vnetenc_secret_alloc().  NULL is ignored. */
 void vnetenc_secret_free(void *);
 
-/* Makes libcrypto take its memory from here, too, and returns true if it does.
- * Works only before libcrypto is used. */
+/* Makes libcrypto allocate its memory here.  Returns true if successful, which
+ * is possible only before libcrypto is used, and never in a build with a
+ * sanitizer. */
 bool vnetenc_secret_take_over(void);
 
-/* Whether vnetenc_secret_take_over() has worked. */
+/* Returns true if vnetenc_secret_take_over() was successful. */
 bool vnetenc_secret_has_libcrypto(void);
 
-/* Call once the process has become a daemon.  Blocks of more than 16 kB that
- * are there already are still inherited. */
+/* Keeps children of the process from inheriting the memory.  Call when the
+ * process has become a daemon.  Blocks of more than 20 kB that exist by then
+ * are still inherited. */
 void vnetenc_secret_no_fork(void);
 
 #endif /* vnetenc/crypto/secret.h */

@@ -20,7 +20,7 @@
 /* Cipher suites
  * =============
  *
- * The suites that PROTOCOL.md section 2 allows: each is one of our ciphers
+ * PROTOCOL.md section 2 allows these suites.  Each combines one of our ciphers
  * with an ephemeral key exchange and a kind of certificate (RFC 5289 section
  * 3.2, RFC 7905 section 2).
  *
@@ -30,7 +30,7 @@
 #include <stdint.h>
 #include "vnetenc/crypto/cipher.h"
 
-/* A cipher suite that a handshake may end with. */
+/* A cipher suite that a handshake may choose. */
 struct vnetenc_suite {
     uint16_t id;                /* As on the wire. */
     const char *name;           /* OpenSSL's. */
@@ -38,11 +38,11 @@ struct vnetenc_suite {
     const char *prf_digest;     /* OpenSSL's name of the PRF's hash. */
 };
 
-/* The suite with number 'id', or NULL if it is not one of ours. */
+/* Returns the suite with number 'id', or NULL if it is not one of ours. */
 const struct vnetenc_suite *vnetenc_suite_find(uint16_t id);
 
-/* The 'i'th suite of 'cipher', best first, or NULL if there are not so
- * many. */
+/* Returns the 'i'th suite of 'cipher', counted from 0 and best first, or NULL
+ * if there are not as many. */
 const struct vnetenc_suite *vnetenc_suite_get(enum vnetenc_cipher, size_t i);
 
 #endif /* vnetenc/crypto/suite.h */
