@@ -25,19 +25,19 @@
  *     Encap   options:vnetenc=1           for each tunnel address
  *     Chassis other_config:iface-types    "vnetenc" is among them
  *
- * Both are needed.  When a stock ovn-controller takes over from the
- * ovn-controller of vnetenc, it leaves the Encap option alone, whatever its
- * version, and the option would still announce a capability that is gone.  The
- * interface types are a value that a stock ovn-controller compares with its
- * own and corrects when it starts.  (An unknown key of other_config would not
- * be corrected by old releases like 23.03.)
+ * Both are needed.  When a stock ovn-controller of any version takes over from
+ * the ovn-controller of vnetenc, it does not change the Encap option, which
+ * would still announce a capability that is gone.  The interface types,
+ * however, are a value that a stock ovn-controller compares with its own and
+ * corrects when it starts.  (Old releases such as 23.03 would not correct an
+ * unknown key of other_config.)
  *
  * ovn-ic copies the Encap option to other availability zones if the entry in
  * the interface types exists, but it does not copy the entry.  For a remote
  * chassis the option is therefore sufficient.
  *
- * A tunnel address with another UDP port than that of its tunnel type takes no
- * encrypted packets, whatever it says.
+ * A tunnel address with another UDP port than the usual one of its tunnel type
+ * takes no encrypted packets, whatever its options say.
  *
  * Thread-safety
  * =============
@@ -54,15 +54,15 @@ struct smap;
 /* The entry of other_config:iface-types. */
 #define OVN_VNETENC_IFACE_TYPE "vnetenc"
 
-/* True if the interface types of the chassis have our entry. */
+/* Returns true if the interface types of the chassis have our entry. */
 bool ovn_vnetenc_chassis_is_announced(const struct sbrec_chassis *);
 
-/* True if packets to the address of 'encap' can be encrypted, that is, if it
- * has the usual UDP port of its tunnel type. */
+/* Returns true if packets to the address of 'encap' can be encrypted, that is,
+ * if it has the usual UDP port of its tunnel type. */
 bool ovn_vnetenc_has_usual_port(const struct sbrec_encap *);
 
-/* True if 'chassis' takes encrypted packets at the address of 'encap', which
- * must be one of its own. */
+/* Returns true if 'chassis' takes encrypted packets at the address of 'encap',
+ * which must be one of its own. */
 bool ovn_vnetenc_is_capable(const struct sbrec_chassis *chassis,
                             const struct sbrec_encap *encap);
 
@@ -77,12 +77,13 @@ void ovn_vnetenc_put_iface_types(const struct sbrec_chassis *chassis,
 void ovn_vnetenc_keep_iface_type(const struct sbrec_chassis *chassis,
                                  struct ds *types);
 
-/* For ovn-ic: initializes 'options' with the options of the Encap that other
- * availability zones may know.  The caller must destroy 'options'. */
+/* Initializes 'options' with the options of the Encap that other availability
+ * zones may know, for ovn-ic.  The caller must destroy 'options'. */
 void ovn_vnetenc_ic_options(const struct sbrec_chassis *,
                             const struct sbrec_encap *, struct smap *options);
 
-/* For ovn-ic: true if 'options' equal those of ovn_vnetenc_ic_options(). */
+/* Returns true if 'options' equal those of ovn_vnetenc_ic_options(), for
+ * ovn-ic. */
 bool ovn_vnetenc_ic_options_equal(const struct sbrec_chassis *,
                                   const struct sbrec_encap *,
                                   const struct smap *options);

@@ -87,7 +87,7 @@ ovn_vnetenc_demand_of_port(const struct sbrec_port_binding *pb)
         demand = former;
         demand.yields = true;
     } else if (former.mode > demand.mode) {
-        demand.mode = former.mode;      /* With the profile it has. */
+        demand.mode = former.mode;      /* The profile stays. */
         demand.yields = true;
     }
     return demand;

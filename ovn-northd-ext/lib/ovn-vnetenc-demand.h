@@ -28,10 +28,10 @@
  * always agree about a switch.
  *
  * Role-based access control lets no chassis write these columns.  Every
- * chassis may write the options of Port_Binding, into which a former
- * ovn-northd wrote the demand: a mode there counts if it is the stronger one.
- * A profile there counts only where external_ids have no demand, and not for
- * packets that must be encrypted anyway.
+ * chassis may write the options of Port_Binding, into which former versions of
+ * ovn-northd wrote the demand.  A mode in options counts if it is the stronger
+ * one.  A profile in options counts only where external_ids have no demand,
+ * and not for packets that must be encrypted anyway.
  *
  * Reading fails closed: an unknown mode counts as the strongest one.
  *
@@ -74,7 +74,7 @@ struct ovn_vnetenc_demand ovn_vnetenc_demand_get(const struct smap *);
  * mode off writes nothing. */
 void ovn_vnetenc_demand_put(struct smap *, struct ovn_vnetenc_demand);
 
-/* True if mode and profile are equal. */
+/* Returns true if mode and profile are equal. */
 bool ovn_vnetenc_demand_equals(struct ovn_vnetenc_demand,
                                struct ovn_vnetenc_demand);
 
@@ -82,13 +82,14 @@ bool ovn_vnetenc_demand_equals(struct ovn_vnetenc_demand,
 struct ovn_vnetenc_demand ovn_vnetenc_demand_of_dp(
     const struct sbrec_datapath_binding *);
 
-/* Returns what a port demands beyond its datapath, which ovn-northd writes
- * into its external_ids.  Options count for chassisredirect ports of routers
- * only, where a former ovn-northd wrote the demand of the switch behind.
+/* Returns the demand of a port in addition to that of its datapath, which
+ * ovn-northd writes into external_ids of the port.  Options count only for
+ * chassisredirect ports of routers, where former versions of ovn-northd wrote
+ * the demand of the switch behind the router.
  *
  * A chassis that writes options can only cause more encryption: a demand in
  * external_ids is never weakened and keeps its profile, and a demand in
- * options only 'yields'. */
+ * options always 'yields'. */
 struct ovn_vnetenc_demand ovn_vnetenc_demand_of_port(
     const struct sbrec_port_binding *);
 

@@ -21,10 +21,10 @@
  * ================================================================
  *
  * The physical tables choose a tunnel long after the packet has left the
- * switch that demanded encryption, perhaps over routers.  Register 31 carries
- * the demand on that way: upstream clears the other registers at every patch
- * port between datapaths, but uses none above 15.  Logical flows and ovn-trace
- * know the register as these fields:
+ * switch that demanded encryption, perhaps after it passed routers.  Register
+ * 31 carries the demand on that way: upstream clears the other registers at
+ * every patch port between datapaths, but uses none above 15.  Logical flows
+ * and ovn-trace know the register as these fields:
  *
  *     vnetenc.want      a switch on the way prefers encryption
  *     vnetenc.must      a switch on the way requires encryption
@@ -43,7 +43,7 @@
  * Thread-safety
  * =============
  *
- * Functions of their arguments. */
+ * The functions work only on their arguments. */
 
 #include <stdbool.h>
 

@@ -46,7 +46,7 @@ format_note(enum vnetenc_mode mode, uint8_t profile, const char *who)
                      profile, who);
 }
 
-/* The cases have the same order as the rows of table 240. */
+/* Tests the cases in the order of the rows of table 240. */
 char *
 ovn_vnetenc_tunnel_note(const struct ovn_vnetenc_demand *dp,
                         const struct ovn_vnetenc_demand *port,

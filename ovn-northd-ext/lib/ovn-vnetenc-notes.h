@@ -20,11 +20,11 @@
 /* Comments about encryption in the output of tools
  * ================================================
  *
- * `ovn-sbctl lflow-list' and ovn-trace print a comment beside each logical
- * flow of encryption.  It is the description of the flow in the southbound
- * database.  Wherever a packet may enter a tunnel, ovn-trace prints another
- * comment: the decision that table 240 of ovn-controller would make, and where
- * the demand comes from.  Without a demand there are no comments.
+ * `ovn-sbctl lflow-list` and ovn-trace print a comment beside each logical
+ * flow of encryption: the description of the flow in the southbound database.
+ * Wherever a packet may enter a tunnel, ovn-trace prints another comment: the
+ * decision that table 240 of ovn-controller would make, and the origin of the
+ * demand.  Without a demand there are no comments.
  *
  * Thread-safety
  * =============
@@ -42,10 +42,10 @@ struct sbrec_logical_flow;
 void ovn_vnetenc_put_lflow_note(const struct sbrec_logical_flow *,
                                 struct ds *);
 
-/* Returns the comment for a packet like 'flow' that is about to leave.  'dp'
- * is the demand of its datapath, 'port' that of its output port, or NULL for a
- * multicast group.  The caller must free the comment.  Returns NULL if there
- * is none. */
+/* Returns the comment for a packet like 'flow' that is about to leave, or NULL
+ * if there is none.  'dp' is the demand of its datapath, 'port' that of its
+ * output port, or NULL for a multicast group.  The caller must free the
+ * comment. */
 char *ovn_vnetenc_tunnel_note(const struct ovn_vnetenc_demand *dp,
                               const struct ovn_vnetenc_demand *port,
                               const struct flow *flow);

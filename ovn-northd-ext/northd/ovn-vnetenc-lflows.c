@@ -61,13 +61,13 @@ od_demand(const struct ovn_datapath *od)
 
 /* A packet that came through a tunnel in clear does not enter a switch that
  * requires encryption.  It is dropped in the egress pipeline, where tunnelled
- * packets normally arrive, before it can teach a MAC address or a connection.
- * Other packets arrive in the ingress pipeline and are dropped there: from
- * ramp and EVPN gateways, interconnection, path MTU discovery, and routers
- * behind a first tunnel.  A packet that a switch admits for a moment, because
- * it has only just begun to require encryption (rx 2), is for its own ports:
- * over a router it does not enter a switch that has required encryption for
- * longer. */
+ * packets normally arrive, before the switch can learn a MAC address or a
+ * connection from it.  Packets from ramp and EVPN gateways, interconnection,
+ * path MTU discovery, and routers behind a first tunnel arrive in the ingress
+ * pipeline and are dropped there.  A packet that a switch admits because the
+ * switch has only just begun to require encryption (rx 2) is for the ports of
+ * that switch: it does not pass a router into a switch that has required
+ * encryption for longer. */
 void
 ovn_vnetenc_build_ls_flows(const struct ovn_datapath *od,
                            struct lflow_table *lflows)
@@ -129,9 +129,9 @@ build_external_port_flows(const struct ovn_port *op,
                   WITH_DESC("vnetenc: to outside of the overlay"));
 }
 
-/* If ARP and ND come from another availability zone, the router would learn
- * from them before the switch sees them.  This flow lets the router drop them
- * first.  'op' is the port of the switch. */
+/* The router would learn from ARP and ND packets of another availability zone
+ * before the switch sees them.  This flow makes the router drop them first.
+ * 'op' is the port of the switch. */
 static void
 build_router_port_flow(const struct ovn_port *op, struct lflow_table *lflows,
                        struct ds *match)
@@ -233,9 +233,10 @@ ovn_vnetenc_lrp_options(const struct ovn_port *op, struct smap *options)
     }
 }
 
-/* The least that ports prefer which lead to 'router' through a tunnel, from a
- * datapath without a demand: what comes out of the tunnel in clear would not
- * enter a switch beyond the router that requires encryption. */
+/* Returns the demand of ports that lead to 'router' through a tunnel from a
+ * datapath without a demand.  They at least prefer encryption if a switch
+ * beyond the router has a demand, because a packet that comes out of the
+ * tunnel in clear would not enter a switch that requires encryption. */
 static struct ovn_vnetenc_demand
 least_demand_towards(const struct ovn_datapath *router)
 {
@@ -247,7 +248,8 @@ least_demand_towards(const struct ovn_datapath *router)
     return demand;
 }
 
-/* 'ids' are external_ids of the northbound row, where no demand belongs. */
+/* Puts 'demand' into 'ids' in place of any demand that external_ids of the
+ * northbound row contain, where none belongs. */
 static void
 replace_demand(struct smap *ids, struct ovn_vnetenc_demand demand)
 {
@@ -283,7 +285,7 @@ ovn_vnetenc_lrp_set_external_ids(const struct ovn_port *op)
 
 /* Switch ports that lead to a router through a tunnel are those of gateway
  * routers, and the chassisredirect ports beside gateway ports.  If the switch
- * itself has a demand, that is all there is to say. */
+ * itself has a demand, these ports need none. */
 void
 ovn_vnetenc_lsp_external_ids(const struct ovn_port *op, struct smap *ids)
 {

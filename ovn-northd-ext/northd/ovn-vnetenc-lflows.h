@@ -50,8 +50,8 @@ void ovn_vnetenc_build_lsp_flows(const struct ovn_port *,
                                  struct lflow_table *,
                                  struct ds *match, struct ds *actions);
 
-/* Removes an option of a logical router port with which packets would avoid
- * encryption.  Call when all other options were collected. */
+/* Removes an option of a logical router port with which packets would bypass
+ * encryption.  Call after all other options were collected. */
 void ovn_vnetenc_lrp_options(const struct ovn_port *, struct smap *options);
 
 /* Sets external_ids in the Port_Binding of the logical router port.  Call

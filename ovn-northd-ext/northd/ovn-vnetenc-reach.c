@@ -43,8 +43,8 @@ any_demand(const struct hmap *ls_datapaths)
     return false;
 }
 
-/* The stronger one; of two that are equally strong the one with the lower
- * profile, so that the order of switches does not matter. */
+/* Returns the stronger demand or, of two that are equally strong, the one with
+ * the lower profile, so that the order of switches does not matter. */
 static struct ovn_vnetenc_demand
 stronger(struct ovn_vnetenc_demand a, struct ovn_vnetenc_demand b)
 {
@@ -53,8 +53,8 @@ stronger(struct ovn_vnetenc_demand a, struct ovn_vnetenc_demand b)
     return second ? b : a;
 }
 
-/* The datapaths that are connected to those visited already, and what they
- * demand. */
+/* A search.  'todo' has the datapaths that are connected to visited ones and
+ * must still be visited, 'demand' is the strongest demand so far. */
 struct walk {
     struct vector todo;         /* Of struct ovn_datapath *. */
     struct hmapx *seen;
@@ -99,7 +99,8 @@ walk_from(struct walk *walk, const struct ovn_datapath *od)
     }
 }
 
-/* Visits everything connected to 'router'. */
+/* Visits every datapath connected to 'router', and sets 'vnetenc_reach' of the
+ * routers among them. */
 static void
 visit(struct ovn_datapath *router, struct hmapx *seen)
 {

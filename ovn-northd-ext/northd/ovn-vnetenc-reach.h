@@ -17,28 +17,29 @@
 #ifndef OVN_VNETENC_REACH_H
 #define OVN_VNETENC_REACH_H 1
 
-/* Which demand a packet may meet behind a router
- * ==============================================
+/* The demand that a packet may meet behind a router
+ * =================================================
  *
  * A router that is pinned to a chassis is reached through a tunnel.  A packet
- * that comes out of that tunnel in clear does not enter a switch that requires
- * encryption, wherever beyond the router that is.  So the ports that lead to
- * such a router prefer encryption as soon as a switch within reach has a
- * demand, also where the switch that the packet comes from has none.
+ * that comes out of that tunnel in clear does not enter any switch beyond the
+ * router that requires encryption.  Therefore the ports that lead to such a
+ * router prefer encryption as soon as a switch within reach has a demand, even
+ * if the switch from which the packet comes has none.
  *
- * Within reach are the switches of the router and, over switches and routers
- * without end, those of the routers connected to it.  A switch with a localnet
- * port is where that ends: beyond it is the network that all tenants share.
- * Its own demand counts.
+ * The switches within reach are those of the router and, over any number of
+ * switches and routers, those of the routers connected to it.  A switch with a
+ * localnet port ends the reach, because the network beyond it is shared by all
+ * tenants.  The demand of that switch still counts.
  *
  * Thread-safety
  * =============
  *
- * For the main thread, before others read 'vnetenc_reach' of routers. */
+ * The main thread calls this before other threads read 'vnetenc_reach' of
+ * routers. */
 
 struct hmap;
 
-/* Sets 'vnetenc_reach' of all routers.  Call when all ports know their
+/* Sets 'vnetenc_reach' of all routers.  Call after all ports know their
  * peers. */
 void ovn_vnetenc_reach_run(const struct hmap *ls_datapaths,
                            const struct hmap *lr_datapaths);

@@ -29,8 +29,8 @@
 VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_switch);
 
 /* Returns the mode of switches that set none.  If the value cannot be read,
- * the former value stays in force; if there is none, for instance after a
- * start, the mode is VNETENC_REQUIRE. */
+ * the former value stays in force; if there is no former value, for instance
+ * after a start, the mode is VNETENC_REQUIRE. */
 static enum vnetenc_mode
 default_mode(const struct smap *nb_options)
 {
@@ -55,8 +55,8 @@ default_mode(const struct smap *nb_options)
     return mode;
 }
 
-/* The last profile of each switch that could be read and was not 0, by the
- * UUID of the switch. */
+/* The last profile of each switch that could be read and was not 0, by UUID of
+ * the switch. */
 static struct shash profiles = SHASH_INITIALIZER(&profiles);
 
 static void
@@ -74,8 +74,9 @@ forget_profiles_of_deleted(const struct ovn_unsynced_datapath_map *map)
     }
 }
 
-/* A value that cannot be read leaves what was set before in force, or 0 if
- * nothing was, as after a start. */
+/* Returns the profile of the switch.  If the value cannot be read, the former
+ * value stays in force; if there is no former value, for instance after a
+ * start, the profile is 0. */
 static uint8_t
 switch_profile(const struct nbrec_logical_switch *nbs)
 {
@@ -107,8 +108,9 @@ switch_demand(const struct nbrec_logical_switch *nbs,
 {
     struct ovn_vnetenc_demand demand = { .mode = VNETENC_OFF };
 
-    /* The column is NULL if the server's schema has no such column.  The
-     * schema and the IDL allow only known modes; too strong beats too weak. */
+    /* The column is NULL if it is empty or the server's schema does not have
+     * it.  The schema and the IDL allow only known modes; for an unknown one,
+     * too strong is better than too weak. */
     if (!nbs->encryption) {
         demand.mode = default_mode(nb_options);
     } else if (!vnetenc_mode_from_string(nbs->encryption, &demand.mode)) {

@@ -36,7 +36,7 @@ struct nbrec_logical_switch;
 struct ovn_unsynced_datapath_map;
 struct smap;
 
-/* Adds the demand of the switch to 'external_ids'.  Call after the other
+/* Adds the demand of the switch to 'external_ids'.  Call after all other
  * external_ids of the switch were collected. */
 void ovn_vnetenc_switch_external_ids(const struct nbrec_logical_switch *,
                                      const struct ed_type_global_config *,
