@@ -61,7 +61,7 @@ clear(struct hmap *in)
 void
 ovn_vnetenc_encap_watch_init(struct ovsdb_idl *ovnsb_idl)
 {
-    /* There is no function that takes only tracking away. */
+    /* No function removes only the tracking of a column. */
     ovsdb_idl_omit_alert(ovnsb_idl, &sbrec_encap_col_options);
     ovsdb_idl_add_column(ovnsb_idl, &sbrec_encap_col_options);
 }
@@ -87,7 +87,7 @@ ovn_vnetenc_encap_watch_run(const struct ovsdb_idl *ovnsb_idl)
         smap_remove(&row->options, OVN_VNETENC_ENCAP_CAPABLE);
         smap_remove(&row->options, OVN_VNETENC_ENCAP_FINGERPRINTS);
 
-        /* Rows that come and go are tracked. */
+        /* The appearance and disappearance of rows is tracked. */
         const struct watched *before = find(&row->uuid);
         changed |= before && !smap_equal(&before->options, &row->options);
         hmap_insert(&now, &row->node, uuid_hash(&row->uuid));

@@ -21,14 +21,15 @@
  * ===============================================
  *
  * A chassis that gets another certificate writes its fingerprint into the
- * options of its Encap rows.  If these were tracked as other columns are, that
- * would be a change of the Chassis row that refers to them as well, and every
- * chassis would compute all its flows again, none of which depends on a
- * fingerprint.  So the column is not tracked, and it is seen here whether an
- * option changed that is not ours.
+ * options of its Encap rows.  If that column were tracked like others, its
+ * change would also count as a change of the Chassis row that refers to the
+ * Encap row, and every chassis would compute all its flows again, although
+ * none depends on a fingerprint.  Therefore the column is not tracked.
+ * Instead, the functions here find out whether an option changed that is not
+ * ours.
  *
- * The main loop still wakes up for each change: tunnels and peers are brought
- * up to date in every round.
+ * The main loop still wakes up for each change, because tunnels and peers are
+ * updated in every round.
  *
  * Thread-safety
  * =============
@@ -39,14 +40,15 @@
 
 struct ovsdb_idl;
 
-/* Call when all columns of the southbound database are tracked. */
+/* Stops the tracking of the column.  Call after the tracking of all columns of
+ * the southbound database was requested. */
 void ovn_vnetenc_encap_watch_init(struct ovsdb_idl *ovnsb_idl);
 
-/* Returns true if the flows are to be computed again.  Call in each round,
+/* Returns true if the flows must be computed again.  Call in each round,
  * before the engine. */
 bool ovn_vnetenc_encap_watch_run(const struct ovsdb_idl *ovnsb_idl);
 
-/* Frees what was remembered of the rows. */
+/* Frees the remembered options. */
 void ovn_vnetenc_encap_watch_destroy(void);
 
 #endif /* controller/ovn-vnetenc-encap-watch.h */

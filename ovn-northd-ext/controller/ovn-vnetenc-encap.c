@@ -128,11 +128,10 @@ ovn_vnetenc_encap_run(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
     }
     bool installed = ovn_vnetenc_flows_installed();
     if (!ovnsb_txn || (supported && (!installed || !fingerprint))) {
-        /* The announcement of an earlier controller stays.  It stays as well
+        /* The announcement of an earlier controller stays.  It also stays
          * while the column is empty for a moment after a restart of the local
          * database server, because the peers would otherwise remove their
-         * pins.  A capability without a fingerprint would be of no use to
-         * them. */
+         * pins.  They cannot use a capability without a fingerprint. */
         return;
     }
     set_announced(chassis, supported);

@@ -27,9 +27,10 @@
  *     options:vnetenc-fp=LIST     fingerprints of its certificates, the one
  *                                 in use first, separated by commas
  *
- * and its Chassis row announces the same in a place that stock ovn-controller
- * corrects when it takes over (lib/ovn-vnetenc-capable.h).  An Encap
- * row with another UDP port, which cannot be encrypted, has neither option.
+ * and its Chassis row announces the same in a place that a stock
+ * ovn-controller corrects when it takes over (lib/ovn-vnetenc-capable.h).  An
+ * Encap row with another UDP port than the usual one has neither option,
+ * because its tunnels cannot be encrypted.
  *
  * Role-based access control lets a chassis write only its own rows, and ovn-ic
  * copies the options to other availability zones.  The fingerprint comes from
@@ -47,7 +48,7 @@ struct ovsdb_idl_txn;
 struct sbrec_chassis;
 
 /* Updates the announcement.  Call once per main loop, after the Encap rows
- * were brought up to date. */
+ * were updated. */
 void ovn_vnetenc_encap_run(struct ovsdb_idl *ovs_idl,
                            struct ovsdb_idl_txn *ovs_txn,
                            struct ovsdb_idl_txn *ovnsb_txn,

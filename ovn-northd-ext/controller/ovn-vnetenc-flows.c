@@ -59,11 +59,11 @@ enum {
     TX_DP_PREFER = 170,
     TX_MUST_PROFILE = 150,
     TX_MUST = 140,
-    TX_REDIRECT_YIELDS = 130,   /* Every chassis could ask for it, */
+    TX_REDIRECT_YIELDS = 130,   /* Any chassis can demand this. */
     TX_PORT_PREFER = 120,
     TX_WANT_PROFILE = 100,
     TX_WANT = 90,
-    TX_PREFER_YIELDS = 80,      /* and for this. */
+    TX_PREFER_YIELDS = 80,      /* Any chassis can demand this. */
 
     /* Table 241. */
     RX_ENCRYPTED_MUST = 130,
@@ -71,8 +71,8 @@ enum {
     RX_DP_CLEAR = 110,
     RX_ENCRYPTED = 100,
 
-    /* Flows for packets with the must bit, above upstream's for the same port
-     * or table. */
+    /* Flows for packets with the must bit, above upstream's flows for the same
+     * port or table. */
     NOT_IN_CLEAR = 110,
 
     /* Flows that cut a datapath off, above all others of their tables. */
@@ -85,8 +85,7 @@ enum {
 
 static struct ovn_vnetenc_modes modes = OVN_VNETENC_MODES_INITIALIZER(&modes);
 
-/* SB_Global.nb_cfg of the last round in which the engine did all that there
- * was to do. */
+/* SB_Global.nb_cfg of the last round in which the engine was not cancelled. */
 static uint64_t seen_nb_cfg;
 
 /* True if ovn_vnetenc_flows_settled() has reported 'modes.settled_at'. */
@@ -131,8 +130,8 @@ put_resubmit(uint8_t table_id, struct ofpbuf *ofpacts)
 }
 
 /* Appends actions that set the demand at the tunnel, and that tell the
- * receiver whether it must encrypt the packet again if it forwards it through
- * another tunnel. */
+ * receiver whether the packet must be encrypted again if it is forwarded
+ * through another tunnel. */
 static void
 put_demand(struct ovn_vnetenc_demand demand, enum mf_field_id mff_ovn_geneve,
            struct ofpbuf *ofpacts)
@@ -405,12 +404,11 @@ add_evpn_guard(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
 
 /* Sends packets that arrived in clear to the egress pipeline, which drops and
  * counts them.  They bypass the flows by which network functions return
- * packets: these would forward them through a tunnel, encrypted, as if they
- * belonged to the switch.
+ * packets: those flows would forward them through a tunnel, encrypted, as if
+ * they belonged to the switch.
  *
- * The flow must not match packets that are admitted, because they need this
- * table for their conntrack zones and for flooding.  See
- * add_function_port_flow(). */
+ * The flow must not match admitted packets, because they need this table for
+ * their conntrack zones and for flooding.  See add_function_port_flow(). */
 static void
 add_function_guard(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
                    struct ovn_desired_flow_table *flow_table)
@@ -424,10 +422,10 @@ add_function_guard(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
              ofpacts, &vnetenc_uuid);
 }
 
-/* A packet that arrived in clear is dropped by a logical flow.  When a switch
- * gets its first port here, that flow may come later than those that the
- * switch has in common with others, which are here already and would let the
- * packet in. */
+/* Drops packets that arrived in clear, as a logical flow does.  When a switch
+ * gets its first port here, that logical flow may come later than the flows
+ * that the switch shares with others, which exist already and would admit the
+ * packets. */
 static void
 add_late_guard(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
                struct ovn_desired_flow_table *flow_table)
@@ -439,7 +437,7 @@ add_late_guard(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
     add_flow(flow_table, OFTABLE_LOG_EGRESS_PIPELINE, RX_LATE, dp->cookie,
              &match, ofpacts, &vnetenc_uuid);
 
-    /* Another switch on the way, which is settling, may have admitted it. */
+    /* Another, settling switch on the way may have admitted the packet. */
     if (dp->rx == VNETENC_REQUIRE) {
         match_rx(&match, OVN_VNETENC_RX_ADMITTED);
         add_flow(flow_table, OFTABLE_LOG_EGRESS_PIPELINE, RX_LATE, dp->cookie,
@@ -587,12 +585,12 @@ ovn_vnetenc_flows_installed(void)
         return false;
     }
     if (!ofctrl_is_connected()) {
-        /* Flows may be lost with the connection, and requests are. */
+        /* Requests are lost with the connection, and flows may be. */
         installed.done = installed.asked = false;
     } else if (!installed.done && !installed.asked) {
         /* Numbers begin anew with each connection, and an acknowledgement of
          * an earlier connection would count for a request whose number is not
-         * higher.  So find a number that is higher. */
+         * higher.  The loop finds a number that is higher. */
         do {
             ofctrl_seqno_update_create(type, ++installed.seqno);
         } while (ofctrl_seqno_get_req_cfg() <= ofctrl_get_cur_cfg());
@@ -622,9 +620,9 @@ match_outport(struct match *match, const struct sbrec_port_binding *pb)
     match_set_reg(match, MFF_LOG_OUTPORT - MFF_REG0, pb->tunnel_key);
 }
 
-/* For a port that leads to another chassis.  One that prefers encryption does
- * so if the packet, which may be that of a datapath without a demand, has no
- * stronger demand of its own. */
+/* Adds the row for a port that leads to another chassis.  The row of a port
+ * that prefers encryption applies if the packet, which may be that of a
+ * datapath without a demand, has no stronger demand of its own. */
 static void
 add_redirect_flows(const struct sbrec_port_binding *pb,
                    enum mf_field_id mff_ovn_geneve, struct ofpbuf *ofpacts,
@@ -666,10 +664,9 @@ add_cut_off_port_flow(const struct physical_ctx *ctx,
              pb->header_.uuid.parts[0], &match, ofpacts, &pb->header_.uuid);
 }
 
-/* For the port of a network function on this chassis: drops a packet that a
- * settling switch admits in clear and that claims to come from that port.  No
- * other chassis sends such packets, and this one would return them
- * encrypted. */
+/* Drops a packet that a settling switch admits in clear and that claims to
+ * come from 'pb', the port of a network function on this chassis.  No other
+ * chassis sends such packets, and this one would return them encrypted. */
 static void
 add_function_port_flow(const struct physical_ctx *ctx,
                        const struct sbrec_port_binding *pb,
@@ -743,8 +740,8 @@ ovn_vnetenc_requires(uint32_t dp_key)
     return dp && dp->tx.mode == VNETENC_REQUIRE;
 }
 
-/* A mode that changes in one round was not part of the nb_cfg that an earlier
- * round has seen. */
+/* A mode that changes in one round was not part of the nb_cfg of an earlier
+ * round. */
 uint64_t
 ovn_vnetenc_reportable_cfg(uint64_t reported, uint64_t nb_cfg)
 {

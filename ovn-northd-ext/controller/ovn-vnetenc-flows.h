@@ -148,13 +148,13 @@ void ovn_vnetenc_flows_for_port(const struct physical_ctx *,
                                 enum en_lport_type,
                                 struct ovn_desired_flow_table *);
 
-/* For a port that upstream reaches over a VLAN instead of a tunnel: adds a
- * flow that drops the packets there that must be encrypted: all packets, if
- * the port itself requires it.  Any chassis may write the option that makes a
- * redirect "bridged".  Narrows 'match',
- * which matches the port, to such packets, for a flow that takes them into a
- * tunnel, and clears 'ofpacts'.  Returns false, and does nothing, if Open
- * vSwitch cannot encrypt. */
+/* Adds a flow that, at a port that upstream reaches over a VLAN instead of a
+ * tunnel, drops packets that must be encrypted, or all packets if the port
+ * itself requires encryption.  (Any chassis may write the option that makes a
+ * redirect "bridged".)  Narrows 'match', which matches the port, to these
+ * packets, for another flow that takes them into a tunnel, and clears
+ * 'ofpacts'.  Returns false, and does nothing, if Open vSwitch cannot
+ * encrypt. */
 bool ovn_vnetenc_avoid_vlan(const struct sbrec_port_binding *, struct match *,
                             struct ofpbuf *ofpacts,
                             struct ovn_desired_flow_table *);
@@ -174,16 +174,16 @@ bool ovn_vnetenc_requires(uint32_t dp_key);
  * vSwitch cannot encrypt it. */
 bool ovn_vnetenc_cut_off(uint32_t dp_key);
 
-/* Returns the value that may be reported as installed: 'nb_cfg', that of the
- * database, or, while a datapath settles, the last one from before its mode
- * changed, but not less than 'reported' was.  If the engine was cancelled,
- * it may not have seen a change of a mode yet.  Call once in each round, after
- * the engine. */
+/* Returns the configuration that may be reported as installed: 'nb_cfg' of the
+ * database or, while a datapath settles, the last one before its mode changed,
+ * but never less than 'reported', which was reported last.  If the engine was
+ * cancelled, returns 'reported', because the engine may not have seen a change
+ * of a mode yet.  Call once in each round, after the engine. */
 uint64_t ovn_vnetenc_reportable_cfg(uint64_t reported, uint64_t nb_cfg);
 
 /* Returns the number of bytes by which encryption may enlarge a packet in a
- * tunnel, whatever its datapath: the mode of a datapath changes without a
- * recompute. */
+ * tunnel.  The number is the same for all datapaths, because the mode of a
+ * datapath changes without a recompute. */
 uint16_t ovn_vnetenc_overhead(void);
 
 /* Returns true if the logical flow uses our register and Open vSwitch does not

@@ -48,8 +48,8 @@ ovn_vnetenc_modes_find_demanding(const struct ovn_vnetenc_modes *modes,
     return dp && dp->tx.mode != VNETENC_OFF ? dp : NULL;
 }
 
-/* Lets 'dp' settle if its mode changed.  'dp' has the demand of the database,
- * 'former' is the same datapath before. */
+/* Lets 'dp' settle if its mode changed.  'dp' has the present demand in the
+ * database; 'former' is the same datapath before the change. */
 static void
 settle(struct ovn_vnetenc_dp *dp, const struct ovn_vnetenc_dp *former,
        long long int now_ms, uint64_t nb_cfg)

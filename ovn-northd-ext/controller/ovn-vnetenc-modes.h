@@ -20,30 +20,31 @@
 /* Modes of all datapaths, now and a moment ago
  * ============================================
  *
- * A new mode reaches the chassis one after the other.  If the first chassis
+ * A new mode reaches one chassis after the other.  If the first chassis
  * refused clear packets at once, it would drop packets that the others still
  * send in clear; if the first chassis sent in clear again at once, the others
  * would drop its packets.  For a second after its mode changed from `off` to
  * `require` or back, a datapath is therefore "settling": a packet that leaves
  * obeys the stronger of the two modes, a packet that arrives the weaker one.
  * No packet is lost, and every packet leaves encrypted from the moment at
- * which its own chassis heard of `require`.
+ * which its own chassis learned of `require`.
  *
  * A settling datapath admits in clear only packets that it would have admitted
  * before its mode changed.  A datapath that did not exist on this chassis at
- * that time admits none: it has just been created, has just got its first port
- * here, or the process has just started.
+ * that time admits none: either it was just created, or it just got its first
+ * port here, or the process just started.
  *
- * From `prefer` to `require` a datapath settles as well, but admits none: the
- * packets that others send in clear are those that `require` must drop.
+ * A datapath that changes from `prefer` to `require` settles as well, but
+ * admits none: the packets that others send in clear are those that `require`
+ * must drop.
  *
  * The flow caches of Open vSwitch need this second as well, so it begins when
  * the flows have been sent, which on a large chassis may be some time after
- * they were computed.  While a datapath settles that this chassis uses,
- * ovn-controller does not report as installed any configuration that may
+ * they were computed.  While a datapath that this chassis uses settles,
+ * ovn-controller does not report any configuration as installed that may
  * contain the change; it does report earlier ones.  When `ovn-nbctl --wait=hv`
- * returns, no clear packet is admitted any more, and the flow caches, which
- * follow the flow tables, have had a second to do so even on the last chassis.
+ * returns, no clear packet is admitted any more, and even on the last chassis
+ * the flow caches have had a second to follow the flow tables.
  *
  * Thread-safety
  * =============
@@ -57,7 +58,7 @@
 
 struct sbrec_datapath_binding_table;
 
-/* Longer than it takes an update to reach every chassis and its datapath. */
+/* Longer than an update takes to reach every chassis and its datapath. */
 enum { OVN_VNETENC_SETTLE_MS = 1000 };
 
 struct ovn_vnetenc_dp {
@@ -72,7 +73,7 @@ struct ovn_vnetenc_dp {
     long long int settled_at;   /* In ms; LLONG_MAX if settled. */
     bool fresh;                 /* The flows have not been sent yet, so
                                  * 'settled_at' is not final. */
-    uint64_t nb_cfg;            /* The last that may be reported meanwhile. */
+    uint64_t nb_cfg;            /* The last one to report until settled. */
 };
 
 struct ovn_vnetenc_modes {
@@ -82,14 +83,14 @@ struct ovn_vnetenc_modes {
     bool fresh;                 /* A datapath is 'fresh'. */
     long long int settled_at;   /* When the first one settles; LLONG_MAX if
                                  * all are settled. */
-    uint64_t nb_cfg;            /* The last that may be reported. */
+    uint64_t nb_cfg;            /* The last one that may be reported. */
 };
 
 #define OVN_VNETENC_MODES_INITIALIZER(MODES) \
     { .dps = HMAP_INITIALIZER(&(MODES)->dps), .settled_at = LLONG_MAX, \
       .nb_cfg = UINT64_MAX }
 
-/* Fills 'modes', which must be empty, from the database.  'former' are the
+/* Fills 'modes', which must be empty, from the database.  'former' has the
  * modes before this change, which was not part of the configuration 'nb_cfg'.
  * The caller keeps both. */
 void ovn_vnetenc_modes_collect(struct ovn_vnetenc_modes *,

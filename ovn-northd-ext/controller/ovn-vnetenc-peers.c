@@ -45,15 +45,15 @@ COVERAGE_DEFINE(ovn_vnetenc_address_conflict);
 #define FINGERPRINT_HEX_DIGITS 64
 
 /* Number of fingerprints that the column VNetEnc_Peer:fingerprints can hold.
- * One more would make the whole transaction of ovn-controller fail, again and
- * again, for as long as the other chassis publishes them. */
+ * One more would make every transaction of ovn-controller fail for as long as
+ * the other chassis publishes them. */
 #define MAX_FINGERPRINTS 8
 
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
 
 /* A desired row, in a shash by the canonical form of its address. */
 struct peer {
-    const char *name;           /* Of the Chassis in the southbound. */
+    const char *name;           /* Of the Chassis in the southbound DB. */
     struct sset fingerprints;
 };
 
@@ -100,9 +100,9 @@ fingerprint_is_valid(const char *s)
 }
 
 /* Fills 'fingerprints' from the options of 'encap'.  Returns false if there
- * are none or too many, or if one is malformed.  With only some of the pins,
- * or without any, a certificate could pass that the chassis never
- * published. */
+ * are none or too many, or if one is malformed; the chassis then gets no row.
+ * Without pins, a CA could vouch for a certificate that the chassis never
+ * published; without some of them, the certificate in use could be refused. */
 static bool
 parse_fingerprints(const struct sbrec_encap *encap, struct sset *fingerprints)
 {
@@ -167,7 +167,7 @@ has_type_of(const struct sbrec_chassis *chassis,
 
 /* Collects the claims: for each canonical address, the set of names of the
  * chassis that claim it.  A record of a type of which 'this_chassis' has no
- * tunnels, left by a chassis that is gone perhaps, claims nothing. */
+ * tunnels claims nothing; a chassis that is gone may have left it. */
 static void
 collect_claims(const struct sbrec_chassis_table *chassis_table,
                const struct sbrec_chassis *this_chassis,
@@ -210,7 +210,7 @@ is_contested(const struct shash *claims, const char *address)
     const struct sset *claimants = shash_find_data(claims, address);
 
     if (!claimants) {
-        return true;            /* Claimed for tunnels of no type of ours. */
+        return true;            /* Claimed only for types that we lack. */
     }
     if (sset_count(claimants) == 1) {
         return false;
@@ -341,9 +341,9 @@ row_owner(const struct ovsrec_vnetenc_peer *row)
             ? NULL : smap_get(&row->external_ids, "ovn"));
 }
 
-/* Returns true if the ovn-controller of chassis 'name' has left 'row' to the
- * one that now owns it, and that one, if there is such a one, has not seen to
- * it yet. */
+/* Returns true if the ovn-controller of chassis 'name' left 'row' to the
+ * chassis that now owns it, and no ovn-controller of the latter, if there is
+ * one at all, has taken care of the row yet. */
 static bool
 row_was_left_by(const struct ovsrec_vnetenc_peer *row, const char *name)
 {
@@ -365,7 +365,7 @@ row_is_ours(const struct ovsrec_vnetenc_peer *row,
                       || !chassis_is_configured(ovs_table, owner)));
 }
 
-/* Brings 'row' up to date.  Returns true if that changed it. */
+/* Updates 'row'.  Returns true if that changed it. */
 static bool
 set_row(const struct ovsrec_vnetenc_peer *row, const struct peer *peer,
         const char *chassis_name)
@@ -495,13 +495,14 @@ ovn_vnetenc_peers_run(struct ovsdb_idl *ovs_idl,
                       const struct sbrec_chassis *this_chassis)
 {
     /* An insertion into a table that the server does not have would make every
-     * transaction of ovn-controller fail, forever. */
+     * transaction of ovn-controller fail for ever. */
     if (!ovs_txn || !ovsrec_server_has_vnetenc_peer_table(ovs_idl)) {
         return;
     }
 
-    /* Open vSwitch opens no record of a peer that is not pinned.  The rows
-     * that an earlier controller made stay, like its flows. */
+    /* No peer is pinned before the flows are installed, because Open vSwitch
+     * opens no record of a peer that is not pinned.  The rows that an earlier
+     * controller made stay, like its flows. */
     bool supported = ovs_feature_is_supported(OVS_VNETENC_SUPPORT);
     if (supported && !ovn_vnetenc_flows_installed()) {
         return;
@@ -530,7 +531,7 @@ ovn_vnetenc_peers_run(struct ovsdb_idl *ovs_idl,
     shash_destroy(&peers);
 }
 
-/* Returns the name of another chassis that Open vSwitch is configured for,
+/* Returns the name of another chassis for which Open vSwitch is configured, or
  * NULL if there is none. */
 static const char *
 other_chassis(const struct ovsdb_idl *ovs_idl, const char *chassis_name)
@@ -557,7 +558,7 @@ other_chassis(const struct ovsdb_idl *ovs_idl, const char *chassis_name)
     return NULL;
 }
 
-/* Rows that another ovn-controller of this host needs as well are left to it:
+/* Leaves rows to another ovn-controller of this host, which may need them:
  * without them its sessions would end. */
 bool
 ovn_vnetenc_peers_cleanup(struct ovsdb_idl *ovs_idl,

@@ -20,20 +20,20 @@
 /* Rows of VNetEnc_Peer for the other chassis
  * ==========================================
  *
- * For every other chassis to which this one has tunnels, and whose Encap and
- * Chassis rows announce that it takes encrypted packets, ovn-controller writes
- * rows of VNetEnc_Peer into the local Open_vSwitch database: one row for each
- * tunnel address, with the name of the chassis and the fingerprints that it
- * published.  These pin its certificate.
+ * ovn-controller writes rows of VNetEnc_Peer into the local Open_vSwitch
+ * database for every other chassis to which this one has tunnels, and whose
+ * Encap and Chassis rows announce that it takes encrypted packets.  There is
+ * one row for each tunnel address, with the name of the chassis and the
+ * fingerprints that it published.  These pin its certificate.
  *
  * Ownership of a row
  * ==================
  *
  * Rows made here have external_ids:ovn=CHASSIS.  The functions here change and
  * delete only the rows of this chassis, and those of a CHASSIS for which Open
- * vSwitch is not configured any more, because nobody else would ever remove
- * these pins.  A row for the same address, in any spelling, that anybody else
- * made, for instance with external_ids:source=local, is left alone and wins.
+ * vSwitch is no longer configured, because nobody else would ever remove these
+ * pins.  If anybody else made a row for the same address, in any spelling, for
+ * instance with external_ids:source=local, that row stays and wins.
  *
  * Trust in the southbound database
  * ================================
@@ -64,8 +64,8 @@ struct sbrec_chassis_table;
  * here and by ovn-vnetenc-encap.h. */
 void ovn_vnetenc_register_ovs_idl(struct ovsdb_idl *ovs_idl);
 
-/* Updates the rows.  Call once per main loop, after the tunnels were brought
- * up to date. */
+/* Updates the rows.  Call once per main loop, after the tunnels were
+ * updated. */
 void ovn_vnetenc_peers_run(struct ovsdb_idl *ovs_idl,
                            struct ovsdb_idl_txn *ovs_txn,
                            const struct ovsdb_idl *ovnsb_idl,
@@ -75,8 +75,8 @@ void ovn_vnetenc_peers_run(struct ovsdb_idl *ovs_idl,
                            const struct sbrec_chassis *this_chassis);
 
 /* Deletes the rows of this chassis or, if Open vSwitch is configured for
- * another chassis, leaves them to that.  Call in each iteration at exit.
- * Returns true if nothing is left to do. */
+ * another chassis, leaves them to that chassis.  Call in each iteration at
+ * exit.  Returns true if nothing is left to do. */
 bool ovn_vnetenc_peers_cleanup(struct ovsdb_idl *ovs_idl,
                                struct ovsdb_idl_txn *ovs_txn,
                                const char *chassis_name);
