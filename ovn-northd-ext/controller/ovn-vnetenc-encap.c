@@ -108,8 +108,8 @@ log_options(const struct sbrec_encap *encap, bool supported,
                               "(none)"));
     if (supported && !ovn_vnetenc_has_usual_port(encap)) {
         VLOG_WARN_RL(&rl, "encap %s %s: options:dst_port=%s: only tunnels to "
-                     "the default port can be encrypted; what must be "
-                     "encrypted is not sent to this chassis",
+                     "the default port can be encrypted; packets that must "
+                     "be encrypted are not sent to this chassis",
                      encap->type, encap->ip,
                      smap_get(&encap->options, "dst_port"));
     }

@@ -102,7 +102,7 @@ vnetenc_keylog_run(long long int now)
         return LLONG_MAX;
     }
     if (now >= next_warning) {
-        VLOG_WARN("key log is on: who reads %s reads all traffic of the "
+        VLOG_WARN("key log is on: anybody who reads %s can decrypt all "
                   "sessions made since; \"ovs-appctl vnetenc/keylog off\" "
                   "ends it", file_name);
         next_warning = now + VNETENC_KEYLOG_WARN_MS;

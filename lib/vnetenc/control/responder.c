@@ -210,8 +210,8 @@ vnetenc_responder_release(struct vnetenc_responder *session)
         return true;
     }
     if (!vnetenc_handshake_nonces_ok(session->handshake)) {
-        VLOG_INFO("a session is thrown away for its nonces; its peer will "
-                  "make another");
+        VLOG_INFO("a session ends because libssl used a nonce that could be "
+                  "ours; its peer will make another");
         return false;
     }
     vnetenc_handshake_destroy(session->handshake);

@@ -104,7 +104,8 @@ load(struct entry *entry)
             return false;
         }
         VLOG_WARN("profile %"PRIu8": %s%s", asked->id, error,
-                  profile->cred ? "; keeping what was in force" : "");
+                  profile->cred ? "; the former credentials stay in force"
+                                : "");
         free(profile->error);
         profile->error = error;
         return false;
