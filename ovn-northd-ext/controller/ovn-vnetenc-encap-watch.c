@@ -87,7 +87,7 @@ ovn_vnetenc_encap_watch_run(const struct ovsdb_idl *ovnsb_idl)
         smap_remove(&row->options, OVN_VNETENC_ENCAP_CAPABLE);
         smap_remove(&row->options, OVN_VNETENC_ENCAP_FINGERPRINTS);
 
-        /* The appearance and disappearance of rows is tracked. */
+        /* The IDL tracks rows that appear or disappear. */
         const struct watched *before = find(&row->uuid);
         changed |= before && !smap_equal(&before->options, &row->options);
         hmap_insert(&now, &row->node, uuid_hash(&row->uuid));

@@ -1,5 +1,5 @@
-# The demand and the register, shared by ovn-northd, ovn-controller, ovn-trace,
-# and what the tools say about them.
+# Demand, register, capability and comments of tools, which ovn-northd,
+# ovn-controller, ovn-ic, ovn-sbctl and ovn-trace share.
 lib_libovn_la_SOURCES += \
 	lib/ovn-vnetenc-capable.c \
 	lib/ovn-vnetenc-capable.h \

@@ -68,7 +68,7 @@ struct vnetenc_dgram {
     struct ovs_list out;        /* Of "struct ofpbuf", oldest first. */
     uint64_t next_clear;        /* Number of the next record in clear that
                                  * libssl writes. */
-    uint64_t next_read;         /* Likewise that it reads. */
+    uint64_t next_read;         /* Likewise, that libssl reads. */
 
     /* Records of epoch 1 that libssl wrote. */
     uint64_t n_records;
@@ -93,7 +93,7 @@ void vnetenc_dgram_lend(struct vnetenc_dgram *, const void *, size_t);
 /* Ends the loan, whether libssl read the datagram or not. */
 void vnetenc_dgram_take_back(struct vnetenc_dgram *);
 
-/* Gives the next record in clear the number 'sequence'. */
+/* Gives the next record that libssl writes in clear the number 'sequence'. */
 void vnetenc_dgram_number_from(struct vnetenc_dgram *, uint64_t sequence);
 
 /* Removes and returns the oldest datagram that libssl wrote, or NULL.  The

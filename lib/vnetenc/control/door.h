@@ -17,8 +17,8 @@
 #ifndef VNETENC_DOOR_H
 #define VNETENC_DOOR_H 1
 
-/* Where handshakes of peers begin
- * ===============================
+/* Doors, where handshakes of peers begin
+ * ======================================
  *
  * A door is the kernel socket of a local address and DTLS port together with
  * the listener that answers there.  It is opened by the first ClientHello

@@ -20,15 +20,16 @@
 /* One DTLS 1.2 handshake
  * ======================
  *
- * An initiator (DTLS client) or a responder (DTLS server) without a socket, a
- * thread or a clock: datagrams and monotonic milliseconds go in; datagrams, a
- * deadline and finally a result come out.  libssl does the work; this file
- * makes sure that only a handshake that PROTOCOL.md allows ends as DONE.
+ * This is an initiator (DTLS client) or a responder (DTLS server) without a
+ * socket, a thread or a clock: datagrams and monotonic milliseconds go in;
+ * datagrams, a deadline and finally a result come out.  libssl does the work;
+ * this file makes sure that only a handshake that PROTOCOL.md allows ends as
+ * DONE.
  *
  * Usage
  * =====
  *
- *     h = vnetenc_handshake_initiate(...), or by vnetenc_listener_input()
+ *     h = vnetenc_handshake_initiate(...) or vnetenc_listener_accept(...)
  *     repeat:
  *         send all of vnetenc_handshake_pop_output(h)
  *         wait for a datagram    -> vnetenc_handshake_input(h, ...)

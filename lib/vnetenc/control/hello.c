@@ -88,8 +88,8 @@ vnetenc_hello_parse(const void *data, size_t size,
 
     length = vnetenc_wire_get_u24(message + 1);
     if (pos != size
-        || vnetenc_wire_get_u24(message + 6)            /* Fragment, offset. */
-        || vnetenc_wire_get_u24(message + 9) != length  /* And its length. */
+        || vnetenc_wire_get_u24(message + 6)            /* Fragment offset. */
+        || vnetenc_wire_get_u24(message + 9) != length  /* Fragment length. */
         || record.length != MESSAGE_HEADER_BYTES + length) {
         return VNETENC_HELLO_FRAGMENT;
     }

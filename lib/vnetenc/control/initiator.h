@@ -20,9 +20,10 @@
 /* One session towards a peer
  * ==========================
  *
- * A session from its first ClientHello to its close_notify: the handshake,
- * then the keys, the probes and the replies to them.  control/lane.c decides
- * which sessions there are and which of them the packet path uses.
+ * This file keeps a session from its first ClientHello to its close_notify:
+ * the handshake, then the keys, the probes and the replies to them.
+ * control/lane.c decides which sessions there are and which of them the packet
+ * path uses.
  *
  * Only our own limits and authenticated events end a session: probes that stay
  * unanswered, a sealed alert, a judgement after trust has changed.  An alert

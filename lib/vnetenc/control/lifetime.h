@@ -17,8 +17,8 @@
 #ifndef VNETENC_LIFETIME_H
 #define VNETENC_LIFETIME_H 1
 
-/* How long a key may be used
- * ==========================
+/* Lifetime of a key
+ * =================
  *
  * PROTOCOL.md section 3: a key is replaced after a number of records, after a
  * number of bytes, or at an age.  Each limit is reduced by a random part, so

@@ -72,8 +72,8 @@ ends_of(const struct vnetenc_listener *listener,
     return ends;
 }
 
-/* RFC 6347 section 4.2.1: a ClientHello without a good cookie gets one, and
- * nothing of it is remembered. */
+/* Returns the answer to a ClientHello without a good cookie, and remembers
+ * nothing of it (RFC 6347 section 4.2.1).  Returns NULL if OpenSSL fails. */
 static struct ofpbuf *
 verify_request(const struct vnetenc_listener *listener,
                const struct vnetenc_endpoints *ends,

@@ -20,10 +20,10 @@
 /* One session from a peer
  * =======================
  *
- * A session from its second ClientHello until it is forgotten: the handshake,
- * then the keys, and the replies to the peer's probes.  This is the twin of
- * control/initiator.h.  control/incoming.c decides which sessions there are
- * and which of them replaces another.
+ * This file keeps a session from its second ClientHello until the session is
+ * forgotten: the handshake, then the keys, and the replies to the peer's
+ * probes.  It is the twin of control/initiator.h.  control/incoming.c decides
+ * which sessions there are and which of them replaces another.
  *
  * Half-open: 'handshake' runs, 'rx' is NULL.
  *

@@ -33,8 +33,8 @@
 
 /* Counters of a peer, over all its sessions since it was configured. */
 #define VNETENC_PEER_COUNTERS                                               \
-    VNETENC_PEER_COUNTER(handshakes)    /* Finished, begun by any side. */  \
-    VNETENC_PEER_COUNTER(failures)      /* Failed, begun by any side. */    \
+    VNETENC_PEER_COUNTER(handshakes)    /* Finished, from both sides. */    \
+    VNETENC_PEER_COUNTER(failures)      /* Failed, from both sides. */      \
     VNETENC_PEER_COUNTER(rekeys)        /* Sessions to it replaced. */      \
     VNETENC_PEER_COUNTER(lost)          /* Times it stopped answering. */   \
     VNETENC_PEER_COUNTER(hints)         /* Its hints obeyed. */             \

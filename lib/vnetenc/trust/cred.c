@@ -295,8 +295,8 @@ bio_on(const struct ofpbuf *pem)
     return bio;
 }
 
-/* Refuses a password: libssl's own callback would ask on the terminal and
- * wait, where nobody is to type one. */
+/* Refuses to give a password: libssl's own callback would ask on the terminal
+ * and wait, but nobody is there to type one. */
 static int
 no_password_cb(char *buf OVS_UNUSED, int size OVS_UNUSED, int rw OVS_UNUSED,
                void *aux OVS_UNUSED)
@@ -318,8 +318,8 @@ pem_at_end(void)
     return false;
 }
 
-/* Returns NULL if 'cert' may serve in both roles, because each hypervisor is
- * client and server, otherwise the cause. */
+/* Returns NULL if 'cert' may serve a client and a server, because each
+ * hypervisor is both, otherwise the cause. */
 static const char *
 check_certificate(X509 *cert)
 {

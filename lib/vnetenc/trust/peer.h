@@ -58,7 +58,8 @@ struct vnetenc_peer {
     unsigned int mtu;           /* MTU of the underlay.  0: measure it. */
     bool no_split;              /* Drop a packet that is too long for it. */
 
-    /* Why the newest handshake in each direction failed.  NULL: it did not. */
+    /* Why the newest handshake in each direction failed.  NULL: it did not
+     * fail. */
     char *errors[VNETENC_N_DIRECTIONS];
     long long int failed_at;    /* Newest error of a stranger's handshake. */
 

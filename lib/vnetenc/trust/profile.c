@@ -52,8 +52,8 @@ static char *directory;
  * profile that is deleted and made anew has other credentials than before. */
 static unsigned int last_serial;
 
-/* Whether the newest configuration, or the newest check of files, changed the
- * profile. */
+/* Set for each profile that the newest configuration, or the newest check of
+ * files, has changed. */
 static bool changed[N_PROFILES];
 
 static void

@@ -74,7 +74,7 @@ const char *vnetenc_ssl_error(void);
 /* Returns true if OpenSSL's fips property is on: no X25519, no ChaCha20. */
 bool vnetenc_ssl_fips(void);
 
-/* Does the work of vnetenc_handshake_set_keylog(). */
+/* Implements vnetenc_handshake_set_keylog(). */
 void vnetenc_ssl_set_keylog(void (*)(const char *line));
 
 /* SNI, PROTOCOL.md section 1: "p<N>.vnetenc.invalid" for profile N. */
