@@ -234,9 +234,9 @@ ovn_vnetenc_lrp_options(const struct ovn_port *op, struct smap *options)
 }
 
 /* Returns the demand of ports that lead to 'router' through a tunnel from a
- * datapath without a demand.  They at least prefer encryption if a switch
- * beyond the router has a demand, because a packet that comes out of the
- * tunnel in clear would not enter a switch that requires encryption. */
+ * datapath without a demand.  They prefer encryption if a switch beyond the
+ * router has a demand, because a packet that comes out of the tunnel in clear
+ * would not enter a switch that requires encryption. */
 static struct ovn_vnetenc_demand
 least_demand_towards(const struct ovn_datapath *router)
 {

@@ -40,8 +40,8 @@ struct vnetenc_config;
 /* Guards all data of the control thread. */
 extern struct ovs_mutex vnetenc_control_mutex;
 
-/* Takes the mutex for a thread other than the control thread, which pauses as
- * long as such a thread waits. */
+/* Takes the mutex for a thread other than the control thread, which pauses for
+ * a moment to let that thread in. */
 void vnetenc_control_lock(void) OVS_ACQUIRES(vnetenc_control_mutex);
 
 /* Releases the mutex. */
