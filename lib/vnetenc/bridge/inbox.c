@@ -25,9 +25,9 @@
 BUILD_ASSERT_DECL(IS_POW2(VNETENC_INBOX_SLOTS));
 BUILD_ASSERT_DECL(IS_POW2(VNETENC_INBOX_GUEST_SLOTS));
 
-/* A slot's 'turn' tells who owns the slot.  For the slot of the 'n'th event,
- * 'n' is the poster of that event, 'n' + 1 the taker, and 'n' plus the number
- * of slots the poster one round later. */
+/* A slot's 'turn' tells who owns the slot.  In the slot of the 'n'th event,
+ * 'n' means the poster of that event, 'n' + 1 means the taker, and 'n' plus
+ * the number of slots means the poster one round later. */
 struct slot {
     atomic_uint64_t turn;
     struct vnetenc_event event;

@@ -28,8 +28,8 @@
  * Each slot holds the number of a block of 32 sequence numbers in its upper
  * half, and a bit for each of these numbers in its lower half.  One
  * compare-and-swap both moves a slot to a new block and sets a bit, so no
- * number is ever accepted twice, whatever threads do.  'top' makes the left
- * edge of the window exact as long as only one thread commits.
+ * number is ever accepted twice, in whatever order threads run.  'top' makes
+ * the left edge of the window exact as long as only one thread commits.
  *
  * Thread-safety: any thread, no locks. */
 

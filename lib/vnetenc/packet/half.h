@@ -100,7 +100,7 @@ void vnetenc_half_mark(uint8_t *geneve, bool back, size_t total);
 
 /* The reverse: makes the header at 'geneve' that of a whole.  'mark' is the
  * mark or a copy of it; the caller closes the gap.  The protocol type of a
- * back half stays. */
+ * back half stays as it is. */
 void vnetenc_half_unmark(uint8_t *geneve, const uint8_t *mark);
 
 /* True if no flow may use the Geneve option of 'option_class' and

@@ -192,8 +192,8 @@ has_room(const struct dp_packet *packet, size_t head, size_t tail)
             && dp_packet_tailroom(packet) >= tail);
 }
 
-/* True if there is as much room in total, which shift() can move to where it
- * is needed. */
+/* True if there is enough room in total, which shift() can move to where it is
+ * needed. */
 static bool
 has_room_in_all(const struct dp_packet *packet, size_t head, size_t tail)
 {

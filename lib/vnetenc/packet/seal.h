@@ -54,19 +54,20 @@ struct vnetenc_tx;
 void vnetenc_seal_batch(struct dp_packet_batch *,
                         const struct ovs_action_vnetenc *);
 
-/* Does the same, but may hold packets that find no session yet.  When there is
- * a session, held packets are sealed and the actions behind this one execute;
- * 'actions', 'actions_len' bytes long, is the list that contains this one.
- * 'flow' is that of the packets before they were pushed; its source is told if
- * a packet is too long.  'flow' and 'actions' may be NULL. */
+/* Does the same as vnetenc_seal_batch(), but may hold packets that find no
+ * session yet.  When there is a session, held packets are sealed and the
+ * actions behind this one execute; 'actions', 'actions_len' bytes long, is the
+ * list that contains this one.  'flow' is that of the packets before they were
+ * pushed; its source is told if a packet is too long.  'flow' and 'actions'
+ * may be NULL. */
 void vnetenc_seal_batch_of_flow(struct dp_packet_batch *,
                                 const struct ovs_action_vnetenc *,
                                 const struct flow *,
                                 const struct nlattr *actions,
                                 size_t actions_len);
 
-/* Does the same for one packet on the slow path, which remains the caller's.
- * Returns false if the caller must drop it. */
+/* Seals one packet on the slow path, which remains the caller's.  Holds and
+ * splits nothing.  Returns false if the caller must drop the packet. */
 bool vnetenc_seal_packet(struct dp_packet *, const struct ovs_action_vnetenc *)
     OVS_WARN_UNUSED_RESULT;
 
