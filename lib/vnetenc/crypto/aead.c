@@ -208,7 +208,7 @@ complain(const char *choice, const char *reason)
     vnetenc_aead_cryptodev_list(&names);
     VLOG_ERR("other_config:vnetenc-aead: \"%s\" is not usable here: %s; "
              "usable: \"auto\"%s; using %s", choice, reason, ds_cstr(&names),
-             is_chosen ? "what was used before" : "\"auto\"");
+             is_chosen ? "the former choice" : "\"auto\"");
     ds_destroy(&names);
 }
 

@@ -518,7 +518,7 @@ static const char *
 start_device(struct vnetenc_cryptodev *dev,
              const struct rte_cryptodev_info *info)
 {
-    static const char no_memory[] = "not enough memory of DPDK's";
+    static const char no_memory[] = "DPDK does not have enough memory";
     int node = MAX(rte_cryptodev_socket_id(dev->id), 0);
     unsigned int n_queues = MAX(count_total_cores(), 0) + 2;
 
