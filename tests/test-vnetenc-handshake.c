@@ -723,7 +723,7 @@ spoil_server(struct unit_duel *duel, unsigned int index OVS_UNUSED)
     return UNIT_PASS;
 }
 
-/* A handshake in which libssl drew a nonce that could be ours is thrown away,
+/* A handshake in which libssl drew a nonce that could be ours is discarded,
  * without its last flight. */
 static void
 test_nonce_space(void)

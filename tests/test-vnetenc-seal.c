@@ -168,7 +168,7 @@ test_lengths(enum vnetenc_cipher cipher, bool ipv6)
     CHECK(!seal_one(unit_pushed(60000, ipv6), VNETENC_PREFER));
     CHECK(unit_drops_are(VNETENC_DROP_tx_too_long, 1));
 
-    /* What was refused before cost no number. */
+    /* Packets that were refused cost no number. */
     CHECK(seals_size(&s, 100, seq));
     unit_sessions_destroy(&s);
 }
