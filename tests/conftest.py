@@ -20,7 +20,7 @@ import pytest
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from harness import suite, work     # noqa: E402
+from harness import guest, suite, work     # noqa: E402
 from harness.run import (           # noqa: E402
     FULL, Failure, PARTS, Run, SIDE, SignsOfLife, TOP)
 
@@ -58,11 +58,12 @@ def pytest_configure(config):
         raise pytest.UsageError(f"unknown part '{unknown[0]}'; the parts "
                                 f"are: {' '.join(PARTS)}")
     if option.name:
-        parts = ["unit", "ovs", "ovn", "ns", "system"]
+        parts = ["unit", "ovs", "ovn", "ns", "guest", "system"]
     config.run = Run(option.builddir, parts, option.name)
     config.suites = suite.Suites(config.run)
     config.builds = work.Builds(config.run)
     config.side_lane = work.SideLane()
+    config.guest = guest.Guest(config.run)
     config.run.set_environment()
     if option.help:
         return
@@ -74,7 +75,9 @@ def pytest_configure(config):
     if option.collectonly:
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if config.run.configured:
+    if guest.INSIDE:
+        config.pluginmanager.register(guest.Reporter(config))
+    elif config.run.configured:
         config.run.take_lock(config.out.write)
     config.signs.start()
 
@@ -82,8 +85,8 @@ def pytest_configure(config):
 # --- Collecting ----------------------------------------------------------
 
 def pytest_ignore_collect(collection_path, config):
-    part = {TESTS / "system": "system", TESTS / "harness": "harness"}.get(
-        collection_path)
+    part = {TESTS / name: name for name in ("guest", "harness", "system")
+            }.get(collection_path)
     if part == "harness":
         # Builds and checks are collected there as well.
         return None
@@ -115,7 +118,7 @@ def part_of(item):
 def is_named(item, name):
     if hasattr(item, "is_named"):
         return item.is_named(name)
-    return part_of(item) == "system" and (
+    return part_of(item) in ("guest", "system") and (
         name in item.path.stem or name in item.name)
 
 
@@ -144,12 +147,15 @@ def pytest_collection_modifyitems(session, config, items):
 def pytest_runtest_protocol(item):
     part = part_of(item)
     config = item.config
-    if part not in ("build", "harness", "unit", "ns", "system") \
+    if part not in ("build", "harness", "unit", "ns", "guest", "system") \
             and any(part_of(i) in SIDE for i in item.session.items):
         item.session.start_side_lane()
-    config.run.doing["main"] = item.name if part in ("unit", "system") else ""
-    if part == "system":
-        with time_limit(SYSTEM_TIMEOUT_S):
+    config.run.doing["main"] = (
+        item.name if part in ("unit", "guest", "system") else "")
+    limit = (SYSTEM_TIMEOUT_S if part == "system"
+             else guest.TEST_TIMEOUT_S if guest.INSIDE else None)
+    if limit:
+        with time_limit(limit):
             yield
     else:
         yield

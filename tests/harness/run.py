@@ -18,7 +18,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 # them.
 PARTS = ["build", "harness", "unit", "ovs", "ovn", "upstream-ovs",
          "upstream-ovn", "full-ovs", "full-ovn", "style", "instructions",
-         "asan", "clang", "tsan", "fuzz", "dpdk", "ns", "system"]
+         "asan", "clang", "tsan", "fuzz", "dpdk", "ns", "guest", "system"]
 SIDE = {"style", "instructions", "asan", "clang", "tsan", "fuzz", "dpdk"}
 FULL = {"full-ovs", "full-ovn"}
 

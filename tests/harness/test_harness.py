@@ -225,3 +225,72 @@ def test_unknown_part(project):
     status, _, output = project.check("units")
     assert status == 4, output
     assert "unknown part 'units'" in output
+
+
+# A guest without a kernel: it runs the command that a guest would run.
+GUEST = """#!/bin/sh
+for word; do
+    case $word in VNETENC_GUEST=*) export "$word" ;; esac
+done
+echo the guest is up
+exec bash "$VNETENC_GUEST/command"
+"""
+
+GUEST_TESTS = """import os
+import harness.guest
+import pytest
+
+def test_good():
+    assert harness.guest.INSIDE
+
+def test_bad():
+    assert "what was seen" == "what was wanted"
+
+def test_skipped():
+    pytest.skip("for a reason")
+
+def test_deadly():
+    os._exit(1)
+
+def test_after_it():
+    pass
+"""
+
+
+@pytest.fixture(name="guest")
+def fixture_guest(project):
+    """A project with tests for a guest."""
+    tests = project.top / "tests"
+    shutil.copytree(TOP / "tests/guest", tests / "guest",
+                    ignore=shutil.ignore_patterns("test_*", "__py*"))
+    shutil.copytree(TOP / "tests/system", tests / "system",
+                    ignore=shutil.ignore_patterns("test_*", "__py*"))
+    (tests / "guest/test_dummy.py").write_text(GUEST_TESTS)
+    kernel = project.top / "_guest/uml"
+    kernel.mkdir(parents=True)
+    (kernel / "linux").write_text(GUEST)
+    (kernel / "linux").chmod(0o755)
+    return project
+
+
+def test_guest(guest):
+    status, last, output = guest.check("guest", "--", "-k", "not deadly")
+    assert (status, last) == (1, "2 passed, 1 failed, 1 skipped"), output
+    assert "'what was seen' == 'what was wanted'" in output
+    assert "for a reason" in output
+
+
+def test_guest_that_ends(guest):
+    """It ends during a test, with others still to come."""
+    status, last, output = guest.check("guest", "--", "-k", "not bad")
+    assert (status, last) == (1, "1 passed, 2 failed, 1 skipped"), output
+    assert output.count("the guest ended before") >= 2, output
+    assert "the guest is up" in output
+
+
+def test_guest_without_kernel(guest):
+    kernel = guest.top / "tests/guest/kernel"
+    kernel.write_text("#!/bin/sh\necho no such package\nexit 1\n")
+    status, last, output = guest.check("guest")
+    assert (status, last) == (1, "0 passed, 5 failed, 0 skipped"), output
+    assert "no such package" in output

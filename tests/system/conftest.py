@@ -2,93 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """System tests: real daemons, real packets, in namespaces of their own."""
 
-import os
 import pathlib
 import sys
 
 import pytest
-from _pytest.runner import runtestprotocol
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-import runspace                     # noqa: E402
 from cloud import Cloud             # noqa: E402
-from lab import Lab, Tree           # noqa: E402
-
-
-@pytest.fixture(scope="session", autouse=True)
-def fixture_isolation():
-    runspace.enter()
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    """Ends the report of a failure with the logs of the daemons."""
-    outcome = yield
-    report = outcome.get_result()
-    report.late = (call.excinfo is not None
-                   and isinstance(call.excinfo.value, runspace.Late))
-    run = getattr(item, "funcargs", {}).get("run")
-    if report.failed and run is not None and run.dir.exists():
-        report.sections.append(("daemons", run.logs()))
-
-
-def _stolen():
-    """Seconds during which this machine had no processors."""
-    fields = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()
-    return int(fields[8]) / os.sysconf("SC_CLK_TCK")
+from fixtures import (              # noqa: E402, F401
+    fixture_isolation, fixture_make_lab, fixture_run, fixture_tree,
+    pytest_runtest_makereport, run_item)
 
 
 def pytest_runtest_protocol(item, nextitem):
-    """Runs a test that was late once more, and names it: tests wait for
-    limited times, and the machine may be busy or, if it is virtual, paused for
-    a while.  A false claim, a daemon that ended, or a packet in the wrong
-    place fails at once."""
     if HERE not in item.path.parents:
         return None
-    hook = item.ihook
-    hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    stolen = _stolen()
-    reports = runtestprotocol(item, nextitem=nextitem, log=False)
-    failed = [r for r in reports if r.failed]
-    if failed and all(r.late for r in failed):
-        item.user_properties.append((
-            "second run", "the processors were gone for "
-            f"{_stolen() - stolen:.1f} s\n"
-            + "\n".join(r.longreprtext for r in failed)))
-        item._initrequest()
-        reports = runtestprotocol(item, nextitem=nextitem, log=False)
-    for report in reports:
-        hook.pytest_runtest_logreport(report=report)
-    hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    run_item(item, nextitem)
     return True
-
-
-@pytest.fixture(scope="session", name="tree")
-def fixture_tree(pytestconfig):
-    return Tree(pytestconfig.getoption("builddir"))
-
-
-@pytest.fixture(name="run")
-def fixture_run(pytestconfig):
-    run = runspace.Run()
-    yield run
-    run.close(keep_folder=pytestconfig.getoption("keep_folder"))
-
-
-@pytest.fixture(name="make_lab")
-def fixture_make_lab(run, tree):
-    """Makes a Lab; its daemons must still run when the test ends."""
-    labs = []
-
-    def make(**kwargs):
-        labs.append(Lab(run, tree, **kwargs))
-        return labs[-1]
-
-    yield make
-    for lab in labs:
-        lab.check_alive()
 
 
 @pytest.fixture(name="make_cloud")

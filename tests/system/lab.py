@@ -266,8 +266,9 @@ class VM(Host):
                f"link set dev e0 address {self.mac} mtu {mtu} up",
                f"addr add {self.ip}/24 dev e0",
                *([f"route add default via {gateway}"] if gateway else []))
-        no_offload(run, self.netns, "e0")
-        no_offload(run, hv.netns, self.port)
+        if hv.datapath == "netdev":
+            no_offload(run, self.netns, "e0")
+            no_offload(run, hv.netns, self.port)
         hv.vsctl("add-port", "br-int", self.port, *(
             ("--", "set", "Interface", self.port,
              f"external_ids:iface-id={iface_id}") if iface_id else ()))
@@ -302,6 +303,9 @@ class Stranger(Host):
 class Hypervisor:
     """A host that runs Open vSwitch."""
 
+    datapath = "netdev"
+    device = "br-phys"                      # Has the underlay addresses.
+
     def __init__(self, tree, underlay, number, other_config=()):
         self.tree = tree
         self.run = underlay.run
@@ -314,9 +318,10 @@ class Hypervisor:
         self.uplink = f"p{number}"
         self.mtu = underlay.mtu
         underlay.plug(self.uplink, self.netns, "u")
-        # The kernel also sees packets that arrive here.  It must not answer
-        # for addresses of br-phys with the address of this device.
-        self.run.ip(self.netns, "link set dev u arp off")
+        if self.datapath == "netdev":
+            # The kernel also sees packets that arrive here.  It must not
+            # answer for addresses of br-phys with the address of this device.
+            self.run.ip(self.netns, "link set dev u arp off")
         underlay.plug(f"m{number}", self.netns, "mg", underlay.management)
         self.run.ip(self.netns, f"addr add {MANAGEMENT % number}/24 dev mg")
         self.env = {f"{p}_{d}DIR": str(self.dir) for p in ("OVS", "OVN")
@@ -325,12 +330,15 @@ class Hypervisor:
         self.vswitchd = None
         self.vswitchd_options = []
         self.start_vswitchd()
+        self._add_bridges()
+        self.restore_addresses()
+
+    def _add_bridges(self):
         self.vsctl("add-br", "br-phys",
                    "--", "set", "Bridge", "br-phys", "datapath_type=netdev",
                    "--", "add-port", "br-phys", "u",
                    "--", "add-br", "br-int",
                    "--", "set", "Bridge", "br-int", "datapath_type=netdev")
-        self.restore_addresses()
 
     def _start_database(self, other_config):
         schema = self.tree.ovs_src / "vswitchd/vswitch.ovsschema"
@@ -355,7 +363,8 @@ class Hypervisor:
             self.tree.program("ovs-vswitchd"), f"unix:{self.dir}/db.sock",
             f"--pidfile={self.dir}/ovs-vswitchd.pid",
             f"--log-file={self.dir}/vs.log", "-vconsole:off",
-            "--disable-system", *self.vswitchd_options,
+            *(["--disable-system"] if self.datapath == "netdev" else []),
+            *self.vswitchd_options,
             netns=self.netns, env=self.env, folder=self.dir)
 
     def kill_vswitchd(self):
@@ -373,20 +382,20 @@ class Hypervisor:
             raise Failed(f"ovs-vswitchd of {self.name} ended:"
                          f" {self.vswitchd.output()}")
         control = self.dir / f"ovs-vswitchd.{self.vswitchd.pid}.ctl"
-        return control.exists() and "br-phys" in self.run.cmd(
+        return control.exists() and self.device in self.run.cmd(
             "ip", "-n", self.netns, "-o", "link")
 
     def restore_addresses(self):
         """Does the same as the network set-up of a host."""
         self.run.ip(self.netns,
-                    f"addr replace {self.ip}/24 dev br-phys",
-                    f"addr replace {self.ip6}/64 dev br-phys nodad",
-                    "link set dev br-phys up")
+                    f"addr replace {self.ip}/24 dev {self.device}",
+                    f"addr replace {self.ip6}/64 dev {self.device} nodad",
+                    f"link set dev {self.device} up")
 
     def phys_mac(self):
-        """The address of br-phys."""
+        """The Ethernet address on the underlay."""
         text = self.run.cmd("ip", "-n", self.netns, "-o", "link", "show",
-                            "dev", "br-phys")
+                            "dev", self.device)
         return re.search(r"link/ether (\S+)", text)[1]
 
     def uplink_socket(self):
@@ -509,12 +518,13 @@ class Lab:
     clear between them unless asked otherwise."""
 
     def __init__(self, run, tree, n_hypervisors=2, mtu=1600, other_config=(),
-                 n_strangers=0):
+                 n_strangers=0, kinds=None):
         self.run = run
         self.tree = tree
         self.underlay = Underlay(run, mtu)
-        self.hvs = [Hypervisor(tree, self.underlay, i + 1, other_config)
-                    for i in range(n_hypervisors)]
+        self.hvs = [kind(tree, self.underlay, i + 1, other_config)
+                    for i, kind in enumerate(
+                        kinds or [Hypervisor] * n_hypervisors)]
         self.vms = [VM(hv, hv.number) for hv in self.hvs]
         self.strangers = [Stranger(self.underlay, 101 + i)
                           for i in range(n_strangers)]

@@ -1,0 +1,89 @@
+# Copyright (c) 2026 The vnetenc authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of the kernel datapath, which run in a guest (harness/guest.py)."""
+
+import pathlib
+import re
+import sys
+import time
+
+import pytest
+
+from harness import guest
+from harness.run import Failure
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "system"))
+
+from host import KernelHost         # noqa: E402
+from fixtures import (              # noqa: E402, F401
+    fixture_isolation, fixture_make_lab, fixture_run, fixture_tree,
+    pytest_runtest_makereport, run_item)
+
+# Lines of the kernel that no test may cause.
+BUG = re.compile(r"BUG:|Oops|WARNING:|general protection|unregister_netdevice"
+                 r": waiting|refcount_t")
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "conntrack: needs ct() or nftables for IP")
+
+
+def pytest_collection_modifyitems(config, items):
+    """User Mode Linux has no ct() and no nftables for IP: tests that need them
+    belong to `make check-guest-qemu' only."""
+    dropped = [item for item in items if guest.UML
+               and item.get_closest_marker("conntrack")]
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = [item for item in items if item not in dropped]
+
+
+def pytest_runtest_protocol(item, nextitem):
+    if HERE not in item.path.parents:
+        return None
+    if guest.INSIDE:
+        run_item(item, nextitem)
+    else:
+        report_item(item)
+    return True
+
+
+def report_item(item):
+    """Reports what an item did in the guest."""
+    config, hook = item.config, item.ihook
+    if not hasattr(item.session, "guest_began"):
+        item.session.guest_began = True
+        config.guest.start([other.nodeid for other in item.session.items
+                            if HERE in other.path.parents])
+    hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    begin = time.time()
+    try:
+        reports = list(config.guest.reports(config, item.nodeid))
+    except Failure as failure:
+        reports = [pytest.TestReport(
+            item.nodeid, item.location, dict(item.keywords), "failed",
+            str(failure), "call", duration=time.time() - begin,
+            part=item.path.parent.name, span=(begin, time.time()))]
+    for report in reports:
+        hook.pytest_runtest_logreport(report=report)
+    hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+
+
+@pytest.fixture(autouse=True)
+def fixture_kernel(run):
+    """The kernel complains of nothing."""
+    run.cmd("dmesg", "--clear")
+    yield
+    lines = [line for line in run.cmd("dmesg").splitlines()
+             if BUG.search(line)]
+    assert not lines, "\n".join(lines)
+
+
+@pytest.fixture(name="make_hosts")
+def fixture_make_hosts(make_lab):
+    """Makes a lab of hosts with the kernel datapath."""
+    def make(n=2, **kwargs):
+        return make_lab(kinds=[KernelHost] * n, **kwargs)
+    return make
