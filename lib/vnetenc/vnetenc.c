@@ -17,12 +17,15 @@
 #include <config.h>
 #include "vnetenc/vnetenc.h"
 
+#include "netlink-socket.h"
+#include "odp-netlink.h"
 #include "openvswitch/vlog.h"
 #include "smap.h"
 #include "vnetenc/bridge/inbox.h"
 #include "vnetenc/control/control.h"
 #include "vnetenc/crypto/aead.h"
 #include "vnetenc/crypto/secret.h"
+#include "vnetenc/kernel/netns.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc);
 
@@ -49,6 +52,16 @@ void
 vnetenc_protect_secrets(void)
 {
     vnetenc_secret_take_over();
+}
+
+void
+vnetenc_prepare(void)
+{
+    int family = 0;
+
+    if (!nl_lookup_genl_family(OVS_DATAPATH_FAMILY, &family)) {
+        vnetenc_netns_open();
+    }
 }
 
 void

@@ -67,6 +67,11 @@ struct vnetenc_config;
  * called before anything uses libcrypto, that is, before main(). */
 void vnetenc_protect_secrets(void);
 
+/* Makes what encryption in the kernel datapath needs root for, if the kernel
+ * has an Open vSwitch datapath.  Must be called once, before daemonize_start(),
+ * which may drop root. */
+void vnetenc_prepare(void);
+
 /* Starts the parts that do not depend on the tables of the database: ciphers,
  * the inbox of the control thread, DTLS ports.  A second call does nothing. */
 void vnetenc_init(const struct smap *other_config);

@@ -99,6 +99,10 @@ vnetenc_sources = \
 	lib/vnetenc/crypto/suite.c \
 	lib/vnetenc/crypto/suite.h \
 	lib/vnetenc/crypto/wire.h \
+	lib/vnetenc/kernel/device.c \
+	lib/vnetenc/kernel/device.h \
+	lib/vnetenc/kernel/netns.c \
+	lib/vnetenc/kernel/netns.h \
 	lib/vnetenc/main/main.c \
 	lib/vnetenc/main/ovsdb.c \
 	lib/vnetenc/main/ovsdb.h \

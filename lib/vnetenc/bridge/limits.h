@@ -284,6 +284,13 @@ enum {
     VNETENC_RECEIVE_BURST = 16,         /* Datagrams of one socket. */
 };
 
+/* Kernel datapath. */
+enum {
+    VNETENC_KERNEL_QUEUES = 16,         /* In each direction, at most. */
+    VNETENC_KERNEL_QUEUE_BYTES = 4 << 20,   /* Of a packet socket. */
+    VNETENC_KERNEL_DRAIN = 65536,       /* Packets left by a crash. */
+};
+
 /* Batches.  A batch is unbounded; it is processed in bursts of this size. */
 enum { VNETENC_BURST = 32 };
 

@@ -1,0 +1,61 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_DEVICE_H
+#define VNETENC_DEVICE_H 1
+
+/* Tunnel devices of the kernel datapath
+ * =====================================
+ *
+ * For each demand in use (tunnel type, profile, mode) there is a tunnel device
+ * that is a port of the kernel datapath, while its sockets and routes are in N
+ * (kernel/netns.h).  A packet that a flow sends to the device arrives in N as
+ * UDP to the device's port D, which names the demand.  One more device for
+ * each tunnel type, on port D_in, brings into the datapath what workers
+ * opened: only its packets count as arrived encrypted.
+ *
+ * D is a constant, and also the device's port number in the datapath.  A flow
+ * in the kernel can outlive its port, and a new port gets the lowest free
+ * number.  These numbers are so high that nobody else gets them, so a flow
+ * means the same as long as it lives, or drops its packets.
+ *
+ * Thread-safety: the functions below depend only on their arguments. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "openvswitch/types.h"
+
+/* Number of tunnel types that can carry records: Geneve, VXLAN. */
+enum { VNETENC_DEVICE_N_TYPES = 2 };
+
+/* A demand that has a device. */
+struct vnetenc_device_demand {
+    bool vxlan;                 /* Otherwise Geneve. */
+    uint8_t profile;
+    uint8_t mode;               /* VNETENC_PREFER or VNETENC_REQUIRE. */
+};
+
+/* D of a demand. */
+ovs_be16 vnetenc_device_out_port(const struct vnetenc_device_demand *);
+
+/* Sets the demand whose D is 'udp_dst'.  Returns false if there is none. */
+bool vnetenc_device_of_out_port(ovs_be16 udp_dst,
+                                struct vnetenc_device_demand *);
+
+/* D_in of a tunnel type. */
+ovs_be16 vnetenc_device_in_port(bool vxlan);
+
+#endif /* vnetenc/kernel/device.h */

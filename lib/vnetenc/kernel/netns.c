@@ -1,0 +1,641 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc/kernel/netns.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/ethtool.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
+#include <linux/sockios.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "netlink.h"
+#include "netlink-socket.h"
+#include "openvswitch/ofpbuf.h"
+#include "openvswitch/vlog.h"
+#include "ovs-atomic.h"
+#include "util.h"
+#include "vnetenc/bridge/limits.h"
+
+VLOG_DEFINE_THIS_MODULE(vnetenc_netns);
+
+enum { TAP_MTU = 65521, DUMMY_MTU = 65535 };
+
+static struct {
+    int fd;
+    struct nl_sock *route;      /* rtnetlink of N. */
+    int threaded;               /* File of the TAP in sysfs, or -1. */
+    unsigned int n_queues;
+    int tap[VNETENC_KERNEL_QUEUES];
+    int out[VNETENC_KERNEL_QUEUES];
+    bool has_out;               /* Are 'out' bound to the dummy device? */
+} netns = { .fd = -1, .threaded = -1 };
+
+/* NULL once N is up.  What it pointed to is never freed. */
+static ATOMIC(const char *) reason
+    = "the kernel had no Open vSwitch datapath when ovs-vswitchd started";
+
+/* Sets the reason why N cannot be used.  Returns false. */
+static bool OVS_PRINTF_FORMAT(1, 2)
+fail(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    atomic_store_relaxed(&reason, xvasprintf(format, args));
+    va_end(args);
+    return false;
+}
+
+const char *
+vnetenc_netns_error(void)
+{
+    const char *s;
+
+    atomic_read_relaxed(&reason, &s);
+    return s;
+}
+
+unsigned int
+vnetenc_netns_n_queues(void)
+{
+    return netns.n_queues;
+}
+
+int
+vnetenc_netns_fd(void)
+{
+    return netns.fd;
+}
+
+int
+vnetenc_netns_tap_fd(unsigned int queue)
+{
+    return netns.tap[queue];
+}
+
+int
+vnetenc_netns_out_fd(unsigned int queue)
+{
+    return netns.has_out ? netns.out[queue] : -1;
+}
+
+int
+vnetenc_netns_set_threaded(bool on)
+{
+    return (netns.threaded < 0 ? EOPNOTSUPP
+            : pwrite(netns.threaded, on ? "1" : "0", 1, 0) == 1 ? 0 : errno);
+}
+
+/* Before root is dropped, in a thread that has entered N and then ends. */
+
+static int
+open_file(const char *name, int flags)
+{
+    int fd = open(name, flags | O_CLOEXEC);
+
+    return fd < 0 ? -errno : fd;
+}
+
+static int
+write_file(const char *name, const char *value)
+{
+    int fd = open_file(name, O_WRONLY);
+    int error = fd < 0 ? -fd : 0;
+
+    if (!error) {
+        error = write(fd, value, strlen(value)) < 0 ? errno : 0;
+        close(fd);
+    }
+    return error;
+}
+
+/* Arrivals come from addresses to which no route of N leads through the TAP.
+ * A new namespace takes over what the host has. */
+static bool
+set_sysctls(void)
+{
+    static const struct {
+        const char *name, *value;
+        bool must;
+    } sysctls[] = {
+        { "ipv4/conf/all/rp_filter", "0", true },
+        { "ipv4/conf/default/rp_filter", "0", true },
+        { "ipv4/conf/all/forwarding", "0", true },
+        { "ipv4/conf/default/forwarding", "0", true },
+        { "ipv6/conf/all/disable_ipv6", "0", false },
+        { "ipv6/conf/default/disable_ipv6", "0", false },
+        { "ipv6/conf/all/forwarding", "0", false },
+        { "ipv6/conf/default/forwarding", "0", false },
+        { "ipv6/conf/default/accept_ra", "0", false },
+        { "ipv6/conf/default/addr_gen_mode", "1", false },      /* None. */
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(sysctls); i++) {
+        char *name = xasprintf("/proc/sys/net/%s", sysctls[i].name);
+        int error = write_file(name, sysctls[i].value);
+
+        if (error && sysctls[i].must) {
+            fail("cannot write \"%s\" to %s: %s", sysctls[i].value, name,
+                 ovs_strerror(error));
+        }
+        free(name);
+        if (error && sysctls[i].must) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+open_tap(void)
+{
+    struct ifreq ifr = {
+        .ifr_flags = (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE
+                      | IFF_NAPI),
+        .ifr_name = VNETENC_NETNS_TAP,
+    };
+
+    for (unsigned int i = 0; i < netns.n_queues; i++) {
+        int fd = open_file("/dev/net/tun", O_RDWR | O_NONBLOCK);
+
+        if (fd < 0) {
+            return fail("cannot open /dev/net/tun: %s", ovs_strerror(-fd));
+        }
+        if (ioctl(fd, TUNSETIFF, &ifr)) {
+            return fail("cannot make a TAP device: %s", ovs_strerror(errno));
+        }
+        netns.tap[i] = fd;
+    }
+    return true;
+}
+
+/* Bound later: until then no packet reaches them. */
+static bool
+open_out(void)
+{
+    for (unsigned int i = 0; i < netns.n_queues; i++) {
+        int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        int size = VNETENC_KERNEL_QUEUE_BYTES, one = 1;
+
+        if (fd < 0
+            || setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof one)
+            || setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size,
+                          sizeof size)) {
+            return fail("cannot make a packet socket: %s",
+                        ovs_strerror(errno));
+        }
+        netns.out[i] = fd;
+    }
+    return true;
+}
+
+/* Opens the file that switches threaded NAPI of the TAP.  It is in the sysfs
+ * of N, which no mount shows but one that ends with this thread. */
+static void
+open_threaded(void)
+{
+    if (!unshare(CLONE_NEWNS)
+        && !mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL)
+        && !mount("none", "/sys", "sysfs", 0, NULL)) {
+        netns.threaded = open_file("/sys/class/net/" VNETENC_NETNS_TAP
+                                   "/threaded", O_WRONLY);
+    }
+}
+
+static bool
+open_namespace(void)
+{
+    if (unshare(CLONE_NEWNET)) {
+        return fail("cannot make a network namespace: %s%s",
+                    ovs_strerror(errno),
+                    errno == EPERM ? " (CAP_SYS_ADMIN is needed at the start)"
+                    : errno == ENOSPC ? " (see user.max_net_namespaces)"
+                    : "");
+    }
+    netns.fd = open_file("/proc/thread-self/ns/net", O_RDONLY);
+    if (netns.fd < 0) {
+        return fail("cannot open /proc/thread-self/ns/net: %s",
+                    ovs_strerror(-netns.fd));
+    }
+
+    int error = nl_sock_create(NETLINK_ROUTE, &netns.route);
+    if (error) {
+        return fail("cannot make an rtnetlink socket: %s",
+                    ovs_strerror(error));
+    }
+    return true;
+}
+
+static void
+close_fd(int *fd)
+{
+    if (*fd >= 0) {
+        close(*fd);
+        *fd = -1;
+    }
+}
+
+static void
+close_all(void)
+{
+    for (unsigned int i = 0; i < netns.n_queues; i++) {
+        close_fd(&netns.tap[i]);
+        close_fd(&netns.out[i]);
+    }
+    nl_sock_destroy(netns.route);
+    netns.route = NULL;
+    close_fd(&netns.threaded);
+    close_fd(&netns.fd);
+}
+
+static void *
+open_all(void *ok_)
+{
+    bool *ok = ok_;
+
+    *ok = (open_namespace() && set_sysctls() && open_tap() && open_out());
+    if (*ok) {
+        open_threaded();
+    }
+    return NULL;
+}
+
+void
+vnetenc_netns_open(void)
+{
+    bool ok = false;
+    pthread_t thread;
+    int error;
+
+    netns.n_queues = MIN(MAX(count_cpu_cores(), 1), VNETENC_KERNEL_QUEUES);
+    memset(netns.tap, 0xff, sizeof netns.tap);
+    memset(netns.out, 0xff, sizeof netns.out);
+    /* Not ovs_thread_create(), which forbids daemonize_start() to fork. */
+    error = pthread_create(&thread, NULL, open_all, &ok);
+    if (error) {
+        fail("cannot start a thread: %s", ovs_strerror(error));
+        return;
+    }
+    pthread_join(thread, NULL);
+    if (ok) {
+        fail("no kernel datapath is in use");
+    } else {
+        close_all();
+    }
+}
+
+/* Once a kernel datapath is in use, with CAP_NET_ADMIN and CAP_NET_RAW. */
+
+int
+vnetenc_netns_transact(struct ofpbuf *request)
+{
+    struct nlmsghdr *nlmsg = nl_msg_nlmsghdr(request);
+    struct ofpbuf reply;
+    int error;
+
+    nlmsg->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
+    /* What is left over may be for a process that crashed. */
+    nl_sock_drain(netns.route);
+    error = nl_sock_send(netns.route, request, true);
+
+    ofpbuf_init(&reply, 4096);
+    while (!error) {
+        int result = 0;
+
+        error = nl_sock_recv(netns.route, &reply, NULL, true);
+        if (!error
+            && nl_msg_nlmsghdr(&reply)->nlmsg_seq == nlmsg->nlmsg_seq
+            && nl_msg_nlmsgerr(&reply, &result, NULL)) {
+            error = result;
+            break;
+        }
+    }
+    ofpbuf_uninit(&reply);
+    return error;
+}
+
+static struct ifinfomsg *
+put_link(struct ofpbuf *request, uint32_t flags, const char *name)
+{
+    struct ifinfomsg *ifi;
+
+    nl_msg_put_nlmsghdr(request, 0, RTM_NEWLINK, flags);
+    ifi = ofpbuf_put_zeros(request, sizeof *ifi);
+    nl_msg_put_string(request, IFLA_IFNAME, name);
+    return ifi;
+}
+
+/* Brings device 'name' up, without neighbors. */
+static int
+set_up(const char *name, uint32_t mtu)
+{
+    static const uint8_t mac[] = { VNETENC_NETNS_MAC };
+    struct ifinfomsg *ifi;
+    struct ofpbuf request;
+    int error;
+
+    ofpbuf_init(&request, 0);
+    ifi = put_link(&request, 0, name);
+    ifi->ifi_flags = ifi->ifi_change = IFF_UP;
+    if (mtu) {
+        ifi->ifi_flags = ifi->ifi_change = IFF_UP | IFF_NOARP;
+        nl_msg_put_u32(&request, IFLA_MTU, mtu);
+        nl_msg_put_unspec(&request, IFLA_ADDRESS, mac, sizeof mac);
+    }
+    error = vnetenc_netns_transact(&request);
+    ofpbuf_uninit(&request);
+    return error;
+}
+
+static int
+make_dummy(void)
+{
+    struct ofpbuf request;
+    size_t ofs;
+    int error;
+
+    ofpbuf_init(&request, 0);
+    put_link(&request, NLM_F_CREATE | NLM_F_EXCL, VNETENC_NETNS_DUMMY);
+    ofs = nl_msg_start_nested(&request, IFLA_LINKINFO);
+    nl_msg_put_string(&request, IFLA_INFO_KIND, "dummy");
+    nl_msg_end_nested(&request, ofs);
+    error = vnetenc_netns_transact(&request);
+    ofpbuf_uninit(&request);
+    return error == EEXIST ? 0 : error;
+}
+
+/* Calls SIOCETHTOOL for the dummy device. */
+static int
+ethtool(void *command)
+{
+    struct ifreq ifr = {
+        .ifr_name = VNETENC_NETNS_DUMMY,
+        .ifr_data = command,
+    };
+
+    return ioctl(netns.out[0], SIOCETHTOOL, &ifr) < 0 ? errno : 0;
+}
+
+/* Switches off features of the dummy device: a packet socket cannot describe
+ * such super-packets in a virtio header, and would lose them. */
+static int
+switch_features_off(void)
+{
+    static const char *const names[] = {
+        "tx-udp-segmentation", "tx-sctp-segmentation", "tx-gso-list",
+    };
+    union {
+        struct ethtool_sset_info info;
+        uint32_t words[sizeof(struct ethtool_sset_info) / 4 + 1];
+    } sset = {
+        .info.cmd = ETHTOOL_GSSET_INFO,
+        .info.sset_mask = UINT64_C(1) << ETH_SS_FEATURES,
+    };
+    uint32_t n_features;
+    struct ethtool_gstrings *strings;
+    struct ethtool_sfeatures *set;
+    uint32_t n_blocks;
+    int error;
+
+    error = ethtool(&sset);
+    if (error) {
+        return error;
+    }
+    n_features = sset.words[ARRAY_SIZE(sset.words) - 1];
+    n_blocks = DIV_ROUND_UP(n_features, 32);
+    strings = xzalloc(sizeof *strings + n_features * ETH_GSTRING_LEN);
+    strings->cmd = ETHTOOL_GSTRINGS;
+    strings->string_set = ETH_SS_FEATURES;
+    strings->len = n_features;
+    set = xzalloc(sizeof *set + n_blocks * sizeof set->features[0]);
+    set->cmd = ETHTOOL_SFEATURES;
+    set->size = n_blocks;
+
+    error = ethtool(strings);
+    for (uint32_t i = 0; !error && i < n_features; i++) {
+        const char *name = (char *) &strings->data[i * ETH_GSTRING_LEN];
+
+        for (size_t j = 0; j < ARRAY_SIZE(names); j++) {
+            if (!strncmp(name, names[j], ETH_GSTRING_LEN)) {
+                set->features[i / 32].valid |= 1u << i % 32;
+            }
+        }
+    }
+    if (!error) {
+        error = ethtool(set);
+    }
+    free(strings);
+    free(set);
+    return error;
+}
+
+static int
+get_ifindex(const char *name)
+{
+    struct ifreq ifr;
+
+    memset(&ifr, 0, sizeof ifr);
+    ovs_strlcpy(ifr.ifr_name, name, sizeof ifr.ifr_name);
+    return ioctl(netns.out[0], SIOCGIFINDEX, &ifr) ? 0 : ifr.ifr_ifindex;
+}
+
+/* Adds 'address', an address of lo. */
+static int
+add_address(int family, const char *address, int lo)
+{
+    struct ifaddrmsg *ifa;
+    struct ofpbuf request;
+    struct in6_addr in6;
+    size_t size = family == AF_INET ? 4 : 16;
+    int error;
+
+    inet_pton(family, address, &in6);
+    ofpbuf_init(&request, 0);
+    nl_msg_put_nlmsghdr(&request, 0, RTM_NEWADDR, NLM_F_CREATE);
+    ifa = ofpbuf_put_zeros(&request, sizeof *ifa);
+    ifa->ifa_family = family;
+    ifa->ifa_prefixlen = 8 * size;
+    ifa->ifa_index = lo;
+    nl_msg_put_unspec(&request, IFA_LOCAL, &in6, size);
+    error = vnetenc_netns_transact(&request);
+    ofpbuf_uninit(&request);
+    return error == EEXIST ? 0 : error;
+}
+
+/* Adds the default route, to device 'out', with source address 'source'. */
+static int
+add_default_route(int family, const char *source, int out)
+{
+    struct ofpbuf request;
+    struct in6_addr in6;
+    struct rtmsg *rtm;
+    int error;
+
+    inet_pton(family, source, &in6);
+    ofpbuf_init(&request, 0);
+    nl_msg_put_nlmsghdr(&request, 0, RTM_NEWROUTE,
+                        NLM_F_CREATE | NLM_F_REPLACE);
+    rtm = ofpbuf_put_zeros(&request, sizeof *rtm);
+    rtm->rtm_family = family;
+    rtm->rtm_table = RT_TABLE_MAIN;
+    rtm->rtm_protocol = RTPROT_STATIC;
+    rtm->rtm_scope = (family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE);
+    rtm->rtm_type = RTN_UNICAST;
+    nl_msg_put_u32(&request, RTA_OIF, out);
+    nl_msg_put_unspec(&request, RTA_PREFSRC, &in6,
+                      family == AF_INET ? 4 : 16);
+    error = vnetenc_netns_transact(&request);
+    ofpbuf_uninit(&request);
+    return error;
+}
+
+/* Binds the packet sockets to the dummy device.  A process that crashed may
+ * have done so before. */
+static int
+bind_out(int dummy)
+{
+    const struct sockaddr_ll sll = {
+        .sll_family = AF_PACKET,
+        .sll_protocol = htons(ETH_P_ALL),
+        .sll_ifindex = dummy,
+    };
+
+    for (unsigned int i = 0; i < netns.n_queues; i++) {
+        int fd = netns.out[i];
+        int fanout = 0;
+        socklen_t size = sizeof fanout;
+
+        if (!getsockopt(fd, SOL_PACKET, PACKET_FANOUT, &fanout, &size)
+            && fanout) {
+            continue;
+        }
+        fanout = PACKET_FANOUT_HASH << 16 | 1;
+        if (bind(fd, (struct sockaddr *) &sll, sizeof sll)
+            || setsockopt(fd, SOL_PACKET, PACKET_FANOUT, &fanout,
+                          sizeof fanout)) {
+            return errno;
+        }
+    }
+    return 0;
+}
+
+/* Discards what a process that crashed did not read. */
+static void
+drain(int fd)
+{
+    char c;
+
+    for (int i = 0; i < VNETENC_KERNEL_DRAIN && read(fd, &c, 1) >= 0; i++) {
+        continue;
+    }
+}
+
+static bool
+set_up_out(const char **outp)
+{
+    int error = make_dummy();
+
+    if (error == EOPNOTSUPP) {
+        VLOG_INFO("the kernel has no dummy devices; packets to be sealed "
+                  "leave through a TAP device");
+        *outp = VNETENC_NETNS_TAP;
+        return true;
+    }
+    if (!error) {
+        error = switch_features_off();
+    }
+    if (!error) {
+        error = set_up(VNETENC_NETNS_DUMMY, DUMMY_MTU);
+    }
+    if (!error) {
+        error = bind_out(get_ifindex(VNETENC_NETNS_DUMMY));
+    }
+    *outp = VNETENC_NETNS_DUMMY;
+    netns.has_out = !error;
+    return error ? fail("cannot set up a dummy device: %s",
+                        ovs_strerror(error)) : true;
+}
+
+static bool
+set_up_family(int family, const char *source, const char *out)
+{
+    int error = add_address(family, source, get_ifindex("lo"));
+
+    if (!error) {
+        error = add_default_route(family, source, get_ifindex(out));
+    }
+    return (!error ? true
+            : family == AF_INET6 && error == EOPNOTSUPP ? true
+            : fail("cannot set up %s in the network namespace: %s",
+                   family == AF_INET ? "IPv4" : "IPv6",
+                   ovs_strerror(error)));
+}
+
+static bool
+set_up_all(void)
+{
+    const char *out;
+    int error;
+
+    error = set_up("lo", 0);
+    if (!error) {
+        error = set_up(VNETENC_NETNS_TAP, TAP_MTU);
+    }
+    if (error) {
+        return fail("cannot set up a TAP device: %s", ovs_strerror(error));
+    }
+    if (!set_up_out(&out)
+        || !set_up_family(AF_INET, VNETENC_NETNS_NO_SOURCE4, out)
+        || !set_up_family(AF_INET6, VNETENC_NETNS_NO_SOURCE6, out)) {
+        return false;
+    }
+    for (unsigned int i = 0; i < netns.n_queues; i++) {
+        drain(netns.tap[i]);
+        drain(netns.out[i]);
+    }
+    return true;
+}
+
+bool
+vnetenc_netns_up(void)
+{
+    static bool done;
+
+    if (!done) {
+        done = true;
+        if (netns.fd >= 0 && set_up_all()) {
+            atomic_store_relaxed(&reason, NULL);
+        } else {
+            VLOG_WARN("kernel datapath cannot encrypt: %s",
+                      vnetenc_netns_error());
+        }
+    }
+    return !vnetenc_netns_error();
+}

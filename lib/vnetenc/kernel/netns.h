@@ -1,0 +1,101 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_NETNS_H
+#define VNETENC_NETNS_H 1
+
+/* The private network namespace
+ * =============================
+ *
+ * N is a network namespace without a name that only ovs-vswitchd holds, by a
+ * descriptor.  Tunnel devices of ours are ports of the kernel datapath, and
+ * their sockets and routes are in N.  Whoever can put packets into N could get
+ * them sealed, or pass them off as arrivals: getting into N takes
+ * CAP_SYS_ADMIN, and nothing of the host's routes, rules and sockets matters
+ * there.  In N are only
+ *
+ *   lo         local addresses of tunnels, and those below;
+ *   vnetenc0   a TAP device: what workers opened goes into the kernel;
+ *   vnetenc1   a dummy device: the default route, where packet sockets take
+ *              what is to be sealed.  Without it the TAP is the way out, too.
+ *
+ * The namespace, the TAP and all descriptors are made before ovs-vswitchd
+ * drops root, because that takes CAP_SYS_ADMIN; nothing is yet known about the
+ * database, so this is kept cheap.  The rest, which takes CAP_NET_ADMIN, is made when a kernel
+ * datapath is opened.  With --monitor, the monitor process holds N, too, and N
+ * outlives a crash of its child.
+ *
+ * Thread-safety
+ * =============
+ *
+ * vnetenc_netns_open(), _up(), _set_threaded() and _transact() belong to the
+ * main thread.  Any thread may call the others.  Descriptors never change and
+ * are never closed. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ofpbuf;
+
+/* Names of the devices in N. */
+#define VNETENC_NETNS_TAP "vnetenc0"
+#define VNETENC_NETNS_DUMMY "vnetenc1"
+
+/* Ethernet address of the TAP, to which frames written to it must go. */
+#define VNETENC_NETNS_MAC 0x02, 0x00, 0x76, 0x6e, 0x65, 0x63
+
+/* Source addresses of tunnel packets whose flow names no source: dummy
+ * addresses of RFC 7600 and RFC 6666. */
+#define VNETENC_NETNS_NO_SOURCE4 "192.0.0.8"
+#define VNETENC_NETNS_NO_SOURCE6 "100::8"
+
+/* Makes N, the TAP and all descriptors.  Must be called once, before
+ * daemonize_start() and before there is a second thread. */
+void vnetenc_netns_open(void);
+
+/* Makes what else N needs, and discards what waits in its queues.  Returns
+ * true if N is up.  The second call only returns the result of the first. */
+bool vnetenc_netns_up(void);
+
+/* Returns NULL if N is up, otherwise the reason why it is not. */
+const char *vnetenc_netns_error(void);
+
+/* The number of queues of the TAP and of packet sockets, at least 1, if N is
+ * up.  The kernel spreads packets over all of them, so each needs a worker;
+ * one worker may have several. */
+unsigned int vnetenc_netns_n_queues(void);
+
+/* N itself.  -1 if there is none. */
+int vnetenc_netns_fd(void);
+
+/* Queue 'queue' of the TAP: IFF_VNET_HDR, IFF_NAPI, nonblocking.  The length
+ * of the virtio header is the kernel's default, 10 bytes, until TUNSETVNETHDRSZ
+ * changes it for the whole device. */
+int vnetenc_netns_tap_fd(unsigned int queue);
+
+/* Packet socket 'queue' on the dummy device: SOCK_RAW, PACKET_VNET_HDR,
+ * PACKET_FANOUT_HASH, nonblocking.  -1 if packets leave through the TAP. */
+int vnetenc_netns_out_fd(unsigned int queue);
+
+/* Switches threaded NAPI of the TAP on or off.  Returns 0, or a positive errno
+ * value: EOPNOTSUPP if the kernel is too old. */
+int vnetenc_netns_set_threaded(bool);
+
+/* Sends an rtnetlink request, with NLM_F_ACK, to N and waits for the answer.
+ * Returns 0 or a positive errno value. */
+int vnetenc_netns_transact(struct ofpbuf *request);
+
+#endif /* vnetenc/kernel/netns.h */
