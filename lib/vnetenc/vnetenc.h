@@ -68,8 +68,8 @@ struct vnetenc_config;
 void vnetenc_protect_secrets(void);
 
 /* Makes what encryption in the kernel datapath needs root for, if the kernel
- * has an Open vSwitch datapath.  Must be called once, before daemonize_start(),
- * which may drop root. */
+ * has an Open vSwitch datapath.  Must be called once, before daemonize_start()
+ * drops root. */
 void vnetenc_prepare(void);
 
 /* Starts the parts that do not depend on the tables of the database: ciphers,

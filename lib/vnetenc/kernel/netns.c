@@ -116,7 +116,7 @@ vnetenc_netns_set_threaded(bool on)
 /* Before root is dropped, in a thread that has entered N and then ends. */
 
 static int
-open_file(const char *name, int flags)
+open_file(int flags, const char *name)
 {
     int fd = open(name, flags | O_CLOEXEC);
 
@@ -126,7 +126,7 @@ open_file(const char *name, int flags)
 static int
 write_file(const char *name, const char *value)
 {
-    int fd = open_file(name, O_WRONLY);
+    int fd = open_file(O_WRONLY, name);
     int error = fd < 0 ? -fd : 0;
 
     if (!error) {
@@ -145,29 +145,25 @@ set_sysctls(void)
         const char *name, *value;
         bool must;
     } sysctls[] = {
-        { "ipv4/conf/all/rp_filter", "0", true },
-        { "ipv4/conf/default/rp_filter", "0", true },
-        { "ipv4/conf/all/forwarding", "0", true },
-        { "ipv4/conf/default/forwarding", "0", true },
-        { "ipv6/conf/all/disable_ipv6", "0", false },
-        { "ipv6/conf/default/disable_ipv6", "0", false },
-        { "ipv6/conf/all/forwarding", "0", false },
-        { "ipv6/conf/default/forwarding", "0", false },
-        { "ipv6/conf/default/accept_ra", "0", false },
-        { "ipv6/conf/default/addr_gen_mode", "1", false },      /* None. */
+        { "/proc/sys/net/ipv4/conf/all/rp_filter", "0", true },
+        { "/proc/sys/net/ipv4/conf/default/rp_filter", "0", true },
+        { "/proc/sys/net/ipv4/conf/all/forwarding", "0", true },
+        { "/proc/sys/net/ipv4/conf/default/forwarding", "0", true },
+        { "/proc/sys/net/ipv6/conf/all/disable_ipv6", "0", false },
+        { "/proc/sys/net/ipv6/conf/default/disable_ipv6", "0", false },
+        { "/proc/sys/net/ipv6/conf/all/forwarding", "0", false },
+        { "/proc/sys/net/ipv6/conf/default/forwarding", "0", false },
+        { "/proc/sys/net/ipv6/conf/default/accept_ra", "0", false },
+        /* None. */
+        { "/proc/sys/net/ipv6/conf/default/addr_gen_mode", "1", false },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(sysctls); i++) {
-        char *name = xasprintf("/proc/sys/net/%s", sysctls[i].name);
-        int error = write_file(name, sysctls[i].value);
+        int error = write_file(sysctls[i].name, sysctls[i].value);
 
         if (error && sysctls[i].must) {
-            fail("cannot write \"%s\" to %s: %s", sysctls[i].value, name,
-                 ovs_strerror(error));
-        }
-        free(name);
-        if (error && sysctls[i].must) {
-            return false;
+            return fail("cannot write \"%s\" to %s: %s", sysctls[i].value,
+                        sysctls[i].name, ovs_strerror(error));
         }
     }
     return true;
@@ -183,7 +179,7 @@ open_tap(void)
     };
 
     for (unsigned int i = 0; i < netns.n_queues; i++) {
-        int fd = open_file("/dev/net/tun", O_RDWR | O_NONBLOCK);
+        int fd = open_file(O_RDWR | O_NONBLOCK, "/dev/net/tun");
 
         if (fd < 0) {
             return fail("cannot open /dev/net/tun: %s", ovs_strerror(-fd));
@@ -224,8 +220,8 @@ open_threaded(void)
     if (!unshare(CLONE_NEWNS)
         && !mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL)
         && !mount("none", "/sys", "sysfs", 0, NULL)) {
-        netns.threaded = open_file("/sys/class/net/" VNETENC_NETNS_TAP
-                                   "/threaded", O_WRONLY);
+        netns.threaded = open_file(O_WRONLY, "/sys/class/net/"
+                                   VNETENC_NETNS_TAP "/threaded");
     }
 }
 
@@ -239,7 +235,7 @@ open_namespace(void)
                     : errno == ENOSPC ? " (see user.max_net_namespaces)"
                     : "");
     }
-    netns.fd = open_file("/proc/thread-self/ns/net", O_RDONLY);
+    netns.fd = open_file(O_RDONLY, "/proc/thread-self/ns/net");
     if (netns.fd < 0) {
         return fail("cannot open /proc/thread-self/ns/net: %s",
                     ovs_strerror(-netns.fd));
@@ -482,6 +478,8 @@ add_address(int family, const char *address, int lo)
     ifa = ofpbuf_put_zeros(&request, sizeof *ifa);
     ifa->ifa_family = family;
     ifa->ifa_prefixlen = 8 * size;
+    /* Otherwise a route with this source has to wait a moment. */
+    ifa->ifa_flags = family == AF_INET6 ? IFA_F_NODAD : 0;
     ifa->ifa_index = lo;
     nl_msg_put_unspec(&request, IFA_LOCAL, &in6, size);
     error = vnetenc_netns_transact(&request);

@@ -34,9 +34,9 @@
  *
  * The namespace, the TAP and all descriptors are made before ovs-vswitchd
  * drops root, because that takes CAP_SYS_ADMIN; nothing is yet known about the
- * database, so this is kept cheap.  The rest, which takes CAP_NET_ADMIN, is made when a kernel
- * datapath is opened.  With --monitor, the monitor process holds N, too, and N
- * outlives a crash of its child.
+ * database, so this is kept cheap.  The rest, which takes CAP_NET_ADMIN, is
+ * made when a kernel datapath is opened.  With --monitor, the monitor process
+ * holds N, too, and N outlives a crash of its child.
  *
  * Thread-safety
  * =============
@@ -81,9 +81,9 @@ unsigned int vnetenc_netns_n_queues(void);
 /* N itself.  -1 if there is none. */
 int vnetenc_netns_fd(void);
 
-/* Queue 'queue' of the TAP: IFF_VNET_HDR, IFF_NAPI, nonblocking.  The length
- * of the virtio header is the kernel's default, 10 bytes, until TUNSETVNETHDRSZ
- * changes it for the whole device. */
+/* Queue 'queue' of the TAP: IFF_VNET_HDR, IFF_NAPI, nonblocking.  The virtio
+ * header has 10 bytes, until TUNSETVNETHDRSZ changes that for the whole
+ * device. */
 int vnetenc_netns_tap_fd(unsigned int queue);
 
 /* Packet socket 'queue' on the dummy device: SOCK_RAW, PACKET_VNET_HDR,
