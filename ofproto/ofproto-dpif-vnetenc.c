@@ -20,6 +20,7 @@
 #include <inttypes.h>
 
 #include "flow.h"
+#include "odp-util.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/ofpbuf.h"
 #include "util.h"
@@ -86,6 +87,20 @@ vnetenc_xlate_tx(struct flow_tnl *tnl, const char *tunnel_type,
     tnl->enc_mode = VNETENC_OFF;
     tnl->enc_profile = 0;
     return true;
+}
+
+bool
+vnetenc_xlate_find_port(const struct flow_tnl *tnl, const char *tunnel_type,
+                        const struct dpif *dpif, struct ds *why, int *reason)
+{
+    if (tnl->enc_mode == VNETENC_OFF
+        || vnetenc_vport_find(dpif, tunnel_type, tnl) != ODPP_NONE) {
+        return true;
+    }
+    ds_put_cstr(why, ", but the kernel datapath has no device for it yet, "
+                "dropping");
+    *reason = VNETENC_DROP_tx_device;
+    return false;
 }
 
 const char *

@@ -40,7 +40,8 @@
  * =============
  *
  * Any thread may call any function.  vnetenc_xlate_may_learn() also reads the
- * table of gates (bridge/gate.h).  Apart from that, the decisions depend only
+ * table of gates (bridge/gate.h), and vnetenc_xlate_find_port() asks for ports
+ * (kernel/vport.h).  Apart from that, the decisions depend only
  * on the arguments and on the DTLS ports, which never change after
  * vnetenc_init(). */
 
@@ -49,6 +50,7 @@
 #include <stdint.h>
 #include "openvswitch/compiler.h"
 
+struct dpif;
 struct ds;
 struct flow;
 struct flow_tnl;
@@ -67,6 +69,15 @@ struct ofpbuf;
  * Stores in '*reason' the reason under which to count the packet, or 0. */
 bool vnetenc_xlate_tx(struct flow_tnl *, const char *tunnel_type,
                       const char *obstacle, struct ds *why, int *reason)
+    OVS_WARN_UNUSED_RESULT;
+
+/* Completes the decision of vnetenc_xlate_tx() for the kernel datapath 'dpif':
+ * a packet with a demand must not leave while the datapath has no port for
+ * this demand.  Mode `prefer` makes no difference, as the port comes soon.
+ * Appends to 'why', stores '*reason' and returns like vnetenc_xlate_tx(). */
+bool vnetenc_xlate_find_port(const struct flow_tnl *, const char *tunnel_type,
+                             const struct dpif *dpif, struct ds *why,
+                             int *reason)
     OVS_WARN_UNUSED_RESULT;
 
 /* Returns the sentence for the end of a packet's translation, or NULL.

@@ -51,6 +51,7 @@
 
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/bridge/tunnel.h"
+#include "vnetenc/kernel/vport.h"
 #include "vnetenc/mode.h"
 #include "vnetenc/packet/half.h"
 #include "vnetenc/packet/open.h"

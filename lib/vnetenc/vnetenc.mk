@@ -103,6 +103,8 @@ vnetenc_sources = \
 	lib/vnetenc/kernel/device.h \
 	lib/vnetenc/kernel/netns.c \
 	lib/vnetenc/kernel/netns.h \
+	lib/vnetenc/kernel/vport.c \
+	lib/vnetenc/kernel/vport.h \
 	lib/vnetenc/main/main.c \
 	lib/vnetenc/main/ovsdb.c \
 	lib/vnetenc/main/ovsdb.h \

@@ -48,6 +48,7 @@
     VNETENC_DROP(tx_aead, "cipher failed")                                  \
     VNETENC_DROP(tx_tunnel, "tunnel with another type or dst_port")         \
     VNETENC_DROP(tx_datapath, "datapath or bond that cannot encrypt")       \
+    VNETENC_DROP(tx_device, "kernel datapath has no device for it yet")     \
     /* Opening, before the sender is known. */                              \
     VNETENC_DROP(rx_short, "datagram shorter than a record")                \
     VNETENC_DROP(rx_bad_type, "not a DTLS record type")                     \

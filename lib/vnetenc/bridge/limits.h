@@ -289,6 +289,7 @@ enum {
     VNETENC_KERNEL_QUEUES = 16,         /* In each direction, at most. */
     VNETENC_KERNEL_QUEUE_BYTES = 4 << 20,   /* Of a packet socket. */
     VNETENC_KERNEL_DRAIN = 65536,       /* Packets left by a crash. */
+    VNETENC_KERNEL_RETRY_MS = 1000,     /* To make a port that failed. */
 };
 
 /* Batches.  A batch is unbounded; it is processed in bursts of this size. */

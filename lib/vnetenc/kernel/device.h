@@ -32,14 +32,18 @@
  * number.  These numbers are so high that nobody else gets them, so a flow
  * means the same as long as it lives, or drops its packets.
  *
- * Thread-safety: the functions below depend only on their arguments. */
+ * Thread-safety: vnetenc_device_make() and vnetenc_device_delete() belong to
+ * the main thread; the others depend only on their arguments. */
 
 #include <stdbool.h>
 #include <stdint.h>
 #include "openvswitch/types.h"
 
-/* Number of tunnel types that can carry records: Geneve, VXLAN. */
-enum { VNETENC_DEVICE_N_TYPES = 2 };
+enum {
+    VNETENC_DEVICE_N_TYPES = 2,     /* Geneve, VXLAN. */
+    VNETENC_DEVICE_FIRST_D = 63998, /* The lowest and the highest D, */
+    VNETENC_DEVICE_LAST_D = 65023,  /* with those of arrivals. */
+};
 
 /* A demand that has a device. */
 struct vnetenc_device_demand {
@@ -57,5 +61,22 @@ bool vnetenc_device_of_out_port(ovs_be16 udp_dst,
 
 /* D_in of a tunnel type. */
 ovs_be16 vnetenc_device_in_port(bool vxlan);
+
+/* Room for a device's name with its null byte: "vnetenc_" and D. */
+enum { VNETENC_DEVICE_NAME_SIZE = 16 };
+
+void vnetenc_device_name(ovs_be16 d, char name[VNETENC_DEVICE_NAME_SIZE]);
+
+/* Sets D of the device with that name.  Returns false if it is none of ours;
+ * users may not give such a name to a port. */
+bool vnetenc_device_from_name(const char *, ovs_be16 *d);
+
+/* Makes the device for 'd', instead of any other device of its name.  N must
+ * be up.  Returns 0, or a positive errno value and why it failed in '*what', a
+ * constant string. */
+int vnetenc_device_make(ovs_be16 d, const char **what);
+
+/* Deletes the device for 'd' if it exists. */
+void vnetenc_device_delete(ovs_be16 d);
 
 #endif /* vnetenc/kernel/device.h */

@@ -1,0 +1,368 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc/kernel/vport.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <net/if.h>
+#include <string.h>
+
+#include "connectivity.h"
+#include "dpif.h"
+#include "dpif-netdev.h"
+#include "flow.h"
+#include "netdev.h"
+#include "odp-util.h"
+#include "openvswitch/vlog.h"
+#include "ovs-atomic.h"
+#include "packets.h"
+#include "seq.h"
+#include "simap.h"
+#include "timeval.h"
+#include "util.h"
+#include "vnetenc/bridge/limits.h"
+#include "vnetenc/kernel/device.h"
+#include "vnetenc/kernel/netns.h"
+
+VLOG_DEFINE_THIS_MODULE(vnetenc_vport);
+
+/* Of the ports that are numbered from VNETENC_DEVICE_FIRST_D on. */
+enum { N_VPORTS = VNETENC_DEVICE_LAST_D - VNETENC_DEVICE_FIRST_D + 1 };
+
+enum state { UNUSED, WANTED, PRESENT };
+
+/* Any thread reads 'state' and changes UNUSED to WANTED.  All else is the main
+ * thread's. */
+struct vport {
+    atomic_int state;           /* An enum state. */
+    unsigned int ifindex;       /* Of the device, while PRESENT. */
+};
+
+static struct vport vports[N_VPORTS];
+
+/* Is there a port that is WANTED? */
+static atomic_bool any_wanted;
+static long long int retry_at;
+
+/* A tunnel type, and the port of its own device on the default UDP port. */
+static struct tunnel {
+    const char *type;
+    const char *device;
+    atomic_uint32_t port;       /* An odp_port_t. */
+} tunnels[VNETENC_DEVICE_N_TYPES] = {
+    { "geneve", "genev_sys_6081", UINT32_MAX },
+    { "vxlan", "vxlan_sys_4789", UINT32_MAX },
+};
+enum { VXLAN = 1 };
+
+/* Why the port of Geneve's arrivals could not be made, or NULL. */
+static const char *error_text;
+
+static struct vport *
+vport_of(ovs_be16 d)
+{
+    return &vports[ntohs(d) - VNETENC_DEVICE_FIRST_D];
+}
+
+static enum state
+get_state(struct vport *p)
+{
+    int state;
+
+    atomic_read_relaxed(&p->state, &state);
+    return state;
+}
+
+static odp_port_t
+d_to_odp(ovs_be16 d)
+{
+    return u32_to_odp(ntohs(d));
+}
+
+/* Has the main thread make the port for 'd'. */
+static void
+want(ovs_be16 d)
+{
+    atomic_store_relaxed(&vport_of(d)->state, WANTED);
+    atomic_store_relaxed(&any_wanted, true);
+}
+
+/* Deletes the port for 'd', whoever made it, with its device. */
+static void
+delete_port(struct dpif *dpif, ovs_be16 d)
+{
+    char name[VNETENC_DEVICE_NAME_SIZE];
+    struct dpif_port port;
+
+    vnetenc_device_name(d, name);
+    if (dpif_port_exists(dpif, name)
+        && !dpif_port_query_by_name(dpif, name, &port)) {
+        dpif_port_del(dpif, port.port_no, false);
+        dpif_port_destroy(&port);
+    }
+    vnetenc_device_delete(d);
+}
+
+/* Adds the device for 'd', which exists, to the datapath. */
+static int
+add_port(struct dpif *dpif, ovs_be16 d)
+{
+    char name[VNETENC_DEVICE_NAME_SIZE];
+    odp_port_t port_no = d_to_odp(d);
+    struct netdev *netdev;
+    int error;
+
+    vnetenc_device_name(d, name);
+    error = netdev_open(name, "system", &netdev);
+    if (!error) {
+        error = dpif_port_add(dpif, netdev, &port_no);
+        netdev_close(netdev);
+    }
+    vport_of(d)->ifindex = if_nametoindex(name);
+    return error ? error : vport_of(d)->ifindex ? 0 : ENODEV;
+}
+
+/* Returns true if the port for 'd' is made. */
+static bool
+make_port(struct dpif *dpif, ovs_be16 d)
+{
+    const char *what;
+    int error;
+
+    delete_port(dpif, d);
+    error = vnetenc_device_make(d, &what);
+    if (!error) {
+        what = "cannot add a tunnel device to the datapath";
+        error = add_port(dpif, d);
+    }
+    if (error) {
+        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
+        static char text[128];
+
+        delete_port(dpif, d);
+        VLOG_WARN_RL(&rl, "vnetenc_%"PRIu16": %s: %s", ntohs(d), what,
+                     ovs_strerror(error));
+        if (d == vnetenc_device_in_port(false)) {
+            snprintf(text, sizeof text, "%s: %s", what, ovs_strerror(error));
+            error_text = text;
+        }
+        return false;
+    }
+    atomic_store_relaxed(&vport_of(d)->state, PRESENT);
+    return true;
+}
+
+void
+vnetenc_vport_open(struct dpif *dpif)
+{
+    if (dpif_is_netdev(dpif) || !vnetenc_netns_up()) {
+        return;
+    }
+    /* Of an earlier datapath. */
+    for (size_t i = 0; i < N_VPORTS; i++) {
+        if (get_state(&vports[i]) == PRESENT) {
+            want(htons(VNETENC_DEVICE_FIRST_D + i));
+        }
+    }
+    if (make_port(dpif, vnetenc_device_in_port(false))) {
+        error_text = NULL;
+    }
+}
+
+const char *
+vnetenc_vport_error(void)
+{
+    const char *error = vnetenc_netns_error();
+
+    return error ? error : error_text;
+}
+
+bool
+vnetenc_vport_is_name(const char *name)
+{
+    ovs_be16 d;
+
+    return vnetenc_device_from_name(name, &d);
+}
+
+bool
+vnetenc_vport_run(struct dpif *dpif)
+{
+    bool made = false;
+    bool wanted;
+
+    atomic_read_relaxed(&any_wanted, &wanted);
+    if (!wanted || dpif_is_netdev(dpif) || time_msec() < retry_at) {
+        return false;
+    }
+
+    atomic_store_relaxed(&any_wanted, false);
+    for (size_t i = 0; i < N_VPORTS; i++) {
+        if (get_state(&vports[i]) == WANTED) {
+            if (make_port(dpif, htons(VNETENC_DEVICE_FIRST_D + i))) {
+                made = true;
+            } else {
+                atomic_store_relaxed(&any_wanted, true);
+                retry_at = time_msec() + VNETENC_KERNEL_RETRY_MS;
+            }
+        }
+    }
+    return made;
+}
+
+bool
+vnetenc_vport_changed(struct dpif *dpif, const char *name)
+{
+    struct dpif_port port;
+    struct vport *p;
+    bool ours = false;
+    ovs_be16 d;
+
+    if (dpif_is_netdev(dpif) || !vnetenc_device_from_name(name, &d)) {
+        return false;
+    }
+
+    p = vport_of(d);
+    if (!dpif_port_query_by_name(dpif, name, &port)) {
+        ours = (get_state(p) == PRESENT && port.port_no == d_to_odp(d)
+                && if_nametoindex(name) == p->ifindex);
+        if (!ours) {
+            VLOG_WARN("%s: deleting a port that has a name of ours", name);
+            dpif_port_del(dpif, port.port_no, false);
+        }
+        dpif_port_destroy(&port);
+    }
+    if (!ours && get_state(p) == PRESENT) {
+        VLOG_WARN("%s: the port is gone, making it again", name);
+        want(d);
+    }
+    return true;
+}
+
+void
+vnetenc_vport_set_tunnels(const struct dpif *dpif, const struct simap *ports)
+{
+    if (dpif_is_netdev(dpif)) {
+        return;
+    }
+    for (size_t i = 0; i < VNETENC_DEVICE_N_TYPES; i++) {
+        struct simap_node *node = simap_find(ports, tunnels[i].device);
+        ovs_be16 in_port = vnetenc_device_in_port(i == VXLAN);
+
+        atomic_store_relaxed(&tunnels[i].port, node ? node->data : UINT32_MAX);
+        if (node && !vnetenc_netns_error()
+            && get_state(vport_of(in_port)) == UNUSED) {
+            want(in_port);
+        }
+    }
+}
+
+/* The port of the own device of a tunnel type, by its number in 'tunnels'. */
+static odp_port_t
+get_tunnel(size_t i)
+{
+    uint32_t port;
+
+    atomic_read_relaxed(&tunnels[i].port, &port);
+    return u32_to_odp(port);
+}
+
+odp_port_t
+vnetenc_vport_find(const struct dpif *dpif, const char *type,
+                   const struct flow_tnl *tnl)
+{
+    const struct vnetenc_device_demand demand = {
+        .vxlan = !strcmp(type, tunnels[VXLAN].type),
+        .profile = tnl->enc_profile,
+        .mode = tnl->enc_mode,
+    };
+    ovs_be16 d;
+
+    if (dpif_is_netdev(dpif) || vnetenc_netns_error()) {
+        return ODPP_NONE;
+    }
+
+    d = vnetenc_device_out_port(&demand);
+    switch (get_state(vport_of(d))) {
+    case PRESENT:
+        return d_to_odp(d);
+    case UNUSED:
+        want(d);
+        seq_change(connectivity_seq_get());
+        return ODPP_NONE;
+    case WANTED:
+    default:
+        return ODPP_NONE;
+    }
+}
+
+void
+vnetenc_vport_decode(const struct dpif *dpif, struct flow *flow)
+{
+    if (dpif_is_netdev(dpif) || !flow_tnl_dst_is_set(&flow->tunnel)) {
+        return;
+    }
+    for (size_t i = 0; i < VNETENC_DEVICE_N_TYPES; i++) {
+        ovs_be16 d = vnetenc_device_in_port(i == VXLAN);
+
+        if (flow->in_port.odp_port == d_to_odp(d)
+            && get_state(vport_of(d)) == PRESENT
+            && get_tunnel(i) != ODPP_NONE) {
+            flow->in_port.odp_port = get_tunnel(i);
+            flow->tunnel.flags |= FLOW_TNL_F_VNETENC;
+            return;
+        }
+    }
+}
+
+void
+vnetenc_vport_decode_mask(const struct dpif *dpif, struct flow_wildcards *wc)
+{
+    if (!dpif_is_netdev(dpif)) {
+        wc->masks.tunnel.flags |= FLOW_TNL_F_VNETENC;
+    }
+}
+
+const struct flow *
+vnetenc_vport_encode_mask(const struct dpif *dpif, const struct flow *mask,
+                          struct flow *copy)
+{
+    if (dpif_is_netdev(dpif)) {
+        return mask;
+    }
+    *copy = *mask;
+    copy->tunnel.flags &= ~FLOW_TNL_F_VNETENC;
+    return copy;
+}
+
+void
+vnetenc_vport_encode(const struct dpif *dpif, struct pkt_metadata *md)
+{
+    if (dpif_is_netdev(dpif) || !flow_tnl_dst_is_set(&md->tunnel)
+        || !(md->tunnel.flags & FLOW_TNL_F_VNETENC)) {
+        return;
+    }
+    md->tunnel.flags &= ~FLOW_TNL_F_VNETENC;
+    for (size_t i = 0; i < VNETENC_DEVICE_N_TYPES; i++) {
+        if (md->in_port.odp_port == get_tunnel(i)
+            && get_tunnel(i) != ODPP_NONE) {
+            md->in_port.odp_port = d_to_odp(
+                vnetenc_device_in_port(i == VXLAN));
+        }
+    }
+}
