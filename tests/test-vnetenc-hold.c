@@ -39,23 +39,23 @@
 #include "vnetenc-unit.h"
 
 static struct ofpbuf actions;
+static struct ofpbuf wanted;    /* What is to be done with what was held. */
 
 /* What was sent. */
 static unsigned int n_sent, n_plain, n_wrong_actions;
 static uint16_t sizes[1024];
 
-static bool
-note_sent(struct dp_packet *packet, const struct nlattr *rest, size_t rest_len)
+static void
+note_sent(struct dp_packet *packet, const struct nlattr *rest, size_t rest_len,
+          enum vnetenc_drop verdict OVS_UNUSED)
 {
     const struct udp_header *udp = dp_packet_l4(packet);
-    const struct nlattr *output = rest;
 
     n_plain += udp->udp_dst != htons(VNETENC_GENEVE_PORT);
-    n_wrong_actions += (rest_len != NLA_ALIGN(output->nla_len)
-                        || nl_attr_type(output) != OVS_ACTION_ATTR_OUTPUT
-                        || nl_attr_get_u32(output) != 7);
+    n_wrong_actions += (rest_len != wanted.size
+                        || memcmp(rest, wanted.data, rest_len));
     sizes[n_sent++ % ARRAY_SIZE(sizes)] = ntohs(udp->udp_len);
-    return true;
+    dp_packet_delete(packet);
 }
 
 static long long int
@@ -83,40 +83,51 @@ take_all(void)
     return n;
 }
 
-/* Begins a list of actions: the action vnetenc in as many lists of 'type' as
- * 'depth' says, and, if 'more', an output behind it.  Returns its argument. */
+/* A list of actions: the action vnetenc in as many lists of 'type' as 'depth'
+ * says, and 'rest' behind it, if that has anything.  Returns its argument. */
 static const struct ovs_action_vnetenc *
-make_actions(enum vnetenc_mode mode, unsigned int depth, uint16_t type,
-             bool more)
+make_actions_of(enum vnetenc_mode mode, unsigned int depth, uint16_t type,
+                const struct ofpbuf *rest)
 {
     struct ovs_action_vnetenc action = unit_action(mode);
-    size_t ofs[4], at;
+    size_t ofs[4], branch[4], at;
+    bool check = type == OVS_ACTION_ATTR_CHECK_PKT_LEN;
 
     ofpbuf_clear(&actions);
     nl_msg_put_u32(&actions, OVS_ACTION_ATTR_OUTPUT, 3);
     for (unsigned int i = 0; i < depth; i++) {
         nl_msg_put_u32(&actions, OVS_ACTION_ATTR_OUTPUT, 4);
         ofs[i] = nl_msg_start_nested(&actions, type);
+        if (check) {
+            nl_msg_put_u16(&actions, OVS_CHECK_PKT_LEN_ATTR_PKT_LEN, 1500);
+            branch[i] = nl_msg_start_nested(
+                &actions, OVS_CHECK_PKT_LEN_ATTR_ACTIONS_IF_LESS_EQUAL);
+        }
     }
     at = actions.size;
     nl_msg_put_unspec(&actions, OVS_ACTION_ATTR_VNETENC, &action,
                       sizeof action);
-    if (more) {
-        nl_msg_put_u32(&actions, OVS_ACTION_ATTR_OUTPUT, 7);
-    }
+    ofpbuf_put(&actions, rest->data, rest->size);
     for (unsigned int i = depth; i > 0; i--) {
+        if (check) {
+            nl_msg_end_nested(&actions, branch[i - 1]);
+        }
         nl_msg_end_nested(&actions, ofs[i - 1]);
         nl_msg_put_u32(&actions, OVS_ACTION_ATTR_OUTPUT, 5);
     }
     return nl_attr_get(ofpbuf_at_assert(&actions, at, NLA_HDRLEN));
 }
 
-/* The action that make_actions() without nesting put second: where it is after
- * something was put behind. */
-static const struct nlattr *
-second_action(void)
+/* The same with an output as the rest, or none. */
+static const struct ovs_action_vnetenc *
+make_actions(enum vnetenc_mode mode, unsigned int depth, uint16_t type,
+             bool more)
 {
-    return nl_attr_next(actions.data);
+    ofpbuf_clear(&wanted);
+    if (more) {
+        nl_msg_put_u32(&wanted, OVS_ACTION_ATTR_OUTPUT, 7);
+    }
+    return make_actions_of(mode, depth, type, &wanted);
 }
 
 /* Seals 'n' packets of 'size' octets of payload, 'size' + 1 and so on, for
@@ -160,6 +171,9 @@ test_who_waits(void)
     CHECK(seal(action, 2, 100, false) == 2);
     action = make_actions(VNETENC_REQUIRE, 3, OVS_ACTION_ATTR_CLONE, true);
     CHECK(seal(action, 1, 100, false) == 1);
+    action = make_actions(VNETENC_REQUIRE, 2, OVS_ACTION_ATTR_CHECK_PKT_LEN,
+                          true);
+    CHECK(seal(action, 3, 100, false) == 3);
     CHECK(unit_no_drops());
 
     /* Nothing would come next, or it is not known what. */
@@ -175,21 +189,13 @@ test_who_waits(void)
     CHECK(seal(action, 1, 100, true) == 0);
     CHECK(unit_drops_are(VNETENC_DROP_tx_no_session, 5));
 
-    /* What comes next would have to be translated. */
-    unit_drops_begin();
-    make_actions(VNETENC_REQUIRE, 0, 0, true);
-    nl_msg_put_u32(&actions, OVS_ACTION_ATTR_RECIRC, 0);
-    action = nl_attr_get(second_action());
-    CHECK(seal(action, 1, 100, false) == 0);
-    CHECK(unit_drops_are(VNETENC_DROP_tx_no_session, 1));
-
     /* Until their time is over. */
     unit_drops_begin();
     CHECK(run(0) == time_msec() + VNETENC_HOLD_MS);
     CHECK(run(VNETENC_HOLD_MS - 1) == time_msec() + VNETENC_HOLD_MS);
     CHECK(unit_no_drops());
     CHECK(run(VNETENC_HOLD_MS) == LLONG_MAX);
-    CHECK(unit_drops_are(VNETENC_DROP_tx_no_session, 6));
+    CHECK(unit_drops_are(VNETENC_DROP_tx_no_session, 9));
     CHECK(n_sent == 0);
 
     /* Under `prefer` they wait, too, and are not sent in clear. */
@@ -307,6 +313,42 @@ test_release(void)
     vnetenc_gate_remove(gate);
 }
 
+/* What comes behind may be any list, and is kept to its last byte: ct and
+ * recirculation, as of a bond, or a copy to a controller. */
+static void
+test_any_rest(void)
+{
+    struct vnetenc_path_key path = unit_path(false, false);
+    struct vnetenc_gate *gate = vnetenc_gate_add(&path.remote);
+    const struct ovs_action_vnetenc *action;
+    struct ovs_action_hash hash = { .hash_basis = 1 };
+    struct unit_sessions s;
+    size_t ofs;
+
+    ofpbuf_clear(&wanted);
+    ofs = nl_msg_start_nested(&wanted, OVS_ACTION_ATTR_CT);
+    nl_msg_put_flag(&wanted, OVS_CT_ATTR_COMMIT);
+    nl_msg_end_nested(&wanted, ofs);
+    nl_msg_put_unspec(&wanted, OVS_ACTION_ATTR_HASH, &hash, sizeof hash);
+    ofs = nl_msg_start_nested(&wanted, OVS_ACTION_ATTR_USERSPACE);
+    nl_msg_put_u32(&wanted, OVS_USERSPACE_ATTR_PID, 1);
+    nl_msg_end_nested(&wanted, ofs);
+    nl_msg_put_u32(&wanted, OVS_ACTION_ATTR_RECIRC, 5);
+
+    unit_drops_begin();
+    for (unsigned int depth = 0; depth < 3; depth++) {
+        action = make_actions_of(VNETENC_REQUIRE, depth, OVS_ACTION_ATTR_CLONE,
+                                 &wanted);
+        CHECK(seal(action, 2, 100, false) == 2);
+    }
+    unit_sessions_create(&s, VNETENC_AES256_GCM, false, 1);
+    CHECK(run(0) == LLONG_MAX);
+    CHECK(n_sent == 6 && !n_plain && !n_wrong_actions);
+    CHECK(unit_no_drops());
+    unit_sessions_destroy(&s);
+    vnetenc_gate_remove(gate);
+}
+
 int
 main(int argc OVS_UNUSED, char *argv[])
 {
@@ -317,10 +359,13 @@ main(int argc OVS_UNUSED, char *argv[])
     time_msec();
     timeval_stop();
     ofpbuf_init(&actions, 256);
+    ofpbuf_init(&wanted, 256);
     test_who_waits();
     timeval_warp(10000);
     test_bounds();
     test_release();
+    test_any_rest();
+    ofpbuf_uninit(&wanted);
     ofpbuf_uninit(&actions);
     ovsrcu_exit();
     return unit_end();

@@ -127,6 +127,7 @@ enum {
     VNETENC_HOLD_BURST = 128,           /* For a peer. */
     VNETENC_HOLD_PER_SECOND = 64,
     VNETENC_HOLD_BYTES = 4 << 20,       /* For all. */
+    VNETENC_EXECUTE_BYTES = 8 << 20,    /* Sealed, not yet sent on. */
 };
 
 /* Packets in two halves, section 8. */

@@ -330,6 +330,7 @@ vnetenc_control_stop(void)
     ovsrcu_synchronize();
     ovs_mutex_lock(&vnetenc_control_mutex);
     vnetenc_release_end();
+    vnetenc_execute_end();
     exiting = false;
     ovs_mutex_unlock(&vnetenc_control_mutex);
     running = false;

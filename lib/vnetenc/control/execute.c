@@ -20,7 +20,31 @@
 #include "dp-packet.h"
 #include "dpif.h"
 #include "flow.h"
+#include "netlink.h"
+#include "openvswitch/list.h"
+#include "openvswitch/poll-loop.h"
+#include "openvswitch/thread.h"
+#include "ovs-rcu.h"
+#include "ovs-thread.h"
+#include "seq.h"
 #include "sset.h"
+#include "util.h"
+#include "vnetenc/bridge/limits.h"
+
+struct job {
+    struct ovs_list node;
+    struct dp_packet *packet;
+    enum vnetenc_drop verdict;
+    size_t n_bytes;             /* What it counts for. */
+    size_t actions_len;
+    uint32_t actions[];
+};
+
+static struct ovs_mutex mutex = OVS_MUTEX_INITIALIZER;
+static struct ovs_list jobs OVS_GUARDED_BY(mutex)
+    = OVS_LIST_INITIALIZER(&jobs);
+static size_t n_bytes OVS_GUARDED_BY(mutex);
+static struct seq *posted;      /* Made with the thread. */
 
 /* Opens the datapath.  Of the two types that can encrypt only one is in use,
  * and it has one datapath.  Returns NULL if there is none. */
@@ -45,9 +69,8 @@ open_dpif(void)
     return dpif;
 }
 
-bool
-vnetenc_execute(struct dp_packet *packet, const struct nlattr *actions,
-                size_t actions_len)
+static bool
+execute(const struct job *job)
 {
     struct dpif *dpif = open_dpif();
     struct dpif_execute execute;
@@ -57,18 +80,106 @@ vnetenc_execute(struct dp_packet *packet, const struct nlattr *actions,
     if (!dpif) {
         return false;
     }
-    flow_extract(packet, &flow);
+    flow_extract(job->packet, &flow);
 
     memset(&execute, 0, sizeof execute);
-    execute.actions = actions;
-    execute.actions_len = actions_len;
+    execute.actions = (const struct nlattr *) job->actions;
+    execute.actions_len = job->actions_len;
     execute.flow = &flow;
-    execute.packet = packet;
+    execute.packet = job->packet;
     error = dpif_execute(dpif, &execute);
 
     /* The datapath is not kept open, because it must go with its last bridge.
-     * If that happened just now, it goes here: its threads end while we hold
-     * the control mutex, for which none of them ever waits. */
+     * If that happened just now, it goes here. */
     dpif_close(dpif);
     return !error;
+}
+
+static void
+end(struct job *job, bool done)
+{
+    if (!done && job->verdict != VNETENC_KEEP) {
+        vnetenc_drop_count(job->verdict, 1);
+    }
+    dp_packet_delete(job->packet);
+    free(job);
+}
+
+static struct job *
+take(void)
+{
+    struct job *job = NULL;
+
+    ovs_mutex_lock(&mutex);
+    if (!ovs_list_is_empty(&jobs)) {
+        job = CONTAINER_OF(ovs_list_pop_front(&jobs), struct job, node);
+        n_bytes -= job->n_bytes;
+    }
+    ovs_mutex_unlock(&mutex);
+    return job;
+}
+
+static void *
+execute_main(void *aux OVS_UNUSED)
+{
+    for (;;) {
+        uint64_t seen = seq_read(posted);
+        struct job *job;
+
+        while ((job = take())) {
+            end(job, execute(job));
+            ovsrcu_quiesce();
+        }
+        seq_wait(posted, seen);
+        poll_block();
+    }
+    OVS_NOT_REACHED();
+}
+
+static bool
+post(struct job *job)
+{
+    bool fits;
+
+    ovs_mutex_lock(&mutex);
+    fits = n_bytes + job->n_bytes <= VNETENC_EXECUTE_BYTES;
+    if (fits) {
+        ovs_list_push_back(&jobs, &job->node);
+        n_bytes += job->n_bytes;
+    }
+    ovs_mutex_unlock(&mutex);
+    return fits;
+}
+
+void
+vnetenc_execute(struct dp_packet *packet, const struct nlattr *actions,
+                size_t actions_len, enum vnetenc_drop verdict)
+{
+    struct job *job = xmalloc(sizeof *job + actions_len);
+
+    job->packet = packet;
+    job->verdict = verdict;
+    job->n_bytes = (sizeof *job + actions_len + sizeof *packet
+                    + dp_packet_size(packet));
+    job->actions_len = actions_len;
+    memcpy(job->actions, actions, actions_len);
+    if (!posted) {
+        posted = seq_create();
+        ovs_thread_create("vnetenc_execute", execute_main, NULL);
+    }
+    if (post(job)) {
+        seq_change(posted);
+    } else {
+        end(job, false);
+    }
+}
+
+void
+vnetenc_execute_end(void)
+{
+    struct job *job;
+
+    while ((job = take())) {
+        end(job, false);
+    }
 }

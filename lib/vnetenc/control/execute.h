@@ -20,17 +20,27 @@
 /* Packets that the control thread sends through the datapath
  * ==========================================================
  *
+ * Actions may ask for translation, recirc for one.  Translation may learn, and
+ * takes locks of upstream, of which one is held for good when the daemon ends.
+ * So the control thread, which holds its mutex and has to end, hands packets
+ * to a thread that never takes the mutex, and never ends: nobody waits for it,
+ * wherever it stands.
+ *
  * Thread-safety: under vnetenc_control_mutex. */
 
-#include <stdbool.h>
 #include <stddef.h>
+#include "vnetenc/bridge/drops.h"
 
 struct dp_packet;
 struct nlattr;
 
-/* Makes the datapath apply 'actions' to 'packet', which may change and stays
- * the caller's.  Returns false if that failed. */
-bool vnetenc_execute(struct dp_packet *packet, const struct nlattr *actions,
-                     size_t actions_len);
+/* Takes 'packet' and makes the datapath apply 'actions' to it, soon, and in
+ * the order of the calls.  If that fails, the packet is counted as 'verdict',
+ * unless this is VNETENC_KEEP. */
+void vnetenc_execute(struct dp_packet *packet, const struct nlattr *actions,
+                     size_t actions_len, enum vnetenc_drop verdict);
+
+/* Drops all packets to which nothing was applied yet. */
+void vnetenc_execute_end(void);
 
 #endif /* vnetenc/control/execute.h */

@@ -241,9 +241,8 @@ send_out(struct dp_packet *packet, uint32_t port)
     ofpbuf_init(&actions, 64);
     nl_msg_put_odp_port(&actions, OVS_ACTION_ATTR_OUTPUT, u32_to_odp(port));
     packet->md.in_port.odp_port = ODPP_NONE;
-    if (vnetenc_execute(packet, actions.data, actions.size)) {
-        COVERAGE_INC(vnetenc_pmtu_sent);
-    }
+    vnetenc_execute(packet, actions.data, actions.size, VNETENC_KEEP);
+    COVERAGE_INC(vnetenc_pmtu_sent);
     ofpbuf_uninit(&actions);
 }
 
@@ -261,6 +260,5 @@ vnetenc_icmp_answer(const uint8_t *data, size_t size)
                                 size - sizeof note);
     if (packet) {
         send_out(packet, note.in_port);
-        dp_packet_delete(packet);
     }
 }

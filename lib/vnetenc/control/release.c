@@ -45,8 +45,7 @@ vnetenc_release_take(uint64_t echo, long long int until)
 /* Seals the packet of 'h' and sends the result.  Packets that
  * vnetenc_seal_batch() leaves in the batch go on, as in the packet path. */
 static void
-seal_and_send(struct vnetenc_hold *h, struct vnetenc_path *path,
-              vnetenc_release_func *send)
+seal_and_send(struct vnetenc_hold *h, vnetenc_release_func *send)
 {
     struct dp_packet_batch batch;
     struct dp_packet *packet;
@@ -58,12 +57,9 @@ seal_and_send(struct vnetenc_hold *h, struct vnetenc_path *path,
         COVERAGE_INC(vnetenc_tx_held);
     }
     DP_PACKET_BATCH_FOR_EACH (i, packet, &batch) {
-        if (!send(packet, (const struct nlattr *) h->actions,
-                  h->actions_len)) {
-            vnetenc_path_count(path, h->verdict, 1);
-        }
+        send(packet, (const struct nlattr *) h->actions, h->actions_len,
+             h->verdict);
     }
-    dp_packet_delete_batch(&batch, true);
     dp_packet_batch_destroy(&batch);
 }
 
@@ -77,7 +73,7 @@ vnetenc_release_run(vnetenc_release_func *send, long long int now)
         struct vnetenc_path *path = vnetenc_path_find(&h->path);
 
         if (path && vnetenc_lanes_up(&path->lanes)) {
-            seal_and_send(h, path, send);
+            seal_and_send(h, send);
         } else if (now >= h->until) {
             vnetenc_path_count(path, h->verdict, 1);
         } else {

@@ -24,18 +24,19 @@
  *
  * Thread-safety: under vnetenc_control_mutex. */
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "vnetenc/bridge/drops.h"
 
 struct dp_packet;
 struct nlattr;
 
-/* Applies 'actions' of 'actions_len' bytes to a sealed packet, which stays the
- * caller's.  Returns false if the actions cannot be applied. */
-typedef bool vnetenc_release_func(struct dp_packet *,
+/* Takes a sealed packet and applies 'actions' of 'actions_len' bytes to it.
+ * If the actions cannot be applied, the packet is counted as 'verdict'. */
+typedef void vnetenc_release_func(struct dp_packet *,
                                   const struct nlattr *actions,
-                                  size_t actions_len);
+                                  size_t actions_len,
+                                  enum vnetenc_drop verdict);
 
 /* Takes the packet that vnetenc_hold_batch() posted as 'echo'.  The packet is
  * dropped if there is no session by 'until', in milliseconds of

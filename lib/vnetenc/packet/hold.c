@@ -30,6 +30,10 @@
 
 static atomic_uint64_t n_bytes = 0;     /* All held, also in the inbox. */
 
+static size_t find_rest_of_branch(const struct nlattr *,
+                                  const struct ovs_action_vnetenc *,
+                                  const struct nlattr **rest);
+
 void
 vnetenc_hold_destroy(struct vnetenc_hold *h)
 {
@@ -38,33 +42,6 @@ vnetenc_hold_destroy(struct vnetenc_hold *h)
     atomic_sub_relaxed(&n_bytes, h->n_bytes, &orig);
     dp_packet_delete(h->packet);
     free(h);
-}
-
-/* True if 'actions' only send a packet on.  Other actions, such as recirc and
- * userspace, ask for translation, which the control thread must not do: it
- * would learn while it holds its mutex, and would take locks that the main
- * thread holds at the end of the daemon while it waits for the control
- * thread. */
-static bool
-only_sends(const struct nlattr *actions, size_t actions_len)
-{
-    const struct nlattr *a;
-    size_t left;
-
-    NL_ATTR_FOR_EACH (a, left, actions, actions_len) {
-        switch (nl_attr_type(a)) {
-        case OVS_ACTION_ATTR_OUTPUT:
-        case OVS_ACTION_ATTR_LB_OUTPUT:
-        case OVS_ACTION_ATTR_SET:
-        case OVS_ACTION_ATTR_SET_MASKED:
-        case OVS_ACTION_ATTR_PUSH_VLAN:
-        case OVS_ACTION_ATTR_POP_VLAN:
-            break;
-        default:
-            return false;
-        }
-    }
-    return true;
 }
 
 /* Finds the actions behind 'action' in the innermost list of 'actions' that
@@ -84,11 +61,38 @@ find_rest(const struct nlattr *actions, size_t actions_len,
         if (data == (const char *) action) {
             *rest = nl_attr_next(a);
             return left - MIN(left, NLA_ALIGN(a->nla_len));
-        } else if (data < (const char *) action
-                   && (const char *) action < data + size) {
-            /* No other list is the output of a tunnel. */
-            return (nl_attr_type(a) == OVS_ACTION_ATTR_CLONE
-                    ? find_rest(nl_attr_get(a), size, action, rest) : 0);
+        } else if (data > (const char *) action
+                   || (const char *) action >= data + size) {
+            continue;
+        }
+        switch (nl_attr_type(a)) {
+        case OVS_ACTION_ATTR_CLONE:
+            return find_rest(nl_attr_get(a), size, action, rest);
+        case OVS_ACTION_ATTR_CHECK_PKT_LEN:
+            return find_rest_of_branch(a, action, rest);
+        default:
+            return 0;           /* No other list is a tunnel's output. */
+        }
+    }
+    return 0;
+}
+
+/* The same for 'check', an action check_pkt_len. */
+static size_t
+find_rest_of_branch(const struct nlattr *check,
+                    const struct ovs_action_vnetenc *action,
+                    const struct nlattr **rest)
+{
+    const struct nlattr *branch;
+    size_t left;
+
+    NL_NESTED_FOR_EACH (branch, left, check) {
+        const char *data = nl_attr_get(branch);
+        size_t size = nl_attr_get_size(branch);
+
+        if (data < (const char *) action
+            && (const char *) action < data + size) {
+            return find_rest(nl_attr_get(branch), size, action, rest);
         }
     }
     return 0;
@@ -145,7 +149,7 @@ vnetenc_hold_batch(const struct dp_packet_batch *batch,
         return 0;
     }
     rest_len = find_rest(actions, actions_len, action, &rest);
-    if (!rest_len || !only_sends(rest, rest_len)) {
+    if (!rest_len) {
         return 0;
     }
     DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {

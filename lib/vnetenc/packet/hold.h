@@ -36,8 +36,7 @@
  * packets is limited for each peer, and their bytes over all peers, before
  * anything is allocated.  A flood on paths without a session takes the places
  * of other packets without one, which are then dropped as if nothing could
- * wait.  A packet waits only if its actions do nothing but send it on, and ask
- * for no translation.
+ * wait.  The actions that follow may be any, for instance ct and recirc.
  *
  * Thread-safety: any thread, no locks. */
 
