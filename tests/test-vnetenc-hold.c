@@ -58,11 +58,17 @@ note_sent(struct dp_packet *packet, const struct nlattr *rest, size_t rest_len,
     dp_packet_delete(packet);
 }
 
+static unsigned int
+patience(const struct vnetenc_path_key *path OVS_UNUSED)
+{
+    return VNETENC_HOLD_MS;
+}
+
 static long long int
 run(long long int after)
 {
     n_sent = n_plain = n_wrong_actions = 0;
-    return vnetenc_release_run(note_sent, time_msec() + after);
+    return vnetenc_release_run(note_sent, patience, time_msec() + after);
 }
 
 /* What the control thread does with its queue. */
@@ -74,7 +80,7 @@ take_all(void)
 
     while (vnetenc_inbox_take(VNETENC_INBOX_GUESTS, &event)) {
         ovs_assert(event.type == VNETENC_EV_HELD);
-        vnetenc_release_take(event.echo, time_msec() + VNETENC_HOLD_MS);
+        vnetenc_release_take(event.echo, time_msec());
         n++;
     }
     while (vnetenc_inbox_take(VNETENC_INBOX_KNOWN, &event)) {

@@ -127,6 +127,7 @@ test_over_and_dead(void)
 static long long int now;
 static uint64_t seq;
 static struct vnetenc_probe probe;
+static unsigned int timeout_ms = 200;
 
 static void
 begin(void)
@@ -146,7 +147,7 @@ carry(unsigned int n)
 static enum vnetenc_probe_action
 run(void)
 {
-    return vnetenc_probe_run(&probe, seq, now);
+    return vnetenc_probe_run(&probe, seq, timeout_ms, now);
 }
 
 /* Sends the probe that is due, which takes a sequence number, too.  Returns
@@ -179,18 +180,18 @@ test_idle_and_busy(void)
     begin();
     CHECK(run() == VNETENC_PROBE_NOTHING);
     quiet_for(60000);
-    vnetenc_probe_reply(&probe, send_probe());
+    vnetenc_probe_reply(&probe, send_probe(), now);
 
     /* The probe itself is no traffic. */
     quiet_for(60000);
-    vnetenc_probe_reply(&probe, send_probe());
+    vnetenc_probe_reply(&probe, send_probe(), now);
 
     carry(1);
     quiet_for(2000);
-    vnetenc_probe_reply(&probe, send_probe());
+    vnetenc_probe_reply(&probe, send_probe(), now);
     carry(100);
     quiet_for(2000);
-    vnetenc_probe_reply(&probe, send_probe());
+    vnetenc_probe_reply(&probe, send_probe(), now);
     quiet_for(60000);
     CHECK(!probe.lost);
 }
@@ -216,9 +217,41 @@ test_lost(void)
     now++;
     send_probe();
     quiet_for(2000);
-    vnetenc_probe_reply(&probe, send_probe());
+    vnetenc_probe_reply(&probe, send_probe(), now);
     CHECK(!probe.lost && !probe.tries);
     quiet_for(60000);
+}
+
+/* How long an answer may take follows the round trip, also beyond the time
+ * between two probes.  A reply tells how long it took, whichever probe it
+ * answers. */
+static void
+test_slow(void)
+{
+    uint64_t echo;
+
+    timeout_ms = 2700;
+    begin();
+    carry(1);
+    now += 2000;
+    for (int i = 0; i < 3; i++) {
+        send_probe();
+        CHECK(!probe.lost);
+        quiet_for(2700);
+    }
+    CHECK(probe.lost);
+
+    begin();
+    carry(1);
+    now += 2000;
+    echo = send_probe();
+    quiet_for(2700);
+    send_probe();
+    now += 300;
+    CHECK(vnetenc_probe_reply(&probe, echo, now) == 3000);
+    CHECK(vnetenc_probe_reply(&probe, echo, now) == -1);
+    CHECK(vnetenc_probe_reply(&probe, echo + 1, now) == -1);
+    timeout_ms = 200;
 }
 
 /* Each of the three may be the one that is answered; nothing else counts. */
@@ -231,8 +264,8 @@ test_replies(void)
 
             begin();
             probe.echo = random_range(2) ? UINT64_MAX - 1 : random_uint64();
-            vnetenc_probe_reply(&probe, probe.echo);
-            vnetenc_probe_reply(&probe, probe.echo - 1);
+            vnetenc_probe_reply(&probe, probe.echo, now);
+            vnetenc_probe_reply(&probe, probe.echo - 1, now);
             carry(1);
             now += 2000;
             for (int i = 0; i < n; i++) {
@@ -240,12 +273,13 @@ test_replies(void)
                 now += 200;
             }
             for (int i = 1; i <= 64; i++) {
-                vnetenc_probe_reply(&probe, echoes[0] - i);
-                vnetenc_probe_reply(&probe, echoes[n - 1] + i);
-                vnetenc_probe_reply(&probe, echoes[0] ^ UINT64_C(1) << 63);
+                vnetenc_probe_reply(&probe, echoes[0] - i, now);
+                vnetenc_probe_reply(&probe, echoes[n - 1] + i, now);
+                vnetenc_probe_reply(&probe, echoes[0] ^ UINT64_C(1) << 63,
+                                    now);
             }
             CHECK(probe.tries == n);
-            vnetenc_probe_reply(&probe, echoes[answered]);
+            vnetenc_probe_reply(&probe, echoes[answered], now);
             CHECK(!probe.tries);
             CHECK(run() == VNETENC_PROBE_NOTHING);
         }
@@ -257,11 +291,11 @@ test_replies(void)
     {
         uint64_t old = send_probe();
 
-        vnetenc_probe_reply(&probe, old);
+        vnetenc_probe_reply(&probe, old, now);
         carry(1);
         now += 2000;
         send_probe();
-        vnetenc_probe_reply(&probe, old);
+        vnetenc_probe_reply(&probe, old, now);
         CHECK(probe.tries == 1);
     }
 }
@@ -284,7 +318,7 @@ test_hints(void)
     begin();
     CHECK(vnetenc_probe_hint(&probe, now));
     CHECK(!vnetenc_probe_hint(&probe, now));    /* One too many. */
-    vnetenc_probe_reply(&probe, send_probe());
+    vnetenc_probe_reply(&probe, send_probe(), now);
 
     /* One a second. */
     now += 999;
@@ -313,7 +347,7 @@ test_hints(void)
         now += 7;
         vnetenc_probe_hint(&probe, now);
         if (run() == VNETENC_PROBE_SEND) {
-            vnetenc_probe_reply(&probe, send_probe());
+            vnetenc_probe_reply(&probe, send_probe(), now);
         }
         ovs_assert(!probe.lost);
     }
@@ -332,7 +366,7 @@ test_give_up(void)
 
     /* Still it is asked. */
     quiet_for(1900);
-    vnetenc_probe_reply(&probe, send_probe());
+    vnetenc_probe_reply(&probe, send_probe(), now);
     CHECK(!probe.lost);
 }
 
@@ -345,6 +379,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_over_and_dead();
     test_idle_and_busy();
     test_lost();
+    test_slow();
     test_replies();
     test_echo_is_random();
     test_hints();

@@ -51,7 +51,8 @@ search(struct vnetenc_mtu *mtu, unsigned int real, bool alive,
     unsigned int n = 0;
 
     for (long long int end = *now + ms; *now < end; *now += 10) {
-        unsigned int size = vnetenc_mtu_run(mtu, alive, *now);
+        unsigned int size = vnetenc_mtu_run(mtu, alive, VNETENC_MTU_PROBE_MS,
+                                            *now);
 
         n += size != 0;
         if (size && size <= real) {
@@ -138,7 +139,7 @@ test_silence(void)
     vnetenc_mtu_set_device(&mtu, 1500, now);
     vnetenc_mtu_reply(&mtu, mtu.echo, now);
     CHECK(!mtu.proved);
-    CHECK(vnetenc_mtu_run(&mtu, true, now) == 1500);
+    CHECK(vnetenc_mtu_run(&mtu, true, VNETENC_MTU_PROBE_MS, now) == 1500);
     echo = mtu.echo;
     vnetenc_mtu_reply(&mtu, echo + 1, now);
     vnetenc_mtu_reply(&mtu, echo - 1, now);

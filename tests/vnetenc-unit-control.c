@@ -18,6 +18,8 @@
 #undef NDEBUG
 #include "vnetenc-unit-control.h"
 
+#include <limits.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +27,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "openvswitch/list.h"
 #include "ovs-rcu.h"
 #include "packets.h"
 #include "util.h"
@@ -48,6 +51,7 @@ enum { MAX_FLOWS = 4096, PATIENCE_MS = 5000, MAX_ROUNDS = 10000 };
 struct in6_addr unit_a, unit_b;
 struct vnetenc_path_key unit_ab;
 bool (*unit_control_fate)(const struct unit_wire *);
+long long int unit_control_delay_ms;
 struct vnetenc_config_peer unit_rows[UNIT_ROWS];
 struct vnetenc_config_profile unit_profile;
 
@@ -234,6 +238,68 @@ port_is_open(const struct in6_addr *address, ovs_be16 port)
     return &is_open[ipv6_addr_equals(address, &unit_b)][ntohs(port)];
 }
 
+/* Datagrams on a slow way. */
+struct slow {
+    struct ovs_list node;       /* In 'slow', by 'due'. */
+    long long int due;
+    int fd;                     /* Of its own. */
+    struct sockaddr_in to;
+    bool counts;                /* Somebody will receive it. */
+    size_t size;
+    uint8_t data[];
+};
+static struct ovs_list slow = OVS_LIST_INITIALIZER(&slow);
+
+static void
+slow_add(int fd, const void *data, size_t size, const void *to, bool counts)
+{
+    struct slow *s = xmalloc(sizeof *s + size);
+
+    s->due = unit_now_ms + unit_control_delay_ms;
+    s->fd = dup(fd);
+    memcpy(&s->to, to, sizeof s->to);
+    s->counts = counts;
+    s->size = size;
+    memcpy(s->data, data, size);
+    ovs_list_push_back(&slow, &s->node);
+}
+
+/* Sends what is due. */
+static void
+slow_run(void)
+{
+    struct slow *s;
+
+    LIST_FOR_EACH_SAFE (s, node, &slow) {
+        if (s->due > unit_now_ms) {
+            return;
+        }
+        n_sent += s->counts;
+        syscall(SYS_sendto, s->fd, s->data, s->size, 0, &s->to, sizeof s->to);
+        close(s->fd);
+        ovs_list_remove(&s->node);
+        free(s);
+    }
+}
+
+static long long int
+slow_wake(void)
+{
+    return (ovs_list_is_empty(&slow) ? LLONG_MAX
+            : CONTAINER_OF(ovs_list_front(&slow), struct slow, node)->due);
+}
+
+static void
+slow_end(void)
+{
+    struct slow *s;
+
+    LIST_FOR_EACH_POP (s, node, &slow) {
+        close(s->fd);
+        free(s);
+    }
+}
+
 ssize_t
 sendto(int fd, const void *data, size_t size, int flags,
        __CONST_SOCKADDR_ARG to, socklen_t to_size)
@@ -248,6 +314,11 @@ sendto(int fd, const void *data, size_t size, int flags,
     parse_sockaddr(to_sa, &wire.to, &wire.to_port);
     *port_is_open(&wire.from, wire.from_port) = true;
     if (!passes(&wire)) {
+        return size;
+    }
+    if (unit_control_delay_ms) {
+        slow_add(fd, data, size, to_sa,
+                 *port_is_open(&wire.to, wire.to_port));
         return size;
     }
     n_sent += *port_is_open(&wire.to, wire.to_port);
@@ -352,12 +423,15 @@ unit_control_run(long long int ms)
     int rounds = 0;
 
     for (;;) {
-        long long int wake, wake_incoming;
+        long long int wake, wake_incoming, wake_slow;
 
+        slow_run();
         unit_control_exchange();
         wake = vnetenc_outgoing_run(unit_now_ms);
         wake_incoming = vnetenc_incoming_run(unit_now_ms);
         wake = MIN(wake, wake_incoming);
+        wake_slow = slow_wake();
+        wake = MIN(wake, wake_slow);
         ovsrcu_quiesce();
         if (n_received < n_sent || wake <= unit_now_ms) {
             ovs_assert(rounds++ < MAX_ROUNDS);
@@ -507,6 +581,7 @@ unit_control_begin(void)
     memset(is_open, 0, sizeof is_open);
     n_broken = n_flows = n_sent = n_received = 0;
     unit_control_fate = NULL;
+    unit_control_delay_ms = 0;
     vnetenc_config_profile_init(&unit_profile, 0);
     unit_profile.has_row = true;
     unit_control_configure(0);
@@ -527,6 +602,7 @@ unit_control_begin(void)
 void
 unit_control_end(void)
 {
+    slow_end();
     vnetenc_outgoing_end(NULL, unit_now_ms);
     vnetenc_incoming_end(NULL);
     vnetenc_peers_destroy();

@@ -61,6 +61,10 @@ struct unit_wire {
 extern bool (*unit_control_fate)(const struct unit_wire *);
 bool unit_control_lose(const struct unit_wire *);   /* All of them. */
 
+/* How long each datagram that goes through the kernel takes, from the call of
+ * unit_control_begin() on, which sets it to 0. */
+extern long long int unit_control_delay_ms;
+
 /* What the next configuration is made of. */
 extern struct vnetenc_config_peer unit_rows[UNIT_ROWS];     /* A, B. */
 extern struct vnetenc_config_profile unit_profile;          /* Profile 0. */

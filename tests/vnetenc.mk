@@ -60,6 +60,10 @@ noinst_PROGRAMS += tests/test-vnetenc-path
 tests_test_vnetenc_path_SOURCES = tests/test-vnetenc-path.c tests/vnetenc-unit.h
 tests_test_vnetenc_path_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
+noinst_PROGRAMS += tests/test-vnetenc-rtt
+tests_test_vnetenc_rtt_SOURCES = tests/test-vnetenc-rtt.c tests/vnetenc-unit.h
+tests_test_vnetenc_rtt_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
 noinst_PROGRAMS += tests/test-vnetenc-rx
 tests_test_vnetenc_rx_SOURCES = tests/test-vnetenc-rx.c tests/vnetenc-unit.h
 tests_test_vnetenc_rx_LDADD = lib/libopenvswitch.la $(SSL_LIBS)

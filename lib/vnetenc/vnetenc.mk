@@ -22,6 +22,8 @@ vnetenc_sources = \
 	lib/vnetenc/bridge/rate.h \
 	lib/vnetenc/bridge/replay.c \
 	lib/vnetenc/bridge/replay.h \
+	lib/vnetenc/bridge/rtt.c \
+	lib/vnetenc/bridge/rtt.h \
 	lib/vnetenc/bridge/rx.c \
 	lib/vnetenc/bridge/rx.h \
 	lib/vnetenc/bridge/tunnel.c \

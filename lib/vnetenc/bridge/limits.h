@@ -86,6 +86,7 @@ enum {
 /* Handshake, section 2. */
 enum {
     VNETENC_HANDSHAKE_MTU_BYTES = 1200,
+    VNETENC_HANDSHAKE_ROUNDS = 4,       /* Round trips, with one to spare. */
     VNETENC_EARLY_RECORDS = 3,          /* Of epoch 1, before its keys, */
     VNETENC_EARLY_SEQS = 32,            /* with numbers below this. */
     VNETENC_MAX_ATTEMPTS_LANE = 2,
@@ -149,7 +150,7 @@ enum {
  * Initiator:
  *
  *   - An attempt retransmits an unanswered flight after HANDSHAKE_TIMER_MS,
- *     then after twice as long each time, up to HANDSHAKE_TIMER_MAX_MS (RFC
+ *     then after twice as long each time, up to RTO_MAX_MS (RFC
  *     6347 section 4.2.4).  It fails HANDSHAKE_DEADLINE_MS after it began.
  *
  *   - An attempt that was answered and then receives nothing for STUCK_MS may
@@ -186,8 +187,9 @@ enum {
  *
  *   - Packets of mode `prefer` are dropped for PREFER_FIRST_MS on a new path,
  *     and for PREFER_LOST_MS after the loss of the last session; after that
- *     they leave in clear.  Packets without a session are held for at most
- *     HOLD_MS.
+ *     they leave in clear.  Packets without a session are held for HOLD_MS;
+ *     while a peer of which nothing is known has not answered at all, for
+ *     PREFER_FIRST_MS.
  *
  *   - The MTU of the interface is read each MTU_LOOK_MS.  A probe of the
  *     underlay's MTU is repeated after MTU_PROBE_MS.  The search begins again
@@ -214,6 +216,13 @@ enum {
  *
  * Both:
  *
+ *   - Timers follow the round trip (bridge/rtt.h), which counts as RTT_MAX_MS
+ *     at most.  HANDSHAKE_TIMER_MS, STUCK_MS, RETRY_MS, PROBE_TIMEOUT_MS and
+ *     MTU_PROBE_MS are the least that they have; if the time within which
+ *     nearly all answers come (RFC 6298 section 2) is longer, that counts, up
+ *     to RTO_MAX_MS.  PREFER_FIRST_MS, PREFER_LOST_MS and HOLD_MS last as long
+ *     as HANDSHAKE_ROUNDS round trips, if that is longer.
+ *
  *   - Counters are compared with limits each TICK_MS, or each SHORT_TICK_MS
  *     while a probe is unanswered or if limits are below SHORT_TICK_RECORDS or
  *     SHORT_TICK_BYTES.
@@ -226,7 +235,6 @@ enum {
 enum {
     /* Initiator. */
     VNETENC_HANDSHAKE_TIMER_MS = 50,
-    VNETENC_HANDSHAKE_TIMER_MAX_MS = 2000,
     VNETENC_HANDSHAKE_DEADLINE_MS = 10000,
     VNETENC_STUCK_MS = 1500,
     VNETENC_RETRY_MS = 200,
@@ -243,7 +251,7 @@ enum {
     VNETENC_WANT_INTERVAL_MS = 10,
     VNETENC_WANT_AGAIN_MS = 1000,
     VNETENC_PORT_REUSE_MS = 60000,
-    VNETENC_PREFER_FIRST_MS = 1000,
+    VNETENC_PREFER_FIRST_MS = 2500,
     VNETENC_PREFER_LOST_MS = 3000,
     VNETENC_HOLD_MS = 500,
     VNETENC_MTU_LOOK_MS = 1000,
@@ -261,6 +269,8 @@ enum {
     VNETENC_JOIN_SWEEP_MS = 100,
 
     /* Both. */
+    VNETENC_RTT_MAX_MS = 2000,
+    VNETENC_RTO_MAX_MS = 3000,
     VNETENC_TICK_MS = 250,
     VNETENC_SHORT_TICK_MS = 20,
     VNETENC_REFRESH_MS = 2000,

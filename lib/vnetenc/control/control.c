@@ -134,12 +134,9 @@ take_event(struct vnetenc_event *event, long long int now)
         break;
     case VNETENC_EV_HELD:
         /* VNETENC_EV_WANT is posted at most every 10 ms for a peer, perhaps
-         * for another profile, so it is repeated here.  Without a peer there
-         * will be no session, and the packet does not wait. */
+         * for another profile, so it is repeated here. */
         vnetenc_outgoing_want(&event->path, now);
-        vnetenc_release_take(event->echo,
-                             (vnetenc_peer_find(&event->path.remote)
-                              ? now + VNETENC_HOLD_MS : now));
+        vnetenc_release_take(event->echo, now);
         break;
     }
 }
@@ -237,7 +234,8 @@ run(long long int now)
     /* MIN() is a macro, which would call a function twice. */
     next = vnetenc_outgoing_run(now);
     wake = MIN(wake, next);
-    next = vnetenc_release_run(vnetenc_execute, now);
+    next = vnetenc_release_run(vnetenc_execute, vnetenc_outgoing_patience,
+                               now);
     wake = MIN(wake, next);
     next = vnetenc_incoming_run(now);
     wake = MIN(wake, next);

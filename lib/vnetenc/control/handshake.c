@@ -29,6 +29,7 @@
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/bridge/rtt.h"
 #include "vnetenc/control/dgram.h"
 #include "vnetenc/control/hello.h"
 #include "vnetenc/control/keys.h"
@@ -58,6 +59,9 @@ struct vnetenc_handshake {
     enum vnetenc_handshake_state state;
     long long int timer_ms;     /* libssl's timer in our clock. */
     long long int done_ms;
+    long long int now_ms;       /* While libssl is called. */
+    long long int flight_ms;    /* The newest flight began; -1: answered. */
+    struct vnetenc_rtt rtt;     /* Of this handshake's flights. */
     char *reason;               /* Why FAILED. */
     char *refusal;              /* Why one of our callbacks said no. */
     const char *peer_alert;     /* What the peer said, unverified. */
@@ -79,6 +83,7 @@ struct vnetenc_handshake {
 static SSL_CTX *select_profile(struct vnetenc_ssl_owner *, uint8_t profile);
 static bool judge(struct vnetenc_ssl_owner *, X509 *, STACK_OF(X509) *);
 static bool check_cookie(struct vnetenc_ssl_owner *, const uint8_t *, size_t);
+static unsigned int flight_begins(struct vnetenc_ssl_owner *);
 static void accept_hello(struct vnetenc_handshake *, const void *,
                          size_t);
 static void advance(struct vnetenc_handshake *, long long int now_ms);
@@ -98,9 +103,11 @@ handshake_create(const struct vnetenc_lookup *lookup,
     h->owner.select = select_profile;
     h->owner.judge = judge;
     h->owner.check_cookie = check_cookie;
+    h->owner.flight_begins = flight_begins;
     h->lookup = *lookup;
     h->remote_ip = *remote_ip;
-    h->started_ms = now_ms;
+    h->started_ms = h->now_ms = now_ms;
+    h->flight_ms = -1;
     h->timer_ms = LLONG_MAX;
     h->state = VNETENC_HANDSHAKE_RUNNING;
     vnetenc_dgram_init(&h->dgram);
@@ -315,6 +322,12 @@ vnetenc_handshake_dgram(struct vnetenc_handshake *h)
     return &h->dgram;
 }
 
+static struct vnetenc_handshake *
+handshake_from_owner(struct vnetenc_ssl_owner *owner)
+{
+    return CONTAINER_OF(owner, struct vnetenc_handshake, owner);
+}
+
 /* Timers.
  *
  * libssl's timer follows the wall clock, ours the monotonic one.  After each
@@ -335,13 +348,43 @@ libssl_timer(SSL *ssl)
             : -1);
 }
 
+/* A flight that was sent is answered. */
+static void
+flight_ends(struct vnetenc_handshake *h)
+{
+    if (h->flight_ms >= 0) {
+        vnetenc_rtt_guess(&h->rtt, h->now_ms - h->flight_ms);
+        h->flight_ms = -1;
+    }
+}
+
+/* libssl sends a flight, which it does when the one before it is answered.
+ * Returns after how many milliseconds the flight is to be repeated. */
+static unsigned int
+flight_begins(struct vnetenc_ssl_owner *owner)
+{
+    struct vnetenc_handshake *h = handshake_from_owner(owner);
+
+    flight_ends(h);
+    h->flight_ms = h->now_ms;
+    return (h->rtt.known || !h->lookup.timer_ms
+            ? vnetenc_rtt_timeout(&h->rtt, VNETENC_HANDSHAKE_TIMER_MS)
+            : h->lookup.timer_ms(h->lookup.aux, &h->remote_ip));
+}
+
+const struct vnetenc_rtt *
+vnetenc_handshake_rtt(const struct vnetenc_handshake *h)
+{
+    return &h->rtt;
+}
+
 /* Notes when libssl's timer expires.  Call this after each call of libssl. */
 static void
 rearm(struct vnetenc_handshake *h, long long int now_ms)
 {
     long long int left = libssl_timer(h->ssl);
 
-    if (left > VNETENC_HANDSHAKE_TIMER_MAX_MS) {
+    if (left > VNETENC_RTO_MAX_MS) {
         fail(h, "expired: the wall clock was set back");
     } else {
         h->timer_ms = left < 0 ? LLONG_MAX : now_ms + left;
@@ -379,6 +422,7 @@ vnetenc_handshake_tick(struct vnetenc_handshake *h, long long int now_ms)
     }
 
     ERR_clear_error();
+    h->now_ms = now_ms;
     if (DTLSv1_handle_timeout(h->ssl) < 0) {
         fail(h, "cannot repeat a flight: %s", vnetenc_ssl_error());
         return;
@@ -394,12 +438,6 @@ refuse(struct vnetenc_handshake *h, char *text)
 {
     free(h->refusal);
     h->refusal = text;
-}
-
-static struct vnetenc_handshake *
-handshake_from_owner(struct vnetenc_ssl_owner *owner)
-{
-    return CONTAINER_OF(owner, struct vnetenc_handshake, owner);
 }
 
 static SSL_CTX *
@@ -498,8 +536,10 @@ advance(struct vnetenc_handshake *h, long long int now_ms)
         return;
     }
     ERR_clear_error();
+    h->now_ms = now_ms;
     retval = SSL_do_handshake(h->ssl);
     if (retval == 1) {
+        flight_ends(h);
         finish(h, now_ms);
     } else if (SSL_get_error(h->ssl, retval) == SSL_ERROR_WANT_READ) {
         rearm(h, now_ms);

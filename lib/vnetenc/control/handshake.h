@@ -73,6 +73,7 @@ struct vnetenc_cert_chain;
 struct vnetenc_cred;
 struct vnetenc_handshake;
 struct vnetenc_keys;
+struct vnetenc_rtt;
 struct vnetenc_trust;
 
 enum vnetenc_handshake_state {
@@ -165,6 +166,11 @@ bool vnetenc_handshake_nonces_ok(const struct vnetenc_handshake *);
  * of the NSS key log format at a time, without its newline.  NULL switches
  * that off. */
 void vnetenc_handshake_set_keylog(void (*)(const char *line));
+
+/* Returns how long the peer takes to answer flights, which is not
+ * authenticated before DONE. */
+const struct vnetenc_rtt *vnetenc_handshake_rtt(
+    const struct vnetenc_handshake *);
 
 /* For unit tests. */
 struct vnetenc_dgram *vnetenc_handshake_dgram(struct vnetenc_handshake *);

@@ -175,6 +175,15 @@ incoming_settle(struct incoming *in, struct vnetenc_responder *session,
 
 /* Handshakes. */
 
+/* True if the handshake of 'half_open' began so long ago that it may be
+ * stuck. */
+static bool
+is_old(const struct vnetenc_responder *half_open, long long int now)
+{
+    return now >= half_open->since + vnetenc_rtt_timeout(
+        &half_open->peer->rtt, VNETENC_STUCK_MS);
+}
+
 /* Returns the oldest handshake that may be stuck and may end for another one
  * of 'peer', or NULL: one of 'peer', or of any peer if 'peer' has not reached
  * its own limit. */
@@ -187,7 +196,7 @@ find_stuck(const struct vnetenc_peer *peer, long long int now)
         if (in->half_open
             && (in->half_open->peer == peer
                 || peer->n_half_open < VNETENC_MAX_HALF_OPEN_PEER)
-            && now >= in->half_open->since + VNETENC_STUCK_MS
+            && is_old(in->half_open, now)
             && (!stuck || in->half_open->since < stuck->half_open->since)) {
             stuck = in;
         }
@@ -211,7 +220,7 @@ may_begin(const struct vnetenc_peer *peer,
           const struct vnetenc_responder *half_open,
           const struct incoming *stuck, long long int now)
 {
-    if (half_open && now < half_open->since + VNETENC_STUCK_MS) {
+    if (half_open && !is_old(half_open, now)) {
         return false;
     }
     return half_open || stuck || !is_full(peer);

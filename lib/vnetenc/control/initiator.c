@@ -135,7 +135,8 @@ void
 vnetenc_initiator_run_age(struct vnetenc_initiator *session,
                           long long int now)
 {
-    if (now >= session->since + VNETENC_STUCK_MS) {
+    if (now >= session->since + vnetenc_rtt_timeout(&session->peer->rtt,
+                                                    VNETENC_STUCK_MS)) {
         session_grows_old(session);
     }
 }
@@ -146,7 +147,9 @@ vnetenc_initiator_is_doubtful(const struct vnetenc_initiator *session,
 {
     return (vnetenc_handshake_was_refused(session->handshake)
             || (session->heard_at
-                && now >= session->heard_at + VNETENC_STUCK_MS));
+                && now >= session->heard_at + vnetenc_rtt_timeout(
+                    vnetenc_handshake_rtt(session->handshake),
+                    VNETENC_STUCK_MS)));
 }
 
 void
@@ -246,6 +249,8 @@ vnetenc_initiator_establish(struct vnetenc_initiator *session,
 
     vnetenc_lifetime_init(&session->life, &profile->config, now);
     vnetenc_probe_init(&session->probe, now);
+    vnetenc_peer_take_rtt(session->peer,
+                          vnetenc_handshake_rtt(session->handshake));
     session->since = now;
     session->suite = xstrdup(vnetenc_handshake_suite(session->handshake));
     session->chain = vnetenc_handshake_take_peer(session->handshake);
@@ -321,7 +326,11 @@ session_input_data(struct vnetenc_initiator *session, uint8_t *data,
         vnetenc_drop_count(VNETENC_DROP_ctl_unexpected, 1);
     } else if (vnetenc_message_parse(plain, plain_size,
                                      VNETENC_MESSAGE_REPLY, &echo)) {
-        vnetenc_probe_reply(&session->probe, echo);
+        long long int took = vnetenc_probe_reply(&session->probe, echo, now);
+
+        if (took >= 0) {
+            vnetenc_rtt_sample(&session->peer->rtt, took);
+        }
         if (session->mtu) {
             vnetenc_mtu_reply(session->mtu, echo, now);
         }

@@ -16,6 +16,7 @@
 
 #include <config.h>
 #include "vnetenc/control/lane.h"
+#include <limits.h>
 #include <string.h>
 #include "connectivity.h"
 #include "openvswitch/dynamic-string.h"
@@ -27,6 +28,7 @@
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/lanes.h"
 #include "vnetenc/bridge/path.h"
+#include "vnetenc/bridge/rtt.h"
 #include "vnetenc/bridge/tx.h"
 #include "vnetenc/control/handshake.h"
 #include "vnetenc/control/initiator.h"
@@ -36,12 +38,36 @@
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_lane);
 
+unsigned int
+vnetenc_lane_path_patience(const struct vnetenc_lane_path *path,
+                           unsigned int least_ms)
+{
+    unsigned int ms = vnetenc_rtt_rounds(&path->peer->rtt,
+                                         VNETENC_HANDSHAKE_ROUNDS, least_ms);
+
+    return MAX(ms, VNETENC_HANDSHAKE_ROUNDS * path->answered_ms);
+}
+
+static void
+path_publish_clear_at(struct vnetenc_lane_path *path)
+{
+    long long int at = path->grace_from;
+
+    if (at != LLONG_MAX) {
+        at += vnetenc_lane_path_patience(path, path->grace_ms);
+    }
+    atomic_store_relaxed(&path->published->clear_at, at);
+}
+
 void
 vnetenc_lane_path_allow_clear(struct vnetenc_lane_path *path,
-                              unsigned int reason, long long int at)
+                              unsigned int reason, long long int from,
+                              unsigned int grace_ms)
 {
+    path->grace_from = from;
+    path->grace_ms = grace_ms;
     atomic_store_relaxed(&path->published->clear_reason, reason);
-    atomic_store_relaxed(&path->published->clear_at, at);
+    path_publish_clear_at(path);
 }
 
 static const struct vnetenc_config_profile *
@@ -92,11 +118,12 @@ lane_withdraw(struct vnetenc_lane *lane)
 }
 
 /* Ends the session of a lane, for the reason 'why'.  If it was the path's last
- * session, packets of mode `prefer` are dropped for 'grace_ms' and then leave
- * in clear. */
+ * session, packets of mode `prefer` are dropped until VNETENC_PREFER_LOST_MS
+ * after 'lost_at', or longer where handshakes take longer, and then leave in
+ * clear. */
 static void
 lane_end_session(struct vnetenc_lane *lane, const char *why,
-                 long long int grace_ms, long long int now)
+                 long long int lost_at, long long int now)
 {
     static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(60, 60);
     struct vnetenc_initiator *session = lane_withdraw(lane);
@@ -115,8 +142,8 @@ lane_end_session(struct vnetenc_lane *lane, const char *why,
         /* Attempts go on for VNETENC_WANTED_MS on a path that has lost its
          * last session, and the path is kept for VNETENC_FORGET_MS. */
         path->wanted_at = now;
-        vnetenc_lane_path_allow_clear(path, VNETENC_DROP_clear_lost,
-                                      now + grace_ms);
+        vnetenc_lane_path_allow_clear(path, VNETENC_DROP_clear_lost, lost_at,
+                                      VNETENC_PREFER_LOST_MS);
         ipv6_format_mapped(&path->published->key.remote, &s);
         VLOG_WARN_RL(&rl, "%s profile %"PRIu8": no session any more: %s",
                      ds_cstr(&s), path->published->key.profile, why);
@@ -130,7 +157,7 @@ vnetenc_lane_close(struct vnetenc_lane *lane, const char *why,
 {
     struct vnetenc_initiator *session;
 
-    lane_end_session(lane, why, VNETENC_PREFER_LOST_MS, now);
+    lane_end_session(lane, why, now, now);
     LIST_FOR_EACH (session, node, &lane->closing) {
         vnetenc_initiator_send_close_notify(session);
     }
@@ -220,7 +247,8 @@ lane_replace(struct vnetenc_lane *lane, struct vnetenc_initiator *session,
     /* This precedes the publication: while a session is up, no packet leaves
      * in clear. */
     vnetenc_lane_path_allow_clear(lane->path, VNETENC_DROP_clear_lost,
-                                  LLONG_MAX);
+                                  LLONG_MAX, 0);
+    lane->path->answered_ms = 0;
     vnetenc_lanes_swap(&lane->path->published->lanes, lane->index,
                        session->tx);
     lane->up = session;
@@ -340,6 +368,22 @@ vnetenc_lane_attempt(struct vnetenc_lane *lane, long long int now)
     attempt_settle(session, now);
 }
 
+/* Gives a path without a session the time that its handshake takes, as the
+ * first answer tells. */
+static void
+attempt_note_rtt(const struct vnetenc_initiator *session)
+{
+    const struct vnetenc_lane *lane = session->owner;
+    struct vnetenc_lane_path *path = lane->path;
+    unsigned int ms = vnetenc_rtt_rounds(
+        vnetenc_handshake_rtt(session->handshake), 1, 0);
+
+    if (!path->n_up && ms > path->answered_ms) {
+        path->answered_ms = ms;
+        path_publish_clear_at(path);
+    }
+}
+
 void
 vnetenc_lane_input(struct vnetenc_initiator *session, uint8_t *data,
                    size_t size, long long int now)
@@ -347,6 +391,7 @@ vnetenc_lane_input(struct vnetenc_initiator *session, uint8_t *data,
     if (session->handshake) {
         session->heard_at = now;
         vnetenc_handshake_input(session->handshake, data, size, now);
+        attempt_note_rtt(session);
         attempt_settle(session, now);
     } else {
         vnetenc_initiator_input(session, data, size, now);
@@ -389,24 +434,30 @@ static void
 run_session(struct vnetenc_lane *lane, long long int now)
 {
     struct vnetenc_initiator *session = lane->up;
+    unsigned int timeout_ms;
 
     if (vnetenc_lifetime_is_dead(&session->life, now)) {
-        lane_end_session(lane, "key too old", VNETENC_PREFER_LOST_MS, now);
+        lane_end_session(lane, "key too old", now, now);
         return;
     }
     if (vnetenc_tx_is_spent(session->tx)) {
         /* The path's other lanes take over the packets that would be dropped
          * here. */
-        lane_end_session(lane, "key used up", VNETENC_PREFER_LOST_MS, now);
+        lane_end_session(lane, "key used up", now, now);
         return;
     }
     if (session->probe.lost
-        && now >= session->probe.lost_at + VNETENC_PREFER_LOST_MS) {
-        lane_end_session(lane, "peer does not answer", 0, now);
+        && now >= session->probe.lost_at + vnetenc_lane_path_patience(
+            lane->path, VNETENC_PREFER_LOST_MS)) {
+        lane_end_session(lane, "peer does not answer", session->probe.lost_at,
+                         now);
         return;
     }
+    timeout_ms = vnetenc_rtt_timeout(&lane->path->peer->rtt,
+                                     VNETENC_PROBE_TIMEOUT_MS);
     switch (vnetenc_probe_run(&session->probe,
-                              vnetenc_initiator_next_seq(session), now)) {
+                              vnetenc_initiator_next_seq(session), timeout_ms,
+                              now)) {
     case VNETENC_PROBE_NOTHING:
         break;
     case VNETENC_PROBE_SEND:
@@ -461,7 +512,8 @@ vnetenc_lane_hurry(struct vnetenc_lane *lane, bool rekey, long long int now)
     LIST_FOR_EACH_SAFE (session, node, &lane->attempts) {
         if (vnetenc_initiator_is_doubtful(session, now)
             || (!session->heard_at
-                && now >= session->since + VNETENC_RETRY_MS)) {
+                && now >= session->since + vnetenc_rtt_timeout(
+                    &lane->path->peer->rtt, VNETENC_RETRY_MS))) {
             ovs_list_remove(&session->node);
             vnetenc_initiator_destroy(session, now);
         }
@@ -480,8 +532,7 @@ vnetenc_lane_judge(struct vnetenc_lane *lane, long long int now)
     bool outdated = false;
 
     if (lane->up && !vnetenc_initiator_is_trusted(lane->up)) {
-        lane_end_session(lane, "peer no longer accepted",
-                         VNETENC_PREFER_LOST_MS, now);
+        lane_end_session(lane, "peer no longer accepted", now, now);
     } else if (lane->up) {
         outdated = vnetenc_initiator_is_outdated(lane->up);
     }

@@ -45,6 +45,9 @@ struct vnetenc_lane_path {
     struct vnetenc_path *published;
     struct vnetenc_peer *peer;
     unsigned int n_up;              /* Lanes with a session. */
+    unsigned int answered_ms;       /* Round trip of an attempt, or 0. */
+    long long int grace_from;       /* Of vnetenc_lane_path_allow_clear(). */
+    unsigned int grace_ms;          /* Likewise. */
     long long int wanted_at;        /* Newest packet, or loss of all. */
 };
 
@@ -60,11 +63,18 @@ struct vnetenc_lane {
     long long int next_try;
 };
 
-/* Lets packets of mode `prefer` leave in clear from 'at' on, unless a lane has
- * a session (PROTOCOL.md section 5).  They are counted as 'reason', an enum
- * vnetenc_drop.  LLONG_MAX means never. */
+/* Lets packets of mode `prefer` leave in clear 'grace_ms' after 'from', or
+ * later where handshakes take longer, unless a lane has a session (PROTOCOL.md
+ * section 5).  They are counted as 'reason', an enum vnetenc_drop.  If 'from'
+ * is LLONG_MAX, none leaves in clear. */
 void vnetenc_lane_path_allow_clear(struct vnetenc_lane_path *,
-                                   unsigned int reason, long long int at);
+                                   unsigned int reason, long long int from,
+                                   unsigned int grace_ms);
+
+/* Returns how many milliseconds the path may need for a session, by the round
+ * trip that was measured, and 'least_ms' at least. */
+unsigned int vnetenc_lane_path_patience(const struct vnetenc_lane_path *,
+                                        unsigned int least_ms);
 
 /* Initializes lane 'index' of 'path' without a session.  'now', here and
  * below, is in monotonic milliseconds. */

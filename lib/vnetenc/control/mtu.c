@@ -86,7 +86,8 @@ shorter(unsigned int size)
 }
 
 unsigned int
-vnetenc_mtu_run(struct vnetenc_mtu *mtu, bool alive, long long int now)
+vnetenc_mtu_run(struct vnetenc_mtu *mtu, bool alive, unsigned int timeout_ms,
+                long long int now)
 {
     if (!mtu->size || now < mtu->next) {
         return 0;
@@ -108,7 +109,7 @@ vnetenc_mtu_run(struct vnetenc_mtu *mtu, bool alive, long long int now)
     }
     mtu->tries++;
     mtu->echo++;
-    mtu->next = now + VNETENC_MTU_PROBE_MS;
+    mtu->next = now + timeout_ms;
     return mtu->size;
 }
 

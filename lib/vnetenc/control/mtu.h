@@ -65,7 +65,7 @@ unsigned int vnetenc_mtu_get(const struct vnetenc_mtu *);
  * probe with 'echo' now, or 0.  'alive' says that short probes are answered:
  * if they are not, silence proves nothing. */
 unsigned int vnetenc_mtu_run(struct vnetenc_mtu *, bool alive,
-                             long long int now);
+                             unsigned int timeout_ms, long long int now);
 
 /* Takes an authenticated reply with 'echo'. */
 void vnetenc_mtu_reply(struct vnetenc_mtu *, uint64_t echo, long long int now);

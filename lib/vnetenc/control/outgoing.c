@@ -23,6 +23,7 @@
 #include "packets.h"
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
+#include "vnetenc/bridge/rtt.h"
 #include "vnetenc/control/initiator.h"
 #include "vnetenc/control/lane.h"
 #include "vnetenc/control/mtu.h"
@@ -127,7 +128,9 @@ outgoing_probe_mtu(struct outgoing *out, long long int now)
     if (!session || out->path.peer->mtu) {
         return;
     }
-    size = vnetenc_mtu_run(&out->mtu, !session->probe.tries, now);
+    size = vnetenc_mtu_run(&out->mtu, !session->probe.tries,
+                           vnetenc_rtt_timeout(&out->path.peer->rtt,
+                                               VNETENC_MTU_PROBE_MS), now);
     if (size) {
         session->mtu = &out->mtu;
         vnetenc_initiator_send_long_probe(session, size, out->mtu.echo);
@@ -153,7 +156,7 @@ outgoing_create(const struct vnetenc_path_key *key, struct vnetenc_peer *peer,
         vnetenc_lane_init(&out->lane[i], &out->path, i, now);
     }
     vnetenc_lane_path_allow_clear(&out->path, VNETENC_DROP_clear_no_session,
-                                  now + VNETENC_PREFER_FIRST_MS);
+                                  now, VNETENC_PREFER_FIRST_MS);
     vnetenc_mtu_init(&out->mtu, now);
     outgoing_follow_mtu(out, now);
     hmap_insert(&outgoings, &out->node, vnetenc_path_hash(key));
@@ -284,6 +287,27 @@ vnetenc_outgoing_input(struct vnetenc_lease *lease,
     } else {
         vnetenc_lane_input(session, data, size, now);
     }
+}
+
+/* True if an attempt waits for the first answer of a peer of which nothing is
+ * known. */
+static bool
+outgoing_waits_for_first_answer(const struct outgoing *out)
+{
+    return (!out->path.peer->rtt.known && !out->path.answered_ms
+            && outgoing_has_attempt(out));
+}
+
+unsigned int
+vnetenc_outgoing_patience(const struct vnetenc_path_key *key)
+{
+    const struct outgoing *out = outgoing_find(key);
+
+    if (!out) {
+        return vnetenc_peer_find(&key->remote) ? VNETENC_HOLD_MS : 0;
+    }
+    return (outgoing_waits_for_first_answer(out) ? VNETENC_PREFER_FIRST_MS
+            : vnetenc_lane_path_patience(&out->path, VNETENC_HOLD_MS));
 }
 
 /* Lets every lane towards 'peer' try at once, and replace its session if

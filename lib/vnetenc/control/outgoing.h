@@ -47,6 +47,10 @@ struct vnetenc_session_status;
 void vnetenc_outgoing_want(const struct vnetenc_path_key *path,
                            long long int now);
 
+/* Returns for how many milliseconds a packet for 'path' may wait for a
+ * session: 0 if there will be none. */
+unsigned int vnetenc_outgoing_patience(const struct vnetenc_path_key *path);
+
 /* Takes a datagram for the session that has 'lease'. */
 void vnetenc_outgoing_input(struct vnetenc_lease *,
                             const struct in6_addr *remote,

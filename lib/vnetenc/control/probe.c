@@ -23,6 +23,9 @@
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
 
+BUILD_ASSERT_DECL(IS_POW2(VNETENC_PROBE_SLOTS));
+BUILD_ASSERT_DECL((int) VNETENC_PROBE_SLOTS >= VNETENC_PROBE_TRIES);
+
 void
 vnetenc_probe_init(struct vnetenc_probe *probe, long long int now)
 {
@@ -35,24 +38,24 @@ vnetenc_probe_init(struct vnetenc_probe *probe, long long int now)
 
 enum vnetenc_probe_action
 vnetenc_probe_run(struct vnetenc_probe *probe, uint64_t next_seq,
-                  long long int now)
+                  unsigned int timeout_ms, long long int now)
 {
     long long int silence = now - probe->sent_at;
     bool busy = next_seq > probe->seq;
 
     if (probe->hurry) {
         return VNETENC_PROBE_SEND;
-    } else if (probe->tries && probe->tries < VNETENC_PROBE_TRIES) {
-        return (silence >= VNETENC_PROBE_TIMEOUT_MS ? VNETENC_PROBE_SEND
-                                                    : VNETENC_PROBE_NOTHING);
-    } else if (probe->tries && !probe->lost
-               && silence >= VNETENC_PROBE_TIMEOUT_MS) {
-        vnetenc_probe_give_up(probe, now);
-        return VNETENC_PROBE_LOST;
+    } else if (!probe->tries || probe->lost) {
+        return (silence >= (busy || probe->lost ? VNETENC_PROBE_BUSY_MS
+                                                : VNETENC_PROBE_IDLE_MS)
+                ? VNETENC_PROBE_SEND : VNETENC_PROBE_NOTHING);
+    } else if (silence < timeout_ms) {
+        return VNETENC_PROBE_NOTHING;
+    } else if (probe->tries < VNETENC_PROBE_TRIES) {
+        return VNETENC_PROBE_SEND;
     }
-    return (silence >= (busy || probe->lost ? VNETENC_PROBE_BUSY_MS
-                                            : VNETENC_PROBE_IDLE_MS)
-            ? VNETENC_PROBE_SEND : VNETENC_PROBE_NOTHING);
+    vnetenc_probe_give_up(probe, now);
+    return VNETENC_PROBE_LOST;
 }
 
 void
@@ -60,6 +63,7 @@ vnetenc_probe_sent(struct vnetenc_probe *probe, uint64_t next_seq,
                    long long int now)
 {
     probe->sent_at = now;
+    probe->sent[probe->echo % VNETENC_PROBE_SLOTS] = now;
     probe->seq = next_seq;
     probe->hurry = false;
     probe->tries = MIN(probe->tries + 1, VNETENC_PROBE_TRIES);
@@ -77,16 +81,19 @@ vnetenc_probe_hint(struct vnetenc_probe *probe, long long int now)
     return true;
 }
 
-void
-vnetenc_probe_reply(struct vnetenc_probe *probe, uint64_t echo)
+long long int
+vnetenc_probe_reply(struct vnetenc_probe *probe, uint64_t echo,
+                    long long int now)
 {
     /* 'echo' was incremented with each probe. */
     uint64_t back = probe->echo - 1 - echo;
 
-    if (probe->tries && back < probe->tries) {
-        probe->tries = 0;
-        probe->lost = false;
+    if (back >= probe->tries) {
+        return -1;
     }
+    probe->tries = 0;
+    probe->lost = false;
+    return now - probe->sent[echo % VNETENC_PROBE_SLOTS];
 }
 
 void

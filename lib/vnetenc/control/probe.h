@@ -30,8 +30,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { VNETENC_PROBE_SLOTS = 4 };   /* Power of 2, as 'echo' overflows. */
+
 struct vnetenc_probe {
     long long int sent_at;      /* Newest probe. */
+    long long int sent[VNETENC_PROBE_SLOTS];    /* Probes, by 'echo'. */
     unsigned int tries;         /* Unanswered probes. */
     uint64_t echo;              /* That of the next probe. */
     uint64_t seq;               /* First one after the newest probe. */
@@ -53,9 +56,10 @@ enum vnetenc_probe_action {
 void vnetenc_probe_init(struct vnetenc_probe *, long long int now);
 
 /* Returns the action that is due.  'next_seq' shows whether data was sealed
- * since the last probe. */
+ * since the last probe.  A probe counts as unanswered after 'timeout_ms'. */
 enum vnetenc_probe_action vnetenc_probe_run(struct vnetenc_probe *,
                                             uint64_t next_seq,
+                                            unsigned int timeout_ms,
                                             long long int now);
 
 /* Notes that a probe was sealed.  'next_seq' is the sequence number after
@@ -67,8 +71,10 @@ void vnetenc_probe_sent(struct vnetenc_probe *, uint64_t next_seq,
  * or the last hint came less than VNETENC_HINT_INTERVAL_MS ago. */
 bool vnetenc_probe_hint(struct vnetenc_probe *, long long int now);
 
-/* Takes an authenticated reply with 'echo'. */
-void vnetenc_probe_reply(struct vnetenc_probe *, uint64_t echo);
+/* Takes an authenticated reply with 'echo'.  Returns how many milliseconds it
+ * took, or -1 if it answers no probe that waits for an answer. */
+long long int vnetenc_probe_reply(struct vnetenc_probe *, uint64_t echo,
+                                  long long int now);
 
 /* Notes that the session is lost, because the peer ended it with a sealed
  * alert or because probes stayed unanswered. */

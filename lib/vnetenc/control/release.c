@@ -34,11 +34,11 @@ COVERAGE_DEFINE(vnetenc_tx_held);
 static struct ovs_list held = OVS_LIST_INITIALIZER(&held);
 
 void
-vnetenc_release_take(uint64_t echo, long long int until)
+vnetenc_release_take(uint64_t echo, long long int now)
 {
     struct vnetenc_hold *h = (struct vnetenc_hold *) (uintptr_t) echo;
 
-    h->until = until;
+    h->since = now;
     ovs_list_push_back(&held, &h->node);
 }
 
@@ -64,20 +64,22 @@ seal_and_send(struct vnetenc_hold *h, vnetenc_release_func *send)
 }
 
 long long int
-vnetenc_release_run(vnetenc_release_func *send, long long int now)
+vnetenc_release_run(vnetenc_release_func *send,
+                    vnetenc_release_patience_func *patience, long long int now)
 {
     long long int wake = LLONG_MAX;
     struct vnetenc_hold *h;
 
     LIST_FOR_EACH_SAFE (h, node, &held) {
         struct vnetenc_path *path = vnetenc_path_find(&h->path);
+        long long int until = h->since + patience(&h->path);
 
         if (path && vnetenc_lanes_up(&path->lanes)) {
             seal_and_send(h, send);
-        } else if (now >= h->until) {
+        } else if (now >= until) {
             vnetenc_path_count(path, h->verdict, 1);
         } else {
-            wake = MIN(wake, h->until);
+            wake = MIN(wake, until);
             continue;
         }
         ovs_list_remove(&h->node);

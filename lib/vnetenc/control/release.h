@@ -30,6 +30,7 @@
 
 struct dp_packet;
 struct nlattr;
+struct vnetenc_path_key;
 
 /* Takes a sealed packet and applies 'actions' of 'actions_len' bytes to it.
  * If the actions cannot be applied, the packet is counted as 'verdict'. */
@@ -38,14 +39,19 @@ typedef void vnetenc_release_func(struct dp_packet *,
                                   size_t actions_len,
                                   enum vnetenc_drop verdict);
 
-/* Takes the packet that vnetenc_hold_batch() posted as 'echo'.  The packet is
- * dropped if there is no session by 'until', in milliseconds of
- * time_msec(). */
-void vnetenc_release_take(uint64_t echo, long long int until);
+/* Returns for how many milliseconds a packet for 'path' may wait. */
+typedef unsigned int vnetenc_release_patience_func(
+    const struct vnetenc_path_key *path);
+
+/* Takes the packet that vnetenc_hold_batch() posted as 'echo', at 'now', in
+ * milliseconds of time_msec(). */
+void vnetenc_release_take(uint64_t echo, long long int now);
 
 /* Seals and sends the packets for which a session is up at 'now', and drops
  * those that have waited too long.  Returns when to call again. */
-long long int vnetenc_release_run(vnetenc_release_func *, long long int now);
+long long int vnetenc_release_run(vnetenc_release_func *,
+                                  vnetenc_release_patience_func *,
+                                  long long int now);
 
 /* Drops all packets that wait, including those that were posted and not
  * taken. */

@@ -183,6 +183,8 @@ vnetenc_responder_establish(struct vnetenc_responder *session,
     struct vnetenc_tx *tx;
 
     session->path.profile = vnetenc_handshake_profile(session->handshake);
+    vnetenc_peer_take_rtt(session->peer,
+                          vnetenc_handshake_rtt(session->handshake));
     if (!make_halves(session, &rx, &tx)) {
         return false;
     }

@@ -59,7 +59,7 @@ struct vnetenc_hold {
     struct vnetenc_path_key path;
     struct ovs_action_vnetenc action;
     enum vnetenc_drop verdict;  /* Reason, if it is dropped. */
-    long long int until;
+    long long int since;        /* Of control/release.c. */
     size_t n_bytes;             /* Counted against the limit. */
     struct dp_packet *packet;
     size_t actions_len;

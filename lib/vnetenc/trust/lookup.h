@@ -28,9 +28,9 @@
 struct vnetenc_cred;
 struct vnetenc_trust;
 
-/* A handshake asks its owner these two questions anew each time, so the
- * present configuration judges a running handshake.  Results are borrowed for
- * the duration of the call that asked. */
+/* A handshake asks its owner these questions anew each time, so the present
+ * configuration judges a running handshake.  Results are borrowed for the
+ * duration of the call that asked. */
 struct vnetenc_lookup {
     /* Returns the credentials of 'profile', or NULL if there is no such
      * profile. */
@@ -40,6 +40,10 @@ struct vnetenc_lookup {
      * such peer. */
     const struct vnetenc_trust *(*trust)(void *aux,
                                          const struct in6_addr *remote_ip);
+
+    /* Returns after how many milliseconds a flight to 'remote_ip' must be
+     * retransmitted.  NULL: VNETENC_HANDSHAKE_TIMER_MS. */
+    unsigned int (*timer_ms)(void *aux, const struct in6_addr *remote_ip);
     void *aux;
 };
 

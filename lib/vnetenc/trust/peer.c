@@ -94,6 +94,14 @@ vnetenc_peer_has_changed(const struct vnetenc_peer *peer,
     return peer->changed || vnetenc_profile_has_changed(path->profile);
 }
 
+void
+vnetenc_peer_take_rtt(struct vnetenc_peer *peer, const struct vnetenc_rtt *rtt)
+{
+    if (rtt->known) {
+        vnetenc_rtt_guess(&peer->rtt, rtt->smoothed_us / 1000);
+    }
+}
+
 static struct vnetenc_cred *
 lookup_cred(void *aux OVS_UNUSED, uint8_t profile)
 {
@@ -108,9 +116,20 @@ lookup_trust(void *aux OVS_UNUSED, const struct in6_addr *address)
     return peer ? &peer->trust : NULL;
 }
 
+static unsigned int
+lookup_timer_ms(void *aux OVS_UNUSED, const struct in6_addr *address)
+{
+    const struct vnetenc_peer *peer = vnetenc_peer_find(address);
+
+    return (peer
+            ? vnetenc_rtt_timeout(&peer->rtt, VNETENC_HANDSHAKE_TIMER_MS)
+            : VNETENC_HANDSHAKE_TIMER_MS);
+}
+
 const struct vnetenc_lookup vnetenc_peer_lookup = {
     .cred = lookup_cred,
     .trust = lookup_trust,
+    .timer_ms = lookup_timer_ms,
 };
 
 static struct vnetenc_peer *

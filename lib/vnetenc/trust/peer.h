@@ -30,6 +30,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "openvswitch/hmap.h"
+#include "vnetenc/bridge/rtt.h"
 #include "vnetenc/trust/cert.h"
 #include "vnetenc/trust/lookup.h"
 #include "vnetenc/trust/trust.h"
@@ -57,6 +58,7 @@ struct vnetenc_peer {
     char *config_error;         /* A bad value in the row, or NULL. */
     unsigned int mtu;           /* MTU of the underlay.  0: measure it. */
     bool no_split;              /* Drop a packet that is too long for it. */
+    struct vnetenc_rtt rtt;     /* How long it takes to answer. */
 
     /* Why the newest handshake in each direction failed.  NULL: it did not
      * fail. */
@@ -120,6 +122,10 @@ void vnetenc_peer_stranger_failed(struct vnetenc_peer *,
  * profile, can change the judgement of sessions of 'path' with the peer. */
 bool vnetenc_peer_has_changed(const struct vnetenc_peer *peer,
                               const struct vnetenc_path_key *path);
+
+/* Takes up the round trip of a handshake with 'peer' that has ended well. */
+void vnetenc_peer_take_rtt(struct vnetenc_peer *peer,
+                           const struct vnetenc_rtt *rtt);
 
 /* Returns the error to show the operator first, or NULL if all is well. */
 const char *vnetenc_peer_error(const struct vnetenc_peer *);

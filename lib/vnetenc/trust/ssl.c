@@ -188,10 +188,12 @@ cookie_generate_cb(SSL *ssl OVS_UNUSED, unsigned char *cookie OVS_UNUSED,
 /* Returns the microseconds until a flight is retransmitted, if the pause
  * before was 'us'; 0 means that there was none. */
 static unsigned int
-timer_cb(SSL *ssl OVS_UNUSED, unsigned int us)
+timer_cb(SSL *ssl, unsigned int us)
 {
-    return (!us ? VNETENC_HANDSHAKE_TIMER_MS * 1000
-            : MIN(2 * us, VNETENC_HANDSHAKE_TIMER_MAX_MS * 1000));
+    struct vnetenc_ssl_owner *owner = owner_of(ssl);
+
+    return (us ? MIN(2 * us, VNETENC_RTO_MAX_MS * 1000)
+            : owner->flight_begins(owner) * 1000);
 }
 
 /* Contexts and objects. */

@@ -48,6 +48,10 @@ struct vnetenc_ssl_owner {
      * good. */
     bool (*check_cookie)(struct vnetenc_ssl_owner *, const uint8_t *cookie,
                          size_t size);
+
+    /* A flight is sent for the first time.  Returns after how many
+     * milliseconds it is to be repeated. */
+    unsigned int (*flight_begins)(struct vnetenc_ssl_owner *);
 };
 
 /* Returns a context without certificate and key, or NULL if libssl fails. */
