@@ -81,9 +81,9 @@ def fixture_kernel(run):
     assert not lines, "\n".join(lines)
 
 
-@pytest.fixture(name="make_hosts")
+@pytest.fixture(name="make_hosts", scope="class")
 def fixture_make_hosts(make_lab):
     """Makes a lab of hosts with the kernel datapath."""
-    def make(n=2, **kwargs):
-        return make_lab(kinds=[KernelHost] * n, **kwargs)
+    def make(n=2, kind=KernelHost, **kwargs):
+        return make_lab(kinds=[kind] * n, **kwargs)
     return make

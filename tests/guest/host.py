@@ -2,7 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hosts with the kernel datapath, in the lab of the system tests."""
 
-from lab import Hypervisor
+import re
+
+import pytest
+
+from harness.run import TOP
+from lab import Hypervisor, tcp_transfer
+
+MARKER = b"nobody on the underlay reads this "
+VNI = 7
+
+_MISSING = [name for name in ("device", "egress", "ingress") if not
+            (TOP / f"lib/vnetenc/kernel/{name}.c").exists()]
+needs_workers = pytest.mark.skipif(
+    bool(_MISSING), reason="lib/vnetenc/kernel does not have these files "
+    f"yet: {' '.join(_MISSING)}")
 
 
 class KernelHost(Hypervisor):
@@ -31,3 +45,44 @@ class KernelHost(Hypervisor):
     def flows(self):
         """The flows of the datapath."""
         return self.appctl("dpctl/dump-flows", "system@ovs-system")
+
+    def packets(self, text):
+        """How many packets the datapath's flows with `text` have seen."""
+        return sum(int(re.search(r"packets:(\d+)", flow)[1])
+                   for flow in self.flows().splitlines() if text in flow)
+
+    def devices(self):
+        """Our tunnel devices, which are ports of the datapath."""
+        links = self.run.cmd("ip", "-n", self.netns, "-o", "link")
+        return re.findall(r"^\d+: (vnetenc\w+)", links, re.M)
+
+    def clear_flows(self):
+        """Returns when the datapath's flows are gone."""
+        self.appctl("revalidator/purge")
+
+
+def follow_flows(lab, out="vnetenc", match="tun_flags=+vnetenc"):
+    """Flow tables of two hosts with a tunnel port "gnv" whose flows say where
+    to: actions before the output to it, and a match of what arrives."""
+    for hv, other in zip(lab.hvs, reversed(lab.hvs)):
+        port = f"v-vm{hv.number}"
+        actions = ",".join(filter(None, [
+            f"set_field:{other.ip}->tun_dst", f"set_field:{VNI}->tun_id",
+            out, "output:gnv"]))
+        fields = ",".join(filter(None, [
+            "in_port=gnv", f"tun_id={VNI}", f"tun_src={other.ip}", match]))
+        hv.ofctl("del-flows", "br-int")
+        hv.ofctl("add-flow", "br-int", f"in_port={port},actions={actions}")
+        hv.ofctl("add-flow", "br-int", f"{fields},actions=output:{port}")
+        hv.revalidate()
+
+
+def assert_traffic(lab, size=5000):
+    """Ping and TCP pass both ways, without a loss."""
+    vm1, vm2 = lab.vms[:2]
+    data = MARKER * size
+    for src, dst in ((vm1, vm2), (vm2, vm1)):
+        src.reaches(dst.ip, 15)
+        ping = src.ping(dst.ip, 10, 0.02)
+        assert not ping.lost, ping.text
+        assert tcp_transfer(src, dst, data, timeout=30) == data

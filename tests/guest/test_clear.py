@@ -7,6 +7,7 @@ import pytest
 
 import capture
 import packets
+from host import KernelHost
 from lab import tcp_transfer
 from runspace import Failed, wait_until
 
@@ -34,10 +35,15 @@ def test_tunnel_in_clear(make_hosts):
     assert not capture.data_records(path)
 
 
+class Unprivileged(KernelHost):
+    """ovs-vswitchd cannot make a network namespace."""
+    launcher = ["setpriv", "--bounding-set=-sys_admin", "--"]
+
+
 def test_demand_that_cannot_be_met(make_hosts):
     """The kernel datapath cannot encrypt: a port that requires encryption
     sends nothing, and takes nothing that arrives in clear."""
-    lab = make_hosts()
+    lab = make_hosts(kind=Unprivileged)
     lab.pin()
     lab.connect()
     hv1, hv2 = lab.hvs

@@ -9,7 +9,7 @@ import tempfile
 
 import capture
 import packets
-from lab import DECODER
+from lab import DECODER, NOBODY
 
 
 def assert_sealed(path, lab, *texts, since=0.0, both_ways=True):
@@ -42,9 +42,6 @@ def sessions_on_wire(path):
     """The sessions that carried data: (initiator, lane port, responder)."""
     return {(r.src, r.sport, r.dst) for r in capture.data_records(path)
             if r.dport == capture.DTLS}
-
-
-NOBODY = 65534
 
 
 def tshark(run, path, keys, wanted, *fields):

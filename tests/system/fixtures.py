@@ -57,19 +57,21 @@ def run_item(item, nextitem):
     hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
 
 
+# Tests of a class share these and a lab; other tests have their own.
+
 @pytest.fixture(scope="session", name="tree")
 def fixture_tree(pytestconfig):
     return Tree(pytestconfig.getoption("builddir"))
 
 
-@pytest.fixture(name="run")
+@pytest.fixture(name="run", scope="class")
 def fixture_run(pytestconfig):
     run = runspace.Run()
     yield run
     run.close(keep_folder=pytestconfig.getoption("keep_folder"))
 
 
-@pytest.fixture(name="make_lab")
+@pytest.fixture(name="make_lab", scope="class")
 def fixture_make_lab(run, tree):
     """Makes a Lab; its daemons must still run when the test ends."""
     labs = []

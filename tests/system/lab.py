@@ -24,6 +24,7 @@ traffic that is not tunnel traffic.
 import dataclasses
 import json
 import math
+import os
 import pathlib
 import re
 import signal
@@ -42,6 +43,7 @@ TENANT = "10.9.0.%d"
 TENANT_MAC = "0a:7e:5c:31:d9:%02x"      # In no packet by chance.
 GENEVE = 6081
 DTLS = 6082
+NOBODY = 65534
 ETH_P_ALL = 3
 STOPPED_S = 0.2         # A ping that is sent this late may miss its answer.
 SO_RCVBUFFORCE = 33
@@ -304,6 +306,7 @@ class Hypervisor:
     """A host that runs Open vSwitch."""
 
     datapath = "netdev"
+    launcher = ()                           # Starts ovs-vswitchd.
     device = "br-phys"                      # Has the underlay addresses.
 
     def __init__(self, tree, underlay, number, other_config=()):
@@ -360,11 +363,12 @@ class Hypervisor:
     def start_vswitchd(self):
         """Starts the daemon, without waiting for it."""
         self.vswitchd = self.run.spawn(
+            *self.launcher,
             self.tree.program("ovs-vswitchd"), f"unix:{self.dir}/db.sock",
             f"--pidfile={self.dir}/ovs-vswitchd.pid",
             f"--log-file={self.dir}/vs.log", "-vconsole:off",
             *(["--disable-system"] if self.datapath == "netdev" else []),
-            *self.vswitchd_options,
+            *self.vswitchd_options, name="ovs-vswitchd",
             netns=self.netns, env=self.env, folder=self.dir)
 
     def kill_vswitchd(self):
@@ -376,6 +380,15 @@ class Hypervisor:
         self.start_vswitchd()
         wait_until(self._serves, f"ovs-vswitchd of {self.name} serves")
         self.restore_addresses()
+
+    def restart_as_nobody(self):
+        """Restarts the daemon, which then drops root."""
+        self.vswitchd.stop()
+        for folder, names, files in os.walk(self.dir):
+            for name in [".", *names, *files]:
+                os.chown(os.path.join(folder, name), NOBODY, NOBODY)
+        self.vswitchd_options = ["--user=nobody:nogroup"]
+        self.restart_vswitchd()
 
     def _serves(self):
         if not self.vswitchd.alive():

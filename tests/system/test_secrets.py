@@ -116,12 +116,7 @@ def test_unprivileged_user(make_lab):
     lab = make_lab()
     os.chmod(lab.run.dir, 0o711)
     for hv in lab.hvs:
-        hv.vswitchd.stop()
-        for folder, names, files in os.walk(hv.dir):
-            for name in [".", *names, *files]:
-                os.chown(os.path.join(folder, name), NOBODY, NOBODY)
-        hv.vswitchd_options = ["--user=nobody:nogroup"]
-        hv.restart_vswitchd()
+        hv.restart_as_nobody()
         pid = hv.vswitchd.pid
         assert status_of(pid, "Uid") == str(NOBODY)
         has = int(status_of(pid, "CapEff"), 16)
