@@ -107,6 +107,8 @@ vnetenc_sources = \
 	lib/vnetenc/kernel/netns.h \
 	lib/vnetenc/kernel/vport.c \
 	lib/vnetenc/kernel/vport.h \
+	lib/vnetenc/kernel/worker.c \
+	lib/vnetenc/kernel/worker.h \
 	lib/vnetenc/main/main.c \
 	lib/vnetenc/main/ovsdb.c \
 	lib/vnetenc/main/ovsdb.h \

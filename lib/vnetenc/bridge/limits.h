@@ -301,6 +301,10 @@ enum {
     VNETENC_KERNEL_QUEUE_BYTES = 4 << 20,   /* Of a packet socket. */
     VNETENC_KERNEL_DRAIN = 65536,       /* Packets left by a crash. */
     VNETENC_KERNEL_RETRY_MS = 1000,     /* To make a port that failed. */
+    VNETENC_MAX_WORKERS = 16,
+    VNETENC_DEFAULT_WORKERS = 8,        /* At most; else as many as cores. */
+    VNETENC_WORKER_EVENTS = 16,         /* Descriptors that are taken at once,
+                                         * before the worker quiesces. */
 };
 
 /* Batches.  A batch is unbounded; it is processed in bursts of this size. */
