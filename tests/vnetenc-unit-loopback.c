@@ -27,14 +27,14 @@
 
 #include "util.h"
 
-void
+bool
 unit_loopback_init(void)
 {
     struct ifreq ifr;
     int fd;
 
     if (unshare(CLONE_NEWNET)) {
-        return;
+        return false;
     }
     memset(&ifr, 0, sizeof ifr);
     ovs_strlcpy(ifr.ifr_name, "lo", sizeof ifr.ifr_name);
@@ -42,4 +42,5 @@ unit_loopback_init(void)
     fd = socket(AF_INET, SOCK_DGRAM, 0);
     ovs_assert(fd >= 0 && !ioctl(fd, SIOCSIFFLAGS, &ifr));
     close(fd);
+    return true;
 }

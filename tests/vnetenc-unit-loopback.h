@@ -24,6 +24,9 @@
  * ::1.  As root they do so in a network namespace of their own, so that they
  * meet nobody; otherwise on the machine's loopback. */
 
-void unit_loopback_init(void);
+#include <stdbool.h>
+
+/* Returns true if it is a namespace of one's own. */
+bool unit_loopback_init(void);
 
 #endif /* vnetenc-unit-loopback.h */

@@ -118,6 +118,9 @@ tests_test_vnetenc_memory_asan_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 noinst_PROGRAMS += tests/test-vnetenc-netns
 tests_test_vnetenc_netns_SOURCES = tests/test-vnetenc-netns.c tests/vnetenc-unit.h
 tests_test_vnetenc_netns_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+noinst_PROGRAMS += tests/test-vnetenc-egress
+tests_test_vnetenc_egress_SOURCES = tests/test-vnetenc-egress.c tests/vnetenc-unit-loopback.c tests/vnetenc-unit-loopback.h tests/vnetenc-unit.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
+tests_test_vnetenc_egress_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
 noinst_PROGRAMS += tests/test-vnetenc-worker
 tests_test_vnetenc_worker_SOURCES = tests/test-vnetenc-worker.c tests/vnetenc-unit.h

@@ -103,10 +103,16 @@ vnetenc_sources = \
 	lib/vnetenc/crypto/wire.h \
 	lib/vnetenc/kernel/device.c \
 	lib/vnetenc/kernel/device.h \
+	lib/vnetenc/kernel/egress.c \
+	lib/vnetenc/kernel/egress.h \
 	lib/vnetenc/kernel/netns.c \
 	lib/vnetenc/kernel/netns.h \
 	lib/vnetenc/kernel/vport.c \
 	lib/vnetenc/kernel/vport.h \
+	lib/vnetenc/kernel/transmit.c \
+	lib/vnetenc/kernel/transmit.h \
+	lib/vnetenc/kernel/virtio.c \
+	lib/vnetenc/kernel/virtio.h \
 	lib/vnetenc/kernel/worker.c \
 	lib/vnetenc/kernel/worker.h \
 	lib/vnetenc/main/main.c \

@@ -49,6 +49,16 @@
     VNETENC_DROP(tx_tunnel, "tunnel with another type or dst_port")         \
     VNETENC_DROP(tx_datapath, "datapath or bond that cannot encrypt")       \
     VNETENC_DROP(tx_device, "kernel datapath has no device for it yet")     \
+    /* Out of the kernel's datapath. */                                     \
+    VNETENC_DROP(tx_kernel_queue, "packets came faster than workers read")  \
+    VNETENC_DROP(tx_kernel_cut, "frame of the kernel over 65535 bytes")     \
+    VNETENC_DROP(tx_kernel_bad, "frame of the kernel is not UDP of a tunnel") \
+    VNETENC_DROP(tx_kernel_fragment, "frame of the kernel is a fragment")   \
+    VNETENC_DROP(tx_kernel_port, "frame of the kernel names no demand")     \
+    VNETENC_DROP(tx_kernel_super, "super-packet that cannot be segmented")  \
+    VNETENC_DROP(tx_kernel_source, "no local address towards the peer")     \
+    VNETENC_DROP(tx_socket_full, "send buffer of the lane socket full")     \
+    VNETENC_DROP(tx_socket, "lane socket or underlay refused the record")   \
     /* Opening, before the sender is known. */                              \
     VNETENC_DROP(rx_short, "datagram shorter than a record")                \
     VNETENC_DROP(rx_bad_type, "not a DTLS record type")                     \

@@ -301,6 +301,17 @@ enum {
     VNETENC_KERNEL_QUEUE_BYTES = 4 << 20,   /* Of a packet socket. */
     VNETENC_KERNEL_DRAIN = 65536,       /* Packets left by a crash. */
     VNETENC_KERNEL_RETRY_MS = 1000,     /* To make a port that failed. */
+    VNETENC_KERNEL_BURST = 16,          /* Frames of a queue. */
+    VNETENC_KERNEL_GROUPS = 8,          /* Paths to which these may go, and */
+    VNETENC_KERNEL_FLUSH_BYTES = 1 << 17,   /* bytes to one before they do. */
+    VNETENC_KERNEL_SEGMENTS = 2048,     /* Of a super-packet, at most. */
+    VNETENC_KERNEL_SMALL_BYTES = 2048,  /* Room for a frame without copying, */
+    VNETENC_KERNEL_HEADROOM = 64,       /* and in front of it. */
+    VNETENC_LANE_SEND_BYTES = 4 << 20,  /* Send buffer of a lane socket. */
+    VNETENC_SEND_MESSAGES = 16,         /* Messages of one sendmmsg(), and */
+    VNETENC_SEND_RECORDS = 128,         /* records in them. */
+    VNETENC_SEND_SEGMENTS = 64,         /* Records of one message, which has */
+    VNETENC_SEND_BYTES = 65400,         /* so many bytes: the kernel's rule. */
     VNETENC_MAX_WORKERS = 16,
     VNETENC_DEFAULT_WORKERS = 8,        /* At most; else as many as cores. */
     VNETENC_WORKER_EVENTS = 16,         /* Descriptors that are taken at once,

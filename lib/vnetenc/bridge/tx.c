@@ -18,6 +18,7 @@
 #include "vnetenc/bridge/tx.h"
 #include <openssl/crypto.h>
 #include <string.h>
+#include <unistd.h>
 #include "ovs-rcu.h"
 
 struct vnetenc_tx *
@@ -36,6 +37,7 @@ vnetenc_tx_create(const struct vnetenc_record_key *traffic,
     tx->cipher = vnetenc_cipher_info(traffic->cipher);
     memcpy(tx->fixed_iv, traffic->fixed_iv, sizeof tx->fixed_iv);
     tx->lane_port = lane_port;
+    tx->fd = -1;
     tx->end_seq = MIN(end_seq, VNETENC_MAX_SEQ + 1);
     tx->max_bytes = max_bytes;
     atomic_init(&tx->spent, false);
@@ -45,11 +47,21 @@ vnetenc_tx_create(const struct vnetenc_record_key *traffic,
 }
 
 void
+vnetenc_tx_set_fd(struct vnetenc_tx *tx, int fd)
+{
+    ovs_assert(tx->fd < 0);
+    tx->fd = fd;
+}
+
+void
 vnetenc_tx_destroy(struct vnetenc_tx *tx)
 {
     if (tx) {
         vnetenc_aead_key_destroy(tx->key);
         OPENSSL_cleanse(tx->fixed_iv, sizeof tx->fixed_iv);
+        if (tx->fd >= 0) {
+            close(tx->fd);
+        }
         free_cacheline(tx);
     }
 }

@@ -53,6 +53,8 @@ struct vnetenc_tx {
     const struct vnetenc_cipher_info *cipher;
     uint8_t fixed_iv[VNETENC_MAX_FIXED_IV_BYTES];
     ovs_be16 lane_port;         /* UDP source port of the records. */
+    int fd;                     /* Socket of that port for workers of the
+                                 * kernel datapath, ours, or -1. */
     uint64_t end_seq;           /* First sequence number never to be used. */
     uint64_t max_bytes;         /* Limit of 'n_bytes'. */
 
@@ -71,6 +73,10 @@ struct vnetenc_tx {
 struct vnetenc_tx *vnetenc_tx_create(const struct vnetenc_record_key *,
                                      ovs_be16 lane_port, uint64_t end_seq,
                                      uint64_t max_bytes);
+
+/* Gives a session that was not published yet the socket 'fd', or -1, and with
+ * it the duty to close it. */
+void vnetenc_tx_set_fd(struct vnetenc_tx *, int fd);
 
 /* Wipes and frees a session that was never published.  NULL is ignored. */
 void vnetenc_tx_destroy(struct vnetenc_tx *);

@@ -231,6 +231,9 @@ make_halves(struct vnetenc_initiator *session,
     traffic = vnetenc_keys_get(keys, true);
     session->tx = vnetenc_tx_create(&traffic, port, session->life.end_seq,
                                     session->life.end_bytes);
+    if (session->tx) {
+        vnetenc_tx_set_fd(session->tx, vnetenc_socket_dup(session->lease));
+    }
     vnetenc_record_key_wipe(&traffic);
     traffic = vnetenc_keys_get(keys, false);
     session->rx = vnetenc_rx_create(&traffic, path, port);

@@ -26,6 +26,7 @@
 #include "util.h"
 #include "vnetenc/bridge/inbox.h"
 #include "vnetenc/bridge/path.h"
+#include "vnetenc/kernel/transmit.h"
 #include "vnetenc/packet/hold.h"
 #include "vnetenc/packet/seal.h"
 
@@ -45,7 +46,7 @@ vnetenc_release_take(uint64_t echo, long long int now)
 /* Seals the packet of 'h' and sends the result.  Packets that
  * vnetenc_seal_batch() leaves in the batch go on, as in the packet path. */
 static void
-seal_and_send(struct vnetenc_hold *h, vnetenc_release_func *send)
+send_by_actions(struct vnetenc_hold *h, vnetenc_release_func *send)
 {
     struct dp_packet_batch batch;
     struct dp_packet *packet;
@@ -63,6 +64,19 @@ seal_and_send(struct vnetenc_hold *h, vnetenc_release_func *send)
     dp_packet_batch_destroy(&batch);
 }
 
+static void
+send_by_lane(struct vnetenc_hold *h)
+{
+    struct dp_packet_batch batch;
+
+    dp_packet_batch_init_packet(&batch, h->packet);
+    h->packet = NULL;
+    if (vnetenc_transmit(NULL, &batch, &h->action, false)) {
+        COVERAGE_INC(vnetenc_tx_held);
+    }
+    dp_packet_batch_destroy(&batch);
+}
+
 long long int
 vnetenc_release_run(vnetenc_release_func *send,
                     vnetenc_release_patience_func *patience, long long int now)
@@ -75,7 +89,11 @@ vnetenc_release_run(vnetenc_release_func *send,
         long long int until = h->since + patience(&h->path);
 
         if (path && vnetenc_lanes_up(&path->lanes)) {
-            seal_and_send(h, send);
+            if (h->by_lane) {
+                send_by_lane(h);
+            } else {
+                send_by_actions(h, send);
+            }
         } else if (now >= until) {
             vnetenc_path_count(path, h->verdict, 1);
         } else {

@@ -17,6 +17,7 @@
 #include <config.h>
 #include "vnetenc/control/socket.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -312,6 +313,20 @@ struct vnetenc_socket *
 vnetenc_socket_of_lease(const struct vnetenc_lease *lease)
 {
     return lease->socket;
+}
+
+/* Records come in bursts, for which the usual send buffer is small.  Without
+ * CAP_NET_ADMIN it stays small. */
+int
+vnetenc_socket_dup(const struct vnetenc_lease *lease)
+{
+    int fd = fcntl(lease->socket->fd, F_DUPFD_CLOEXEC, 0);
+    int size = VNETENC_LANE_SEND_BYTES;
+
+    if (fd >= 0) {
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
+    }
+    return fd;
 }
 
 void *

@@ -84,6 +84,10 @@ struct vnetenc_socket *vnetenc_socket_of_lease(const struct vnetenc_lease *);
 /* Returns the 'owner' that vnetenc_socket_lease() was given. */
 void *vnetenc_socket_lease_owner(const struct vnetenc_lease *);
 
+/* Returns another descriptor of the socket of a lease, for records, or -1.
+ * The caller closes it. */
+int vnetenc_socket_dup(const struct vnetenc_lease *);
+
 /* Sends a datagram.  The datagram is lost if the network loses it or the
  * kernel refuses it. */
 void vnetenc_socket_send(struct vnetenc_socket *,

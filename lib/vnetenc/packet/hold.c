@@ -98,8 +98,9 @@ find_rest_of_branch(const struct nlattr *check,
     return 0;
 }
 
-/* Posts a copy of 'packet'.  Returns false if there are too many bytes or the
- * inbox is full. */
+/* Posts a copy of 'packet', to leave through 'rest' or, if that is NULL,
+ * through the socket of its lane.  Returns false if there are too many bytes
+ * or the inbox is full. */
 static bool
 post(const struct dp_packet *packet, const struct vnetenc_path_key *path,
      const struct ovs_action_vnetenc *action, enum vnetenc_drop verdict,
@@ -121,8 +122,9 @@ post(const struct dp_packet *packet, const struct vnetenc_path_key *path,
     h->verdict = verdict;
     h->n_bytes = size;
     h->packet = dp_packet_clone(packet);
+    h->by_lane = !rest;
     h->actions_len = rest_len;
-    memcpy(h->actions, rest, rest_len);
+    nullable_memcpy(h->actions, rest, rest_len);
     if (!vnetenc_inbox_post(VNETENC_INBOX_GUESTS, VNETENC_EV_HELD, path, 0,
                             (uintptr_t) h, NULL, 0)) {
         vnetenc_hold_destroy(h);
@@ -131,25 +133,18 @@ post(const struct dp_packet *packet, const struct vnetenc_path_key *path,
     return true;
 }
 
-size_t
-vnetenc_hold_batch(const struct dp_packet_batch *batch,
-                   const struct vnetenc_route *route,
-                   const struct ovs_action_vnetenc *action,
-                   enum vnetenc_drop verdict,
-                   const struct nlattr *actions, size_t actions_len)
+static size_t
+hold_batch(const struct dp_packet_batch *batch,
+           const struct vnetenc_route *route,
+           const struct ovs_action_vnetenc *action, enum vnetenc_drop verdict,
+           const struct nlattr *rest, size_t rest_len)
 {
     struct vnetenc_gate *gate = vnetenc_gate_find(&route->key.remote);
     long long int now = time_msec();
     const struct dp_packet *packet;
-    const struct nlattr *rest;
-    size_t rest_len, n = 0;
+    size_t n = 0;
 
-    /* A copy would lose the length to which the packet must be cut. */
-    if (!gate || batch->trunc || !actions) {
-        return 0;
-    }
-    rest_len = find_rest(actions, actions_len, action, &rest);
-    if (!rest_len) {
+    if (!gate) {
         return 0;
     }
     DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
@@ -160,4 +155,34 @@ vnetenc_hold_batch(const struct dp_packet_batch *batch,
         n++;
     }
     return n;
+}
+
+size_t
+vnetenc_hold_batch(const struct dp_packet_batch *batch,
+                   const struct vnetenc_route *route,
+                   const struct ovs_action_vnetenc *action,
+                   enum vnetenc_drop verdict,
+                   const struct nlattr *actions, size_t actions_len)
+{
+    const struct nlattr *rest;
+    size_t rest_len;
+
+    /* A copy would lose the length to which the packet must be cut. */
+    if (batch->trunc || !actions) {
+        return 0;
+    }
+    rest_len = find_rest(actions, actions_len, action, &rest);
+    if (!rest_len) {
+        return 0;
+    }
+    return hold_batch(batch, route, action, verdict, rest, rest_len);
+}
+
+size_t
+vnetenc_hold_batch_for_lanes(const struct dp_packet_batch *batch,
+                             const struct vnetenc_route *route,
+                             const struct ovs_action_vnetenc *action,
+                             enum vnetenc_drop verdict)
+{
+    return hold_batch(batch, route, action, verdict, NULL, 0);
 }

@@ -40,6 +40,7 @@
  *
  * Thread-safety: any thread, no locks. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "odp-netlink.h"
@@ -62,6 +63,7 @@ struct vnetenc_hold {
     long long int since;        /* Of control/release.c. */
     size_t n_bytes;             /* Counted against the limit. */
     struct dp_packet *packet;
+    bool by_lane;               /* Leaves through the socket of its lane. */
     size_t actions_len;
     uint32_t actions[];
 };
@@ -76,6 +78,14 @@ size_t vnetenc_hold_batch(const struct dp_packet_batch *batch,
                           const struct ovs_action_vnetenc *action,
                           enum vnetenc_drop verdict,
                           const struct nlattr *actions, size_t actions_len)
+    OVS_WARN_UNUSED_RESULT;
+
+/* The same for packets that a worker of the kernel datapath sends through the
+ * socket of their lane. */
+size_t vnetenc_hold_batch_for_lanes(const struct dp_packet_batch *batch,
+                                    const struct vnetenc_route *route,
+                                    const struct ovs_action_vnetenc *action,
+                                    enum vnetenc_drop verdict)
     OVS_WARN_UNUSED_RESULT;
 
 /* Frees a packet that waits.  Control thread, or the thread that made it. */

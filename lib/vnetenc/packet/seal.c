@@ -199,39 +199,20 @@ vnetenc_seal_batch(struct dp_packet_batch *batch,
     vnetenc_seal_batch_of_flow(batch, action, NULL, NULL, 0);
 }
 
-void
-vnetenc_seal_batch_of_flow(struct dp_packet_batch *batch,
-                           const struct ovs_action_vnetenc *action,
-                           const struct flow *flow,
-                           const struct nlattr *actions, size_t actions_len)
+/* Seals the packets of 'batch' on 'route', which has a session. */
+static void
+seal_on_route(struct dp_packet_batch *batch,
+              const struct ovs_action_vnetenc *action,
+              const struct vnetenc_route *route)
 {
-    size_t n = dp_packet_batch_size(batch);
-    struct vnetenc_route route;
-    enum vnetenc_drop verdict;
     struct burst b;
-    size_t burst;
+    size_t burst, n;
     bool split;
 
-    if (!n || action->mode == VNETENC_OFF) {
-        return;
-    }
-    verdict = vnetenc_route_find(batch->packets[0], action, &route);
-    if (verdict) {
-        if (verdict == VNETENC_DROP_tx_no_session
-            || verdict == VNETENC_DROP_tx_prefer_wait) {
-            n -= vnetenc_hold_batch(batch, &route, action, verdict, actions,
-                                    actions_len);
-        }
-        vnetenc_path_count(route.path, verdict, n);
-        dp_packet_delete_batch(batch, !vnetenc_drop_is_fallback(verdict));
-        return;
-    }
-
-    route.flow = flow;
-    segment_batch(batch, &route);
-    split = vnetenc_split_batch(batch, &route);
+    segment_batch(batch, route);
+    split = vnetenc_split_batch(batch, route);
     n = dp_packet_batch_size(batch);
-    b.route = &route;
+    b.route = route;
     b.udp_dst = action->tp_dst;
     b.owned = true;
     dp_packet_batch_refill_init(batch);
@@ -240,6 +221,73 @@ vnetenc_seal_batch_of_flow(struct dp_packet_batch *batch,
                  : MIN(n - i, VNETENC_BURST));
         seal_from_batch(&b, batch, i, burst);
     }
+}
+
+/* Counts the packets of 'batch', of which 'n_held' wait, and leaves them alone
+ * if they are to leave in clear. */
+static void
+finish_unsealed(struct dp_packet_batch *batch,
+                const struct vnetenc_route *route, enum vnetenc_drop verdict,
+                size_t n_held)
+{
+    vnetenc_path_count(route->path, verdict,
+                       dp_packet_batch_size(batch) - n_held);
+    dp_packet_delete_batch(batch, !vnetenc_drop_is_fallback(verdict));
+}
+
+static bool
+may_wait(enum vnetenc_drop verdict)
+{
+    return (verdict == VNETENC_DROP_tx_no_session
+            || verdict == VNETENC_DROP_tx_prefer_wait);
+}
+
+void
+vnetenc_seal_batch_of_flow(struct dp_packet_batch *batch,
+                           const struct ovs_action_vnetenc *action,
+                           const struct flow *flow,
+                           const struct nlattr *actions, size_t actions_len)
+{
+    struct vnetenc_route route;
+    enum vnetenc_drop verdict;
+    size_t n_held = 0;
+
+    if (dp_packet_batch_is_empty(batch) || action->mode == VNETENC_OFF) {
+        return;
+    }
+    verdict = vnetenc_route_find(batch->packets[0], action, &route);
+    if (verdict) {
+        if (may_wait(verdict)) {
+            n_held = vnetenc_hold_batch(batch, &route, action, verdict,
+                                        actions, actions_len);
+        }
+        finish_unsealed(batch, &route, verdict, n_held);
+        return;
+    }
+    route.flow = flow;
+    seal_on_route(batch, action, &route);
+}
+
+enum vnetenc_drop
+vnetenc_seal_batch_for_lanes(struct dp_packet_batch *batch,
+                             const struct ovs_action_vnetenc *action,
+                             bool hold, struct vnetenc_route *route)
+{
+    enum vnetenc_drop verdict;
+    size_t n_held = 0;
+
+    verdict = vnetenc_route_find(batch->packets[0], action, route);
+    if (verdict) {
+        if (hold && may_wait(verdict)) {
+            n_held = vnetenc_hold_batch_for_lanes(batch, route, action,
+                                                  verdict);
+        }
+        finish_unsealed(batch, route, verdict, n_held);
+        return verdict;
+    }
+    route->flow = NULL;
+    seal_on_route(batch, action, route);
+    return VNETENC_KEEP;
 }
 
 bool

@@ -41,12 +41,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "compiler.h"
+#include "vnetenc/bridge/drops.h"
 
 struct dp_packet;
 struct dp_packet_batch;
 struct flow;
 struct nlattr;
 struct ovs_action_vnetenc;
+struct vnetenc_route;
 struct vnetenc_tx;
 
 /* Seals the packets of a batch that a tunnel has just pushed, as the action
@@ -65,6 +67,19 @@ void vnetenc_seal_batch_of_flow(struct dp_packet_batch *,
                                 const struct flow *,
                                 const struct nlattr *actions,
                                 size_t actions_len);
+
+/* The same as vnetenc_seal_batch() for a caller that sends the records itself,
+ * each through the socket of its lane, for which it gets the route
+ * (packet/route.h).  The batch has at
+ * least one packet, and the mode is not VNETENC_OFF.  With 'hold', packets
+ * that find no session yet may be held, and leave likewise when there is one.
+ *
+ * Returns VNETENC_KEEP if what is left in the batch is sealed, a fallback (see
+ * vnetenc_drop_is_fallback()) if all of it is to leave in clear, or else why
+ * nothing is left. */
+enum vnetenc_drop vnetenc_seal_batch_for_lanes(
+    struct dp_packet_batch *, const struct ovs_action_vnetenc *, bool hold,
+    struct vnetenc_route *) OVS_WARN_UNUSED_RESULT;
 
 /* Seals one packet on the slow path, which remains the caller's.  Holds and
  * splits nothing.  Returns false if the caller must drop the packet. */

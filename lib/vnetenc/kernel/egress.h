@@ -1,0 +1,71 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_EGRESS_H
+#define VNETENC_EGRESS_H 1
+
+/* Out of the kernel's datapath
+ * ============================
+ *
+ * Workers read what the tunnel devices send in N (kernel/netns.h), from a
+ * packet socket or from the TAP, a burst at a time:
+ *
+ *     kernel/virtio     is it a tunnel packet, and what is left to do inside?
+ *     kernel/device     its UDP port names the demand
+ *     here              its source is the local address, or none: then the
+ *                       host's routes say which; packets of one path are put
+ *                       together
+ *     kernel/transmit   seals and sends them
+ *
+ * Everything else in N that finds its way here, as the kernel's own messages
+ * to multicast groups, is dropped and counted.
+ *
+ * Thread-safety: see each function. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "vnetenc/kernel/worker.h"
+
+struct in6_addr;
+struct vnetenc_egress;
+
+/* Sets '*local' to the address of this host from which packets go to 'remote',
+ * and returns true, or false if there is none.  Called for each packet whose
+ * flow names no source: any worker, no locks. */
+typedef bool vnetenc_egress_source_func(const struct in6_addr *remote,
+                                        struct in6_addr *local);
+
+/* Has the workers read all queues of N, which is up, and asks 'source' for
+ * local addresses.  Main thread, once the workers were started. */
+void vnetenc_egress_start(vnetenc_egress_source_func *source);
+
+/* Counts the packets that packet sockets have lost since the last call as
+ * drops.  Main thread. */
+void vnetenc_egress_collect(void);
+
+/* A reader of 'fd', a packet socket or else a TAP, with virtio headers of
+ * 'header_len' bytes.  The descriptor stays the caller's. */
+struct vnetenc_egress *vnetenc_egress_create(
+    int fd, bool packet_socket, size_t header_len,
+    vnetenc_egress_source_func *source);
+
+/* Frees a reader, which may be NULL. */
+void vnetenc_egress_destroy(struct vnetenc_egress *);
+
+/* Reads one burst, for vnetenc_worker_add_fd().  Its worker. */
+vnetenc_worker_run_func vnetenc_egress_run;
+
+#endif /* vnetenc/kernel/egress.h */

@@ -1,0 +1,53 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_TRANSMIT_H
+#define VNETENC_TRANSMIT_H 1
+
+/* Sending
+ * =======
+ *
+ * Seals packets of the kernel datapath and sends each record through the
+ * socket of its lane, records of equal size as one message (UDP_SEGMENT).
+ * TOS and TTL are those of the tunnel packet; DF is always set, because a
+ * record that is too long is split or dropped before.
+ *
+ * What is to leave in clear, under `prefer` only, leaves through one raw
+ * socket for IPv4 and one for IPv6, with the tunnel packet's own headers, to
+ * the port of the plain tunnel.  These sockets receive nothing.
+ *
+ * Thread-safety: vnetenc_transmit_init() belongs to the main thread and comes
+ * first.  Any thread may send. */
+
+#include <stdbool.h>
+
+struct dp_packet_batch;
+struct ovs_action_vnetenc;
+struct vnetenc_worker;
+
+/* Opens the raw sockets.  Without CAP_NET_RAW, packets that would leave in
+ * clear are dropped; this is logged.  A second call does nothing. */
+void vnetenc_transmit_init(void);
+
+/* Seals the packets of 'batch', which go to one peer as 'action' demands, and
+ * sends them.  Packets that find no session may be held, with 'hold', as
+ * packet/hold.h says.  The batch is empty afterwards.  'worker' counts, unless
+ * it is NULL.  Returns true if there was a session. */
+bool vnetenc_transmit(struct vnetenc_worker *worker,
+                      struct dp_packet_batch *batch,
+                      const struct ovs_action_vnetenc *action, bool hold);
+
+#endif /* vnetenc/kernel/transmit.h */
