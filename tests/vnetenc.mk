@@ -134,6 +134,10 @@ noinst_PROGRAMS += tests/test-vnetenc-api
 tests_test_vnetenc_api_SOURCES = tests/test-vnetenc-api.c tests/vnetenc-unit.h
 tests_test_vnetenc_api_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
+noinst_PROGRAMS += tests/test-vnetenc-coalesce
+tests_test_vnetenc_coalesce_SOURCES = tests/test-vnetenc-coalesce.c tests/vnetenc-unit.h tests/vnetenc-unit-tcp.c tests/vnetenc-unit-tcp.h
+tests_test_vnetenc_coalesce_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
 noinst_PROGRAMS += tests/test-vnetenc-cred
 tests_test_vnetenc_cred_SOURCES = tests/test-vnetenc-cred.c tests/vnetenc-unit.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h
 tests_test_vnetenc_cred_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
@@ -217,6 +221,13 @@ fuzz_cppflags = $(tests_libvnetenc_fuzz_la_CPPFLAGS)
 fuzz_cflags = $(tests_libvnetenc_fuzz_la_CFLAGS)
 fuzz_ldflags = $(AM_LDFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer
 fuzz_ldadd = tests/libvnetenc-fuzz.la lib/libopenvswitch.la $(SSL_LIBS)
+
+EXTRA_PROGRAMS += tests/fuzz/fuzz-coalesce
+tests_fuzz_fuzz_coalesce_SOURCES = tests/fuzz/fuzz-coalesce.c tests/vnetenc-unit-tcp.c tests/vnetenc-unit-tcp.h
+tests_fuzz_fuzz_coalesce_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_coalesce_CFLAGS = $(fuzz_cflags)
+tests_fuzz_fuzz_coalesce_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_coalesce_LDADD = $(fuzz_ldadd)
 
 EXTRA_PROGRAMS += tests/fuzz/fuzz-config
 tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz-config.c

@@ -101,6 +101,8 @@ vnetenc_sources = \
 	lib/vnetenc/crypto/suite.c \
 	lib/vnetenc/crypto/suite.h \
 	lib/vnetenc/crypto/wire.h \
+	lib/vnetenc/kernel/coalesce.c \
+	lib/vnetenc/kernel/coalesce.h \
 	lib/vnetenc/kernel/device.c \
 	lib/vnetenc/kernel/device.h \
 	lib/vnetenc/kernel/egress.c \

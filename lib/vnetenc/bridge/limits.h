@@ -142,6 +142,13 @@ enum {
     VNETENC_PMTU_PORTS = 256,           /* Told apart. */
 };
 
+/* Packets that go into the kernel as one.  64 is what UDP_GRO joins, and a
+ * super-packet of a guest has fewer segments. */
+enum {
+    VNETENC_COALESCE_PACKETS = 64,
+    VNETENC_COALESCE_RUNS = 8,          /* TCP connections at a time. */
+};
+
 /* Timers
  * ======
  *
