@@ -107,6 +107,8 @@ vnetenc_sources = \
 	lib/vnetenc/kernel/device.h \
 	lib/vnetenc/kernel/egress.c \
 	lib/vnetenc/kernel/egress.h \
+	lib/vnetenc/kernel/inject.c \
+	lib/vnetenc/kernel/inject.h \
 	lib/vnetenc/kernel/netns.c \
 	lib/vnetenc/kernel/netns.h \
 	lib/vnetenc/kernel/vport.c \

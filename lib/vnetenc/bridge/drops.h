@@ -77,6 +77,7 @@
     VNETENC_DROP(rx_auth, "authentication failed")                          \
     VNETENC_DROP(rx_aead, "cipher failed")                                  \
     VNETENC_DROP(rx_auth_limit, "session had too many forgeries")           \
+    VNETENC_DROP(rx_socket_full, "socket of the DTLS port full")            \
     /* Opening, after the sender is known. */                               \
     VNETENC_DROP(rx_payload, "plaintext shorter than a tunnel header")      \
     VNETENC_DROP(rx_vni, "VNI belongs to another profile")                  \
@@ -88,6 +89,8 @@
     VNETENC_DROP(rx_half_full, "half pushed out by newer ones")             \
     VNETENC_DROP(rx_half_memory, "half, while too many bytes wait")         \
     VNETENC_DROP(rx_half_room, "packet cannot grow by its other half")      \
+    VNETENC_DROP(rx_tap_full, "queue into the kernel full")                 \
+    VNETENC_DROP(rx_tap_error, "refused by the kernel")                     \
     /* Control thread. */                                                   \
     VNETENC_DROP(ctl_hello_fragment, "fragmented ClientHello")              \
     VNETENC_DROP(ctl_verify_rate, "hellos without a cookie over their rate") \

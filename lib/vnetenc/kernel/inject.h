@@ -1,0 +1,90 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_INJECT_H
+#define VNETENC_INJECT_H 1
+
+/* Into the kernel
+ * ===============
+ *
+ * What workers opened is written to the TAP device of N (kernel/netns.h), as
+ * UDP from the peer to the port of the device for arrivals.  A write runs the
+ * kernel up to the guest, so few large writes are better than many.  The ways,
+ * from the best on, of which the first is taken that the kernel knows:
+ *
+ *   tso     Linux 6.17.  Inner TCP as one super-packet, whose virtio header
+ *           says where the tunnel's headers end; the rest as by "uso".
+ *   uso     Linux 6.2.  Equal tunnel packets as one UDP super-packet.
+ *   napi    Linux 5.12.  Each packet by itself, but the rest of its way is up
+ *           to a thread of the kernel's.
+ *   write   Each packet by itself.
+ *
+ * Thread-safety
+ * =============
+ *
+ * vnetenc_inject_choose() belongs to the main thread.  A "struct
+ * vnetenc_inject" belongs to one worker.  Any thread may call the others. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "packets.h"
+#include "vnetenc/kernel/coalesce.h"
+
+/* NAME, text. */
+#define VNETENC_INJECT_WAYS                                                 \
+    VNETENC_INJECT_WAY(write, "packet by packet")                           \
+    VNETENC_INJECT_WAY(napi, "packet by packet, to a thread of the kernel") \
+    VNETENC_INJECT_WAY(uso, "equal packets as one")                         \
+    VNETENC_INJECT_WAY(tso, "TCP segments, or equal packets, as one")
+
+enum vnetenc_inject_way {
+#define VNETENC_INJECT_WAY(NAME, TEXT) VNETENC_INJECT_##NAME,
+    VNETENC_INJECT_WAYS
+#undef VNETENC_INJECT_WAY
+    VNETENC_INJECT_N_WAYS
+};
+
+/* Bytes of virtio header of the TAP device, in both directions, once
+ * vnetenc_inject_choose() was called: "struct virtio_net_hdr" and zeros, or
+ * offsets of tunnel headers. */
+enum { VNETENC_INJECT_VIRTIO_BYTES = 24 };
+
+/* Sets up the TAP device with queue 'tap_fd' and chooses the way 'wanted', by
+ * its name, or if that is NULL or "auto" or cannot be, the best one.  May be
+ * called again while workers write.  Switches off all of TUNSETOFFLOAD: who
+ * needs these for the other direction sets them afterwards. */
+void vnetenc_inject_choose(int tap_fd, const char *wanted);
+
+/* The way chosen, and its name and text for a human reader. */
+enum vnetenc_inject_way vnetenc_inject_way(void);
+const char *vnetenc_inject_way_name(enum vnetenc_inject_way);
+const char *vnetenc_inject_way_text(enum vnetenc_inject_way);
+
+struct vnetenc_inject {
+    int fd;                     /* Queue of the TAP. */
+    unsigned int n_writes;      /* For the worker to count. */
+    uint8_t head[VNETENC_INJECT_VIRTIO_BYTES + ETH_HEADER_LEN
+                 + IPV6_HEADER_LEN + UDP_HEADER_LEN];
+};
+
+/* Prepares for writes to 'tap_fd'. */
+void vnetenc_inject_init(struct vnetenc_inject *, int tap_fd);
+
+/* Writes the packets of 'run'.  What the kernel refuses is counted. */
+void vnetenc_inject_run(struct vnetenc_inject *,
+                        struct vnetenc_coalesce_run *run);
+
+#endif /* vnetenc/kernel/inject.h */
