@@ -34,6 +34,7 @@
 #include "timeval.h"
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/bridge/readers.h"
 #include "vnetenc/trust/config.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-loopback.h"
@@ -87,6 +88,25 @@ stranger_open(const char *ip, uint16_t port)
     make_sockaddr(&addr, htons(port), &ss);
     fd = socket(ss.ss_family, SOCK_DGRAM, 0);
     ovs_assert(fd >= 0);
+    if (!bind(fd, (struct sockaddr *) &ss, ss_length(&ss))) {
+        return fd;
+    }
+    error = errno;
+    close(fd);
+    return -error;
+}
+
+/* As a worker opens it, see kernel/ingress.c. */
+static int
+reader_open(const struct vnetenc_readers_port *port)
+{
+    struct sockaddr_storage ss;
+    int fd, error, one = 1;
+
+    make_sockaddr(&port->local, port->port, &ss);
+    fd = socket(ss.ss_family, SOCK_DGRAM, 0);
+    ovs_assert(fd >= 0);
+    ovs_assert(!setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one));
     if (!bind(fd, (struct sockaddr *) &ss, ss_length(&ss))) {
         return fd;
     }
@@ -536,6 +556,81 @@ test_wait(void)
     vnetenc_sockets_destroy();
 }
 
+static bool
+nothing_comes(void)
+{
+    in.n = 0;
+    vnetenc_sockets_run(take, 4711);
+    return !in.n;
+}
+
+/* Workers read a port: their sockets get all that comes, and the responder
+ * sends from it nevertheless. */
+static void
+test_readers(const char *ip)
+{
+    enum { N_READERS = 3, N_SENDERS = 60 };
+    struct in6_addr local = address(ip);
+    struct vnetenc_readers_port port = { local, htons(DTLS_PORT + 20) };
+    struct vnetenc_socket *sock;
+    int readers[N_READERS], senders[N_SENDERS];
+    unsigned int n_read = 0;
+    char c;
+
+    sock = vnetenc_socket_responder(&local, port.port, &error);
+    ovs_assert(sock);
+    CHECK(reader_open(&port) == -EADDRINUSE);
+    vnetenc_readers_set(&port, 1);
+    CHECK(nothing_comes());
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < N_READERS; i++) {
+            readers[i] = reader_open(&port);
+            ovs_assert(readers[i] >= 0);
+        }
+        if (round) {
+            /* Now the responder's socket is the last one. */
+            sock = vnetenc_socket_responder(&local, port.port, &error);
+            ovs_assert(sock);
+        }
+        for (int i = 0; i < N_SENDERS; i++) {
+            senders[i] = stranger_open(ip, 0);
+            stranger_send(senders[i], sock, "x", 1);
+        }
+        CHECK(nothing_comes());
+        n_read = 0;
+        for (int i = 0; i < N_READERS; i++) {
+            while (recv(readers[i], &c, 1, MSG_DONTWAIT) == 1) {
+                n_read++;
+            }
+        }
+        CHECK(n_read == N_SENDERS);
+
+        vnetenc_socket_send(sock, &local, stranger_port(senders[0]), "y", 1);
+        CHECK(recv(senders[0], &c, 1, 0) == 1 && c == 'y');
+
+        for (int i = 0; i < N_READERS; i++) {
+            close(readers[i]);
+        }
+        if (!round) {
+            for (int i = 0; i < N_SENDERS; i++) {
+                close(senders[i]);
+            }
+            vnetenc_sockets_destroy();
+        }
+    }
+
+    /* No more. */
+    vnetenc_readers_set(NULL, 0);
+    CHECK(nothing_comes());
+    stranger_send(senders[0], sock, "z", 1);
+    CHECK(receive(1));
+    CHECK(reader_open(&port) == -EADDRINUSE);
+    for (int i = 0; i < N_SENDERS; i++) {
+        close(senders[i]);
+    }
+    vnetenc_sockets_destroy();
+}
+
 int
 main(int argc OVS_UNUSED, char *argv[])
 {
@@ -558,5 +653,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_sizes();
     test_burst();
     test_wait();
+    test_readers("127.0.0.1");
+    test_readers("::1");
     return unit_end();
 }

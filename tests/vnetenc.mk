@@ -138,6 +138,10 @@ noinst_PROGRAMS += tests/test-vnetenc-coalesce
 tests_test_vnetenc_coalesce_SOURCES = tests/test-vnetenc-coalesce.c tests/vnetenc-unit.h tests/vnetenc-unit-tcp.c tests/vnetenc-unit-tcp.h
 tests_test_vnetenc_coalesce_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
+noinst_PROGRAMS += tests/test-vnetenc-ingress
+tests_test_vnetenc_ingress_SOURCES = tests/test-vnetenc-ingress.c tests/vnetenc-unit.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
+tests_test_vnetenc_ingress_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
 noinst_PROGRAMS += tests/test-vnetenc-inject
 tests_test_vnetenc_inject_SOURCES = tests/test-vnetenc-inject.c tests/vnetenc-unit.h tests/vnetenc-unit-tcp.c tests/vnetenc-unit-tcp.h
 tests_test_vnetenc_inject_LDADD = lib/libopenvswitch.la $(SSL_LIBS)

@@ -20,6 +20,8 @@ vnetenc_sources = \
 	lib/vnetenc/bridge/path.h \
 	lib/vnetenc/bridge/rate.c \
 	lib/vnetenc/bridge/rate.h \
+	lib/vnetenc/bridge/readers.c \
+	lib/vnetenc/bridge/readers.h \
 	lib/vnetenc/bridge/replay.c \
 	lib/vnetenc/bridge/replay.h \
 	lib/vnetenc/bridge/rtt.c \
@@ -107,6 +109,8 @@ vnetenc_sources = \
 	lib/vnetenc/kernel/device.h \
 	lib/vnetenc/kernel/egress.c \
 	lib/vnetenc/kernel/egress.h \
+	lib/vnetenc/kernel/ingress.c \
+	lib/vnetenc/kernel/ingress.h \
 	lib/vnetenc/kernel/inject.c \
 	lib/vnetenc/kernel/inject.h \
 	lib/vnetenc/kernel/netns.c \

@@ -142,6 +142,13 @@ enum {
     VNETENC_PMTU_PORTS = 256,           /* Told apart. */
 };
 
+/* Sockets on DTLS ports that workers read. */
+enum {
+    VNETENC_INGRESS_DATAGRAMS = 8,      /* Received at once, joined or not. */
+    VNETENC_INGRESS_SOCKET_BYTES = 4 << 20,
+    VNETENC_INGRESS_RETRY_MS = 100,     /* Until the port may be free. */
+};
+
 /* Packets that go into the kernel as one.  64 is what UDP_GRO joins, and a
  * super-packet of a guest has fewer segments. */
 enum {

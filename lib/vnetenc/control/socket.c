@@ -31,6 +31,7 @@
 #include "socket-util.h"
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/bridge/readers.h"
 
 COVERAGE_DEFINE(vnetenc_socket_send_error);
 
@@ -39,6 +40,7 @@ struct vnetenc_socket {
     struct in6_addr local;
     ovs_be16 port;
     int fd;
+    bool deaf;                  /* Responder sockets: workers read the port. */
     struct ovs_list leases;     /* Lane sockets: "struct vnetenc_lease". */
 };
 
@@ -53,6 +55,9 @@ struct vnetenc_lease {
 
 static struct ovs_list responders = OVS_LIST_INITIALIZER(&responders);
 static struct ovs_list lanes = OVS_LIST_INITIALIZER(&lanes);
+
+/* vnetenc_readers_serial() to which responder sockets were last adapted. */
+static uint64_t readers_seen;
 
 static socklen_t
 address_to_sockaddr(const struct in6_addr *address, ovs_be16 port,
@@ -92,9 +97,66 @@ set_dont_fragment(int fd, int family)
     }
 }
 
-/* Returns a socket bound to 'local' and 'port', or a negative errno value. */
+/* Lets sockets of workers be bound to the same address and port.  Only while
+ * that is needed: otherwise a second process is told that the port is in
+ * use. */
+static void
+share_port(int fd, bool share)
+{
+    int value = share;
+
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &value, sizeof value);
+}
+
+/* Has the kernel leave out a responder socket where it divides what arrives
+ * among the sockets with the same address and port, or include it again.  A
+ * connected socket receives only from its peer, and this one is its own peer.
+ * It sends anywhere all the same.  Returns a positive errno value if that
+ * cannot be: then it is tried again. */
 static int
-open_bound(const struct in6_addr *local, ovs_be16 port)
+set_deaf(struct vnetenc_socket *sock, bool deaf)
+{
+    struct sockaddr_storage ss;
+    socklen_t size = address_to_sockaddr(&sock->local, sock->port, &ss);
+
+    if (!deaf) {
+        ss.ss_family = AF_UNSPEC;
+    }
+    if (connect(sock->fd, (struct sockaddr *) &ss, size) < 0) {
+        return errno;
+    }
+    share_port(sock->fd, deaf);
+    sock->deaf = deaf;
+    return 0;
+}
+
+/* Adapts responder sockets to who reads their ports now. */
+static void
+follow_readers(void)
+{
+    uint64_t serial = vnetenc_readers_serial();
+    struct vnetenc_socket *sock;
+    int error = 0;
+
+    if (serial == readers_seen) {
+        return;
+    }
+    LIST_FOR_EACH (sock, node, &responders) {
+        bool deaf = vnetenc_readers_have(&sock->local, sock->port);
+
+        if (deaf != sock->deaf) {
+            error = set_deaf(sock, deaf) || error;
+        }
+    }
+    if (!error) {
+        readers_seen = serial;
+    }
+}
+
+/* Returns a socket bound to 'local' and 'port', which others may have if it is
+ * 'shared', or a negative errno value. */
+static int
+open_bound(const struct in6_addr *local, ovs_be16 port, bool shared)
 {
     struct sockaddr_storage ss;
     socklen_t size = address_to_sockaddr(local, port, &ss);
@@ -105,6 +167,9 @@ open_bound(const struct in6_addr *local, ovs_be16 port)
         return -errno;
     }
     set_dont_fragment(fd, ss.ss_family);
+    if (shared) {
+        share_port(fd, true);
+    }
     error = set_nonblocking(fd);
     if (!error && bind(fd, (struct sockaddr *) &ss, size) < 0) {
         error = errno;
@@ -130,8 +195,9 @@ static struct vnetenc_socket *
 socket_create(struct ovs_list *list, const struct in6_addr *local,
               ovs_be16 port, char **errorp)
 {
+    bool shared = port && vnetenc_readers_have(local, port);
     struct vnetenc_socket *sock;
-    int fd = open_bound(local, port);
+    int fd = open_bound(local, port, shared);
 
     if (fd < 0) {
         struct ds s = DS_EMPTY_INITIALIZER;
@@ -149,6 +215,9 @@ socket_create(struct ovs_list *list, const struct in6_addr *local,
     sock->fd = fd;
     ovs_list_init(&sock->leases);
     ovs_list_push_back(list, &sock->node);
+    if (shared && set_deaf(sock, true)) {
+        readers_seen = UINT64_MAX;
+    }
     *errorp = NULL;
     return sock;
 }
@@ -424,6 +493,7 @@ receive_all(struct ovs_list *list, bool is_lane, vnetenc_socket_cb *cb,
 void
 vnetenc_sockets_run(vnetenc_socket_cb *cb, long long int now)
 {
+    follow_readers();
     receive_all(&responders, false, cb, now);
     receive_all(&lanes, true, cb, now);
 }

@@ -25,7 +25,8 @@
  *
  *   - One responder socket per local address and DTLS port sends all answers
  *     of the responder.  It receives only datagrams that the datapath does not
- *     pop (IP fragments, which the kernel joins).
+ *     pop (IP fragments, which the kernel joins), or nothing if workers read
+ *     the port (bridge/readers.h).
  *
  *   - A pool of lane sockets per local address is shared by all peers, because
  *     the source of a datagram tells the peers apart.  A session leases a
