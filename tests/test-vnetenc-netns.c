@@ -241,6 +241,57 @@ test_crash(void)
     }
 }
 
+static struct in6_addr
+mapped(const char *text)
+{
+    struct in6_addr ip;
+
+    in6_addr_set_mapped_ipv4(&ip, inet_addr(text));
+    return ip;
+}
+
+/* Addresses and routes can be set more than once and deleted more than once;
+ * a datagram longer than the MTU of its route does not leave. */
+static void
+test_routes(void)
+{
+    struct in6_addr local = mapped("198.51.100.1");
+    struct in6_addr remote = mapped("203.0.113.7"), remote6;
+    uint8_t packet[2048];
+    char text[1400];
+    struct ip_header *ip = (void *) &packet[VNET + ETH_HEADER_LEN];
+    int fd = socket_inside(AF_INET, 0), probe = IP_PMTUDISC_DO;
+    struct sockaddr_in to = {
+        .sin_family = AF_INET,
+        .sin_port = htons(D),
+        .sin_addr.s_addr = inet_addr("203.0.113.7"),
+    };
+
+    ovs_assert(ipv6_parse("2001:db8::7", &remote6));
+    for (int i = 0; i < 2; i++) {
+        CHECK(!vnetenc_netns_set_address(&local, true));
+        CHECK(!vnetenc_netns_set_route(&remote, 1300 + i));
+        CHECK(!vnetenc_netns_set_route(&remote6, 1300 + i));
+    }
+    ovs_assert(!setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &probe,
+                           sizeof probe));
+    memset(text, 'x', sizeof text);
+    text[1301 - IP_HEADER_LEN - UDP_HEADER_LEN] = '\0';
+    send_to(fd, "203.0.113.7", D, text);
+    CHECK(read_out(packet, sizeof packet) == VNET + ETH_HEADER_LEN + 1301);
+    CHECK(get_16aligned_be32(&ip->ip_src) == inet_addr("192.0.0.8"));
+    text[1301 - IP_HEADER_LEN - UDP_HEADER_LEN] = 'x';
+    CHECK(sendto(fd, text, sizeof text, 0, (struct sockaddr *) &to, sizeof to)
+          < 0 && errno == EMSGSIZE);
+
+    for (int i = 0; i < 2; i++) {
+        CHECK(!vnetenc_netns_set_address(&local, false));
+        CHECK(!vnetenc_netns_set_route(&remote, 0));
+        CHECK(!vnetenc_netns_set_route(&remote6, 0));
+    }
+    close(fd);
+}
+
 static void
 test_threaded(void)
 {
@@ -267,6 +318,7 @@ main(void)
     test_crash();
     test_out();
     test_in();
+    test_routes();
     test_threaded();
     return unit_end();
 }

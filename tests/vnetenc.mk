@@ -126,6 +126,10 @@ noinst_PROGRAMS += tests/test-vnetenc-worker
 tests_test_vnetenc_worker_SOURCES = tests/test-vnetenc-worker.c tests/vnetenc-unit.h
 tests_test_vnetenc_worker_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
+noinst_PROGRAMS += tests/test-vnetenc-device
+tests_test_vnetenc_device_SOURCES = tests/test-vnetenc-device.c tests/vnetenc-unit.h
+tests_test_vnetenc_device_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
 noinst_PROGRAMS += tests/test-vnetenc-mtu
 tests_test_vnetenc_mtu_SOURCES = tests/test-vnetenc-mtu.c tests/vnetenc-unit.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
 tests_test_vnetenc_mtu_LDADD = lib/libopenvswitch.la $(SSL_LIBS)

@@ -115,6 +115,8 @@ vnetenc_sources = \
 	lib/vnetenc/kernel/inject.h \
 	lib/vnetenc/kernel/netns.c \
 	lib/vnetenc/kernel/netns.h \
+	lib/vnetenc/kernel/underlay.c \
+	lib/vnetenc/kernel/underlay.h \
 	lib/vnetenc/kernel/vport.c \
 	lib/vnetenc/kernel/vport.h \
 	lib/vnetenc/kernel/transmit.c \

@@ -103,6 +103,17 @@ vnetenc_path_find(const struct vnetenc_path_key *key)
     return NULL;
 }
 
+void
+vnetenc_path_for_each(void (*cb)(const struct vnetenc_path *, void *aux),
+                      void *aux)
+{
+    const struct vnetenc_path *path;
+
+    CMAP_FOR_EACH (path, node, &paths) {
+        cb(path, aux);
+    }
+}
+
 bool
 vnetenc_path_may_want(struct vnetenc_path *path, long long int now)
 {

@@ -111,6 +111,10 @@ void vnetenc_path_retire(struct vnetenc_path *);
  * use the path until it next quiesces. */
 struct vnetenc_path *vnetenc_path_find(const struct vnetenc_path_key *);
 
+/* Calls 'cb' for each published path.  Any thread. */
+void vnetenc_path_for_each(void (*cb)(const struct vnetenc_path *, void *aux),
+                           void *aux);
+
 /* True if a WANT event for this path may be posted at 'now', in milliseconds
  * of time_msec(): one each VNETENC_WANT_AGAIN_MS.  Any thread. */
 bool vnetenc_path_may_want(struct vnetenc_path *, long long int now);

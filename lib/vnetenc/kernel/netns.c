@@ -17,7 +17,6 @@
 #include <config.h>
 #include "vnetenc/kernel/netns.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/ethtool.h>
@@ -40,6 +39,7 @@
 #include "openvswitch/ofpbuf.h"
 #include "openvswitch/vlog.h"
 #include "ovs-atomic.h"
+#include "packets.h"
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
 
@@ -309,8 +309,10 @@ vnetenc_netns_open(void)
 
 /* Once a kernel datapath is in use, with CAP_NET_ADMIN and CAP_NET_RAW. */
 
-int
-vnetenc_netns_transact(struct ofpbuf *request)
+/* Sends an rtnetlink request to N and waits for the answer.  Returns 0 or a
+ * positive errno value. */
+static int
+transact(struct ofpbuf *request)
 {
     struct nlmsghdr *nlmsg = nl_msg_nlmsghdr(request);
     struct ofpbuf reply;
@@ -365,7 +367,7 @@ set_up(const char *name, uint32_t mtu)
         nl_msg_put_u32(&request, IFLA_MTU, mtu);
         nl_msg_put_unspec(&request, IFLA_ADDRESS, mac, sizeof mac);
     }
-    error = vnetenc_netns_transact(&request);
+    error = transact(&request);
     ofpbuf_uninit(&request);
     return error;
 }
@@ -382,7 +384,7 @@ make_dummy(void)
     ofs = nl_msg_start_nested(&request, IFLA_LINKINFO);
     nl_msg_put_string(&request, IFLA_INFO_KIND, "dummy");
     nl_msg_end_nested(&request, ofs);
-    error = vnetenc_netns_transact(&request);
+    error = transact(&request);
     ofpbuf_uninit(&request);
     return error == EEXIST ? 0 : error;
 }
@@ -452,6 +454,32 @@ switch_features_off(void)
     return error;
 }
 
+/* Puts the IP address 'ip', of which IPv4 addresses are mapped. */
+static void
+put_ip(struct ofpbuf *request, uint16_t type, const struct in6_addr *ip)
+{
+    if (IN6_IS_ADDR_V4MAPPED(ip)) {
+        nl_msg_put_be32(request, type, in6_addr_get_mapped_ipv4(ip));
+    } else {
+        nl_msg_put_in6_addr(request, type, ip);
+    }
+}
+
+/* 'text' is one of the addresses that stand for no source. */
+static struct in6_addr
+parse_ip(const char *text)
+{
+    struct in6_addr ip;
+    ovs_be32 ip4;
+
+    if (ip_parse(text, &ip4)) {
+        in6_addr_set_mapped_ipv4(&ip, ip4);
+    } else {
+        ovs_assert(ipv6_parse(text, &ip));
+    }
+    return ip;
+}
+
 static int
 get_ifindex(const char *name)
 {
@@ -462,56 +490,92 @@ get_ifindex(const char *name)
     return ioctl(netns.out[0], SIOCGIFINDEX, &ifr) ? 0 : ifr.ifr_ifindex;
 }
 
-/* Adds 'address', an address of lo. */
+/* Sends a request about an address of lo. */
 static int
-add_address(int family, const char *address, int lo)
+change_address(const struct in6_addr *address, bool add)
 {
+    bool v4 = IN6_IS_ADDR_V4MAPPED(address);
     struct ifaddrmsg *ifa;
     struct ofpbuf request;
-    struct in6_addr in6;
-    size_t size = family == AF_INET ? 4 : 16;
     int error;
 
-    inet_pton(family, address, &in6);
     ofpbuf_init(&request, 0);
-    nl_msg_put_nlmsghdr(&request, 0, RTM_NEWADDR, NLM_F_CREATE);
+    nl_msg_put_nlmsghdr(&request, 0, add ? RTM_NEWADDR : RTM_DELADDR,
+                        add ? NLM_F_CREATE : 0);
     ifa = ofpbuf_put_zeros(&request, sizeof *ifa);
-    ifa->ifa_family = family;
-    ifa->ifa_prefixlen = 8 * size;
+    ifa->ifa_family = v4 ? AF_INET : AF_INET6;
+    ifa->ifa_prefixlen = v4 ? 32 : 128;
     /* Otherwise a route with this source has to wait a moment. */
-    ifa->ifa_flags = family == AF_INET6 ? IFA_F_NODAD : 0;
-    ifa->ifa_index = lo;
-    nl_msg_put_unspec(&request, IFA_LOCAL, &in6, size);
-    error = vnetenc_netns_transact(&request);
-    ofpbuf_uninit(&request);
-    return error == EEXIST ? 0 : error;
-}
-
-/* Adds the default route, to device 'out', with source address 'source'. */
-static int
-add_default_route(int family, const char *source, int out)
-{
-    struct ofpbuf request;
-    struct in6_addr in6;
-    struct rtmsg *rtm;
-    int error;
-
-    inet_pton(family, source, &in6);
-    ofpbuf_init(&request, 0);
-    nl_msg_put_nlmsghdr(&request, 0, RTM_NEWROUTE,
-                        NLM_F_CREATE | NLM_F_REPLACE);
-    rtm = ofpbuf_put_zeros(&request, sizeof *rtm);
-    rtm->rtm_family = family;
-    rtm->rtm_table = RT_TABLE_MAIN;
-    rtm->rtm_protocol = RTPROT_STATIC;
-    rtm->rtm_scope = (family == AF_INET ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE);
-    rtm->rtm_type = RTN_UNICAST;
-    nl_msg_put_u32(&request, RTA_OIF, out);
-    nl_msg_put_unspec(&request, RTA_PREFSRC, &in6,
-                      family == AF_INET ? 4 : 16);
-    error = vnetenc_netns_transact(&request);
+    ifa->ifa_flags = v4 ? 0 : IFA_F_NODAD;
+    ifa->ifa_index = get_ifindex("lo");
+    put_ip(&request, IFA_LOCAL, address);
+    error = transact(&request);
     ofpbuf_uninit(&request);
     return error;
+}
+
+/* Sends a request about the route through the way out: the default route if
+ * 'remote' is NULL. */
+static int
+change_route(const struct in6_addr *remote, const struct in6_addr *source,
+             unsigned int mtu, bool add)
+{
+    bool v4 = IN6_IS_ADDR_V4MAPPED(source);
+    struct ofpbuf request;
+    struct rtmsg *rtm;
+    size_t metrics;
+    int error;
+
+    ofpbuf_init(&request, 0);
+    nl_msg_put_nlmsghdr(&request, 0, add ? RTM_NEWROUTE : RTM_DELROUTE,
+                        add ? NLM_F_CREATE | NLM_F_REPLACE : 0);
+    rtm = ofpbuf_put_zeros(&request, sizeof *rtm);
+    rtm->rtm_family = v4 ? AF_INET : AF_INET6;
+    rtm->rtm_dst_len = !remote ? 0 : v4 ? 32 : 128;
+    rtm->rtm_table = RT_TABLE_MAIN;
+    rtm->rtm_protocol = RTPROT_STATIC;
+    rtm->rtm_scope = v4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+    rtm->rtm_type = RTN_UNICAST;
+    if (remote) {
+        put_ip(&request, RTA_DST, remote);
+    }
+    nl_msg_put_u32(&request, RTA_OIF,
+                   get_ifindex(netns.has_out ? VNETENC_NETNS_DUMMY
+                               : VNETENC_NETNS_TAP));
+    put_ip(&request, RTA_PREFSRC, source);
+    if (mtu) {
+        metrics = nl_msg_start_nested(&request, RTA_METRICS);
+        nl_msg_put_u32(&request, RTAX_MTU, mtu);
+        nl_msg_end_nested(&request, metrics);
+    }
+    error = transact(&request);
+    ofpbuf_uninit(&request);
+    return error;
+}
+
+/* The address that stands for no source, of the family of 'address'. */
+static struct in6_addr
+no_source(const struct in6_addr *address)
+{
+    return parse_ip(IN6_IS_ADDR_V4MAPPED(address) ? VNETENC_NETNS_NO_SOURCE4
+                    : VNETENC_NETNS_NO_SOURCE6);
+}
+
+int
+vnetenc_netns_set_address(const struct in6_addr *address, bool add)
+{
+    int error = change_address(address, add);
+
+    return error == (add ? EEXIST : EADDRNOTAVAIL) ? 0 : error;
+}
+
+int
+vnetenc_netns_set_route(const struct in6_addr *remote, unsigned int mtu)
+{
+    struct in6_addr source = no_source(remote);
+    int error = change_route(remote, &source, mtu, mtu != 0);
+
+    return error == ESRCH && !mtu ? 0 : error;
 }
 
 /* Binds the packet sockets to the dummy device.  A process that crashed may
@@ -556,14 +620,13 @@ drain(int fd)
 }
 
 static bool
-set_up_out(const char **outp)
+set_up_out(void)
 {
     int error = make_dummy();
 
     if (error == EOPNOTSUPP) {
         VLOG_INFO("the kernel has no dummy devices; packets to be sealed "
                   "leave through a TAP device");
-        *outp = VNETENC_NETNS_TAP;
         return true;
     }
     if (!error) {
@@ -575,31 +638,30 @@ set_up_out(const char **outp)
     if (!error) {
         error = bind_out(get_ifindex(VNETENC_NETNS_DUMMY));
     }
-    *outp = VNETENC_NETNS_DUMMY;
     netns.has_out = !error;
     return error ? fail("cannot set up a dummy device: %s",
                         ovs_strerror(error)) : true;
 }
 
 static bool
-set_up_family(int family, const char *source, const char *out)
+set_up_family(const char *text)
 {
-    int error = add_address(family, source, get_ifindex("lo"));
+    struct in6_addr source = parse_ip(text);
+    int error;
 
+    error = vnetenc_netns_set_address(&source, true);
     if (!error) {
-        error = add_default_route(family, source, get_ifindex(out));
+        error = change_route(NULL, &source, 0, true);
     }
     return (!error ? true
-            : family == AF_INET6 && error == EOPNOTSUPP ? true
-            : fail("cannot set up %s in the network namespace: %s",
-                   family == AF_INET ? "IPv4" : "IPv6",
+            : !IN6_IS_ADDR_V4MAPPED(&source) && error == EOPNOTSUPP ? true
+            : fail("cannot set up address %s and a default route: %s", text,
                    ovs_strerror(error)));
 }
 
 static bool
 set_up_all(void)
 {
-    const char *out;
     int error;
 
     error = set_up("lo", 0);
@@ -609,9 +671,8 @@ set_up_all(void)
     if (error) {
         return fail("cannot set up a TAP device: %s", ovs_strerror(error));
     }
-    if (!set_up_out(&out)
-        || !set_up_family(AF_INET, VNETENC_NETNS_NO_SOURCE4, out)
-        || !set_up_family(AF_INET6, VNETENC_NETNS_NO_SOURCE6, out)) {
+    if (!set_up_out() || !set_up_family(VNETENC_NETNS_NO_SOURCE4)
+        || !set_up_family(VNETENC_NETNS_NO_SOURCE6)) {
         return false;
     }
     for (unsigned int i = 0; i < netns.n_queues; i++) {

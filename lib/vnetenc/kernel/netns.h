@@ -41,14 +41,13 @@
  * Thread-safety
  * =============
  *
- * vnetenc_netns_open(), _up(), _set_threaded() and _transact() belong to the
- * main thread.  Any thread may call the others.  Descriptors never change and
- * are never closed. */
+ * vnetenc_netns_open(), _up() and _set_...() belong to the main thread.  Any
+ * thread may call the others.  Descriptors never change and are never
+ * closed. */
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-struct ofpbuf;
 
 /* Names of the devices in N. */
 #define VNETENC_NETNS_TAP "vnetenc0"
@@ -94,8 +93,13 @@ int vnetenc_netns_out_fd(unsigned int queue);
  * value: EOPNOTSUPP if the kernel is too old. */
 int vnetenc_netns_set_threaded(bool);
 
-/* Sends an rtnetlink request, with NLM_F_ACK, to N and waits for the answer.
- * Returns 0 or a positive errno value. */
-int vnetenc_netns_transact(struct ofpbuf *request);
+/* Adds an address, of which IPv4 addresses are mapped, to lo, or deletes it
+ * there.  Returns 0 or a positive errno value. */
+int vnetenc_netns_set_address(const struct in6_addr *, bool add);
+
+/* Adds a route to an address, the same way as the default route but with an
+ * MTU, or changes its MTU, or deletes it if 'mtu' is 0.  Returns 0 or a
+ * positive errno value. */
+int vnetenc_netns_set_route(const struct in6_addr *remote, unsigned int mtu);
 
 #endif /* vnetenc/kernel/netns.h */

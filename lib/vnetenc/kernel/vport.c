@@ -38,6 +38,7 @@
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/kernel/device.h"
 #include "vnetenc/kernel/netns.h"
+#include "vnetenc/mode.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_vport);
 
@@ -184,6 +185,19 @@ vnetenc_vport_open(struct dpif *dpif)
     }
 }
 
+void
+vnetenc_vport_expect(void)
+{
+    for (int mode = VNETENC_PREFER; mode <= VNETENC_REQUIRE; mode++) {
+        const struct vnetenc_device_demand demand = { .mode = mode };
+        ovs_be16 d = vnetenc_device_out_port(&demand);
+
+        if (get_state(vport_of(d)) == UNUSED) {
+            want(d);
+        }
+    }
+}
+
 const char *
 vnetenc_vport_error(void)
 {
@@ -207,7 +221,8 @@ vnetenc_vport_run(struct dpif *dpif)
     bool wanted;
 
     atomic_read_relaxed(&any_wanted, &wanted);
-    if (!wanted || dpif_is_netdev(dpif) || time_msec() < retry_at) {
+    if (!wanted || dpif_is_netdev(dpif) || vnetenc_netns_error()
+        || time_msec() < retry_at) {
         return false;
     }
 

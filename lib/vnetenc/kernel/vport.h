@@ -22,9 +22,9 @@
  *
  * Each device of kernel/device.h becomes a port of the kernel datapath, of
  * which there is one.  The port of Geneve's arrivals is made when the datapath
- * is opened; the others when translation asks for them, by the main thread,
- * until when packets are dropped.  Ports are never removed, but made again if
- * somebody removed them.
+ * is opened.  The main thread makes the others when translation asks for them,
+ * and packets are dropped until it has.  Ports are never removed, but made
+ * again if somebody removed them.
  *
  * No bridge has these ports.  In struct flow they do not exist: there is the
  * port of the tunnel type's own device, and the mark of arrival
@@ -36,8 +36,8 @@
  * Thread-safety
  * =============
  *
- * vnetenc_vport_open(), _run(), _changed(), _set_tunnels() and _error() belong
- * to the main thread.  Any thread may call the others. */
+ * vnetenc_vport_open(), _expect(), _run(), _changed(), _set_tunnels() and
+ * _error() belong to the main thread.  Any thread may call the others. */
 
 #include <stdbool.h>
 #include "openvswitch/types.h"
@@ -52,6 +52,10 @@ struct simap;
 /* Sets up N and the port of Geneve's arrivals.  Call when a datapath is
  * opened, before its ports are looked at.  Logs what fails. */
 void vnetenc_vport_open(struct dpif *);
+
+/* Has the ports that nearly every host with peers needs made before the first
+ * packet asks for them: those of Geneve with profile 0. */
+void vnetenc_vport_expect(void);
 
 /* Returns NULL if the kernel datapath can encrypt and decrypt, otherwise the
  * reason why it cannot. */

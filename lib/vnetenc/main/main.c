@@ -23,11 +23,14 @@
 
 #include <config.h>
 #include "ovsdb-idl.h"
+#include "util.h"
 #include "vnetenc/control/control.h"
+#include "vnetenc/kernel/underlay.h"
 #include "vnetenc/main/ovsdb.h"
 #include "vnetenc/main/show.h"
 #include "vnetenc/main/test-keys.h"
 #include "vnetenc/port.h"
+#include "vnetenc/trust/config.h"
 #include "vnetenc/vnetenc.h"
 #include "vswitch-idl.h"
 
@@ -39,19 +42,39 @@ vnetenc_main_init(struct ovsdb_idl *idl)
     vnetenc_test_keys_init();
 }
 
+static void
+set_peers(const struct vnetenc_config *config)
+{
+    struct in6_addr *remotes = xcalloc(config->n_peers, sizeof *remotes);
+
+    for (size_t i = 0; i < config->n_peers; i++) {
+        remotes[i] = config->peers[i].remote;
+    }
+    vnetenc_underlay_set_peers(remotes, config->n_peers);
+    if (config->n_peers) {
+        vnetenc_vport_expect();
+    }
+    free(remotes);
+}
+
 void
 vnetenc_main_run(struct ovsdb_idl *idl, const struct ovsrec_open_vswitch *cfg)
 {
     static bool started = false;
     static unsigned int seqno;
+    struct vnetenc_config *config;
 
+    vnetenc_underlay_run();
+    vnetenc_underlay_wait();
     if (started && seqno == ovsdb_idl_get_seqno(idl)) {
         return;
     }
     started = true;
     seqno = ovsdb_idl_get_seqno(idl);
     vnetenc_init(&cfg->other_config);
-    vnetenc_run(&cfg->other_config, vnetenc_ovsdb_read(idl, cfg));
+    config = vnetenc_ovsdb_read(idl, cfg);
+    set_peers(config);
+    vnetenc_run(&cfg->other_config, config);
 }
 
 void
