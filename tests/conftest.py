@@ -63,7 +63,7 @@ def pytest_configure(config):
     config.suites = suite.Suites(config.run)
     config.builds = work.Builds(config.run)
     config.side_lane = work.SideLane()
-    config.guest = guest.Guest(config.run)
+    config.guests = guest.Guests(config.run)
     config.run.set_environment()
     if option.help:
         return

@@ -55,12 +55,12 @@ def report_item(item):
     config, hook = item.config, item.ihook
     if not hasattr(item.session, "guest_began"):
         item.session.guest_began = True
-        config.guest.start([other.nodeid for other in item.session.items
+        config.guests.start([other.nodeid for other in item.session.items
                             if HERE in other.path.parents])
     hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     begin = time.time()
     try:
-        reports = list(config.guest.reports(config, item.nodeid))
+        reports = list(config.guests.reports(config, item.nodeid))
     except Failure as failure:
         reports = [pytest.TestReport(
             item.nodeid, item.location, dict(item.keywords), "failed",

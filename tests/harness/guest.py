@@ -4,11 +4,11 @@
 datapath.  The kernel of this machine may lack its modules, and is not ours to
 configure.
 
-All tests of tests/guest that a run selects run in one guest, in a pytest of
-its own.  It has the files of this machine, so the tree is used as it was
-built; all that it writes is lost, but for the folder of its results.  There it
-writes the reports of pytest, one line of JSON each, and the run out here
-reports them as its own.
+The tests of each file of tests/guest that a run selects run in one guest, in a
+pytest of its own, and all these guests run side by side.  A guest has the
+files of this machine, so the tree is used as it was built; all that it writes
+is lost, but for the folder of its results.  There it writes the reports of
+pytest, one line of JSON each, and the run out here reports them as its own.
 
 The guest is User Mode Linux, a program, unless VNETENC_GUEST_KERNEL names a
 kernel of Debian for QEMU, 6.1 or 6.12.
@@ -32,7 +32,7 @@ KERNEL = os.environ.get("VNETENC_GUEST_KERNEL", "uml")
 UML = KERNEL == "uml"
 
 TEST_TIMEOUT_S = 120 if UML else 600
-BOOT_TIMEOUT_S = 60 if UML else 300
+BOOT_TIMEOUT_S = 120 if UML else 300
 FETCH_TIMEOUT_S = 600
 MEMORY_MB = 1536
 
@@ -62,36 +62,49 @@ class Reporter:
         self._write(finished=nodeid)
 
 
-class Guest:
-    """The guest of a run."""
+class Guests:
+    """The guests of a run."""
 
     def __init__(self, run):
         self._run = run
-        self._results = run.logs / f"guest-{KERNEL}"
-        self._console = self._results / "console.log"
-        self._stack = contextlib.ExitStack()
-        self._process = None
+        self._guests = {}           # File -> its guest.
         self._failure = None
-        self._reports = None
 
     def start(self, tests):
-        """Boots the guest, which runs `tests`, in their order."""
-        try:
-            self._start(tests)
-        except Failure as failure:
-            self._failure = str(failure)
-
-    def _start(self, tests):
+        """Boots the guests, which run `tests`, in their order."""
         run = self._run
-        if not self._results.parent.exists():
-            self._results.parent.mkdir(parents=True)
-        shutil.rmtree(self._results, ignore_errors=True)
-        self._results.mkdir()
         kernel = run.builddir / "_guest" / KERNEL
         log = run.fresh_log("guest-kernel.log")
         if run.call([run.srcdir / "tests/guest/kernel", KERNEL, kernel], log,
                     timeout=FETCH_TIMEOUT_S):
-            raise Failure("there is no kernel for the guest:\n" + tail(log))
+            self._failure = "there is no kernel for the guest:\n" + tail(log)
+            return
+        results = run.logs / f"guest-{KERNEL}"
+        shutil.rmtree(results, ignore_errors=True)
+        files = {}
+        for test in tests:
+            files.setdefault(test.partition("::")[0], []).append(test)
+        for file, its_tests in files.items():
+            self._guests[file] = Guest(run, kernel, its_tests,
+                                       results / pathlib.Path(file).stem)
+
+    def reports(self, config, test):
+        """The reports of a test, which is the next one of its file."""
+        if self._failure:
+            raise Failure(self._failure)
+        return self._guests[test.partition("::")[0]].reports(config, test)
+
+
+class Guest:
+    """A guest, which runs `tests`."""
+
+    def __init__(self, run, kernel, tests, results):
+        self._results = results
+        self._console = results / "console.log"
+        self._stack = contextlib.ExitStack()
+        self._failure = None
+        self._is_up = False
+        results.mkdir(parents=True)
         pytest = [sys.executable, "-B", "-u", "-m", "pytest",
                   f"--builddir={run.builddir}", "--parts=guest",
                   "-p", "no:cacheprovider", *tests]
@@ -106,7 +119,6 @@ class Guest:
         self._process = self._stack.enter_context(run.child(
             self._uml(kernel) if UML else self._qemu(kernel), stdout=console,
             cwd=self._results, env={**os.environ, **self._scratch()}))
-        self._until(BOOT_TIMEOUT_S, lambda entry: "up" in entry)
 
     @staticmethod
     def _arguments(kernel, share, results):
@@ -179,6 +191,9 @@ class Guest:
         """The reports of a test, which is the next one of the guest."""
         if self._failure:
             raise Failure(self._failure)
+        if not self._is_up:
+            self._until(BOOT_TIMEOUT_S, lambda entry: "up" in entry)
+            self._is_up = True
         for entry in self._until(TEST_TIMEOUT_S + 30,
                                  lambda entry: entry.get("finished") == test):
             if "report" in entry:
