@@ -122,7 +122,7 @@ sums_are_right(const uint8_t *plain, size_t size, const struct layers *in)
 static size_t
 find_frame(const uint8_t *plain, size_t size, bool vxlan)
 {
-    size_t ofs = vxlan ? VXLAN_BYTES : vnetenc_geneve_size(plain);
+    size_t ofs = vxlan ? VXLAN_BYTES : vnetenc_half_geneve_size(plain);
 
     return ((vxlan || (vnetenc_wire_get_u16(plain + GENEVE_TYPE_OFS)
                        == ETH_TYPE_TEB))

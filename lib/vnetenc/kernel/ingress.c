@@ -159,7 +159,7 @@ make_outer(struct outer *outer, const struct ingress_socket *s,
     read_source(source, &f->src, &f->udp_src);
     f->dst = s->port.local;
     f->tos = tos;
-    f->vxlan = vnetenc_is_vxlan_port(s->port.port);
+    f->vxlan = vnetenc_tunnel_is_vxlan(s->port.port);
     outer->ipv6 = source->ss_family == AF_INET6;
     if (outer->ipv6) {
         struct ovs_16aligned_ip6_hdr ip6;
