@@ -218,7 +218,7 @@ test_self_made_refusals(void)
 
     /* The file.  What is there is never replaced. */
     write_text(file, 0600, "");
-    check_error(&config, file, "no start line");
+    check_error(&config, file, "holds no certificate in PEM");
     CHECK(count_files(dir) == 1);
     pki_write(file, 0600, other.key, id.cert, NULL);
     check_error(&config, file, "does not belong to certificate");
@@ -307,7 +307,6 @@ static void
 test_private_key_refusals(void)
 {
     struct vnetenc_cred_config config = usual();
-    FILE *f;
 
     config.private_key = NULL;
     check_error(&config, "certificate", "needs private_key");
@@ -337,16 +336,27 @@ test_private_key_refusals(void)
 
     write_text(pki_path("garbage.key"), 0600, "not a key\n");
     config.private_key = pki_path("garbage.key");
-    check_error(&config, "garbage.key", "");
-
-    /* Nobody is asked for a password. */
-    config.private_key = pki_path("secret.key");
-    f = fopen(config.private_key, "w");
-    CHECK(f && PEM_write_PrivateKey(f, id.key, EVP_aes_128_cbc(),
-                                    (unsigned char *) "abcd", 4, NULL, NULL));
-    fclose(f);
+    check_error(&config, "garbage.key", "holds no private key in PEM");
+    config.private_key = pki_path("id.pem");
     chmod(config.private_key, 0600);
-    check_error(&config, "secret.key", "");
+    check_error(&config, "id.pem", "holds no private key in PEM");
+
+    /* Nobody is asked for a password, in either form of such files. */
+    config.private_key = pki_path("secret.key");
+    for (int traditional = 0; traditional < 2; traditional++) {
+        BIO *bio = BIO_new_file(config.private_key, "w");
+
+        CHECK(bio
+              && (traditional ? PEM_write_bio_PrivateKey_traditional
+                  : PEM_write_bio_PrivateKey)(
+                      bio, id.key, EVP_aes_128_cbc(),
+                      (unsigned char *) "abcd", 4, NULL, NULL));
+        BIO_free(bio);
+        chmod(config.private_key, 0600);
+        check_error(&config, "secret.key",
+                    "is encrypted with a password; a key without one is "
+                    "accepted");
+    }
 
     /* Nor does anything wait for a pipe. */
     config.private_key = pki_path("pipe.key");
@@ -377,7 +387,7 @@ test_certificate_refusals(void)
     config.certificate = pki_path("missing.pem");
     check_error(&config, "certificate", "missing.pem: No such file");
     config.certificate = pki_path("id.key");
-    check_error(&config, "id.key", "no start line");
+    check_error(&config, "id.key", "holds no certificate in PEM");
     config.certificate = pki_dir();
     check_error(&config, "certificate", "not a regular file");
 
@@ -385,7 +395,7 @@ test_certificate_refusals(void)
                "-----BEGIN CERTIFICATE-----\nAAAA\n"
                "-----END CERTIFICATE-----\n");
     config.certificate = pki_path("broken.pem");
-    check_error(&config, "broken.pem", "");
+    check_error(&config, "broken.pem", "holds a malformed certificate");
 
     big = xzalloc(VNETENC_MAX_CRED_FILE_BYTES + 2);
     memset(big, 'x', VNETENC_MAX_CRED_FILE_BYTES + 1);
@@ -394,14 +404,68 @@ test_certificate_refusals(void)
     config.certificate = pki_path("big.pem");
     check_error(&config, "big.pem", "larger than 1048576 octets");
 
-    check_certificate_error(&(struct pki_spec) { .key = "RSA-1024" },
-                            "ee key too small");
-    check_certificate_error(&(struct pki_spec) { .key = "ED25519" },
-                            "key is neither EC nor RSA");
     check_certificate_error(&(struct pki_spec) { .eku = "serverAuth" },
                             "not for TLS clients");
     check_certificate_error(&(struct pki_spec) { .eku = "clientAuth" },
                             "not for TLS servers");
+}
+
+/* Peers would refuse these keys without saying why. */
+static void
+test_key_kinds(void)
+{
+    static const struct {
+        const char *key, *named;        /* NULL: accepted. */
+    } kinds[] = {
+        { "P-256", NULL },
+        { "P-384", NULL },
+        { "RSA-2048", NULL },
+        { "P-224", "EC on P-224" },
+        { "P-521", "EC on P-521" },
+        { "brainpoolP256r1", "EC on brainpoolP256r1" },
+        { "brainpoolP512r1", "EC on brainpoolP512r1" },
+        { "secp256k1", "EC on secp256k1" },
+        { "explicit", "EC on parameters of its own" },
+        { "RSA-1024", "RSA with 1024 bits" },
+        { "ED25519", "ED25519" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        const struct pki_spec spec = { .key = kinds[i].key };
+        struct vnetenc_cred_config config = usual();
+
+        if (kinds[i].named) {
+            char *cause = xasprintf("key is %s; ", kinds[i].named);
+
+            check_certificate_error(&spec, cause);
+            free(cause);
+            check_certificate_error(&spec, "EC on P-256 or P-384, and RSA "
+                                    "with 2048 bits or more, are accepted");
+        } else {
+            struct pki_id good = pki_make(&spec);
+
+            config.certificate = pki_path("good.pem");
+            config.private_key = pki_path("good.key");
+            pki_write(config.certificate, 0644, NULL, good.cert, NULL);
+            pki_write(config.private_key, 0600, good.key, NULL);
+            vnetenc_cred_unref(load(&config));
+            pki_free(&good);
+        }
+    }
+}
+
+static void
+test_weak_signature(void)
+{
+    struct vnetenc_cred_config config = usual();
+    struct pki_id weak = pki_make(&(struct pki_spec) {
+        .ca = true, .issuer = &ca, .digest = "SHA1" });
+
+    config.certificate = pki_path("weak-chain.pem");
+    pki_write(config.certificate, 0644, NULL, id.cert, weak.cert, NULL);
+    check_error(&config, "weak-chain.pem",
+                "a signature or a key of a CA is weaker than 112 bits");
+    pki_free(&weak);
 }
 
 static void
@@ -416,13 +480,13 @@ test_ca_refusals(void)
     config.crl = pki_path("missing.crl");
     check_error(&config, "crl", "missing.crl: No such file");
     config.crl = pki_path("ca.pem");
-    check_error(&config, "crl", "no start line");
+    check_error(&config, "crl", "holds no CRL in PEM");
 
     config.crl = NULL;
     config.ca_cert = pki_path("missing-ca.pem");
     check_error(&config, "ca_cert", "missing-ca.pem: No such file");
     config.ca_cert = pki_path("id.key");
-    check_error(&config, "ca_cert", "no start line");
+    check_error(&config, "ca_cert", "holds no certificate in PEM");
 
     /* A good certificate does not hide a broken one behind it. */
     FILE *f = fopen(pki_path("half.pem"), "w");
@@ -430,14 +494,15 @@ test_ca_refusals(void)
     fputs("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", f);
     fclose(f);
     config.ca_cert = pki_path("half.pem");
-    check_error(&config, "ca_cert", "half.pem");
+    check_error(&config, "ca_cert", "half.pem: holds a malformed certificate");
     config = usual();
     f = fopen(pki_path("half-id.pem"), "w");
     CHECK(f && PEM_write_X509(f, id.cert));
     fputs("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", f);
     fclose(f);
     config.certificate = pki_path("half-id.pem");
-    check_error(&config, "certificate", "half-id.pem");
+    check_error(&config, "certificate",
+                "half-id.pem: holds a malformed certificate");
 }
 
 /* Ciphers. */
@@ -538,6 +603,8 @@ main(int argc OVS_UNUSED, char *argv[])
     test_configured();
     test_private_key_refusals();
     test_certificate_refusals();
+    test_key_kinds();
+    test_weak_signature();
     test_ca_refusals();
     test_ciphers();
     test_fips();

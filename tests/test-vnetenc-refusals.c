@@ -355,7 +355,7 @@ test_no_client_certificate(void)
 
         sni[1] += i;
         check_refused(&(struct plain) { .sni = sni, .no_certificate = true },
-                      true, "peer did not return a certificate");
+                      true, "the peer has no certificate");
     }
 }
 
@@ -482,7 +482,7 @@ test_protocol(void)
         &(struct plain) { .options = SSL_OP_NO_EXTENDED_MASTER_SECRET },
         "no extended master secret");
     check_refused(&(struct plain) { .version = DTLS1_VERSION }, true,
-                  "unsupported protocol");
+                  "only DTLS 1.2 is accepted");
     check_refused(&(struct plain) { .version = DTLS1_VERSION }, false,
                   "peer says, unverified: handshake failure");
 }
@@ -507,7 +507,7 @@ test_suites(void)
     for (size_t i = 0; i < ARRAY_SIZE(suites); i++) {
         struct plain plain = { .ciphers = suites[i] };
 
-        check_refused(&plain, true, "no shared cipher");
+        check_refused(&plain, true, "no cipher suite in common");
         check_refused(&plain, false,
                       "peer says, unverified: handshake failure");
     }
@@ -521,7 +521,7 @@ test_suites(void)
     for (size_t i = 0; i < ARRAY_SIZE(rsa_suites); i++) {
         struct plain plain = { .ciphers = rsa_suites[i], .id = &rsa };
 
-        check_refused(&plain, true, "no shared cipher");
+        check_refused(&plain, true, "no cipher suite in common");
         check_refused(&plain, false,
                       "peer says, unverified: handshake failure");
     }
@@ -554,7 +554,7 @@ test_groups(void)
     }
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         check_refused(&(struct plain) { .groups = bad[i] }, true,
-                      "no shared cipher");
+                      "no cipher suite in common");
         check_refused(&(struct plain) { .groups = bad[i] }, false,
                       "peer says, unverified: handshake failure");
     }
@@ -569,7 +569,7 @@ test_alpn(void)
 
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
         check_refused(&(struct plain) { .alpn = wrong[i] }, true,
-                      "no application protocol");
+                      "does not offer vnetenc/1");
         check_refused(&(struct plain) { .alpn = wrong[i] }, false, "");
     }
     check_refused(&(struct plain) { .alpn = "" }, true,
@@ -589,7 +589,7 @@ test_sni(void)
 
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
         check_refused(&(struct plain) { .sni = wrong[i] }, true,
-                      "callback failed");
+                      "names no profile: an SNI of pN.vnetenc.invalid");
     }
     check_refused(&(struct plain) { .sni = "p9.vnetenc.invalid" }, true,
                   "no credentials for profile 9");

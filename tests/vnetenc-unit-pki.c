@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -46,6 +47,10 @@ make_key(const char *kind)
 
     if (ovs_scan(kind, "RSA-%d", &bits)) {
         key = EVP_RSA_gen(bits);
+    } else if (!strcmp(kind, "explicit")) {
+        key = EVP_EC_gen("P-256");
+        ovs_assert(key && EVP_PKEY_set_utf8_string_param(
+            key, OSSL_PKEY_PARAM_EC_ENCODING, OSSL_PKEY_EC_ENCODING_EXPLICIT));
     } else if (!strcmp(kind, "ED25519")) {
         key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
     } else {

@@ -102,6 +102,7 @@ enum {
 /* Credentials, cookies and secrets, section 2. */
 enum {
     VNETENC_SECURITY_LEVEL = 2,         /* OpenSSL's: 112 bits. */
+    VNETENC_MIN_RSA_BITS = 2048,        /* The same. */
     VNETENC_MAX_CHAIN_DEPTH = 8,        /* CAs between leaf and anchor. */
     VNETENC_MAX_CRED_FILE_BYTES = 1 << 20,
     VNETENC_SELF_MADE_EARLY_S = 86400,  /* Valid so long before it was made. */

@@ -21,7 +21,10 @@
 #include <strings.h>
 
 #include <openssl/bio.h>
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
+#include <openssl/objects.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -296,11 +299,15 @@ bio_on(const struct ofpbuf *pem)
 }
 
 /* Refuses to give a password: libssl's own callback would ask on the terminal
- * and wait, but nobody is there to type one. */
+ * and wait, but nobody is there to type one.  Sets '*encrypted', unless it is
+ * NULL, to true. */
 static int
 no_password_cb(char *buf OVS_UNUSED, int size OVS_UNUSED, int rw OVS_UNUSED,
-               void *aux OVS_UNUSED)
+               void *encrypted)
 {
+    if (encrypted) {
+        *(bool *) encrypted = true;
+    }
     return -1;
 }
 
@@ -310,32 +317,95 @@ pem_at_end(void)
 {
     unsigned long int code = ERR_peek_last_error();
 
-    if (ERR_GET_LIB(code) == ERR_LIB_PEM
-        && ERR_GET_REASON(code) == PEM_R_NO_START_LINE) {
-        ERR_clear_error();
-        return true;
-    }
-    return false;
+    return (ERR_GET_LIB(code) == ERR_LIB_PEM
+            && ERR_GET_REASON(code) == PEM_R_NO_START_LINE);
 }
 
-/* Returns NULL if 'cert' may serve a client and a server, because each
- * hypervisor is both, otherwise the cause. */
+/* The file with option 'option' cannot be read as a list of 'what' to its
+ * end. */
+static char *
+pem_error(const char *option, const char *file, const char *what)
+{
+    char *cause = xasprintf(pem_at_end() ? "holds no %s in PEM"
+                            : "holds a malformed %s", what);
+
+    ERR_clear_error();
+    return file_error(option, file, cause);
+}
+
+static char *
+weak_error(const char *option, const char *file)
+{
+    ERR_clear_error();
+    return file_error(option, file,
+                      xstrdup("a signature or a key of a CA is weaker than "
+                              "112 bits; SHA-256 and RSA with 2048 bits are "
+                              "accepted"));
+}
+
+/* The curve of 'key', as people call it, or NULL if the key spells it out.
+ * 'name' may keep the result. */
 static const char *
+curve_of(const EVP_PKEY *key, char *name, size_t size)
+{
+    const char *nist;
+    int is_explicit;
+
+    if (EVP_PKEY_get_group_name(key, name, size, NULL) != 1
+        || (EVP_PKEY_get_int_param(
+                key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS,
+                &is_explicit) && is_explicit)) {
+        return NULL;
+    }
+    nist = EC_curve_nid2nist(OBJ_sn2nid(name));
+    return nist ? nist : name;
+}
+
+/* Describes the kind of 'key' if peers would refuse it, otherwise returns
+ * NULL. */
+static char *
+describe_bad_key(const EVP_PKEY *key)
+{
+    if (!key) {
+        return xstrdup("of an unknown kind");
+    } else if (EVP_PKEY_is_a(key, "EC")) {
+        char name[64];
+        const char *curve = curve_of(key, name, sizeof name);
+
+        return (!curve ? xstrdup("EC on parameters of its own")
+                : strcmp(curve, "P-256") && strcmp(curve, "P-384")
+                ? xasprintf("EC on %s", curve) : NULL);
+    } else if (EVP_PKEY_is_a(key, "RSA")) {
+        int bits = EVP_PKEY_get_bits(key);
+
+        return (bits < VNETENC_MIN_RSA_BITS
+                ? xasprintf("RSA with %d bits", bits) : NULL);
+    }
+    return xstrdup(EVP_PKEY_get0_type_name(key));
+}
+
+/* A certificate must have a key that peers accept, and serve in both roles:
+ * each hypervisor is client and server. */
+static char *
 check_certificate(X509 *cert)
 {
-    EVP_PKEY *key = X509_get0_pubkey(cert);
+    char *key = describe_bad_key(X509_get0_pubkey(cert));
 
-    if (!key) {
-        return "unknown kind of key";
-    }
-    if (!EVP_PKEY_is_a(key, "EC") && !EVP_PKEY_is_a(key, "RSA")) {
-        return "key is neither EC nor RSA";
+    if (key) {
+        char *cause = xasprintf("key is %s; EC on P-256 or P-384, and RSA "
+                                "with %d bits or more, are accepted", key,
+                                VNETENC_MIN_RSA_BITS);
+
+        free(key);
+        return cause;
     }
     if (X509_check_purpose(cert, X509_PURPOSE_SSL_CLIENT, 0) != 1) {
-        return "not for TLS clients";
+        return xstrdup("not for TLS clients; extendedKeyUsage must allow "
+                       "clientAuth or be absent");
     }
     if (X509_check_purpose(cert, X509_PURPOSE_SSL_SERVER, 0) != 1) {
-        return "not for TLS servers";
+        return xstrdup("not for TLS servers; extendedKeyUsage must allow "
+                       "serverAuth or be absent");
     }
     return NULL;
 }
@@ -347,13 +417,13 @@ use_certificates(struct vnetenc_cred *cred, const char *file,
 {
     BIO *bio = bio_on(pem);
     X509 *cert = PEM_read_bio_X509(bio, NULL, no_password_cb, NULL);
-    const char *cause;
     char *error = NULL;
+    char *cause;
 
     if (!cert) {
-        error = libssl_error("certificate", file);
+        error = pem_error("certificate", file, "certificate");
     } else if ((cause = check_certificate(cert))) {
-        error = file_error("certificate", file, xstrdup(cause));
+        error = file_error("certificate", file, cause);
     } else if (SSL_CTX_use_certificate(cred->ctx, cert) != 1
                || !vnetenc_cert_fingerprint(cert, cred->fingerprint)) {
         error = libssl_error("certificate", file);
@@ -365,13 +435,14 @@ use_certificates(struct vnetenc_cred *cred, const char *file,
     while (!error
            && (cert = PEM_read_bio_X509(bio, NULL, no_password_cb, NULL))) {
         if (SSL_CTX_add1_chain_cert(cred->ctx, cert) != 1) {
-            error = libssl_error("certificate", file);
+            error = weak_error("certificate", file);
         }
         X509_free(cert);
     }
     if (!error && !pem_at_end()) {
-        error = libssl_error("certificate", file);
+        error = pem_error("certificate", file, "certificate");
     }
+    ERR_clear_error();
     BIO_free(bio);
     return error;
 }
@@ -381,11 +452,18 @@ use_key(struct vnetenc_cred *cred, const char *file, const char *cert_file,
         const struct ofpbuf *pem)
 {
     BIO *bio = bio_on(pem);
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_password_cb, NULL);
+    bool encrypted = false;
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_password_cb,
+                                            &encrypted);
     char *error = NULL;
 
-    if (!key) {
-        error = libssl_error("private_key", file);
+    if (encrypted) {
+        error = file_error("private_key", file,
+                           xstrdup("is encrypted with a password; a key "
+                                   "without one is accepted"));
+    } else if (!key) {
+        error = file_error("private_key", file,
+                           xstrdup("holds no private key in PEM"));
     } else if (X509_check_private_key(SSL_CTX_get0_certificate(cred->ctx), key)
                != 1) {
         error = file_error("private_key", file,
@@ -480,8 +558,9 @@ load_ca(const char *file, struct vnetenc_cred *cred)
         n++;
     }
     if (!error && (!n || !pem_at_end())) {
-        error = libssl_error("ca_cert", file);
+        error = pem_error("ca_cert", file, "certificate");
     }
+    ERR_clear_error();
     BIO_free(bio);
     vnetenc_file_wipe(&pem);
     return error;
@@ -506,8 +585,9 @@ load_crl(const char *file, struct vnetenc_cred *cred)
         cred->has_crl = true;
     }
     if (!error && (!cred->has_crl || !pem_at_end())) {
-        error = libssl_error("crl", file);
+        error = pem_error("crl", file, "CRL");
     }
+    ERR_clear_error();
     BIO_free(bio);
     vnetenc_file_wipe(&pem);
     return error;

@@ -22,6 +22,7 @@
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/sslerr.h>
 
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
@@ -31,6 +32,18 @@
 static const unsigned char alpn[] = "\x09vnetenc/1";
 
 enum { ALPN_BYTES = sizeof alpn - 1 };
+
+#define VNETENC_SSL_TOO_LARGE                                               \
+    "message malformed or too large: a certificate and its chain may have "   \
+    "16384 octets"
+BUILD_ASSERT_DECL(VNETENC_MAX_CERT_LIST_BYTES == 16384);
+
+#define VNETENC_SSL_NO_SIGNATURE                                            \
+    "no signature algorithm in common: ECDSA and RSA with SHA-256, SHA-384 "  \
+    "and SHA-512 are accepted"
+
+#define VNETENC_SSL_NO_GROUP                                                \
+    "no elliptic curve in common: X25519, P-256 and P-384 are accepted"
 
 static void (*keylog)(const char *line);
 
@@ -86,15 +99,54 @@ vnetenc_ssl_fips(void)
     return EVP_default_properties_is_fips_enabled(NULL);
 }
 
+/* What libssl's reasons for a failed handshake mean here. */
+static const struct {
+    int reason;
+    const char *text;
+} reasons[] = {
+    { SSL_R_NO_SHARED_CIPHER,
+      "no cipher suite in common: the profile's ciphers must be among those of "
+      "the peer, and the key of the certificate EC on P-256 or P-384, or "
+      "RSA" },
+    { SSL_R_NO_APPLICATION_PROTOCOL,
+      "no ALPN in common: the peer does not offer vnetenc/1" },
+    { SSL_R_CALLBACK_FAILED,
+      "the peer names no profile: an SNI of pN.vnetenc.invalid is "
+      "accepted" },
+    { SSL_R_UNSUPPORTED_PROTOCOL,
+      "no version in common: only DTLS 1.2 is accepted" },
+    { SSL_R_WRONG_VERSION_NUMBER,
+      "no version in common: only DTLS 1.2 is accepted" },
+    { SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE, "the peer has no certificate" },
+    { SSL_R_EXCESSIVE_MESSAGE_SIZE, VNETENC_SSL_TOO_LARGE },
+    { SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS, VNETENC_SSL_NO_SIGNATURE },
+    { SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, VNETENC_SSL_NO_SIGNATURE },
+    { SSL_R_WRONG_SIGNATURE_TYPE, VNETENC_SSL_NO_SIGNATURE },
+    { SSL_R_WRONG_CURVE, VNETENC_SSL_NO_GROUP },
+    { SSL_R_UNSUPPORTED_ELLIPTIC_CURVE, VNETENC_SSL_NO_GROUP },
+    { SSL_R_NO_SHARED_GROUPS, VNETENC_SSL_NO_GROUP },
+};
+
 const char *
 vnetenc_ssl_error(void)
 {
     unsigned long int code = ERR_peek_error();
     const char *reason = code ? ERR_reason_error_string(code) : NULL;
+    static char text[128];
 
     ERR_clear_error();
-    /* A failure of DTLS reassembly leaves no error in the queue. */
-    return reason ? reason : "message malformed or too large";
+    if (!reason) {
+        /* A failure of DTLS reassembly leaves no error in the queue. */
+        return VNETENC_SSL_TOO_LARGE;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
+        if (ERR_GET_LIB(code) == ERR_LIB_SSL
+            && ERR_GET_REASON(code) == reasons[i].reason) {
+            return reasons[i].text;
+        }
+    }
+    snprintf(text, sizeof text, "libssl says \"%s\"", reason);
+    return text;
 }
 
 void

@@ -71,8 +71,8 @@ SSL *vnetenc_ssl_new_server(struct vnetenc_ssl_owner *owner, BIO *bio);
 const char *vnetenc_ssl_check(SSL *, const struct vnetenc_suite **suitep)
     OVS_WARN_UNUSED_RESULT;
 
-/* Returns libssl's text about its last failure, and empties its queue of
- * errors. */
+/* Says why libssl failed, and what would have been accepted, and empties
+ * libssl's queue of errors.  Good until the next call. */
 const char *vnetenc_ssl_error(void);
 
 /* Returns true if OpenSSL's fips property is on: no X25519, no ChaCha20. */
