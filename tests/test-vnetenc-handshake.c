@@ -26,6 +26,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 
+#include <openssl/conf.h>
 #include <openssl/err.h>
 
 #include "openvswitch/ofpbuf.h"
@@ -819,6 +820,51 @@ test_unknown_profile(void)
     b.creds[2] = cred;
 }
 
+/* The machine's openssl.cnf. */
+
+static void
+read_openssl_cnf(const char *line)
+{
+    const char *path = pki_path("openssl.cnf");
+    FILE *f = fopen(path, "w");
+
+    ovs_assert(f && fprintf(f, "openssl_conf = m\n[m]\nssl_conf = s\n"
+                            "[s]\nsystem_default = d\n[d]\n%s\n", line) > 0
+               && !fclose(f));
+    CHECK(CONF_modules_load_file(path, NULL, 0) == 1);
+    for (int profile = 0; profile < UNIT_PROFILES; profile++) {
+        unit_host_set_cred(&a, profile, NULL, NULL);
+        unit_host_set_cred(&b, profile, NULL, NULL);
+    }
+    CONF_modules_finish();
+}
+
+/* Nothing of it decides whether there is a session. */
+static void
+test_openssl_cnf(void)
+{
+    static const char *const lines[] = {
+        "SignatureAlgorithms = RSA+SHA256",
+        "ClientSignatureAlgorithms = RSA+SHA256",
+        "Groups = P-521",
+        "CipherString = AES256-SHA256:@SECLEVEL=5",
+        "MinProtocol = TLSv1.3",
+        "MaxProtocol = DTLSv1",
+        "Options = ServerPreference,UnsafeLegacyRenegotiation",
+        "VerifyMode = Once",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+        struct unit_duel duel;
+
+        read_openssl_cnf(lines[i]);
+        unit_duel_init(&duel, &a, &b, 0);
+        check_success(&duel);
+        unit_duel_uninit(&duel);
+    }
+    read_openssl_cnf("MinProtocol = DTLSv1.2");
+}
+
 /* Key log. */
 
 static unsigned int n_keylog;
@@ -871,6 +917,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_nonce_space();
     test_trust_withdrawn();
     test_unknown_profile();
+    test_openssl_cnf();
     test_keylog();
 
     CHECK(!ERR_peek_error());

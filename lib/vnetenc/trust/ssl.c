@@ -257,6 +257,12 @@ demanded_options(void)
             | SSL_OP_NO_RENEGOTIATION);
 }
 
+/* Certificates that cred.c and trust.c accept have keys for these. */
+static const char signature_algorithms[]
+    = "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:"
+      "RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:"
+      "RSA+SHA256:RSA+SHA384:RSA+SHA512";
+
 static const char *
 groups(void)
 {
@@ -292,7 +298,9 @@ vnetenc_ssl_ctx_new(void)
 
     if (!SSL_CTX_set_min_proto_version(ctx, DTLS1_2_VERSION)
         || !SSL_CTX_set_max_proto_version(ctx, DTLS1_2_VERSION)
-        || !SSL_CTX_set1_groups_list(ctx, groups())) {
+        || !SSL_CTX_set1_groups_list(ctx, groups())
+        || !SSL_CTX_set1_sigalgs_list(ctx, signature_algorithms)
+        || !SSL_CTX_set1_client_sigalgs_list(ctx, signature_algorithms)) {
         SSL_CTX_free(ctx);
         return NULL;
     }
