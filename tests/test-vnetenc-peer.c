@@ -336,12 +336,26 @@ test_error_rate(void)
     end();
 }
 
+/* Profile 9 has no credentials because of 'cause'. */
+static void
+check_no_cred(const char *cause)
+{
+    const struct vnetenc_lookup *lookup = &vnetenc_peer_lookup;
+    char *expected = xasprintf("no credentials for profile 9: %s", cause);
+    char *why = lookup->why_no_cred(lookup->aux, 9);
+
+    CHECK(!strcmp(why, expected));
+    free(why);
+    free(expected);
+}
+
 /* What handshakes ask. */
 static void
 test_lookup(void)
 {
     const struct vnetenc_lookup *lookup = &vnetenc_peer_lookup;
-    const struct vnetenc_config config = {
+    struct vnetenc_config_profile profile;
+    struct vnetenc_config config = {
         .directory = CONST_CAST(char *, pki_path("own")),
     };
 
@@ -355,6 +369,16 @@ test_lookup(void)
     CHECK(lookup->cred(lookup->aux, 0));
     CHECK(lookup->cred(lookup->aux, 0) == vnetenc_profile_get(0)->cred);
     CHECK(!lookup->cred(lookup->aux, 9));
+    check_no_cred("no record of table VNetEnc_Profile has id=9");
+
+    /* A record that is there, and bad. */
+    vnetenc_config_profile_init(&profile, 9);
+    profile.has_row = true;
+    profile.certificate = CONST_CAST(char *, "/nothing.pem");
+    config.profiles = &profile;
+    config.n_profiles = 1;
+    vnetenc_profiles_configure(&config);
+    check_no_cred("certificate /nothing.pem: needs private_key");
     vnetenc_profiles_destroy();
     end();
 }

@@ -89,6 +89,12 @@ lookup_cred(void *host_, uint8_t profile)
     return profile < UNIT_PROFILES ? host->creds[profile] : NULL;
 }
 
+static char *
+lookup_why_no_cred(void *host OVS_UNUSED, uint8_t profile)
+{
+    return xasprintf("no credentials for profile %"PRIu8, profile);
+}
+
 static const struct vnetenc_trust *
 lookup_trust(void *host_, const struct in6_addr *ip)
 {
@@ -114,6 +120,7 @@ unit_host_init(struct unit_host *host, const char *name, const char *ip,
 
     memset(host, 0, sizeof *host);
     host->lookup.cred = lookup_cred;
+    host->lookup.why_no_cred = lookup_why_no_cred;
     host->lookup.trust = lookup_trust;
     host->lookup.aux = host;
     host->trust_lookups = -1;

@@ -451,7 +451,7 @@ select_profile(struct vnetenc_ssl_owner *owner, uint8_t profile)
         return NULL;
     }
     if (!cred) {
-        refuse(h, xasprintf("no credentials for profile %u", profile));
+        refuse(h, h->lookup.why_no_cred(h->lookup.aux, profile));
         return NULL;
     }
     h->profile = profile;
@@ -688,6 +688,21 @@ is_wanted_in_epoch_1(struct vnetenc_handshake *h,
     return true;
 }
 
+/* Returns the name of 'alert', and its meaning if it has one here. */
+static const char *
+alert_text(uint8_t alert)
+{
+    switch (alert) {
+    case SSL_AD_UNRECOGNIZED_NAME:
+        return "unrecognized name: it has no credentials for the profile";
+    case SSL_AD_HANDSHAKE_FAILURE:
+        return "handshake failure: it refuses the certificate, or no cipher "
+               "is in common";
+    default:
+        return SSL_alert_desc_string_long(alert);
+    }
+}
+
 /* Returns true if libssl may see 'record', whose body is at 'body'. */
 static bool
 is_wanted(struct vnetenc_handshake *h, const struct vnetenc_record *record,
@@ -700,7 +715,7 @@ is_wanted(struct vnetenc_handshake *h, const struct vnetenc_record *record,
         if (!record->epoch) {
             /* Anyone may have sent it.  The attempt runs to its deadline. */
             if (running && record->length == 2) {
-                h->peer_alert = SSL_alert_desc_string_long(body[1]);
+                h->peer_alert = alert_text(body[1]);
             }
             return false;
         }

@@ -30,11 +30,14 @@ struct vnetenc_trust;
 
 /* A handshake asks its owner these questions anew each time, so the present
  * configuration judges a running handshake.  Results are borrowed for the
- * duration of the call that asked. */
+ * duration of the call that asked, except where it says otherwise. */
 struct vnetenc_lookup {
     /* Returns the credentials of 'profile', or NULL if there is no such
      * profile. */
     struct vnetenc_cred *(*cred)(void *aux, uint8_t profile);
+
+    /* Returns why there are none.  The caller frees it. */
+    char *(*why_no_cred)(void *aux, uint8_t profile);
 
     /* Returns the trust in the peer at 'remote_ip', or NULL if there is no
      * such peer. */

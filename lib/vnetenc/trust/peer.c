@@ -108,6 +108,19 @@ lookup_cred(void *aux OVS_UNUSED, uint8_t profile)
     return vnetenc_profile_get(profile)->cred;
 }
 
+static char *
+lookup_why_no_cred(void *aux OVS_UNUSED, uint8_t profile)
+{
+    const char *error = vnetenc_profile_get(profile)->error;
+
+    return (error
+            ? xasprintf("no credentials for profile %"PRIu8": %s", profile,
+                        error)
+            : xasprintf("no credentials for profile %"PRIu8": no record of "
+                        "table VNetEnc_Profile has id=%"PRIu8, profile,
+                        profile));
+}
+
 static const struct vnetenc_trust *
 lookup_trust(void *aux OVS_UNUSED, const struct in6_addr *address)
 {
@@ -128,6 +141,7 @@ lookup_timer_ms(void *aux OVS_UNUSED, const struct in6_addr *address)
 
 const struct vnetenc_lookup vnetenc_peer_lookup = {
     .cred = lookup_cred,
+    .why_no_cred = lookup_why_no_cred,
     .trust = lookup_trust,
     .timer_ms = lookup_timer_ms,
 };
