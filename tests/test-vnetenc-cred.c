@@ -177,13 +177,14 @@ test_self_made_certificate(void)
     uint8_t pin[1][VNETENC_FINGERPRINT_BYTES];
     struct vnetenc_trust trust = { .name = NULL };
     char group[32];
-    int days, seconds;
 
     CHECK(EVP_PKEY_is_a(key, "EC"));
     CHECK(EVP_PKEY_get_group_name(key, group, sizeof group, NULL)
           && !strcmp(group, "prime256v1"));
-    CHECK(ASN1_TIME_diff(&days, &seconds, X509_get0_notBefore(cert), NULL));
-    CHECK(days == 1 && seconds < 60);
+    /* Whatever the clock says, of the host that makes it or of a peer. */
+    CHECK(X509_get0_notBefore(cert)->type == V_ASN1_UTCTIME
+          && !ASN1_TIME_cmp_time_t(X509_get0_notBefore(cert), 0));
+    CHECK(!vnetenc_cred_check_dates(cred, 0));
     CHECK(X509_self_signed(cert, 1) == 1);
 
     /* It passes the rule by its pin, and only so. */

@@ -24,9 +24,13 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "connectivity.h"
 #include "openvswitch/vlog.h"
+#include "seq.h"
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/trust/cred.h"
@@ -98,6 +102,27 @@ static const char *
 bad(void)
 {
     return vnetenc_profile_get(5)->error;
+}
+
+/* What the operator reads. */
+static const char *
+said(void)
+{
+    return vnetenc_profile_error(vnetenc_profile_get(5));
+}
+
+/* The wall clock, which runs 'wall_offset_s' beside that of the machine. */
+static long int wall_offset_s;
+
+int
+clock_gettime(clockid_t clock, struct timespec *ts)
+{
+    int retval = syscall(SYS_clock_gettime, clock, ts);
+
+    if (clock == CLOCK_REALTIME) {
+        ts->tv_sec += wall_offset_s;
+    }
+    return retval;
 }
 
 /* Makes 'path' have a time of change that it never had. */
@@ -342,6 +367,98 @@ test_files(void)
     pki_free(&ca);
 }
 
+/* The own certificate does not have the right dates: peers refuse it. */
+static void
+test_dates(void)
+{
+    struct pki_id late = pki_make(&(struct pki_spec) {
+        .from_s = 7200, .to_s = 14400 });
+    struct pki_id ca = pki_make(&(struct pki_spec) { .ca = true });
+
+    begin();
+    pki_write(pki_path("late.pem"), 0644, NULL, late.cert, NULL);
+    pki_write(pki_path("late.key"), 0600, late.key, NULL);
+    pki_write(pki_path("ca.pem"), 0644, NULL, ca.cert, NULL);
+    CHECK(configure());
+    CHECK(!said());
+
+    /* It does not replace a better one... */
+    row.certificate = CONST_CAST(char *, pki_path("late.pem"));
+    row.private_key = CONST_CAST(char *, pki_path("late.key"));
+    CHECK(!configure());
+    CHECK(uses(5, &id));
+    CHECK_HAS(said(), "late.pem: not valid before ");
+    CHECK_HAS(said(), "peers accept one that is valid now");
+
+    /* ...before its day comes. */
+    wall_offset_s = 3 * 3600;
+    CHECK(vnetenc_profiles_refresh());
+    CHECK(uses(5, &late));
+    CHECK(!said());
+
+    /* One that runs out stays, and this is said. */
+    wall_offset_s = 5 * 3600;
+    CHECK(!vnetenc_profiles_refresh());
+    CHECK(uses(5, &late));
+    CHECK_HAS(said(), "late.pem: expired on ");
+    CHECK(!bad());
+
+    /* It keeps nothing else from being changed. */
+    row.ca_cert = CONST_CAST(char *, pki_path("ca.pem"));
+    CHECK(configure());
+    CHECK(vnetenc_cred_ca(vnetenc_profile_get(5)->cred));
+    CHECK_HAS(said(), "late.pem: expired on ");
+
+    /* The first of all is taken in any case: it may be the clock. */
+    vnetenc_profiles_destroy();
+    CHECK(configure());
+    CHECK(uses(5, &late));
+    CHECK_HAS(said(), "late.pem: expired on ");
+    wall_offset_s = 3 * 3600;
+    CHECK(!vnetenc_profiles_refresh());
+    CHECK(!said());
+
+    wall_offset_s = 0;
+    end();
+    pki_free(&late);
+    pki_free(&ca);
+}
+
+/* Whoever waits for a change of status hears of it at once. */
+static void
+test_status(void)
+{
+    uint64_t seq;
+
+    begin();
+    seq = seq_read(connectivity_seq_get());
+    CHECK(configure());
+    CHECK(seq_read(connectivity_seq_get()) != seq);
+
+    row.ciphers = CONST_CAST(char *, "RC4");
+    seq = seq_read(connectivity_seq_get());
+    CHECK(!configure());
+    CHECK(said());
+    CHECK(seq_read(connectivity_seq_get()) != seq);
+
+    seq = seq_read(connectivity_seq_get());
+    CHECK(!vnetenc_profiles_refresh());
+    CHECK(seq_read(connectivity_seq_get()) == seq);
+
+    row.ciphers = NULL;
+    CHECK(configure());
+    CHECK(!said());
+    CHECK(seq_read(connectivity_seq_get()) != seq);
+
+    wall_offset_s = 3 * 3600;
+    seq = seq_read(connectivity_seq_get());
+    CHECK(!vnetenc_profiles_refresh());
+    CHECK(said());
+    CHECK(seq_read(connectivity_seq_get()) != seq);
+    wall_offset_s = 0;
+    end();
+}
+
 /* A profile that is made anew is another one: sessions of the former are not
  * taken for its own. */
 static void
@@ -407,6 +524,8 @@ main(int argc OVS_UNUSED, char *argv[])
     test_bad_change();
     test_never_good();
     test_files();
+    test_dates();
+    test_status();
     test_serial_of_new_row();
     test_directory();
     test_early();

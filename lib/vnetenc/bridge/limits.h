@@ -105,7 +105,6 @@ enum {
     VNETENC_MIN_RSA_BITS = 2048,        /* The same. */
     VNETENC_MAX_CHAIN_DEPTH = 8,        /* CAs between leaf and anchor. */
     VNETENC_MAX_CRED_FILE_BYTES = 1 << 20,
-    VNETENC_SELF_MADE_EARLY_S = 86400,  /* Valid so long before it was made. */
     VNETENC_FINGERPRINT_BYTES = 32,     /* SHA-256. */
     VNETENC_COOKIE_BYTES = 32,          /* HMAC-SHA256. */
     VNETENC_COOKIE_SECRET_BYTES = 32,

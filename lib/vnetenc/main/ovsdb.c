@@ -209,7 +209,7 @@ write_profile(const struct ovsrec_vnetenc_profile *row)
         ovsrec_vnetenc_profile_set_fingerprint(row, NULL);
         ovsrec_vnetenc_profile_set_not_after(row, NULL);
     }
-    ovsrec_vnetenc_profile_set_error(row, profile->error);
+    ovsrec_vnetenc_profile_set_error(row, vnetenc_profile_error(profile));
 }
 
 void

@@ -89,7 +89,7 @@ describe_profile(const struct vnetenc_profile *profile)
     put_number(object, "rekey_records", config->rekey_records);
     put_number(object, "rekey_bytes", config->rekey_bytes);
     put_number(object, "rekey_interval", config->rekey_s);
-    put_string(object, "error", profile->error);
+    put_string(object, "error", vnetenc_profile_error(profile));
     return object;
 }
 

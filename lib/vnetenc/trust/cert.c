@@ -91,17 +91,44 @@ vnetenc_cert_fingerprint(const X509 *cert,
             && size == VNETENC_FINGERPRINT_BYTES);
 }
 
-void
-vnetenc_cert_not_after_format(const X509 *cert,
-                              char out[VNETENC_NOT_AFTER_TEXT_BYTES])
+static void
+date_format(const ASN1_TIME *date, char out[VNETENC_DATE_TEXT_BYTES])
 {
     struct tm tm;
 
-    if (!ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm)
-        || !strftime(out, VNETENC_NOT_AFTER_TEXT_BYTES,
-                     "%Y-%m-%dT%H:%M:%SZ", &tm)) {
-        ovs_strlcpy(out, "unreadable", VNETENC_NOT_AFTER_TEXT_BYTES);
+    if (!ASN1_TIME_to_tm(date, &tm)
+        || !strftime(out, VNETENC_DATE_TEXT_BYTES, "%Y-%m-%dT%H:%M:%SZ",
+                     &tm)) {
+        ovs_strlcpy(out, "unreadable", VNETENC_DATE_TEXT_BYTES);
     }
+}
+
+void
+vnetenc_cert_not_after_format(const X509 *cert,
+                              char out[VNETENC_DATE_TEXT_BYTES])
+{
+    date_format(X509_get0_notAfter(cert), out);
+}
+
+char *
+vnetenc_cert_check_dates(const X509 *cert, time_t now)
+{
+    const ASN1_TIME *dates[] = {
+        X509_get0_notBefore(cert), X509_get0_notAfter(cert)
+    };
+
+    for (int i = 0; i < 2; i++) {
+        int cmp = ASN1_TIME_cmp_time_t(dates[i], now);
+
+        if (cmp == -2 || cmp == (i ? -1 : 1)) {
+            char text[VNETENC_DATE_TEXT_BYTES];
+
+            date_format(dates[i], text);
+            return xasprintf(i ? "expired on %s" : "not valid before %s",
+                             text);
+        }
+    }
+    return NULL;
 }
 
 /* Chains. */

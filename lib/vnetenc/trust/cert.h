@@ -26,6 +26,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 #include <openssl/x509.h>
 #include "compiler.h"
 #include "vnetenc/bridge/limits.h"
@@ -51,12 +52,17 @@ bool vnetenc_cert_fingerprint(const X509 *cert,
                               uint8_t out[VNETENC_FINGERPRINT_BYTES])
     OVS_WARN_UNUSED_RESULT;
 
-/* Expiry of a certificate, as "2031-01-31T23:59:59Z". */
-enum { VNETENC_NOT_AFTER_TEXT_BYTES = 24 };
+/* A date, as "2031-01-31T23:59:59Z". */
+enum { VNETENC_DATE_TEXT_BYTES = 24 };
 
 /* Writes the expiry of 'cert', or "unreadable". */
 void vnetenc_cert_not_after_format(const X509 *cert,
-                                   char out[VNETENC_NOT_AFTER_TEXT_BYTES]);
+                                   char out[VNETENC_DATE_TEXT_BYTES]);
+
+/* Returns NULL if 'cert' is valid at 'now', in wall-clock time, otherwise a
+ * text with the date from or until which it is.  The caller frees it. */
+char *vnetenc_cert_check_dates(const X509 *cert, time_t now)
+    OVS_WARN_UNUSED_RESULT;
 
 /* The certificate of a peer and the chain that came with it, in DER.  A
  * session keeps both to be judged again. */

@@ -48,12 +48,13 @@ struct vnetenc_cred {
     bool has_crl;
 
     uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES];
-    char not_after[VNETENC_NOT_AFTER_TEXT_BYTES];
+    char not_after[VNETENC_DATE_TEXT_BYTES];
 
     /* Best first. */
     enum vnetenc_cipher ciphers[VNETENC_N_CIPHERS];
     size_t n_ciphers;
     char *ciphers_text;
+    char *certificate;          /* Name of the file. */
 };
 
 static char *load(const struct vnetenc_cred_config *, struct vnetenc_cred *);
@@ -96,6 +97,7 @@ vnetenc_cred_unref(struct vnetenc_cred *cred)
         SSL_CTX_free(cred->ctx);
         X509_STORE_free(cred->ca);
         free(cred->ciphers_text);
+        free(cred->certificate);
         free(cred);
     }
 }
@@ -116,6 +118,22 @@ const char *
 vnetenc_cred_not_after(const struct vnetenc_cred *cred)
 {
     return cred->not_after;
+}
+
+char *
+vnetenc_cred_check_dates(const struct vnetenc_cred *cred, time_t now)
+{
+    char *why = vnetenc_cert_check_dates(SSL_CTX_get0_certificate(cred->ctx),
+                                         now);
+    char *error;
+
+    if (!why) {
+        return NULL;
+    }
+    error = xasprintf("certificate %s: %s; peers accept one that is valid now",
+                      cred->certificate, why);
+    free(why);
+    return error;
 }
 
 bool
@@ -429,6 +447,7 @@ use_certificates(struct vnetenc_cred *cred, const char *file,
         error = libssl_error("certificate", file);
     } else {
         vnetenc_cert_not_after_format(cert, cred->not_after);
+        cred->certificate = xstrdup(file);
     }
     X509_free(cert);
 

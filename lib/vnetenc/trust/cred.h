@@ -36,6 +36,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 #include <openssl/types.h>
 #include "compiler.h"
 #include "vnetenc/crypto/aead.h"
@@ -74,6 +75,12 @@ const uint8_t *vnetenc_cred_fingerprint(const struct vnetenc_cred *);
 
 /* Returns the expiry of our own certificate, as "2031-01-31T23:59:59Z". */
 const char *vnetenc_cred_not_after(const struct vnetenc_cred *);
+
+/* Returns NULL if our own certificate is valid at 'now', in wall-clock time,
+ * otherwise a text that names the file and the date: peers refuse it.  The
+ * caller frees the text. */
+char *vnetenc_cred_check_dates(const struct vnetenc_cred *, time_t now)
+    OVS_WARN_UNUSED_RESULT;
 
 /* Returns true if our own certificate is the self-signed one of
  * trust/selfcert.h. */

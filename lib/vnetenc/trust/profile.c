@@ -18,7 +18,10 @@
 #include "vnetenc/trust/profile.h"
 #include <string.h>
 #include <sys/stat.h>
+#include "connectivity.h"
 #include "openvswitch/vlog.h"
+#include "seq.h"
+#include "timeval.h"
 #include "util.h"
 #include "vnetenc/trust/cred.h"
 
@@ -77,6 +80,66 @@ file_states_get(const struct vnetenc_config_profile *config,
     }
 }
 
+/* Returns NULL if 'cred' may take the place of 'old', which may be NULL,
+ * otherwise the reason, to be freed by the caller. */
+static char *
+check_change(const struct vnetenc_cred *old, const struct vnetenc_cred *cred)
+{
+    char *error = vnetenc_cred_check_dates(cred, time_wall());
+    char *old_error;
+
+    if (!error) {
+        return NULL;
+    }
+    old_error = old ? vnetenc_cred_check_dates(old, time_wall()) : NULL;
+    if (!old || old_error) {
+        /* There is nothing better.  CA and CRL must not wait for a valid
+         * certificate, and the clock may be wrong. */
+        free(error);
+        error = NULL;
+    }
+    free(old_error);
+    return error;
+}
+
+/* Makes 'error' that of the newest change and takes ownership of it. */
+static void
+set_error(struct vnetenc_profile *profile, char *error)
+{
+    if (nullable_string_is_equal(error, profile->error)) {
+        free(error);            /* Already logged. */
+        return;
+    }
+    if (error) {
+        VLOG_WARN("profile %"PRIu8": %s%s", profile->config.id, error,
+                  profile->cred ? "; the former credentials stay in force"
+                                : "");
+    }
+    free(profile->error);
+    profile->error = error;
+    seq_change(connectivity_seq_get());
+}
+
+/* Compares the dates of the certificate in force with the clock. */
+static void
+check_dates(struct vnetenc_profile *profile)
+{
+    char *error = (profile->cred
+                   ? vnetenc_cred_check_dates(profile->cred, time_wall())
+                   : NULL);
+
+    if (nullable_string_is_equal(error, profile->date_error)) {
+        free(error);
+        return;
+    }
+    if (error) {
+        VLOG_WARN("profile %"PRIu8": %s", profile->config.id, error);
+    }
+    free(profile->date_error);
+    profile->date_error = error;
+    seq_change(connectivity_seq_get());
+}
+
 /* Loads the credentials of 'entry->asked'.  Returns true if they took
  * effect. */
 static bool
@@ -98,26 +161,23 @@ load(struct entry *entry)
 
     file_states_get(asked, entry->files);
     error = vnetenc_cred_load(&config, &cred);
+    if (!error) {
+        error = check_change(profile->cred, cred);
+    }
     if (error) {
-        if (nullable_string_is_equal(error, profile->error)) {
-            free(error);        /* Already logged. */
-            return false;
-        }
-        VLOG_WARN("profile %"PRIu8": %s%s", asked->id, error,
-                  profile->cred ? "; the former credentials stay in force"
-                                : "");
-        free(profile->error);
-        profile->error = error;
+        set_error(profile, error);
+        vnetenc_cred_unref(cred);
         return false;
     }
-    free(profile->error);
-    profile->error = NULL;
+    set_error(profile, NULL);
     vnetenc_cred_unref(profile->cred);
     profile->cred = cred;
     profile->serial = ++last_serial;
     changed[asked->id] = true;
     vnetenc_config_profile_uninit(&profile->config);
     vnetenc_config_profile_copy(&profile->config, asked);
+    check_dates(profile);
+    seq_change(connectivity_seq_get());
     return true;
 }
 
@@ -139,6 +199,7 @@ entry_destroy(struct entry *entry)
     vnetenc_config_profile_uninit(&entry->profile.config);
     vnetenc_config_profile_uninit(&entry->asked);
     free(entry->profile.error);
+    free(entry->profile.date_error);
     free(entry);
 }
 
@@ -224,6 +285,7 @@ vnetenc_profiles_refresh(void)
              * file has become readable. */
             any |= load(entry);
         }
+        check_dates(&entry->profile);
     }
     return any;
 }
@@ -239,6 +301,12 @@ vnetenc_profiles_destroy(void)
     }
     free(directory);
     directory = NULL;
+}
+
+const char *
+vnetenc_profile_error(const struct vnetenc_profile *profile)
+{
+    return profile->error ? profile->error : profile->date_error;
 }
 
 const struct vnetenc_profile *

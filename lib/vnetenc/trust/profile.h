@@ -21,8 +21,9 @@
  * ==========================================
  *
  * A profile has settings and credentials.  A bad change is refused with an
- * error text; the former credentials stay in force.  Profile 0 exists even
- * without a row, with the default of every column.
+ * error text; the former credentials stay in force.  A certificate that has
+ * expired or is not valid yet does not replace a valid one.  Profile 0 exists
+ * even without a row, with the default of every column.
  *
  * Thread-safety: under vnetenc_control_mutex. */
 
@@ -37,18 +38,23 @@ struct vnetenc_profile {
     struct vnetenc_cred *cred;              /* NULL: none could be loaded. */
     unsigned int serial;                    /* Changes with 'cred'. */
     char *error;                            /* Of the newest change. */
+    char *date_error;                       /* Of the dates of 'cred'. */
 };
 
 /* Applies the profiles of 'config'.  Returns true if the judgement of a peer
  * may have changed. */
 bool vnetenc_profiles_configure(const struct vnetenc_config *);
 
-/* Loads credential files again if they changed or could not be loaded.
- * Returns true if the judgement of a peer may have changed. */
+/* Loads credential files again if they changed or could not be loaded, and
+ * compares the dates of certificates with the clock.  Returns true if the
+ * judgement of a peer may have changed. */
 bool vnetenc_profiles_refresh(void);
 
 /* Frees all profiles and releases their credentials. */
 void vnetenc_profiles_destroy(void);
+
+/* Returns the error to show to the operator, or NULL if all is well. */
+const char *vnetenc_profile_error(const struct vnetenc_profile *);
 
 /* Returns a profile, never NULL.  A profile that does not exist has no
  * credentials. */

@@ -17,7 +17,6 @@
 #include <config.h>
 #include "vnetenc/trust/selfcert.h"
 
-#include <time.h>
 #include <unistd.h>
 
 #include <openssl/bio.h>
@@ -32,7 +31,6 @@
 #include "openvswitch/ofpbuf.h"
 #include "openvswitch/vlog.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
 #include "vnetenc/trust/file.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_selfcert);
@@ -51,13 +49,15 @@ set_serial(X509 *cert)
     return ok;
 }
 
+/* Always valid: whether the pin of a host is trusted is the peers' decision,
+ * and the host's clock may have been wrong on the day of its first start. */
 static bool
 set_dates(X509 *cert)
 {
-    return (X509_gmtime_adj(X509_getm_notBefore(cert),
-                            -VNETENC_SELF_MADE_EARLY_S)
-            && ASN1_TIME_set_string(X509_getm_notAfter(cert),
-                                    "99991231235959Z"));
+    return (ASN1_TIME_set_string_X509(X509_getm_notBefore(cert),
+                                      "700101000000Z")
+            && ASN1_TIME_set_string_X509(X509_getm_notAfter(cert),
+                                         "99991231235959Z"));
 }
 
 /* The name says nothing about the host, because everyone who sees a handshake

@@ -22,9 +22,8 @@
  *
  * The identity of a hypervisor without a PKI is an ECDSA P-256 key and a
  * self-signed certificate, which peers know by its SHA-256.  Both are made on
- * first use and kept in one file.  The certificate is valid from one day
- * before it was made (clocks differ) to 9999-12-31 (RFC 5280 section 4.1.2.5:
- * no expiry).
+ * first use and kept in one file.  The certificate is valid from 1970-01-01
+ * (clocks differ) to 9999-12-31 (RFC 5280 section 4.1.2.5: no expiry).
  *
  * Thread-safety: none.  Control thread only. */
 
