@@ -142,8 +142,8 @@ test_no_common_cipher(void)
     unit_duel_init(&duel, &a, &b, 1);
     unit_duel_run(&duel);
     CHECK_HAS(vnetenc_handshake_reason(duel.client),
-              "no end within 10 s (peer says, unverified: handshake failure: it "
-              "refuses the certificate, or no cipher is in common)");
+              "no end within 10 s (peer says, unverified: handshake failure: "
+              "it refuses the certificate, or no cipher is in common)");
     unit_duel_uninit(&duel);
     unit_host_set_cred(&a, 1, NULL, NULL);
     unit_host_set_cred(&b, 1, NULL, NULL);

@@ -406,6 +406,48 @@ test_half_open_deadline(void)
     end();
 }
 
+/* A handshake that fails after one that began later has succeeded says nothing
+ * of the peer: it is the twin that was given up. */
+static void
+test_error_of_twin(void)
+{
+    begin();
+    client_half_open(0);
+    unit_control_run(2000);
+    client_up(1);
+    CHECK(count("up") == 1);
+    unit_control_run(8000);
+    CHECK(!count("handshaking"));
+    CHECK(remote_a()->n_failures == 1);
+    CHECK(!vnetenc_peer_error(remote_a()));
+    end();
+}
+
+/* One that fails later is reported, but not for ever, if the peer has a
+ * session and makes no further attempt. */
+static void
+test_error_of_late_handshake(void)
+{
+    begin();
+    client_up(0);
+    client_half_open(1);
+    unit_control_run(10000);
+    CHECK_HAS(vnetenc_peer_error(remote_a()), "no end within 10 s");
+    unit_control_run(VNETENC_ERROR_MS - 1000);
+    CHECK(vnetenc_peer_error(remote_a()));
+    unit_control_run(2000);
+    CHECK(count("up") == 1);
+    CHECK(!vnetenc_peer_error(remote_a()));
+
+    /* Without a session it stays. */
+    unit_control_run(VNETENC_IDLE_MS);
+    CHECK(!count("up"));
+    client_half_open(2);
+    unit_control_run(10000 + 2 * VNETENC_ERROR_MS);
+    CHECK_HAS(vnetenc_peer_error(remote_a()), "no end within 10 s");
+    end();
+}
+
 /* Whoever sees a cookie can begin anew on the port of a half-open handshake,
  * and must not end it by that while it is young. */
 static void
@@ -785,6 +827,8 @@ main(int argc OVS_UNUSED, char *argv[])
     test_half_open_limit();
     test_slow_client();
     test_half_open_deadline();
+    test_error_of_twin();
+    test_error_of_late_handshake();
     test_half_open_again();
     test_half_open_and_row_removed();
     test_half_open_and_pins_changed();

@@ -69,7 +69,7 @@ test_search(void)
     struct vnetenc_mtu mtu;
 
     /* Nothing is known. */
-    vnetenc_mtu_init(&mtu, now);
+    vnetenc_mtu_init(&mtu);
     CHECK(!vnetenc_mtu_get(&mtu));
     CHECK(!search(&mtu, 9000, true, &now, 10000));
 
@@ -113,7 +113,7 @@ test_silence(void)
     struct vnetenc_mtu mtu;
     uint64_t echo;
 
-    vnetenc_mtu_init(&mtu, now);
+    vnetenc_mtu_init(&mtu);
     vnetenc_mtu_set_device(&mtu, 1500, now);
     CHECK(!search(&mtu, 0, false, &now, 60000));
     CHECK(vnetenc_mtu_get(&mtu) == 1500);
@@ -121,13 +121,13 @@ test_silence(void)
     CHECK(vnetenc_mtu_get(&mtu) == 1500);
 
     /* Nothing is tried that is too short for handshakes. */
-    vnetenc_mtu_init(&mtu, now);
+    vnetenc_mtu_init(&mtu);
     vnetenc_mtu_set_device(&mtu, 1500, now);
     CHECK(search(&mtu, VNETENC_MIN_MTU - 1, true, &now, 60000) < 40);
     CHECK(vnetenc_mtu_get(&mtu) == 1500);
 
     /* What was found once stands. */
-    vnetenc_mtu_init(&mtu, now);
+    vnetenc_mtu_init(&mtu);
     vnetenc_mtu_set_device(&mtu, 1500, now);
     CHECK(search(&mtu, 1400, true, &now, AGAIN / 2) < 20);
     CHECK(vnetenc_mtu_get(&mtu) == 1400);
@@ -135,7 +135,7 @@ test_silence(void)
     CHECK(vnetenc_mtu_get(&mtu) == 1400);
 
     /* Replies that nobody waits for. */
-    vnetenc_mtu_init(&mtu, now);
+    vnetenc_mtu_init(&mtu);
     vnetenc_mtu_set_device(&mtu, 1500, now);
     vnetenc_mtu_reply(&mtu, mtu.echo, now);
     CHECK(!mtu.proved);

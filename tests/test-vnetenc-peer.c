@@ -29,6 +29,7 @@
 #include "seq.h"
 #include "util.h"
 #include "vnetenc/bridge/gate.h"
+#include "vnetenc/bridge/limits.h"
 #include "vnetenc/trust/config.h"
 #include "vnetenc/trust/profile.h"
 #include "vnetenc-unit.h"
@@ -301,6 +302,54 @@ test_errors(void)
     end();
 }
 
+/* A lane's error goes with it; another lane's success is not its own. */
+static void
+test_error_of_lane(void)
+{
+    struct vnetenc_peer *remote;
+    int lanes[2];
+
+    begin();
+    configure(1);
+    remote = vnetenc_peer_find(&rows[0].remote);
+    vnetenc_peer_lane_failed(remote, &lanes[0], xstrdup("zero"));
+    vnetenc_peer_lane_failed(remote, &lanes[1], NULL);
+    CHECK(!strcmp(vnetenc_peer_error(remote), "zero"));
+    vnetenc_peer_lane_failed(remote, &lanes[1], xstrdup("one"));
+    vnetenc_peer_lane_failed(remote, &lanes[0], NULL);
+    CHECK(!strcmp(vnetenc_peer_error(remote), "one"));
+    vnetenc_peer_lane_failed(remote, &lanes[1], NULL);
+    CHECK(!vnetenc_peer_error(remote));
+    end();
+}
+
+/* Another door's success is not a door's own, either. */
+static void
+test_error_of_door(void)
+{
+    const struct in6_addr local = address("192.0.2.9");
+    const struct in6_addr other = address("192.0.2.8");
+    struct vnetenc_peer *remote;
+
+    begin();
+    configure(1);
+    remote = vnetenc_peer_find(&rows[0].remote);
+    was_told();
+    vnetenc_peer_set_error(remote, VNETENC_IN, xstrdup("in"));
+    vnetenc_peer_set_door_error(remote, &local, htons(6082), xstrdup("door"));
+    CHECK(was_told());
+    CHECK(!strcmp(vnetenc_peer_error(remote), "door"));
+    vnetenc_peer_has_shaken(remote, 1000);
+    vnetenc_peer_set_door_error(remote, &other, htons(6082), NULL);
+    vnetenc_peer_set_door_error(remote, &local, htons(6089), NULL);
+    CHECK(!strcmp(vnetenc_peer_error(remote), "door"));
+    was_told();
+    vnetenc_peer_set_door_error(remote, &local, htons(6082), NULL);
+    CHECK(was_told());
+    CHECK(!vnetenc_peer_error(remote));
+    end();
+}
+
 /* Errors that strangers can make are taken up slowly. */
 static void
 test_error_rate(void)
@@ -311,19 +360,33 @@ test_error_rate(void)
     configure(1);
     remote = vnetenc_peer_find(&rows[0].remote);
     was_told();
-    vnetenc_peer_stranger_failed(remote, "first", 1000);
+    vnetenc_peer_stranger_failed(remote, "first", 1000, 1000);
     CHECK(was_told());
     for (int i = 0; i < 100; i++) {
         char *reason = xasprintf("no. %d", i);
 
-        vnetenc_peer_stranger_failed(remote, reason, 1000 + i * 50);
+        vnetenc_peer_stranger_failed(remote, reason, 1000, 1000 + i * 50);
         free(reason);
     }
     CHECK(!was_told());
     CHECK(!strcmp(vnetenc_peer_error(remote), "first"));
-    vnetenc_peer_stranger_failed(remote, "later", 6000);
+    vnetenc_peer_stranger_failed(remote, "later", 1000, 6000);
     CHECK(was_told());
     CHECK(!strcmp(vnetenc_peer_error(remote), "later"));
+
+    /* Not at all if one that began later has succeeded. */
+    vnetenc_peer_has_shaken(remote, 20000);
+    CHECK(was_told());
+    CHECK(!vnetenc_peer_error(remote));
+    vnetenc_peer_stranger_failed(remote, "twin", 19999, 30000);
+    CHECK(!was_told());
+    vnetenc_peer_stranger_failed(remote, "late", 20000, 30000);
+    CHECK(!strcmp(vnetenc_peer_error(remote), "late"));
+    vnetenc_peer_has_session(remote, 30000 + VNETENC_ERROR_MS - 1);
+    CHECK(vnetenc_peer_error(remote));
+    vnetenc_peer_has_session(remote, 30000 + VNETENC_ERROR_MS);
+    CHECK(!vnetenc_peer_error(remote));
+    was_told();
 
     /* Others are not, nor is good news. */
     for (int i = 0; i < 100; i++) {
@@ -392,6 +455,8 @@ main(int argc OVS_UNUSED, char *argv[])
     test_change();
     test_config_error();
     test_errors();
+    test_error_of_lane();
+    test_error_of_door();
     test_error_rate();
     test_lookup();
     ovsrcu_quiesce();

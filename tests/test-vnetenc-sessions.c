@@ -22,11 +22,17 @@
 #include "vnetenc/control/outgoing.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include "connectivity.h"
 #include "openvswitch/vlog.h"
 #include "packets.h"
+#include "seq.h"
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
@@ -299,7 +305,9 @@ test_unanswered(void)
     unit_control_run(1);
     CHECK(remote_b()->n_failures == 1);
     CHECK(!remote_b()->n_attempts);
-    CHECK_HAS(vnetenc_peer_error(remote_b()), "no end within 10 s");
+    CHECK_HAS(vnetenc_peer_error(remote_b()), "no end within 10 s: no answer "
+              "from UDP port 6082; both hosts must have the same "
+              "other_config:vnetenc-geneve-port");
     n_hellos = unit_control_n_hellos();
     unit_control_run(VNETENC_RETRY_MS * 3 / 4 - 1);
     CHECK(unit_control_n_hellos() == n_hellos);
@@ -562,6 +570,146 @@ test_refused(void)
     unit_control_run(500);
     CHECK(lane_port(0));
     CHECK(!vnetenc_peer_error(remote_b()));
+    end();
+}
+
+/* What is said of a peer. */
+
+/* The error of a path is neither hidden by the success of another one, nor
+ * does it outlive its path. */
+static void
+test_error_of_path(void)
+{
+    struct vnetenc_path_key path = unit_ab;
+
+    begin_up();
+    path.profile = 7;
+    vnetenc_outgoing_want(&path, unit_now_ms);
+    unit_control_run(1000);
+    CHECK_HAS(vnetenc_peer_error(remote_b()),
+              "no record of table VNetEnc_Profile has id=7");
+    vnetenc_outgoing_rekey(remote_b(), unit_now_ms);
+    unit_control_run(1000);
+    CHECK(remote_b()->n_rekeys == 1);
+    CHECK_HAS(vnetenc_peer_error(remote_b()), "id=7");
+    CHECK(vnetenc_path_find(&path));
+    unit_control_run(VNETENC_FORGET_MS);
+    CHECK(!vnetenc_path_find(&path));
+    CHECK(state_is(state_a(), "up"));
+    CHECK(!vnetenc_peer_error(remote_b()));
+    end();
+}
+
+/* A path that begins at another address of A, 127.0.0.3, which B knows A
+ * by. */
+static struct vnetenc_path_key
+path_from_other_address(void)
+{
+    struct vnetenc_path_key path = unit_ab;
+
+    in6_addr_set_mapped_ipv4(&path.local, htonl(0x7f000003));
+    unit_rows[0].remote = path.local;
+    unit_control_configure(UNIT_ROWS);
+    return path;
+}
+
+/* Another program has the DTLS port: what A begins succeeds, what B begins
+ * does not. */
+static void
+test_port_in_use(void)
+{
+    const struct sockaddr_in sin = {
+        .sin_family = AF_INET,
+        .sin_port = htons(UNIT_DTLS_PORT),
+        .sin_addr.s_addr = htonl(0x7f000003),
+    };
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    struct vnetenc_path_key path;
+
+    ovs_assert(!bind(fd, (const struct sockaddr *) &sin, sizeof sin));
+    begin();
+    path = path_from_other_address();
+    vnetenc_outgoing_want(&path, unit_now_ms);
+    unit_control_run(1000);
+    CHECK(state_is(state_a(), "up"));
+    CHECK_HAS(vnetenc_peer_error(remote_b()), "cannot answer handshakes: "
+              "cannot bind a UDP socket to 127.0.0.3 port 6082: "
+              "Address already in use");
+
+    /* Success of what A begins does not hide it. */
+    vnetenc_outgoing_rekey(remote_b(), unit_now_ms);
+    unit_control_run(1000);
+    CHECK(remote_b()->n_rekeys == 1);
+    CHECK(vnetenc_peer_error(remote_b()));
+
+    close(fd);
+    unit_control_run(2000);
+    CHECK(!vnetenc_peer_error(remote_b()));
+    unit_rows[0].remote = unit_a;
+    end();
+}
+
+/* An address that no interface has any more. */
+static struct in6_addr gone;
+
+int
+bind(int fd, __CONST_SOCKADDR_ARG sa, socklen_t size)
+{
+    const struct sockaddr_in *sin = sa.__sockaddr_in__;
+
+    if (sin->sin_family == AF_INET && ipv6_addr_is_set(&gone)
+        && sin->sin_addr.s_addr == in6_addr_get_mapped_ipv4(&gone)) {
+        errno = EADDRNOTAVAIL;
+        return -1;
+    }
+    return syscall(SYS_bind, fd, sin, size);
+}
+
+static bool
+lose_gone(const struct unit_wire *wire)
+{
+    return (!ipv6_addr_equals(&wire->from, &gone)
+            && !ipv6_addr_equals(&wire->to, &gone));
+}
+
+/* A gets another address. */
+static void
+test_address_changed(void)
+{
+    struct vnetenc_session_status s[VNETENC_MAX_LANES];
+    struct vnetenc_path_key path;
+
+    begin_up();
+    gone = unit_a;
+    unit_control_fate = lose_gone;
+    path = path_from_other_address();
+    vnetenc_outgoing_want(&path, unit_now_ms);
+    unit_control_run(10000);
+    CHECK(unit_control_sessions(VNETENC_OUT, &unit_b, s, ARRAY_SIZE(s)) == 1);
+    CHECK(state_is(s[0].state, "up"));
+    CHECK(ipv6_addr_equals(&s[0].path->local, &path.local));
+    CHECK(!vnetenc_peer_error(remote_b()));
+    unit_rows[0].remote = unit_a;
+    memset(&gone, 0, sizeof gone);
+    end();
+}
+
+/* Whoever waits for a change of status hears at once that a peer is lost. */
+static void
+test_lost_is_told(void)
+{
+    uint64_t seq;
+
+    begin_up();
+    unit_control_fate = unit_control_lose;
+    unit_control_carry(0, 1);
+    seq = seq_read(connectivity_seq_get());
+    while (!strcmp(state_a(), "up")) {
+        CHECK(seq_read(connectivity_seq_get()) == seq);
+        unit_control_run(10);
+    }
+    CHECK(state_is(state_a(), "lost"));
+    CHECK(seq_read(connectivity_seq_get()) != seq);
     end();
 }
 
@@ -1189,6 +1337,10 @@ main(int argc OVS_UNUSED, char *argv[])
     test_disturbed();
     test_disturbed_beside_another();
     test_refused();
+    test_error_of_path();
+    test_port_in_use();
+    test_address_changed();
+    test_lost_is_told();
     test_back_off();
     test_rekey();
     test_record_limit();

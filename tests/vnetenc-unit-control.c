@@ -554,7 +554,7 @@ unit_control_configure(size_t n_rows)
     changed |= vnetenc_peers_configure(&config, remote_ended);
     if (changed) {
         vnetenc_outgoing_judge(unit_now_ms);
-        vnetenc_incoming_judge();
+        vnetenc_incoming_judge(unit_now_ms);
     }
 }
 

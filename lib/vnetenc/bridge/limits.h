@@ -205,7 +205,8 @@ enum {
  *     while a peer of which nothing is known has not answered at all, for
  *     PREFER_FIRST_MS.
  *
- *   - The MTU of the interface is read each MTU_LOOK_MS.  A probe of the
+ *   - The MTU of the interface, the local address and the socket for
+ *     handshakes of the peer are looked at each LOOK_MS.  A probe of the
  *     underlay's MTU is repeated after MTU_PROBE_MS.  The search begins again
  *     after MTU_AGAIN_MS, or after MTU_SILENT_MS if no probe was answered.
  *
@@ -223,7 +224,8 @@ enum {
  *   - The key of cookies changes each COOKIE_KEY_MS.
  *
  *   - A failed handshake, which anybody can cause, changes the error of a peer
- *     at most each FAILURE_MS.
+ *     at most each FAILURE_MS.  An error that does not come again for ERROR_MS
+ *     is forgotten if the peer has a session.
  *
  *   - A half of a packet waits for its partner for JOIN_MS.  Each
  *     JOIN_SWEEP_MS, halves that have waited longer are freed.
@@ -268,7 +270,7 @@ enum {
     VNETENC_PREFER_FIRST_MS = 2500,
     VNETENC_PREFER_LOST_MS = 3000,
     VNETENC_HOLD_MS = 500,
-    VNETENC_MTU_LOOK_MS = 1000,
+    VNETENC_LOOK_MS = 1000,
     VNETENC_MTU_PROBE_MS = 500,
     VNETENC_MTU_AGAIN_MS = 60000,
     VNETENC_MTU_SILENT_MS = 600000,
@@ -279,6 +281,7 @@ enum {
     VNETENC_IDLE_MS = 180000,
     VNETENC_COOKIE_KEY_MS = 120000,
     VNETENC_FAILURE_MS = 5000,
+    VNETENC_ERROR_MS = 60000,
     VNETENC_JOIN_MS = 100,
     VNETENC_JOIN_SWEEP_MS = 100,
 

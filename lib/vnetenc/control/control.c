@@ -59,7 +59,7 @@ static void
 judge(long long int now)
 {
     vnetenc_outgoing_judge(now);
-    vnetenc_incoming_judge();
+    vnetenc_incoming_judge(now);
     seq_change(connectivity_seq_get());
 }
 

@@ -36,18 +36,34 @@ static struct vnetenc_rate verify_rate;
 
 static struct ovs_list doors = OVS_LIST_INITIALIZER(&doors);
 
-struct vnetenc_door *
-vnetenc_door_get(const struct vnetenc_path_key *path, long long int now)
+struct vnetenc_socket *
+vnetenc_door_open(const struct vnetenc_path_key *path,
+                  struct vnetenc_peer *peer)
 {
     static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
     struct vnetenc_socket *socket;
-    struct vnetenc_door *door;
     char *error;
 
     socket = vnetenc_socket_responder(&path->local, path->dtls_port, &error);
+    if (error) {
+        char *cause = error;
+
+        error = xasprintf("cannot answer handshakes: %s", cause);
+        VLOG_WARN_RL(&rl, "%s", error);
+        free(cause);
+    }
+    vnetenc_peer_set_door_error(peer, &path->local, path->dtls_port, error);
+    return socket;
+}
+
+struct vnetenc_door *
+vnetenc_door_get(const struct vnetenc_path_key *path,
+                 struct vnetenc_peer *peer, long long int now)
+{
+    struct vnetenc_socket *socket = vnetenc_door_open(path, peer);
+    struct vnetenc_door *door;
+
     if (!socket) {
-        VLOG_WARN_RL(&rl, "cannot answer handshakes: %s", error);
-        free(error);
         return NULL;
     }
     LIST_FOR_EACH (door, node, &doors) {
@@ -62,6 +78,8 @@ vnetenc_door_get(const struct vnetenc_path_key *path, long long int now)
                                              &path->local, path->dtls_port,
                                              now);
     if (!door->listener) {
+        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
+
         VLOG_WARN_RL(&rl, "cannot answer handshakes: no random numbers");
         free(door);
         return NULL;

@@ -21,8 +21,8 @@
  * ======================================
  *
  * A door is the kernel socket of a local address and DTLS port together with
- * the listener that answers there.  It is opened by the first ClientHello
- * that leads to it and stays open until the control thread ends.
+ * the listener that answers there.  It is made by the first ClientHello that
+ * leads to it and stays until the control thread ends.
  *
  * Thread-safety: under vnetenc_control_mutex. */
 
@@ -33,6 +33,7 @@
 
 struct vnetenc_listener;
 struct vnetenc_path_key;
+struct vnetenc_peer;
 struct vnetenc_socket;
 
 struct vnetenc_door {
@@ -41,11 +42,17 @@ struct vnetenc_door {
     struct vnetenc_listener *listener;
 };
 
-/* Returns the door of the local address and DTLS port of 'path', and opens it
+/* Opens the socket at which handshakes of 'peer' arrive on 'path', unless it
+ * is open.  Returns the socket.  Returns NULL, logs the cause and sets it as
+ * the error of the peer, if the socket cannot be opened. */
+struct vnetenc_socket *vnetenc_door_open(const struct vnetenc_path_key *path,
+                                         struct vnetenc_peer *peer);
+
+/* Returns the door of the local address and DTLS port of 'path', and makes it
  * at 'now' (monotonic milliseconds) if there is none.  The door belongs to
- * this file.  Returns NULL, and logs the cause, if the door cannot be
- * opened. */
+ * this file.  Returns NULL if its socket cannot be opened. */
 struct vnetenc_door *vnetenc_door_get(const struct vnetenc_path_key *path,
+                                      struct vnetenc_peer *peer,
                                       long long int now);
 
 /* Answers a datagram that belongs to no handshake, from the client of 'path'

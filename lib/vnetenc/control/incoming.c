@@ -138,7 +138,7 @@ incoming_establish(struct incoming *in, long long int now)
     trim_sessions(session);
     session->peer->n_handshakes++;
     vnetenc_outgoing_peer_is_back(session->peer, now);
-    vnetenc_peer_set_error(session->peer, VNETENC_IN, NULL);
+    vnetenc_peer_has_shaken(session->peer, now);
     seq_change(connectivity_seq_get());
     return true;
 }
@@ -254,7 +254,7 @@ input_new_hello(const struct vnetenc_path_key *path, ovs_be16 remote_port,
                 const struct vnetenc_responder *half_open,
                 const uint8_t *data, size_t size, long long int now)
 {
-    struct vnetenc_door *door = vnetenc_door_get(path, now);
+    struct vnetenc_door *door = vnetenc_door_get(path, peer, now);
     struct incoming *stuck;
 
     if (!door || !vnetenc_door_input(door, path, remote_port, data, size,
@@ -440,14 +440,14 @@ vnetenc_incoming_run(long long int now)
 /* Judgement and end. */
 
 void
-vnetenc_incoming_judge(void)
+vnetenc_incoming_judge(long long int now)
 {
     struct incoming *in;
 
     HMAP_FOR_EACH_SAFE (in, node, &incomings) {
         /* A half-open session is judged when its handshake ends. */
         if (in->up && vnetenc_peer_has_changed(in->up->peer, &in->up->path)
-            && !vnetenc_responder_is_trusted(in->up)) {
+            && !vnetenc_responder_is_trusted(in->up, now)) {
             incoming_drop(in, in->up);
         }
     }

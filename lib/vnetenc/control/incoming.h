@@ -68,7 +68,7 @@ void vnetenc_incoming_unknown(const struct vnetenc_path_key *path,
 long long int vnetenc_incoming_run(long long int now);
 
 /* Ends every session whose peer is no longer accepted. */
-void vnetenc_incoming_judge(void);
+void vnetenc_incoming_judge(long long int now);
 
 /* Ends all sessions and handshakes from 'peer', or those from all peers if
  * 'peer' is NULL. */

@@ -18,7 +18,6 @@
 #include "vnetenc/control/initiator.h"
 #include <string.h>
 #include "openvswitch/ofpbuf.h"
-#include "openvswitch/vlog.h"
 #include "packets.h"
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
@@ -33,10 +32,6 @@
 #include "vnetenc/packet/seal.h"
 #include "vnetenc/trust/profile.h"
 
-VLOG_DEFINE_THIS_MODULE(vnetenc_initiator);
-
-static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 20);
-
 /* Output. */
 
 static void
@@ -44,8 +39,9 @@ session_send(struct vnetenc_initiator *session, const void *data, size_t size)
 {
     const struct vnetenc_path_key *path = session->path;
 
-    vnetenc_socket_send(vnetenc_socket_of_lease(session->lease), &path->remote,
-                        path->dtls_port, data, size);
+    session->send_error
+        = vnetenc_socket_send(vnetenc_socket_of_lease(session->lease),
+                              &path->remote, path->dtls_port, data, size);
 }
 
 static void
@@ -188,17 +184,8 @@ vnetenc_initiator_create(const struct vnetenc_path_key *path,
                          struct vnetenc_peer *peer, void *owner,
                          long long int now, char **error)
 {
-    struct vnetenc_initiator *session;
+    struct vnetenc_initiator *session = xzalloc(sizeof *session);
 
-    /* The peer will begin sessions with us as well, so its handshakes need the
-     * responder's socket.  If another process has the port, this direction
-     * works without it. */
-    if (!vnetenc_socket_responder(&path->local, path->dtls_port, error)) {
-        VLOG_WARN_RL(&rl, "%s", *error);
-        free(*error);
-    }
-
-    session = xzalloc(sizeof *session);
     session->lease = vnetenc_socket_lease(&path->local, &path->remote, session,
                                           now, error);
     if (!session->lease) {
@@ -393,18 +380,14 @@ vnetenc_initiator_is_over(const struct vnetenc_initiator *session,
 }
 
 bool
-vnetenc_initiator_is_trusted(const struct vnetenc_initiator *session)
+vnetenc_initiator_is_trusted(const struct vnetenc_initiator *session,
+                             char **reason)
 {
     const struct vnetenc_profile *profile
         = vnetenc_profile_get(session->path->profile);
-    char *reason;
 
-    if (vnetenc_trust_judge_live(&session->peer->trust, profile->cred,
-                                 session->chain, &reason)) {
-        return true;
-    }
-    vnetenc_peer_set_error(session->peer, VNETENC_OUT, reason);
-    return false;
+    return vnetenc_trust_judge_live(&session->peer->trust, profile->cred,
+                                    session->chain, reason);
 }
 
 void

@@ -58,6 +58,7 @@ struct vnetenc_initiator {
     struct vnetenc_handshake *handshake;    /* NULL: established. */
     bool young;                 /* Counted among the young handshakes. */
     long long int heard_at;     /* Newest datagram from the peer; 0: none. */
+    int send_error;             /* Why the newest was not sent, or 0. */
 
     /* Established. */
     struct vnetenc_tx *tx;      /* Seals data, probes, close_notify. */
@@ -136,9 +137,10 @@ bool vnetenc_initiator_is_over(const struct vnetenc_initiator *,
  * began. */
 bool vnetenc_initiator_is_outdated(const struct vnetenc_initiator *);
 
-/* Returns false, and sets the reason as the error of the peer, if the peer is
- * no longer accepted. */
-bool vnetenc_initiator_is_trusted(const struct vnetenc_initiator *);
+/* Returns false, and sets '*reason', which the caller frees, if the peer is no
+ * longer accepted. */
+bool vnetenc_initiator_is_trusted(const struct vnetenc_initiator *,
+                                  char **reason);
 
 /* Fills in the status of an established session.  The pointers in it are into
  * the session. */

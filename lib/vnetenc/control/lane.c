@@ -29,6 +29,7 @@
 #include "vnetenc/bridge/lanes.h"
 #include "vnetenc/bridge/path.h"
 #include "vnetenc/bridge/rtt.h"
+#include "vnetenc/bridge/tunnel.h"
 #include "vnetenc/bridge/tx.h"
 #include "vnetenc/control/handshake.h"
 #include "vnetenc/control/initiator.h"
@@ -163,6 +164,7 @@ vnetenc_lane_close(struct vnetenc_lane *lane, const char *why,
     }
     session_list_destroy(&lane->attempts, now);
     session_list_destroy(&lane->closing, now);
+    vnetenc_peer_lane_failed(lane->path->peer, lane, NULL);
 }
 
 /* Attempts. */
@@ -232,7 +234,7 @@ attempt_failed(struct vnetenc_lane *lane, char *reason, long long int now)
     ds_destroy(&s);
 
     peer->n_failures++;
-    vnetenc_peer_set_error(peer, VNETENC_OUT, reason);
+    vnetenc_peer_lane_failed(peer, lane, reason);
     lane->n_restarts = 0;
     lane_back_off(lane, now);
 }
@@ -286,8 +288,28 @@ lane_publish(struct vnetenc_lane *lane, struct vnetenc_initiator *session,
     peer->suite = xstrdup(session->suite);
     vnetenc_cert_fingerprint_format(
         vnetenc_cert_chain_fingerprint(session->chain), peer->fingerprint);
-    vnetenc_peer_set_error(peer, VNETENC_OUT, NULL);
+    vnetenc_peer_lane_failed(peer, lane, NULL);
     seq_change(connectivity_seq_get());
+}
+
+/* Returns why 'session', an attempt, FAILED.  The caller frees it. */
+static char *
+attempt_reason(const struct vnetenc_initiator *session, long long int now)
+{
+    const char *reason = vnetenc_handshake_reason(session->handshake);
+    ovs_be16 port = session->path->dtls_port;
+
+    if (session->heard_at
+        || now < session->since + VNETENC_HANDSHAKE_DEADLINE_MS) {
+        return xstrdup(reason);
+    } else if (session->send_error) {
+        return xasprintf("%s: cannot send to UDP port %"PRIu16": %s", reason,
+                         ntohs(port), ovs_strerror(session->send_error));
+    }
+    return xasprintf("%s: no answer from UDP port %"PRIu16"; both hosts must "
+                     "have the same other_config:vnetenc-%s-port, and "
+                     "firewalls must let it pass", reason, ntohs(port),
+                     vnetenc_tunnel_is_vxlan(port) ? "vxlan" : "geneve");
 }
 
 /* Destroys 'session', an attempt that FAILED.  If a forged datagram may have
@@ -296,7 +318,7 @@ static void
 attempt_ended(struct vnetenc_lane *lane, struct vnetenc_initiator *session,
               long long int now)
 {
-    char *reason = xstrdup(vnetenc_handshake_reason(session->handshake));
+    char *reason = attempt_reason(session, now);
     bool disturbed = (session->heard_at
                       && vnetenc_handshake_was_disturbed(session->handshake));
 
@@ -465,6 +487,7 @@ run_session(struct vnetenc_lane *lane, long long int now)
         break;
     case VNETENC_PROBE_LOST:
         lane->path->peer->n_lost++;
+        seq_change(connectivity_seq_get());
         vnetenc_lane_hurry(lane, false, now);
         break;
     }
@@ -530,14 +553,17 @@ vnetenc_lane_judge(struct vnetenc_lane *lane, long long int now)
 {
     struct vnetenc_initiator *session;
     bool outdated = false;
+    char *reason;
 
-    if (lane->up && !vnetenc_initiator_is_trusted(lane->up)) {
+    if (lane->up && !vnetenc_initiator_is_trusted(lane->up, &reason)) {
         lane_end_session(lane, "peer no longer accepted", now, now);
+        vnetenc_peer_lane_failed(lane->path->peer, lane, reason);
     } else if (lane->up) {
         outdated = vnetenc_initiator_is_outdated(lane->up);
     }
     LIST_FOR_EACH_SAFE (session, node, &lane->closing) {
-        if (!vnetenc_initiator_is_trusted(session)) {
+        if (!vnetenc_initiator_is_trusted(session, &reason)) {
+            free(reason);
             ovs_list_remove(&session->node);
             vnetenc_initiator_destroy(session, now);
         }

@@ -37,10 +37,9 @@ static const unsigned int common[] = {
 };
 
 void
-vnetenc_mtu_init(struct vnetenc_mtu *mtu, long long int now)
+vnetenc_mtu_init(struct vnetenc_mtu *mtu)
 {
     memset(mtu, 0, sizeof *mtu);
-    mtu->look_at = now;
     mtu->echo = random_uint64();
 }
 

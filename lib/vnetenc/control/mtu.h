@@ -22,7 +22,7 @@
  *
  * The MTU is the length of the largest IP packet to a peer, PROTOCOL.md
  * section 8: the value in the configuration of the peer, otherwise the MTU of
- * the interface with the route to it, which is read every VNETENC_MTU_LOOK_MS.
+ * the interface with the route to it, which is read every VNETENC_LOOK_MS.
  *
  * Probes of that length, sealed control messages with padding, find out
  * whether the underlay carries it (RFC 8899 section 5).  While only they stay
@@ -38,7 +38,6 @@
 
 struct vnetenc_mtu {
     unsigned int device;        /* MTU of the interface.  0: not known. */
-    long long int look_at;      /* When to look again. */
 
     /* The search.  'size' is the length that is being tried, 'proved' the one
      * that was answered last, or 0. */
@@ -49,12 +48,11 @@ struct vnetenc_mtu {
     long long int next;         /* When to send the next one. */
 };
 
-/* Initializes 'mtu' without any knowledge.  'now', here and below, is in
- * monotonic milliseconds. */
-void vnetenc_mtu_init(struct vnetenc_mtu *, long long int now);
+/* Initializes 'mtu' without any knowledge. */
+void vnetenc_mtu_init(struct vnetenc_mtu *);
 
 /* Sets the interface's MTU to 'device'.  0 changes nothing: there is no route
- * at the moment. */
+ * at the moment.  'now', here and below, is in monotonic milliseconds. */
 void vnetenc_mtu_set_device(struct vnetenc_mtu *, unsigned int device,
                             long long int now);
 

@@ -24,6 +24,7 @@
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/rtt.h"
+#include "vnetenc/control/door.h"
 #include "vnetenc/control/initiator.h"
 #include "vnetenc/control/lane.h"
 #include "vnetenc/control/mtu.h"
@@ -41,6 +42,7 @@ struct outgoing {
     unsigned int n_lanes;       /* In use; the others are empty. */
     struct vnetenc_lane lane[VNETENC_MAX_LANES];
     struct vnetenc_mtu mtu;
+    long long int look_at;      /* For what may have changed on this host. */
 };
 
 static struct hmap outgoings = HMAP_INITIALIZER(&outgoings);
@@ -100,17 +102,11 @@ outgoing_take_mtu(struct outgoing *out, unsigned int mtu, long long int now)
 /* Tells the packet path how long a packet to the peer may be and whether one
  * may be split. */
 static void
-outgoing_follow_mtu(struct outgoing *out, long long int now)
+outgoing_follow_mtu(struct outgoing *out)
 {
     struct vnetenc_path *published = out->path.published;
     const struct vnetenc_peer *peer = out->path.peer;
 
-    if (now >= out->mtu.look_at) {
-        out->mtu.look_at = now + VNETENC_MTU_LOOK_MS;
-        outgoing_take_mtu(out, vnetenc_mtu_of_route(&published->key.local,
-                                                    &published->key.remote),
-                          now);
-    }
     atomic_store_relaxed(&published->mtu, (peer->mtu ? peer->mtu
                                            : vnetenc_mtu_get(&out->mtu)));
     atomic_store_relaxed(&published->split, !peer->no_split);
@@ -140,6 +136,23 @@ outgoing_probe_mtu(struct outgoing *out, long long int now)
     }
 }
 
+/* Looks at what may have changed on this host. */
+static void
+outgoing_look(struct outgoing *out, long long int now)
+{
+    const struct vnetenc_path_key *key = &out->path.published->key;
+
+    if (now >= out->look_at) {
+        out->look_at = now + VNETENC_LOOK_MS;
+        outgoing_take_mtu(out, vnetenc_mtu_of_route(&key->local,
+                                                    &key->remote),
+                          now);
+        /* The peer will want to speak to us, too.  If another process took
+         * the port, this direction works all the same. */
+        vnetenc_door_open(key, out->path.peer);
+    }
+}
+
 /* Begin and end of a path. */
 
 static struct outgoing *
@@ -157,8 +170,9 @@ outgoing_create(const struct vnetenc_path_key *key, struct vnetenc_peer *peer,
     }
     vnetenc_lane_path_allow_clear(&out->path, VNETENC_DROP_clear_no_session,
                                   now, VNETENC_PREFER_FIRST_MS);
-    vnetenc_mtu_init(&out->mtu, now);
-    outgoing_follow_mtu(out, now);
+    vnetenc_mtu_init(&out->mtu);
+    outgoing_look(out, now);
+    outgoing_follow_mtu(out);
     hmap_insert(&outgoings, &out->node, vnetenc_path_hash(key));
     return out;
 }
@@ -184,6 +198,9 @@ outgoing_destroy(struct outgoing *out, const char *why, long long int now)
     for (unsigned int i = 0; i < VNETENC_MAX_LANES; i++) {
         vnetenc_lane_close(&out->lane[i], why, now);
     }
+    vnetenc_peer_set_door_error(out->path.peer,
+                                &out->path.published->key.local,
+                                out->path.published->key.dtls_port, NULL);
     hmap_remove(&outgoings, &out->node);
     outgoing_add_up(out);
     vnetenc_path_retire(out->path.published);
@@ -215,6 +232,27 @@ outgoing_is_forgotten(const struct outgoing *out, long long int now)
             && now >= out->path.wanted_at + VNETENC_FORGET_MS);
 }
 
+/* True if 'out' begins at an address that this host has no more, and packets
+ * take another path to the peer. */
+static bool
+outgoing_has_moved(const struct outgoing *out)
+{
+    const struct vnetenc_path_key *key = &out->path.published->key;
+    const struct outgoing *other;
+
+    if (vnetenc_socket_is_local(&key->local)) {
+        return false;
+    }
+    HMAP_FOR_EACH (other, node, &outgoings) {
+        if (other->path.peer == out->path.peer && other->path.n_up
+            && !ipv6_addr_equals(&other->path.published->key.local,
+                                 &key->local)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static long long int
 run_lane(struct outgoing *out, struct vnetenc_lane *lane, long long int now)
 {
@@ -240,8 +278,13 @@ vnetenc_outgoing_run(long long int now)
             outgoing_destroy(out, "unused", now);
             continue;
         }
+        if (now >= out->look_at && outgoing_has_moved(out)) {
+            outgoing_destroy(out, "another local address", now);
+            continue;
+        }
         outgoing_resize(out, now);
-        outgoing_follow_mtu(out, now);
+        outgoing_look(out, now);
+        outgoing_follow_mtu(out);
         outgoing_probe_mtu(out, now);
         for (unsigned int i = 0; i < out->n_lanes; i++) {
             /* MIN() is a macro, which would call run_lane() twice. */

@@ -234,7 +234,7 @@ vnetenc_responder_failed(struct vnetenc_responder *session,
 
     vnetenc_drop_count(VNETENC_DROP_ctl_failed, 1);
     session->peer->n_failures++;
-    vnetenc_peer_stranger_failed(session->peer, reason, now);
+    vnetenc_peer_stranger_failed(session->peer, reason, session->since, now);
 }
 
 /* Up. */
@@ -314,6 +314,7 @@ vnetenc_responder_run(struct vnetenc_responder *session, long long int now)
         || has_too_many_forgeries(session)) {
         return false;
     }
+    vnetenc_peer_has_session(session->peer, now);
     if (session->handshake
         && (n_records
             || now >= vnetenc_handshake_deadline_ms(session->handshake))) {
@@ -325,7 +326,8 @@ vnetenc_responder_run(struct vnetenc_responder *session, long long int now)
 /* Judgement and status. */
 
 bool
-vnetenc_responder_is_trusted(const struct vnetenc_responder *session)
+vnetenc_responder_is_trusted(const struct vnetenc_responder *session,
+                             long long int now)
 {
     const struct vnetenc_profile *profile
         = vnetenc_profile_get(session->path.profile);
@@ -335,6 +337,7 @@ vnetenc_responder_is_trusted(const struct vnetenc_responder *session)
                                  session->chain, &reason)) {
         return true;
     }
+    session->peer->failed_at = now;
     vnetenc_peer_set_error(session->peer, VNETENC_IN, reason);
     return false;
 }

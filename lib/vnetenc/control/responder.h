@@ -133,7 +133,8 @@ bool vnetenc_responder_run(struct vnetenc_responder *, long long int now)
 
 /* Returns false, and sets the reason as the error of the peer, if the peer of
  * a session that is up is no longer accepted. */
-bool vnetenc_responder_is_trusted(const struct vnetenc_responder *);
+bool vnetenc_responder_is_trusted(const struct vnetenc_responder *,
+                                  long long int now);
 
 /* Returns the records and plaintext bytes of a session that is up. */
 struct vnetenc_traffic_counts vnetenc_responder_traffic(

@@ -406,7 +406,7 @@ vnetenc_socket_lease_owner(const struct vnetenc_lease *lease)
 
 /* Input and output. */
 
-void
+int
 vnetenc_socket_send(struct vnetenc_socket *sock,
                     const struct in6_addr *remote, ovs_be16 port,
                     const void *data, size_t size)
@@ -417,7 +417,20 @@ vnetenc_socket_send(struct vnetenc_socket *sock,
     if (sendto(sock->fd, data, size, 0, (struct sockaddr *) &ss, ss_size)
         < 0) {
         COVERAGE_INC(vnetenc_socket_send_error);
+        return errno;
     }
+    return 0;
+}
+
+bool
+vnetenc_socket_is_local(const struct in6_addr *local)
+{
+    int fd = open_bound(local, 0);
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    return fd != -EADDRNOTAVAIL;
 }
 
 static bool

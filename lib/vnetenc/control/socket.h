@@ -89,11 +89,14 @@ void *vnetenc_socket_lease_owner(const struct vnetenc_lease *);
  * The caller closes it. */
 int vnetenc_socket_dup(const struct vnetenc_lease *);
 
-/* Sends a datagram.  The datagram is lost if the network loses it or the
- * kernel refuses it. */
-void vnetenc_socket_send(struct vnetenc_socket *,
-                         const struct in6_addr *remote, ovs_be16 port,
-                         const void *data, size_t size);
+/* Sends a datagram.  Returns 0, or the positive errno value for which the
+ * kernel refuses it.  The network may lose it all the same. */
+int vnetenc_socket_send(struct vnetenc_socket *,
+                        const struct in6_addr *remote, ovs_be16 port,
+                        const void *data, size_t size);
+
+/* Returns false if no interface of this host has the address 'local'. */
+bool vnetenc_socket_is_local(const struct in6_addr *local);
 
 /* Receives from all sockets, a bounded number of datagrams from each. */
 void vnetenc_sockets_run(vnetenc_socket_cb *, long long int now);

@@ -56,27 +56,75 @@ vnetenc_peers(void)
     return &peers;
 }
 
-void
-vnetenc_peer_set_error(struct vnetenc_peer *peer,
-                       enum vnetenc_direction direction, char *error)
+/* Puts 'error', which it takes over, in the place of '*errorp'. */
+static void
+replace_error(char **errorp, char *error)
 {
-    if (nullable_string_is_equal(peer->errors[direction], error)) {
+    if (nullable_string_is_equal(*errorp, error)) {
         free(error);
         return;
     }
     seq_change(connectivity_seq_get());
-    free(peer->errors[direction]);
-    peer->errors[direction] = error;
+    free(*errorp);
+    *errorp = error;
 }
 
 void
-vnetenc_peer_stranger_failed(struct vnetenc_peer *peer,
-                             const char *reason, long long int now)
+vnetenc_peer_set_error(struct vnetenc_peer *peer,
+                       enum vnetenc_direction direction, char *error)
 {
-    if (now >= peer->failed_at + VNETENC_FAILURE_MS) {
+    replace_error(&peer->errors[direction], error);
+}
+
+void
+vnetenc_peer_lane_failed(struct vnetenc_peer *peer, const void *lane,
+                         char *error)
+{
+    if (error || peer->failed_lane == lane) {
+        peer->failed_lane = error ? lane : NULL;
+        vnetenc_peer_set_error(peer, VNETENC_OUT, error);
+    }
+}
+
+void
+vnetenc_peer_stranger_failed(struct vnetenc_peer *peer, const char *reason,
+                             long long int since, long long int now)
+{
+    if (since >= peer->shaken_at
+        && now >= peer->failed_at + VNETENC_FAILURE_MS) {
         peer->failed_at = now;
         vnetenc_peer_set_error(peer, VNETENC_IN, xstrdup(reason));
     }
+}
+
+void
+vnetenc_peer_has_shaken(struct vnetenc_peer *peer, long long int now)
+{
+    peer->shaken_at = now;
+    vnetenc_peer_set_error(peer, VNETENC_IN, NULL);
+}
+
+void
+vnetenc_peer_has_session(struct vnetenc_peer *peer, long long int now)
+{
+    if (now >= peer->failed_at + VNETENC_ERROR_MS) {
+        vnetenc_peer_set_error(peer, VNETENC_IN, NULL);
+    }
+}
+
+void
+vnetenc_peer_set_door_error(struct vnetenc_peer *peer,
+                            const struct in6_addr *local, ovs_be16 dtls_port,
+                            char *error)
+{
+    if (error) {
+        peer->door_local = *local;
+        peer->door_port = dtls_port;
+    } else if (!ipv6_addr_equals(&peer->door_local, local)
+               || peer->door_port != dtls_port) {
+        return;
+    }
+    replace_error(&peer->door_error, error);
 }
 
 const char *
@@ -84,6 +132,7 @@ vnetenc_peer_error(const struct vnetenc_peer *peer)
 {
     return (peer->config_error ? peer->config_error
             : peer->errors[VNETENC_OUT] ? peer->errors[VNETENC_OUT]
+            : peer->door_error ? peer->door_error
             : peer->errors[VNETENC_IN]);
 }
 
@@ -152,7 +201,7 @@ peer_create(const struct in6_addr *address)
     struct vnetenc_peer *peer = xzalloc(sizeof *peer);
 
     peer->trust.remote_ip = *address;
-    peer->failed_at = LLONG_MIN / 2;
+    peer->failed_at = peer->shaken_at = LLONG_MIN / 2;
     peer->gate = vnetenc_gate_add(address);
     hmap_insert(&peers, &peer->node, hash_address(address));
     return peer;
@@ -169,6 +218,7 @@ peer_destroy(struct vnetenc_peer *peer)
     for (int i = 0; i < VNETENC_N_DIRECTIONS; i++) {
         free(peer->errors[i]);
     }
+    free(peer->door_error);
     free(peer->suite);
     free(peer);
 }

@@ -30,6 +30,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "openvswitch/hmap.h"
+#include "openvswitch/types.h"
 #include "vnetenc/bridge/rtt.h"
 #include "vnetenc/trust/cert.h"
 #include "vnetenc/trust/lookup.h"
@@ -63,7 +64,15 @@ struct vnetenc_peer {
     /* Why the newest handshake in each direction failed.  NULL: it did not
      * fail. */
     char *errors[VNETENC_N_DIRECTIONS];
+    const void *failed_lane;    /* Which of ours failed, or NULL. */
     long long int failed_at;    /* Newest error of a stranger's handshake. */
+    long long int shaken_at;    /* Newest success of the peer's. */
+
+    /* Why the peer's handshakes cannot be answered, and where.  NULL: they
+     * can. */
+    char *door_error;
+    struct in6_addr door_local;
+    ovs_be16 door_port;
 
     /* Of the newest session towards the peer. */
     char *suite;                /* Or NULL. */
@@ -112,11 +121,32 @@ const struct hmap *vnetenc_peers(void);
 void vnetenc_peer_set_error(struct vnetenc_peer *, enum vnetenc_direction,
                             char *error);
 
-/* Notes that a handshake that somebody began in the name of 'peer' failed for
- * 'reason'.  Strangers can cause that as often as they like, so the error
- * changes at most every VNETENC_FAILURE_MS. */
-void vnetenc_peer_stranger_failed(struct vnetenc_peer *,
-                                  const char *reason, long long int now);
+/* Notes that a handshake of ours on 'lane', which is not read, failed for
+ * 'error', or succeeded if 'error' is NULL.  Takes ownership of 'error'.  Call
+ * with NULL for a lane that is no longer in use, too. */
+void vnetenc_peer_lane_failed(struct vnetenc_peer *, const void *lane,
+                              char *error);
+
+/* Notes that a handshake that somebody began in the name of 'peer' at 'since'
+ * failed for 'reason'.  Strangers can cause that as often as they like, so the
+ * error changes at most every VNETENC_FAILURE_MS, and not at all if a
+ * handshake that began later has succeeded. */
+void vnetenc_peer_stranger_failed(struct vnetenc_peer *, const char *reason,
+                                  long long int since, long long int now);
+
+/* Notes that a handshake that the peer began has succeeded. */
+void vnetenc_peer_has_shaken(struct vnetenc_peer *, long long int now);
+
+/* Notes that the peer has a session.  Forgets an error of a handshake that it
+ * began and has not repeated for VNETENC_ERROR_MS. */
+void vnetenc_peer_has_session(struct vnetenc_peer *, long long int now);
+
+/* Notes that handshakes of the peer to 'local' and 'dtls_port' cannot be
+ * answered for 'error', or can be answered if 'error' is NULL.  Takes
+ * ownership of 'error'. */
+void vnetenc_peer_set_door_error(struct vnetenc_peer *,
+                                 const struct in6_addr *local,
+                                 ovs_be16 dtls_port, char *error);
 
 /* Returns true if the newest configuration, or newer credentials of the
  * profile, can change the judgement of sessions of 'path' with the peer. */

@@ -105,8 +105,8 @@ static const struct {
     const char *text;
 } reasons[] = {
     { SSL_R_NO_SHARED_CIPHER,
-      "no cipher suite in common: the profile's ciphers must be among those of "
-      "the peer, and the key of the certificate EC on P-256 or P-384, or "
+      "no cipher suite in common: the profile's ciphers must be among those "
+      "of the peer, and the key of the certificate EC on P-256 or P-384, or "
       "RSA" },
     { SSL_R_NO_APPLICATION_PROTOCOL,
       "no ALPN in common: the peer does not offer vnetenc/1" },
