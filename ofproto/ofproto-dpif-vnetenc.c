@@ -46,6 +46,26 @@ OVS_CONSTRUCTOR(vnetenc_libcrypto_is_secret) {
     vnetenc_protect_secrets();
 }
 
+/* Says what the datapath will do with a packet that can be sealed.  Rows come
+ * and go without a new translation, so only a trace tells of them. */
+static void
+report_sealing(const struct flow_tnl *tnl, ovs_be16 dtls_port, struct ds *why)
+{
+    struct in6_addr remote = flow_tnl_dst(tnl);
+
+    if (vnetenc_gate_find(&remote)) {
+        ds_put_format(why, "vnetenc: sealing as profile %"PRIu8
+                      " to UDP port %"PRIu16, tnl->enc_profile,
+                      ntohs(dtls_port));
+    } else {
+        ds_put_cstr(why, "vnetenc: no record of table VNetEnc_Peer has ");
+        ipv6_format_mapped(&remote, why);
+        ds_put_cstr(why, (tnl->enc_mode == VNETENC_PREFER
+                          ? ", the datapath sends in clear"
+                          : ", the datapath drops"));
+    }
+}
+
 bool
 vnetenc_xlate_tx(struct flow_tnl *tnl, const char *tunnel_type,
                  const char *obstacle, struct ds *why, int *reason)
@@ -59,9 +79,7 @@ vnetenc_xlate_tx(struct flow_tnl *tnl, const char *tunnel_type,
 
     dtls_port = vnetenc_tunnel_dtls_port(tunnel_type, tnl->tp_dst);
     if (!obstacle && dtls_port) {
-        ds_put_format(why, "vnetenc: sealing as profile %"PRIu8
-                      " to UDP port %"PRIu16, tnl->enc_profile,
-                      ntohs(dtls_port));
+        report_sealing(tnl, dtls_port, why);
         return true;
     }
 
