@@ -49,6 +49,9 @@
  * thread.  All other functions depend only on their arguments and on the DTLS
  * ports, which never change after vnetenc_init(). */
 
+/* As in configure.ac and NEWS. */
+#define VNETENC_VERSION "0.1.0"
+
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/bridge/tunnel.h"
 #include "vnetenc/kernel/vport.h"
