@@ -177,21 +177,22 @@ static void
 test_bad_certificates(void)
 {
     check_refused_everywhere(
-        &(struct pki_spec) { .from_s = -7200, .to_s = -3600 }, "has expired");
+        &(struct pki_spec) { .from_s = -7200, .to_s = -3600 },
+        "certificate refused: certificate has expired; expired on 20");
     check_refused_everywhere(
         &(struct pki_spec) { .from_s = 3600, .to_s = 7200 },
-        "not yet valid");
+        "not yet valid; not valid before 20");
     check_refused_everywhere(
         &(struct pki_spec) { .key = "RSA-1024" },
-        "EE certificate key too weak");
+        "EE certificate key too weak; 112 bits are needed");
     check_refused_everywhere(
         &(struct pki_spec) { .eku = "emailProtection" },
-        "certificate purpose");
+        "certificate purpose; extendedKeyUsage must allow ");
     check_refused_everywhere(
         &(struct pki_spec) { .eku = "clientAuth" }, "not for TLS servers");
     check_refused_everywhere(
         &(struct pki_spec) { .eku = "serverAuth" },
-        "certificate purpose");
+        "certificate purpose; extendedKeyUsage must allow ");
 }
 
 static void
@@ -345,7 +346,8 @@ test_chains(void)
     /* Another CA. */
     spec.issuer = &other_ca;
     id = pki_make(&spec);
-    CHECK_HAS(judge(&trust, ca_cred, &id), "unable to get local issuer");
+    CHECK_HAS(judge(&trust, ca_cred, &id), "unable to get local issuer "
+              "certificate; neither the ca_cert of profile ");
     pki_free(&id);
 
     /* Self-signed: only a pin could vouch for it. */
@@ -381,7 +383,8 @@ test_chains(void)
     spec.issuer = &ca;
     spec.digest = "SHA1";
     id = pki_make(&spec);
-    CHECK_HAS(judge(&trust, ca_cred, &id), "digest algorithm too weak");
+    CHECK_HAS(judge(&trust, ca_cred, &id),
+              "digest algorithm too weak; 112 bits are needed");
     pki_free(&id);
 
     sk_X509_free(stack);
@@ -474,7 +477,8 @@ test_crl(void)
     /* A CRL that should have been replaced. */
     pki_write_crl(pki_path("old.crl"), &ca, NULL, -60);
     crl_cred = load_cred(pki_path("ca.pem"), pki_path("old.crl"));
-    CHECK_HAS(judge(&trust, crl_cred, &good), "CRL has expired");
+    CHECK_HAS(judge(&trust, crl_cred, &good),
+              "CRL has expired; the crl of profile ");
     vnetenc_cred_unref(crl_cred);
 
     /* Which ends no session that is up; a revocation does. */

@@ -19,6 +19,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/asn1.h>
 #include <openssl/err.h>
@@ -108,6 +109,55 @@ may_serve(STACK_OF(X509) *chain)
     return sk_X509_num(chain) > 0;
 }
 
+/* Returns what libcrypto's finding in 'ctx' means for the operator, or NULL.
+ * The caller frees it. */
+static char *
+explain(X509_STORE_CTX *ctx, const struct vnetenc_cred *cred)
+{
+    unsigned int profile = vnetenc_cred_profile(cred);
+
+    switch (X509_STORE_CTX_get_error(ctx)) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        return vnetenc_cert_check_dates(X509_STORE_CTX_get_current_cert(ctx),
+                                        time(NULL));
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+        return xasprintf("neither the ca_cert of profile %u nor a CA that "
+                         "the peer sent has issued it", profile);
+    case X509_V_ERR_UNABLE_TO_GET_CRL:
+    case X509_V_ERR_CRL_NOT_YET_VALID:
+    case X509_V_ERR_CRL_HAS_EXPIRED:
+        return xasprintf("the crl of profile %u must have a valid list of "
+                         "each CA", profile);
+    case X509_V_ERR_EE_KEY_TOO_SMALL:
+    case X509_V_ERR_CA_KEY_TOO_SMALL:
+    case X509_V_ERR_CA_MD_TOO_WEAK:
+        return xstrdup("112 bits are needed: RSA with 2048 bits, SHA-256");
+    case X509_V_ERR_INVALID_PURPOSE:
+        return xstrdup("extendedKeyUsage must allow serverAuth and "
+                       "clientAuth, or be absent");
+    default:
+        return NULL;
+    }
+}
+
+/* Returns why libcrypto refused the certificate.  The caller frees it. */
+static char *
+refusal(X509_STORE_CTX *ctx, const struct vnetenc_cred *cred)
+{
+    const char *finding
+        = X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx));
+    char *meaning = explain(ctx, cred);
+    char *why = xasprintf("certificate refused: %s%s%s", finding,
+                          meaning ? "; " : "", meaning ? meaning : "");
+
+    free(meaning);
+    return why;
+}
+
 /* Checks dates, unless 'live', key and purposes and, with a CA, chain and
  * CRL. */
 static char *
@@ -131,12 +181,12 @@ judge_x509(X509_STORE_CTX *ctx, const struct vnetenc_cred *cred, bool live)
     }
 
     if (X509_verify_cert(ctx) != 1) {
-        return xasprintf("certificate refused: %s",
-                         X509_verify_cert_error_string(
-                             X509_STORE_CTX_get_error(ctx)));
+        return refusal(ctx, cred);
     }
     if (!may_serve(X509_STORE_CTX_get0_chain(ctx))) {
-        return xstrdup("certificate refused: not for TLS servers");
+        return xstrdup("certificate refused: not for TLS servers; "
+                       "extendedKeyUsage must allow serverAuth and "
+                       "clientAuth, or be absent");
     }
     return NULL;
 }
