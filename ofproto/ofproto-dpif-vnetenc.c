@@ -76,6 +76,9 @@ vnetenc_xlate_tx(struct flow_tnl *tnl, const char *tunnel_type,
     if (tnl->enc_mode == VNETENC_OFF) {
         return true;
     }
+    if (vnetenc_tunnels_obstacle()) {
+        obstacle = vnetenc_tunnels_obstacle();
+    }
 
     dtls_port = vnetenc_tunnel_dtls_port(tunnel_type, tnl->tp_dst);
     if (!obstacle && dtls_port) {

@@ -145,6 +145,8 @@ ports_are(const char *geneve, const char *vxlan, uint16_t geneve_port,
                   == htons(geneve_port))
               && (vnetenc_tunnel_dtls_port("vxlan", htons(4789))
                   == htons(vxlan_port))
+              && (vnetenc_tunnel_arrival_port("geneve", htons(6081))
+                  == htons(geneve_port))
               && vnetenc_tunnel_is_dtls(htons(geneve_port))
               && vnetenc_tunnel_is_dtls(htons(vxlan_port)));
 
@@ -165,6 +167,19 @@ ports_are(const char *geneve, const char *vxlan, uint16_t geneve_port,
               && !vnetenc_tunnel_is_dtls(htons(4790))
               && !vnetenc_tunnel_is_dtls(0));
         smap_destroy(&config);
+
+        /* A plain tunnel needs one of them. */
+        ok = ok && !vnetenc_tunnels_obstacle();
+        vnetenc_tunnels_give_up("old", htons(vxlan_port));
+        ok = (ok
+              && vnetenc_tunnels_obstacle()
+              && strstr(vnetenc_tunnels_obstacle(), "tunnel port old")
+              && !vnetenc_tunnel_is_dtls(htons(geneve_port))
+              && !vnetenc_tunnel_is_dtls(htons(vxlan_port))
+              && !vnetenc_tunnel_is_dtls(0)
+              && (vnetenc_tunnel_dtls_port("geneve", htons(6081))
+                  == htons(geneve_port))
+              && !vnetenc_tunnel_arrival_port("geneve", htons(6081)));
         _exit(!ok);
     }
     ovs_assert(waitpid(pid, &status, 0) == pid);

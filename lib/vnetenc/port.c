@@ -74,7 +74,9 @@ vnetenc_port_set_config(const char *type, const struct smap *options,
 
     if (cfg->dst_port && vnetenc_tunnel_is_dtls(cfg->dst_port)) {
         add_error(&errors, "dst_port",
-                  xasprintf("%"PRIu16" is the port of encrypted tunnels",
+                  xasprintf("%"PRIu16" is the port of encrypted tunnels; "
+                            "restart ovs-vswitchd to have a plain tunnel "
+                            "there, and none that is encrypted",
                             ntohs(cfg->dst_port)));
         cfg->dst_port = old->dst_port;
     }
@@ -95,7 +97,10 @@ vnetenc_port_set_config(const char *type, const struct smap *options,
         cfg->enc_profile = old->enc_profile;
     }
 
-    if (cfg->enc_mode && !vnetenc_tunnel_dtls_port(type, cfg->dst_port)) {
+    if (cfg->enc_mode && vnetenc_tunnels_obstacle()) {
+        add_error(&errors, "encryption", xstrdup(vnetenc_tunnels_obstacle()));
+    } else if (cfg->enc_mode
+               && !vnetenc_tunnel_dtls_port(type, cfg->dst_port)) {
         add_error(&errors, "encryption",
                   xasprintf("only geneve and vxlan ports with the default "
                             "dst_port can be encrypted, not %s with %"PRIu16,

@@ -47,7 +47,7 @@
  * and vnetenc_open() at once; these functions take no lock.  vnetenc_init(),
  * vnetenc_run(), vnetenc_exit() and vnetenc_main_*() belong to the main
  * thread.  All other functions depend only on their arguments and on the DTLS
- * ports, which never change after vnetenc_init(). */
+ * ports. */
 
 /* As in configure.ac and NEWS. */
 #define VNETENC_VERSION "0.1.0"

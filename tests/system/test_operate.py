@@ -275,3 +275,56 @@ def test_vni_of_another_profile(lab):
     hv1.vsctl("set", "Interface", "gnv2", "options:encryption_profile=9")
     vm1.reaches(vm2.ip)
     assert_sealed(lab.pcap.stop(), lab)
+
+
+def test_plain_tunnels_on_dtls_port(make_lab):
+    """A host that knew nothing of vnetenc had its tunnels on UDP port 6082:
+    they stay, and nothing is encrypted."""
+    lab = make_lab()
+    (hv1, hv2), (vm1, vm2) = lab.hvs, lab.vms
+    lab.pin()
+    for hv in lab.hvs:
+        hv.add_tunnel(lab.hvs[2 - hv.number].ip, "gnv0", dst_port=6082)
+    vm1.reaches(vm2.ip)
+    for hv in lab.hvs:
+        hv.vswitchd.stop()
+        hv.restart_vswitchd()
+    vm1.reaches(vm2.ip)
+    assert hv1.show().startswith("encryption: OFF, UDP port 6082")
+    hv1.vsctl("set", "Interface", "gnv0", "options:encryption=require")
+    assert "port 6082" in hv1.vsctl("get", "Interface", "gnv0", "error")
+    assert not vm1.ping(vm2.ip, 3, 0.05, wait=0.3).received
+
+    # Encrypted tunnels get another port, plain ones the usual one.
+    for hv in lab.hvs:
+        hv.vsctl("remove", "Interface", "gnv0", "options", "dst_port")
+        hv.vswitchd.stop()
+        hv.restart_vswitchd()
+    hv2.vsctl("set", "Interface", "gnv0", "options:encryption=require")
+    pcap = lab.underlay.capture()
+    vm1.reaches(vm2.ip, 10)
+    assert_sealed(pcap.stop(), lab)
+
+
+def test_address_changed(lab):
+    """A host gets another tunnel address: its old sessions are no state of
+    the peer's any more."""
+    (hv1, hv2), (vm1, vm2) = lab.hvs, lab.vms
+    new = "172.31.0.77"
+    hv1.run.ip(hv1.netns, f"addr add {new}/24 dev br-phys",
+               f"addr del {hv1.ip}/24 dev br-phys")
+    hv2.vsctl("set", "Interface", "gnv1", f"options:remote_ip={new}", "--",
+              "set", "VNetEnc_Peer", hv1.ip, f'remote_ip="{new}"')
+    vm1.reaches(vm2.ip, 10)
+    vm2.reaches(vm1.ip, 10)
+
+    def settled():
+        peer, = hv1.show_json()["peers"]
+        return peer["state"] == "up" and {
+            s["local_ip"] for s in peer["sessions"]} == {new}
+
+    wait_until(settled, "only sessions of the new address are left")
+    wait_until(lambda: hv1.peer(hv2.ip, "state") == "up"
+               and hv1.peer(hv2.ip, "last_error") in ("", "[]"),
+               "the status is good")
+    assert_sealed(lab.pcap.stop(), lab)

@@ -810,6 +810,22 @@ def test_profile_without_certificate(make_lab):
     assert "profile 5: has no certificate yet" in finding["what"]
 
 
+def test_local_dtls_port(make_lab):
+    """Plain tunnels at the port of encrypted ones, before the upgrade or
+    after it."""
+    lab = make_lab(n_hypervisors=1)
+    hv, = lab.hvs
+    assert "local-dtls-port" not in findings_without_ovn(lab)
+    hv.add_tunnel("172.31.0.9", "old", dst_port=6082)
+    finding, = findings_without_ovn(lab)["local-dtls-port"]
+    assert finding["level"] == "FAIL"
+    assert "tunnel old has dst_port=6082" in finding["what"]
+    assert "other_config:vnetenc-geneve-port=" in finding["do"]
+    hv.vsctl("--no-wait", "set", "Open_vSwitch", ".",
+             "other_config:vnetenc-geneve-port=6090")
+    assert "local-dtls-port" not in findings_without_ovn(lab)
+
+
 def test_stock(make_cloud, tmp_path):
     """Stock programs are asked without the tables and columns that only
     vnetenc has."""

@@ -542,9 +542,25 @@ def check_profiles(local, south, switches, where, report):
                     renew(file))
 
 
+def check_dtls_ports(local, where, report):
+    """Plain tunnels at a UDP port at which encrypted tunnels arrive."""
+    for interface in local.tables["Interface"]:
+        port = interface["options"].get("dst_port")
+        if port in local.dtls_ports:
+            report.fail(
+                "local-dtls-port", f"tunnel {interface['name']} has"
+                f" dst_port={port}, at which encrypted tunnels arrive: with"
+                " vnetenc no tunnel here is encrypted, and packets that must"
+                " be are dropped", where, "on all hosts, before the upgrade or"
+                " a restart of ovs-vswitchd: ovs-vsctl set Open_vSwitch ."
+                f" other_config:{local.dtls_ports[port]}=PORT, with another"
+                " UDP port")
+
+
 def check_local(local, south, switches, best, report):
     where = local.name or "this host"
     check_bridges(local, where, report)
+    check_dtls_ports(local, where, report)
     if local.stock:
         report.fail(
             "local-stock", "a stock Open vSwitch runs here", where,
@@ -588,8 +604,10 @@ def check_local_peers(local, south, where, report):
         if not as_list(row["fingerprints"]) and not ca:
             report.fail("local-no-pin", f"has no pin for {peer}", where,
                         "see chassis-no-pin, or set fingerprints of the row")
-        if as_one(row["last_error"]) and as_one(row["state"]) != "up":
-            report.fail("local-peer", f"{peer}: {row['last_error']}", where,
+        error = as_one(row["last_error"])
+        if error and (as_one(row["state"]) != "up"
+                      or error.startswith("cannot answer handshakes")):
+            report.fail("local-peer", f"{peer}: {error}", where,
                         "see `It does not work' in OPERATING.md")
 
 

@@ -54,7 +54,7 @@ SB_TABLES = {
     "Port_Binding": "logical_port,type,datapath,chassis",
 }
 LOCAL_TABLES = {
-    "Open_vSwitch": "external_ids",
+    "Open_vSwitch": "external_ids,other_config",
     "Datapath": "capabilities",
     "Bridge": "name,datapath_type,ports",
     "Port": "_uuid,interfaces",
@@ -64,8 +64,9 @@ LOCAL_TABLES = {
 }
 
 
-# The port of tunnels that can be encrypted.
+# The port of tunnels that can be encrypted, and where they arrive encrypted.
 TUNNEL_PORTS = {"geneve": "6081", "vxlan": "4789"}
+DTLS_PORTS = {"geneve": "6082", "vxlan": "6089"}
 
 
 class Unreachable(Exception):
@@ -350,8 +351,12 @@ class Local:
     def __init__(self):
         self.tables, self.stock = ask_any("ovs-vsctl", ["--timeout=5"],
                                           LOCAL_TABLES)
-        root = (self.tables["Open_vSwitch"] or [{"external_ids": {}}])[0]
+        root = (self.tables["Open_vSwitch"]
+                or [{"external_ids": {}, "other_config": {}}])[0]
         self.ids = root["external_ids"]
+        self.dtls_ports = {
+            root["other_config"].get(f"vnetenc-{kind}-port", port):
+            f"vnetenc-{kind}-port" for kind, port in DTLS_PORTS.items()}
         self.name = self.ids.get("system-id", "")
         self.bridge = self.ids.get("ovn-bridge", "br-int")
         self.addresses = [a for a in self.ids.get("ovn-encap-ip", "")

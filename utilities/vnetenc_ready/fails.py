@@ -28,6 +28,7 @@ FAILS = frozenset("""
     ic-sb-unreachable
     local-certificate
     local-controller
+    local-dtls-port
     local-kernel-datapath
     local-kernel-underlay
     local-no-peer

@@ -42,8 +42,11 @@ static struct tunnel tunnels[] = {
     { "vxlan", "vnetenc-vxlan-port", 4789, VNETENC_VXLAN_PORT, 0 },
 };
 
-ovs_be16 vnetenc_tunnel_dtls_ports[VNETENC_N_DTLS_PORTS];
+ATOMIC(ovs_be16) vnetenc_tunnel_dtls_ports[VNETENC_N_DTLS_PORTS];
 BUILD_ASSERT_DECL(ARRAY_SIZE(tunnels) == VNETENC_N_DTLS_PORTS);
+
+/* Why no tunnel can be encrypted, or NULL.  Never freed. */
+static ATOMIC(const char *) obstacle;
 
 /* The port assigned to VXLAN-GPE. */
 enum { VXLAN_GPE_PORT = 4790 };
@@ -87,8 +90,38 @@ vnetenc_tunnels_init(const struct smap *other_config)
 {
     for (size_t i = 0; i < ARRAY_SIZE(tunnels); i++) {
         tunnels[i].dtls_port = choose_port(other_config, &tunnels[i]);
-        vnetenc_tunnel_dtls_ports[i] = htons(tunnels[i].dtls_port);
+        atomic_store_relaxed(&vnetenc_tunnel_dtls_ports[i],
+                             htons(tunnels[i].dtls_port));
     }
+}
+
+void
+vnetenc_tunnels_give_up(const char *name, ovs_be16 port)
+{
+    const char *text;
+
+    if (vnetenc_tunnels_obstacle()) {
+        return;
+    }
+    text = xasprintf("UDP port %"PRIu16", at which encrypted tunnels arrive, "
+                     "is the dst_port of tunnel port %s", ntohs(port), name);
+    VLOG_ERR("%s: no tunnel is encrypted, and packets that must be are "
+             "dropped; on all hosts, set other_config:%s to another port and "
+             "restart ovs-vswitchd", text,
+             tunnels[vnetenc_tunnel_is_vxlan(port)].key);
+    atomic_store(&obstacle, text);
+    for (size_t i = 0; i < ARRAY_SIZE(tunnels); i++) {
+        atomic_store_relaxed(&vnetenc_tunnel_dtls_ports[i], 0);
+    }
+}
+
+const char *
+vnetenc_tunnels_obstacle(void)
+{
+    const char *text;
+
+    atomic_read(&obstacle, &text);
+    return text;
 }
 
 ovs_be16
@@ -102,6 +135,13 @@ vnetenc_tunnel_dtls_port(const char *type, ovs_be16 port)
         }
     }
     return 0;
+}
+
+ovs_be16
+vnetenc_tunnel_arrival_port(const char *type, ovs_be16 port)
+{
+    return vnetenc_tunnels_obstacle() ? 0 : vnetenc_tunnel_dtls_port(type,
+                                                                     port);
 }
 
 bool

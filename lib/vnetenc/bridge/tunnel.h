@@ -24,13 +24,16 @@
  * its records arrive, in place of the port of the plain tunnel (PROTOCOL.md
  * section 1).
  *
- * Thread-safety: vnetenc_tunnels_init() belongs to the main thread.  After
- * that, the ports never change, and the other functions depend only on the
- * ports and on their arguments. */
+ * A plain tunnel may need that UDP port, because the host was upgraded from an
+ * Open vSwitch that knew nothing of DTLS ports.  Then encryption gives way.
+ *
+ * Thread-safety: vnetenc_tunnels_init() and vnetenc_tunnels_give_up() belong
+ * to the main thread.  Any thread may call the other functions. */
 
 #include <stdbool.h>
 #include <stdint.h>
 #include "openvswitch/types.h"
+#include "ovs-atomic.h"
 
 struct smap;
 
@@ -38,23 +41,41 @@ struct smap;
  * default instead. */
 void vnetenc_tunnels_init(const struct smap *other_config);
 
-/* DTLS ports.  0 before vnetenc_tunnels_init(), then constant. */
+/* Gives all DTLS ports up, until the process ends, because the tunnel port
+ * 'name' has one of them, 'port', as its plain port.  No tunnel port whose
+ * records arrive on a DTLS port may be in use. */
+void vnetenc_tunnels_give_up(const char *name, ovs_be16 port);
+
+/* Returns why no tunnel can be encrypted, or NULL. */
+const char *vnetenc_tunnels_obstacle(void);
+
+/* DTLS ports at which records arrive.  0 before vnetenc_tunnels_init() and
+ * after vnetenc_tunnels_give_up(). */
 enum { VNETENC_N_DTLS_PORTS = 2 };
-extern ovs_be16 vnetenc_tunnel_dtls_ports[VNETENC_N_DTLS_PORTS];
+extern ATOMIC(ovs_be16) vnetenc_tunnel_dtls_ports[VNETENC_N_DTLS_PORTS];
 
 /* True if 'udp_dst' is a DTLS port.  Called for each packet of any UDP
  * tunnel. */
 static inline bool
 vnetenc_tunnel_is_dtls(ovs_be16 udp_dst)
 {
-    return (udp_dst && (udp_dst == vnetenc_tunnel_dtls_ports[0]
-                        || udp_dst == vnetenc_tunnel_dtls_ports[1]));
+    ovs_be16 port0, port1;
+
+    atomic_read_relaxed(&vnetenc_tunnel_dtls_ports[0], &port0);
+    atomic_read_relaxed(&vnetenc_tunnel_dtls_ports[1], &port1);
+    return udp_dst && (udp_dst == port0 || udp_dst == port1);
 }
 
 /* Returns the DTLS port of tunnels of 'tunnel_type' to UDP port 'tunnel_port',
- * or 0 if these cannot carry records. */
+ * or 0 if these cannot carry records.  Constant after
+ * vnetenc_tunnels_init(). */
 ovs_be16 vnetenc_tunnel_dtls_port(const char *tunnel_type,
                                   ovs_be16 tunnel_port);
+
+/* Returns the same, but 0 after vnetenc_tunnels_give_up(): the port at which
+ * records arrive. */
+ovs_be16 vnetenc_tunnel_arrival_port(const char *tunnel_type,
+                                     ovs_be16 tunnel_port);
 
 /* True if 'udp_dst' is the DTLS port of VXLAN or, before
  * vnetenc_tunnels_init(), the default of that port. */

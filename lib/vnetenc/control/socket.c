@@ -425,7 +425,7 @@ vnetenc_socket_send(struct vnetenc_socket *sock,
 bool
 vnetenc_socket_is_local(const struct in6_addr *local)
 {
-    int fd = open_bound(local, 0);
+    int fd = open_bound(local, 0, false);
 
     if (fd >= 0) {
         close(fd);

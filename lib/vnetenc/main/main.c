@@ -22,7 +22,9 @@
  * Thread-safety: main thread. */
 
 #include <config.h>
+#include <string.h>
 #include "ovsdb-idl.h"
+#include "smap.h"
 #include "util.h"
 #include "vnetenc/control/control.h"
 #include "vnetenc/kernel/underlay.h"
@@ -57,6 +59,42 @@ set_peers(const struct vnetenc_config *config)
     free(remotes);
 }
 
+/* 0 without one. */
+static ovs_be16
+dst_port_of(const struct ovsrec_interface *row)
+{
+    return htons(smap_get_uint(&row->options, "dst_port", 0));
+}
+
+/* True if records for tunnels of 'row' can arrive. */
+static bool
+can_carry_records(const struct ovsrec_interface *row)
+{
+    return ((!strcmp(row->type, "geneve") || !strcmp(row->type, "vxlan"))
+            && (!dst_port_of(row)
+                || vnetenc_tunnel_dtls_port(row->type, dst_port_of(row))));
+}
+
+/* Keeps a plain tunnel that has a DTLS port as its own, in place of
+ * encryption, unless there was a tunnel port before whose records arrive at a
+ * DTLS port. */
+static void
+give_way_to_plain_tunnels(const struct ovsdb_idl *idl)
+{
+    static bool in_use = false;
+    const struct ovsrec_interface *row;
+
+    if (in_use) {
+        return;
+    }
+    OVSREC_INTERFACE_FOR_EACH (row, idl) {
+        if (vnetenc_tunnel_is_dtls(dst_port_of(row))) {
+            vnetenc_tunnels_give_up(row->name, dst_port_of(row));
+        }
+        in_use |= can_carry_records(row);
+    }
+}
+
 void
 vnetenc_main_run(struct ovsdb_idl *idl, const struct ovsrec_open_vswitch *cfg)
 {
@@ -72,6 +110,7 @@ vnetenc_main_run(struct ovsdb_idl *idl, const struct ovsrec_open_vswitch *cfg)
     started = true;
     seqno = ovsdb_idl_get_seqno(idl);
     vnetenc_init(&cfg->other_config);
+    give_way_to_plain_tunnels(idl);
     config = vnetenc_ovsdb_read(idl, cfg);
     set_peers(config);
     vnetenc_run(&cfg->other_config, config);

@@ -303,10 +303,14 @@ print_drops(struct printer *p, const struct json *drops)
 static void
 print(struct printer *p, const struct json *everything)
 {
+    const char *obstacle = string_member(everything, "encryption_off");
     const char *keylog = string_member(everything, "keylog");
     const char *sealing = string_member(everything, "record_sealing");
     const struct json *peers = member(everything, "peers");
 
+    if (obstacle) {
+        ds_put_format(&p->s, "encryption: OFF, %s\n", obstacle);
+    }
     if (keylog) {
         ds_put_format(&p->s, "key log: ON, %s\n", keylog);
     } else if (p->all) {

@@ -274,6 +274,7 @@ describe(const struct vnetenc_peer *only)
 {
     struct json *object = json_object_create();
 
+    put_string(object, "encryption_off", vnetenc_tunnels_obstacle());
     json_object_put(object, "dtls_ports", describe_ports());
     if (vnetenc_ssl_fips()) {
         /* With the fips property, handshakes use validated code, but our
