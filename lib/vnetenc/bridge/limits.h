@@ -65,8 +65,9 @@ enum {
 };
 
 /* The replay window keeps the number of a block of 32 sequence numbers in 32
- * bits. */
-enum { VNETENC_WINDOW_RECORDS = 4096 };
+ * bits.  Packets of a class that the network keeps back are late by the number
+ * of records that overtake them: 5,000 at 25,000 packets/s and 200 ms. */
+enum { VNETENC_WINDOW_RECORDS = 32736 };
 BUILD_ASSERT_DECL(VNETENC_MAX_SEQ >> 5 <= UINT32_MAX);
 BUILD_ASSERT_DECL(VNETENC_HARD_LIMIT_FACTOR * VNETENC_REKEY_RECORDS
                   + VNETENC_FIRST_SEQ <= VNETENC_MAX_SEQ);

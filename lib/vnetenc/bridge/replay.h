@@ -38,7 +38,7 @@
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
 
-enum { VNETENC_REPLAY_SLOTS = 256 };    /* Power of 2. */
+enum { VNETENC_REPLAY_SLOTS = 1024 };   /* Power of 2. */
 BUILD_ASSERT_DECL(VNETENC_REPLAY_SLOTS * 32 >= VNETENC_WINDOW_RECORDS + 32);
 
 struct vnetenc_replay {
