@@ -45,14 +45,14 @@ enum { AGAIN = VNETENC_MTU_AGAIN_MS };
 /* Runs 'mtu' for 'ms' over an underlay that lets 'real' octets pass.  Returns
  * the number of probes. */
 static unsigned int
-search(struct vnetenc_mtu *mtu, unsigned int real, bool alive,
-       long long int *now, long long int ms)
+search_while(struct vnetenc_mtu *mtu, unsigned int real, bool alive,
+             bool busy, long long int *now, long long int ms)
 {
     unsigned int n = 0;
 
     for (long long int end = *now + ms; *now < end; *now += 10) {
-        unsigned int size = vnetenc_mtu_run(mtu, alive, VNETENC_MTU_PROBE_MS,
-                                            *now);
+        unsigned int size = vnetenc_mtu_run(mtu, alive, busy,
+                                            VNETENC_MTU_PROBE_MS, *now);
 
         n += size != 0;
         if (size && size <= real) {
@@ -60,6 +60,14 @@ search(struct vnetenc_mtu *mtu, unsigned int real, bool alive,
         }
     }
     return n;
+}
+
+/* The same while no long packets are sent. */
+static unsigned int
+search(struct vnetenc_mtu *mtu, unsigned int real, bool alive,
+       long long int *now, long long int ms)
+{
+    return search_while(mtu, real, alive, false, now, ms);
 }
 
 static void
@@ -104,6 +112,32 @@ test_search(void)
     CHECK(vnetenc_mtu_get(&mtu) == 1280);
 }
 
+/* While long packets are sent, a way that becomes narrower is found at once;
+ * meanwhile what is known to be too long is not tried more often. */
+static void
+test_busy(void)
+{
+    long long int now = 1000;
+    struct vnetenc_mtu mtu;
+
+    vnetenc_mtu_init(&mtu, now);
+    vnetenc_mtu_set_device(&mtu, 1500, now);
+    CHECK(search_while(&mtu, 1500, true, true, &now, 10000) <= 6);
+    CHECK(vnetenc_mtu_get(&mtu) == 1500);
+    search_while(&mtu, 1400, true, true, &now, 2000 + 4 * 1500 + 100);
+    CHECK(vnetenc_mtu_get(&mtu) == 1400);
+    CHECK(search_while(&mtu, 1400, true, true, &now, 10000) <= 6);
+
+    /* It becomes wide again. */
+    search_while(&mtu, 1500, true, true, &now, AGAIN);
+    CHECK(vnetenc_mtu_get(&mtu) == 1500);
+
+    /* Nothing is answered any more: no flood of probes. */
+    CHECK(search_while(&mtu, 0, true, true, &now, VNETENC_MTU_SILENT_MS)
+          <= 24);
+    CHECK(vnetenc_mtu_get(&mtu) == 1500);
+}
+
 /* Silence means nothing while short probes are not answered either, and when
  * none of ours ever is. */
 static void
@@ -139,7 +173,8 @@ test_silence(void)
     vnetenc_mtu_set_device(&mtu, 1500, now);
     vnetenc_mtu_reply(&mtu, mtu.echo, now);
     CHECK(!mtu.proved);
-    CHECK(vnetenc_mtu_run(&mtu, true, VNETENC_MTU_PROBE_MS, now) == 1500);
+    CHECK(vnetenc_mtu_run(&mtu, true, false, VNETENC_MTU_PROBE_MS, now)
+          == 1500);
     echo = mtu.echo;
     vnetenc_mtu_reply(&mtu, echo + 1, now);
     vnetenc_mtu_reply(&mtu, echo - 1, now);
@@ -417,6 +452,7 @@ main(int argc OVS_UNUSED, char *argv[])
 {
     set_program_name(argv[0]);
     test_search();
+    test_busy();
     test_silence();
     check_4(false);
     check_4(true);

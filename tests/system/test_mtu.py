@@ -380,6 +380,7 @@ def test_narrow_underlay(lab):
     hv1, hv2 = lab.hvs
     vm1, vm2 = lab.vms
     relay = faulty(lab, drop=lambda frame: len(frame) > ETHERNET + 1420)
+    narrow = relay.out.faults
     vm1.reaches(vm2.ip)
     wait_until(lambda: mtu_shown(hv1) == 1400, "the MTU is found", 30)
     pcap = lab.underlay.capture(direction="in", interface=hv1.uplink)
@@ -387,6 +388,17 @@ def test_narrow_underlay(lab):
     assert_fits(pcap.stop(), 1400)
     relay.out.faults = relay.back.faults = Faults()
     wait_until(lambda: mtu_shown(hv1) == 1500, "it is wide again", 90, 0.5)
+
+    # It becomes narrow while long packets are sent: a probe goes with them
+    # every 2 s, so that a minute does not pass.
+    sender = vm1.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    def is_found():
+        sender.sendto(bytes(1400), (vm2.ip, 7777))
+        return mtu_shown(hv1) == 1400
+
+    relay.out.faults = relay.back.faults = narrow
+    wait_until(is_found, "the MTU is found again", 20, 0.2)
 
 
 def test_ovn(make_cloud):

@@ -136,6 +136,7 @@ enum {
 enum {
     VNETENC_JOIN_SLOTS = 64,            /* Waiting halves of a session. */
     VNETENC_JOIN_BYTES = 16 << 20,      /* Of halves of all sessions. */
+    VNETENC_LONG_BYTES = 1200,          /* Less needs no MTU to be known. */
     VNETENC_MIN_MTU = 1280,             /* Of the underlay, for handshakes. */
     VNETENC_PMTU_BURST = 20,            /* ICMP messages to a port. */
     VNETENC_PMTU_PER_SECOND = 100,
@@ -210,6 +211,8 @@ enum {
  *     handshakes of the peer are looked at each LOOK_MS.  A probe of the
  *     underlay's MTU is repeated after MTU_PROBE_MS.  The search begins again
  *     after MTU_AGAIN_MS, or after MTU_SILENT_MS if no probe was answered.
+ *     While packets of more than LONG_BYTES are sent, the length that was
+ *     found is probed each PROBE_BUSY_MS.
  *
  * Responder:
  *

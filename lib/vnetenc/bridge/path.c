@@ -74,6 +74,7 @@ vnetenc_path_create(const struct vnetenc_path_key *key, unsigned int n_lanes)
     atomic_init(&path->clear_reason, VNETENC_DROP_clear_no_session);
     atomic_init(&path->mtu, 0);
     atomic_init(&path->split, true);
+    atomic_init(&path->sent_long, false);
     vnetenc_rate_init(&path->want);
     atomic_init(&path->n_dropped, 0);
     atomic_init(&path->n_clear, 0);

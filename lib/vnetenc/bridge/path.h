@@ -71,6 +71,8 @@ struct vnetenc_path {
     atomic_bool split;          /* Split longer packets, or drop them. */
 
     struct vnetenc_rate want;   /* Any thread: WANT events. */
+    atomic_bool sent_long;      /* Any thread sets, control thread clears:
+                                 * packets beyond VNETENC_LONG_BYTES. */
 
     /* Any thread.  Numbers of packets since creation; see
      * vnetenc_path_count(). */
@@ -106,6 +108,19 @@ struct vnetenc_path *vnetenc_path_create(const struct vnetenc_path_key *,
 /* Withdraws a path, whose lanes must have no sessions, and frees it after a
  * grace period.  Control thread. */
 void vnetenc_path_retire(struct vnetenc_path *);
+
+/* Notes that a packet of more than VNETENC_LONG_BYTES is sealed.  Any
+ * thread. */
+static inline void
+vnetenc_path_note_long(struct vnetenc_path *path)
+{
+    bool noted;
+
+    atomic_read_relaxed(&path->sent_long, &noted);
+    if (!noted) {
+        atomic_store_relaxed(&path->sent_long, true);
+    }
+}
 
 /* Returns the published path with this key, or NULL.  Any thread, which may
  * use the path until it next quiesces. */

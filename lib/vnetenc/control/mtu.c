@@ -50,7 +50,7 @@ restart(struct vnetenc_mtu *mtu, long long int now)
     mtu->size = mtu->device;
     mtu->proved = 0;
     mtu->tries = 0;
-    mtu->next = now;
+    mtu->next = mtu->search_at = now;
 }
 
 void
@@ -85,9 +85,12 @@ shorter(unsigned int size)
 }
 
 unsigned int
-vnetenc_mtu_run(struct vnetenc_mtu *mtu, bool alive, unsigned int timeout_ms,
-                long long int now)
+vnetenc_mtu_run(struct vnetenc_mtu *mtu, bool alive, bool busy,
+                unsigned int timeout_ms, long long int now)
 {
+    if (busy && mtu->proved && !mtu->tries) {
+        mtu->next = MIN(mtu->next, mtu->check_at);
+    }
     if (!mtu->size || now < mtu->next) {
         return 0;
     }
@@ -102,9 +105,15 @@ vnetenc_mtu_run(struct vnetenc_mtu *mtu, bool alive, unsigned int timeout_ms,
         if (!mtu->size) {
             /* No length was answered: the peer does not answer such probes. */
             mtu->size = mtu->device;
-            mtu->next = now + VNETENC_MTU_SILENT_MS;
+            mtu->next = mtu->search_at = mtu->check_at
+                = now + VNETENC_MTU_SILENT_MS;
             return 0;
         }
+    }
+    if (!mtu->tries && now >= mtu->search_at) {
+        /* A length that was too long may have become possible. */
+        mtu->size = mtu->device;
+        mtu->search_at = now + VNETENC_MTU_AGAIN_MS;
     }
     mtu->tries++;
     mtu->echo++;
@@ -116,12 +125,10 @@ void
 vnetenc_mtu_reply(struct vnetenc_mtu *mtu, uint64_t echo, long long int now)
 {
     if (mtu->tries && echo == mtu->echo) {
-        /* By the next search, a length that was too long may have become
-         * possible, and the proved one too long. */
         mtu->proved = mtu->size;
-        mtu->size = mtu->device;
         mtu->tries = 0;
-        mtu->next = now + VNETENC_MTU_AGAIN_MS;
+        mtu->check_at = now + VNETENC_PROBE_BUSY_MS;
+        mtu->next = MAX(mtu->search_at, mtu->check_at);
     }
 }
 

@@ -28,7 +28,9 @@
  * whether the underlay carries it (RFC 8899 section 5).  While only they stay
  * unanswered, shorter lengths from a short list are tried until one is
  * answered.  The search begins anew after VNETENC_MTU_AGAIN_MS, or when the
- * interface's MTU changes.
+ * interface's MTU changes.  While long packets are sent, the length that was
+ * found is probed every VNETENC_PROBE_BUSY_MS: nothing else would tell that
+ * they are lost.
  *
  * Thread-safety: under vnetenc_control_mutex. */
 
@@ -45,6 +47,8 @@ struct vnetenc_mtu {
     unsigned int proved;
     unsigned int tries;         /* Unanswered probes of 'size'. */
     uint64_t echo;              /* That of the newest probe. */
+    long long int search_at;    /* Earliest next search from 'device' on. */
+    long long int check_at;     /* Earliest next probe of 'proved'. */
     long long int next;         /* When to send the next one. */
 };
 
@@ -61,8 +65,9 @@ unsigned int vnetenc_mtu_get(const struct vnetenc_mtu *);
 
 /* Runs the search.  Returns the length of an IP packet that must be sent as a
  * probe with 'echo' now, or 0.  'alive' says that short probes are answered:
- * if they are not, silence proves nothing. */
-unsigned int vnetenc_mtu_run(struct vnetenc_mtu *, bool alive,
+ * if they are not, silence proves nothing.  'busy' says that long packets are
+ * sent.  A probe counts as unanswered after 'timeout_ms'. */
+unsigned int vnetenc_mtu_run(struct vnetenc_mtu *, bool alive, bool busy,
                              unsigned int timeout_ms, long long int now);
 
 /* Takes an authenticated reply with 'echo'. */

@@ -120,14 +120,17 @@ outgoing_probe_mtu(struct outgoing *out, long long int now)
 {
     struct vnetenc_initiator *session = out->lane[0].up;
     unsigned int size;
+    bool busy;
 
     if (!session || out->path.peer->mtu) {
         return;
     }
-    size = vnetenc_mtu_run(&out->mtu, !session->probe.tries,
+    atomic_read_relaxed(&out->path.published->sent_long, &busy);
+    size = vnetenc_mtu_run(&out->mtu, !session->probe.tries, busy,
                            vnetenc_rtt_timeout(&out->path.peer->rtt,
                                                VNETENC_MTU_PROBE_MS), now);
     if (size) {
+        atomic_store_relaxed(&out->path.published->sent_long, false);
         session->mtu = &out->mtu;
         vnetenc_initiator_send_long_probe(session, size, out->mtu.echo);
         if (!session->probe.tries) {

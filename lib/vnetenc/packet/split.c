@@ -262,12 +262,15 @@ vnetenc_split_batch(struct dp_packet_batch *batch,
     struct dp_packet_batch out;
     struct dp_packet *packet;
     uint64_t n_split = 0, orig;
-    bool any = false;
+    size_t longest = 0;
 
     DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
-        any |= dp_packet_size(packet) > route->max_size;
+        longest = MAX(longest, dp_packet_size(packet));
     }
-    if (OVS_LIKELY(!any)) {
+    if (longest > VNETENC_LONG_BYTES) {
+        vnetenc_path_note_long(route->path);
+    }
+    if (OVS_LIKELY(longest <= route->max_size)) {
         return false;
     }
 
