@@ -924,6 +924,52 @@ test_credentials(void)
     end();
 }
 
+/* A cipher that is not allowed any more is used by neither side for longer
+ * than it takes to make another session, even if none can be made. */
+static void
+test_cipher_withdrawn(void)
+{
+    const struct unit_flow *back;
+    ovs_be16 port;
+
+    begin_up();
+    port = lane_port(0);
+    CHECK(unit_control_carry(0, 1) == 1);
+    unit_control_run(1000);
+    unit_control_fate = lose_handshakes;
+    unit_profile.ciphers = CONST_CAST(char *, "chacha20-poly1305");
+    unit_control_configure(UNIT_ROWS);
+    CHECK(carry_for(2900) == 2900);     /* There may be another in time. */
+    carry_for(200);
+    CHECK(!lane_port(0));
+    CHECK(state_is(state_b(port), "none"));
+
+    /* B said so, sealed, and A began to look for another session. */
+    back = unit_control_flow(&unit_b, htons(UNIT_DTLS_PORT), &unit_a, port);
+    CHECK(back->n_alerts == 1);
+    unit_control_fate = NULL;
+    carry_for(VNETENC_RETRY_MAX_MS * 2);
+    CHECK_HAS(remote_b()->suite, "CHACHA20");
+    CHECK(unit_control_carry(0, 1) == 1);
+    end();
+
+    /* It is allowed again in time: nothing ends. */
+    begin_up();
+    port = lane_port(0);
+    CHECK(unit_control_carry(0, 1) == 1);
+    unit_control_run(1000);
+    unit_control_fate = lose_handshakes;
+    unit_profile.ciphers = CONST_CAST(char *, "chacha20-poly1305");
+    unit_control_configure(UNIT_ROWS);
+    carry_for(1000);
+    unit_profile.ciphers = NULL;
+    unit_control_configure(UNIT_ROWS);
+    unit_control_fate = NULL;
+    CHECK(carry_for(6000) == 6000);
+    CHECK_HAS(remote_b()->suite, "AES256");
+    end();
+}
+
 static void
 test_lanes(void)
 {
@@ -1347,6 +1393,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_byte_limit();
     test_age_limit();
     test_credentials();
+    test_cipher_withdrawn();
     test_lanes();
     test_idle();
     test_silence();

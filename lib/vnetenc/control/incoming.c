@@ -447,7 +447,8 @@ vnetenc_incoming_judge(long long int now)
     HMAP_FOR_EACH_SAFE (in, node, &incomings) {
         /* A half-open session is judged when its handshake ends. */
         if (in->up && vnetenc_peer_has_changed(in->up->peer, &in->up->path)
-            && !vnetenc_responder_is_trusted(in->up, now)) {
+            && (!vnetenc_responder_is_trusted(in->up, now)
+                || !vnetenc_responder_judge_cipher(in->up, now))) {
             incoming_drop(in, in->up);
         }
     }

@@ -67,7 +67,8 @@ void vnetenc_incoming_unknown(const struct vnetenc_path_key *path,
 /* Runs the timers.  Returns when to call again, at the latest. */
 long long int vnetenc_incoming_run(long long int now);
 
-/* Ends every session whose peer is no longer accepted. */
+/* Ends every session whose peer is no longer accepted, and, soon, every one
+ * whose cipher is no longer allowed. */
 void vnetenc_incoming_judge(long long int now);
 
 /* Ends all sessions and handshakes from 'peer', or those from all peers if

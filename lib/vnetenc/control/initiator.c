@@ -16,6 +16,7 @@
 
 #include <config.h>
 #include "vnetenc/control/initiator.h"
+#include <limits.h>
 #include <string.h>
 #include "openvswitch/ofpbuf.h"
 #include "packets.h"
@@ -30,6 +31,7 @@
 #include "vnetenc/crypto/record.h"
 #include "vnetenc/packet/open.h"
 #include "vnetenc/packet/seal.h"
+#include "vnetenc/trust/cred.h"
 #include "vnetenc/trust/profile.h"
 
 /* Output. */
@@ -237,6 +239,7 @@ vnetenc_initiator_establish(struct vnetenc_initiator *session,
     struct vnetenc_keys keys;
     bool ok;
 
+    session->end_at = LLONG_MAX;
     vnetenc_lifetime_init(&session->life, &profile->config, now);
     vnetenc_probe_init(&session->probe, now);
     vnetenc_peer_take_rtt(session->peer,
@@ -388,6 +391,20 @@ vnetenc_initiator_is_trusted(const struct vnetenc_initiator *session,
 
     return vnetenc_trust_judge_live(&session->peer->trust, profile->cred,
                                     session->chain, reason);
+}
+
+void
+vnetenc_initiator_judge_cipher(struct vnetenc_initiator *session,
+                               long long int at)
+{
+    const struct vnetenc_cred *cred
+        = vnetenc_profile_get(session->path->profile)->cred;
+
+    if (cred && vnetenc_cred_has_cipher_info(cred, session->tx->cipher)) {
+        session->end_at = LLONG_MAX;
+    } else {
+        session->end_at = MIN(session->end_at, at);
+    }
 }
 
 void

@@ -69,6 +69,7 @@ struct vnetenc_initiator {
     struct vnetenc_probe probe;
     struct vnetenc_mtu *mtu;    /* The owner's, gets replies, or NULL. */
     long long int close_at;     /* For the owner. */
+    long long int end_at;       /* Its cipher was withdrawn; LLONG_MAX: no. */
 };
 
 /* Begins a handshake for 'owner', which this file does not read.  'now', here
@@ -141,6 +142,11 @@ bool vnetenc_initiator_is_outdated(const struct vnetenc_initiator *);
  * longer accepted. */
 bool vnetenc_initiator_is_trusted(const struct vnetenc_initiator *,
                                   char **reason);
+
+/* Sets 'end_at' to 'at' if the profile has lost the session's cipher, unless
+ * that was so before, or to LLONG_MAX if it has the cipher. */
+void vnetenc_initiator_judge_cipher(struct vnetenc_initiator *,
+                                    long long int at);
 
 /* Fills in the status of an established session.  The pointers in it are into
  * the session. */

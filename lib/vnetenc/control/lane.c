@@ -468,6 +468,10 @@ run_session(struct vnetenc_lane *lane, long long int now)
         lane_end_session(lane, "key used up", now, now);
         return;
     }
+    if (now >= session->end_at) {
+        lane_end_session(lane, "cipher no longer allowed", now, now);
+        return;
+    }
     if (session->probe.lost
         && now >= session->probe.lost_at + vnetenc_lane_path_patience(
             lane->path, VNETENC_PREFER_LOST_MS)) {
@@ -560,6 +564,9 @@ vnetenc_lane_judge(struct vnetenc_lane *lane, long long int now)
         vnetenc_peer_lane_failed(lane->path->peer, lane, reason);
     } else if (lane->up) {
         outdated = vnetenc_initiator_is_outdated(lane->up);
+        vnetenc_initiator_judge_cipher(
+            lane->up, now + vnetenc_lane_path_patience(
+                lane->path, VNETENC_PREFER_LOST_MS));
     }
     LIST_FOR_EACH_SAFE (session, node, &lane->closing) {
         if (!vnetenc_initiator_is_trusted(session, &reason)) {

@@ -37,6 +37,7 @@
 #include "vnetenc/crypto/record.h"
 #include "vnetenc/packet/open.h"
 #include "vnetenc/packet/seal.h"
+#include "vnetenc/trust/cred.h"
 #include "vnetenc/trust/profile.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_responder);
@@ -274,21 +275,52 @@ vnetenc_responder_input_alert(struct vnetenc_responder *session,
     return true;
 }
 
-void
-vnetenc_responder_reply(struct vnetenc_responder *session, uint64_t echo)
+/* Seals 'size' bytes at 'plain', as a record of 'type', and sends it. */
+static void
+send_record(const struct vnetenc_responder *session, uint8_t type,
+            const void *plain, size_t size)
 {
-    uint8_t message[VNETENC_MESSAGE_BYTES];
-    uint8_t record[VNETENC_MAX_HEAD_BYTES + sizeof message
+    uint8_t record[VNETENC_MAX_HEAD_BYTES + VNETENC_MESSAGE_BYTES
                    + VNETENC_TAG_BYTES];
-    size_t n;
+    size_t n = vnetenc_seal_record(session->tx, type, plain, size, record,
+                                   sizeof record);
 
-    vnetenc_message_build(VNETENC_MESSAGE_REPLY, echo, message);
-    n = vnetenc_seal_record(session->tx, VNETENC_RECORD_DATA, message,
-                            sizeof message, record, sizeof record);
     if (n) {
         vnetenc_socket_send(session->socket, &session->path.remote,
                             session->lane_port, record, n);
     }
+}
+
+void
+vnetenc_responder_reply(struct vnetenc_responder *session, uint64_t echo)
+{
+    uint8_t message[VNETENC_MESSAGE_BYTES];
+
+    vnetenc_message_build(VNETENC_MESSAGE_REPLY, echo, message);
+    send_record(session, VNETENC_RECORD_DATA, message, sizeof message);
+}
+
+bool
+vnetenc_responder_judge_cipher(struct vnetenc_responder *session,
+                               long long int now)
+{
+    const struct vnetenc_cred *cred
+        = vnetenc_profile_get(session->path.profile)->cred;
+
+    if ((cred && vnetenc_cred_has_cipher_info(cred, session->rx->cipher))
+        || session->forget_at != LLONG_MAX) {
+        return true;
+    }
+    /* The first record shows that the client has our last flight, and that the
+     * key is ours alone. */
+    if (!vnetenc_responder_traffic(session).n_records
+        || !vnetenc_responder_release(session)) {
+        return false;
+    }
+    send_record(session, VNETENC_RECORD_ALERT, vnetenc_message_close_notify,
+                sizeof vnetenc_message_close_notify);
+    session->forget_at = now + VNETENC_LINGER_MS;
+    return true;
 }
 
 static bool

@@ -140,6 +140,13 @@ bool vnetenc_responder_is_trusted(const struct vnetenc_responder *,
 struct vnetenc_traffic_counts vnetenc_responder_traffic(
     const struct vnetenc_responder *);
 
+/* Ends the session soon if the profile has lost its cipher: the peer is told,
+ * sealed, and may use it until it has another one, for VNETENC_LINGER_MS.
+ * Returns false if the session must end now. */
+bool vnetenc_responder_judge_cipher(struct vnetenc_responder *,
+                                    long long int now)
+    OVS_WARN_UNUSED_RESULT;
+
 /* Fills in the status.  The pointers in it are into the session. */
 void vnetenc_responder_status(const struct vnetenc_responder *,
                               struct vnetenc_session_status *,

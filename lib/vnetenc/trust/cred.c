@@ -160,6 +160,18 @@ vnetenc_cred_has_cipher(const struct vnetenc_cred *cred,
     return false;
 }
 
+bool
+vnetenc_cred_has_cipher_info(const struct vnetenc_cred *cred,
+                             const struct vnetenc_cipher_info *info)
+{
+    for (size_t i = 0; i < cred->n_ciphers; i++) {
+        if (vnetenc_cipher_info(cred->ciphers[i]) == info) {
+            return true;
+        }
+    }
+    return false;
+}
+
 X509_STORE *
 vnetenc_cred_ca(const struct vnetenc_cred *cred)
 {

@@ -89,6 +89,10 @@ bool vnetenc_cred_is_self_made(const struct vnetenc_cred *);
 /* Returns the ciphers, best first, in the form of the configuration. */
 const char *vnetenc_cred_ciphers(const struct vnetenc_cred *);
 
+/* Returns true if the profile has the cipher of 'info'. */
+bool vnetenc_cred_has_cipher_info(const struct vnetenc_cred *,
+                                  const struct vnetenc_cipher_info *info);
+
 /* Returns true if the profile has the cipher. */
 bool vnetenc_cred_has_cipher(const struct vnetenc_cred *, enum vnetenc_cipher);
 
