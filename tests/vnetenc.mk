@@ -248,6 +248,13 @@ tests_fuzz_fuzz_config_CFLAGS = $(fuzz_cflags)
 tests_fuzz_fuzz_config_LDFLAGS = $(fuzz_ldflags)
 tests_fuzz_fuzz_config_LDADD = $(fuzz_ldadd)
 
+EXTRA_PROGRAMS += tests/fuzz/fuzz-frame
+tests_fuzz_fuzz_frame_SOURCES = tests/fuzz/fuzz-frame.c tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
+tests_fuzz_fuzz_frame_CPPFLAGS = $(fuzz_cppflags)
+tests_fuzz_fuzz_frame_CFLAGS = $(fuzz_cflags)
+tests_fuzz_fuzz_frame_LDFLAGS = $(fuzz_ldflags)
+tests_fuzz_fuzz_frame_LDADD = $(fuzz_ldadd)
+
 EXTRA_PROGRAMS += tests/fuzz/fuzz-half
 tests_fuzz_fuzz_half_SOURCES = tests/fuzz/fuzz-half.c tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
 tests_fuzz_fuzz_half_CPPFLAGS = $(fuzz_cppflags)

@@ -25,6 +25,7 @@
 #include "vnetenc/control/control.h"
 #include "vnetenc/crypto/aead.h"
 #include "vnetenc/crypto/secret.h"
+#include "vnetenc/kernel/datapath.h"
 #include "vnetenc/kernel/netns.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc);
@@ -46,6 +47,8 @@ vnetenc_init(const struct smap *other_config)
     vnetenc_aead_init(smap_get(other_config, "vnetenc-aead"));
     vnetenc_inbox_init();
     vnetenc_tunnels_init(other_config);
+    vnetenc_datapath_configure(smap_get(other_config,
+                                        "vnetenc-kernel-workers"));
 }
 
 void
@@ -77,5 +80,6 @@ vnetenc_exit(void)
 {
     /* Datapath threads may still run.  Sessions are freed after these threads
      * have quiesced; the state that vnetenc_init() made is never freed. */
+    vnetenc_datapath_stop();
     vnetenc_control_stop();
 }

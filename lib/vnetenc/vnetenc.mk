@@ -105,6 +105,8 @@ vnetenc_sources = \
 	lib/vnetenc/crypto/wire.h \
 	lib/vnetenc/kernel/coalesce.c \
 	lib/vnetenc/kernel/coalesce.h \
+	lib/vnetenc/kernel/datapath.c \
+	lib/vnetenc/kernel/datapath.h \
 	lib/vnetenc/kernel/device.c \
 	lib/vnetenc/kernel/device.h \
 	lib/vnetenc/kernel/egress.c \
@@ -115,14 +117,16 @@ vnetenc_sources = \
 	lib/vnetenc/kernel/inject.h \
 	lib/vnetenc/kernel/netns.c \
 	lib/vnetenc/kernel/netns.h \
-	lib/vnetenc/kernel/underlay.c \
-	lib/vnetenc/kernel/underlay.h \
-	lib/vnetenc/kernel/vport.c \
-	lib/vnetenc/kernel/vport.h \
+	lib/vnetenc/kernel/source.c \
+	lib/vnetenc/kernel/source.h \
 	lib/vnetenc/kernel/transmit.c \
 	lib/vnetenc/kernel/transmit.h \
+	lib/vnetenc/kernel/underlay.c \
+	lib/vnetenc/kernel/underlay.h \
 	lib/vnetenc/kernel/virtio.c \
 	lib/vnetenc/kernel/virtio.h \
+	lib/vnetenc/kernel/vport.c \
+	lib/vnetenc/kernel/vport.h \
 	lib/vnetenc/kernel/worker.c \
 	lib/vnetenc/kernel/worker.h \
 	lib/vnetenc/main/main.c \

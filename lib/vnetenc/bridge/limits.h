@@ -330,6 +330,9 @@ enum {
     VNETENC_KERNEL_SEGMENTS = 2048,     /* Of a super-packet, at most. */
     VNETENC_KERNEL_SMALL_BYTES = 2048,  /* Room for a frame without copying, */
     VNETENC_KERNEL_HEADROOM = 64,       /* and in front of it. */
+    VNETENC_SOURCE_SLOTS = 64,          /* Peers of which a worker knows how
+                                         * they are reached, */
+    VNETENC_SOURCE_MS = 1000,           /* and for how long. */
     VNETENC_LANE_SEND_BYTES = 4 << 20,  /* Send buffer of a lane socket. */
     VNETENC_SEND_MESSAGES = 16,         /* Messages of one sendmmsg(), and */
     VNETENC_SEND_RECORDS = 128,         /* records in them. */

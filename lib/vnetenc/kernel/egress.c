@@ -30,12 +30,14 @@
 #include "odp-util.h"
 #include "openvswitch/vlog.h"
 #include "packets.h"
+#include "timeval.h"
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/bridge/tunnel.h"
 #include "vnetenc/kernel/device.h"
 #include "vnetenc/kernel/netns.h"
+#include "vnetenc/kernel/source.h"
 #include "vnetenc/kernel/transmit.h"
 #include "vnetenc/kernel/virtio.h"
 #include "vnetenc/packet/outer.h"
@@ -70,7 +72,7 @@ struct vnetenc_egress {
     int fd;
     bool packet_socket;
     size_t header_len;
-    vnetenc_egress_source_func *source;
+    struct vnetenc_source source;
     struct in6_addr no_source[2];
     ovs_be16 dtls_ports[VNETENC_DEVICE_N_TYPES];
     struct slot slots[VNETENC_KERNEL_BURST];
@@ -141,8 +143,7 @@ slot_take(struct slot *slot, size_t header_len, enum vnetenc_drop *drop)
 }
 
 struct vnetenc_egress *
-vnetenc_egress_create(int fd, bool packet_socket, size_t header_len,
-                      vnetenc_egress_source_func *source)
+vnetenc_egress_create(int fd, bool packet_socket, size_t header_len)
 {
     struct vnetenc_egress *egress = xzalloc(sizeof *egress);
 
@@ -151,7 +152,7 @@ vnetenc_egress_create(int fd, bool packet_socket, size_t header_len,
     egress->fd = fd;
     egress->packet_socket = packet_socket;
     egress->header_len = header_len;
-    egress->source = source;
+    vnetenc_source_init(&egress->source);
     ipv6_parse("::ffff:" VNETENC_NETNS_NO_SOURCE4, &egress->no_source[0]);
     ipv6_parse(VNETENC_NETNS_NO_SOURCE6, &egress->no_source[1]);
     egress->dtls_ports[0] = vnetenc_tunnel_dtls_port("geneve", htons(6081));
@@ -179,6 +180,7 @@ vnetenc_egress_destroy(struct vnetenc_egress *egress)
         for (size_t i = 0; i < VNETENC_KERNEL_GROUPS; i++) {
             dp_packet_batch_destroy(&egress->groups[i].batch);
         }
+        vnetenc_source_uninit(&egress->source);
         free(egress);
     }
 }
@@ -306,14 +308,13 @@ set_source(struct dp_packet *packet, bool ipv6, const struct in6_addr *local)
 /* Sets '*local' to the source of 'packet'.  Where there is none, asks for it
  * and writes it into the packet. */
 static bool
-choose_source(const struct vnetenc_egress *egress, struct dp_packet *packet,
+choose_source(struct vnetenc_egress *egress, struct dp_packet *packet,
               bool ipv6, const struct in6_addr *remote, struct in6_addr *local)
 {
     if (!is_no_source(egress, local)) {
         return true;
     }
-    if (!egress->source(remote, local)
-        || (bool) IN6_IS_ADDR_V4MAPPED(local) == ipv6) {
+    if (!vnetenc_source_find(&egress->source, remote, local, time_msec())) {
         return false;
     }
     set_source(packet, ipv6, local);
@@ -433,8 +434,14 @@ tap_header_len(int fd)
             : len);
 }
 
+static void
+reader_gone(void *reader)
+{
+    vnetenc_egress_destroy(reader);
+}
+
 void
-vnetenc_egress_start(vnetenc_egress_source_func *source)
+vnetenc_egress_start(void)
 {
     unsigned int n = vnetenc_netns_n_queues();
 
@@ -446,11 +453,29 @@ vnetenc_egress_start(vnetenc_egress_source_func *source)
         size_t header_len = (out >= 0 ? sizeof(struct virtio_net_hdr)
                              : tap_header_len(fd));
 
-        readers[n_readers++] = vnetenc_egress_create(fd, out >= 0, header_len,
-                                                     source);
+        readers[n_readers++] = vnetenc_egress_create(fd, out >= 0, header_len);
         vnetenc_worker_add_fd(vnetenc_worker_get(i % vnetenc_worker_n()), fd,
-                              vnetenc_egress_run, NULL, readers[i]);
+                              vnetenc_egress_run, reader_gone, readers[i]);
     }
+}
+
+void
+vnetenc_egress_stop(void)
+{
+    vnetenc_egress_collect();
+    n_readers = 0;
+}
+
+const char *
+vnetenc_egress_way(void)
+{
+    if (!n_readers) {
+        return NULL;
+    } else if (readers[0]->packet_socket) {
+        return "packet socket";
+    }
+    return (readers[0]->header_len > sizeof(struct virtio_net_hdr_mrg_rxbuf)
+            ? "TAP, super-packets" : "TAP");
 }
 
 void

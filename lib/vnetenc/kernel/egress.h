@@ -25,9 +25,8 @@
  *
  *     kernel/virtio     is it a tunnel packet, and what is left to do inside?
  *     kernel/device     its UDP port names the demand
- *     here              its source is the local address, or none: then the
- *                       host's routes say which; packets of one path are put
- *                       together
+ *     kernel/source     the local address, if the packet names none
+ *     here              packets of one path are put together
  *     kernel/transmit   seals and sends them
  *
  * Everything else in N that finds its way here, as the kernel's own messages
@@ -39,18 +38,19 @@
 #include <stddef.h>
 #include "vnetenc/kernel/worker.h"
 
-struct in6_addr;
 struct vnetenc_egress;
 
-/* Sets '*local' to the address of this host from which packets go to 'remote',
- * and returns true, or false if there is none.  Called for each packet whose
- * flow names no source: any worker, no locks. */
-typedef bool vnetenc_egress_source_func(const struct in6_addr *remote,
-                                        struct in6_addr *local);
+/* Has the workers, which were started, read all queues of N, which is up.
+ * Main thread, once. */
+void vnetenc_egress_start(void);
 
-/* Has the workers read all queues of N, which is up, and asks 'source' for
- * local addresses.  Main thread, once the workers were started. */
-void vnetenc_egress_start(vnetenc_egress_source_func *source);
+/* Forgets the queues.  Their readers go with the workers, which are still to
+ * be stopped.  Main thread. */
+void vnetenc_egress_stop(void);
+
+/* Returns where packets come from: "packet socket", "TAP, super-packets" or
+ * "TAP".  NULL if there are no queues.  Main thread. */
+const char *vnetenc_egress_way(void);
 
 /* Counts the packets that packet sockets have lost since the last call as
  * drops.  Main thread. */
@@ -58,9 +58,8 @@ void vnetenc_egress_collect(void);
 
 /* A reader of 'fd', a packet socket or else a TAP, with virtio headers of
  * 'header_len' bytes.  The descriptor stays the caller's. */
-struct vnetenc_egress *vnetenc_egress_create(
-    int fd, bool packet_socket, size_t header_len,
-    vnetenc_egress_source_func *source);
+struct vnetenc_egress *vnetenc_egress_create(int fd, bool packet_socket,
+                                             size_t header_len);
 
 /* Frees a reader, which may be NULL. */
 void vnetenc_egress_destroy(struct vnetenc_egress *);

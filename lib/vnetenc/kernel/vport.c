@@ -36,6 +36,7 @@
 #include "timeval.h"
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/kernel/datapath.h"
 #include "vnetenc/kernel/device.h"
 #include "vnetenc/kernel/netns.h"
 #include "vnetenc/mode.h"
@@ -174,6 +175,7 @@ vnetenc_vport_open(struct dpif *dpif)
     if (dpif_is_netdev(dpif) || !vnetenc_netns_up()) {
         return;
     }
+    vnetenc_datapath_start();
     /* Of an earlier datapath. */
     for (size_t i = 0; i < N_VPORTS; i++) {
         if (get_state(&vports[i]) == PRESENT) {

@@ -28,6 +28,7 @@
 #include "ovs-thread.h"
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/mode.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_worker);
 
@@ -126,7 +127,7 @@ vnetenc_worker_number(const char *value, unsigned int n_cores)
     if (!value) {
         return by_cores;
     }
-    if (!str_to_uint(value, 10, &n) || !n || n > VNETENC_MAX_WORKERS) {
+    if (!vnetenc_mode_parse_uint(value, VNETENC_MAX_WORKERS, &n) || !n) {
         VLOG_ERR("other_config:vnetenc-kernel-workers: \"%s\" is not a number "
                  "from 1 to %d; using %u", value, VNETENC_MAX_WORKERS,
                  by_cores);

@@ -136,6 +136,28 @@ print_devices(struct printer *p, const struct json *devices)
 }
 
 static void
+print_workers(struct printer *p, const struct json *everything)
+{
+    const struct json *workers = member(everything, "workers");
+
+    if (json_array_size(workers)) {
+        ds_put_format(&p->s, "workers: %"PRIuSIZE", out by %s\n",
+                      json_array_size(workers),
+                      string_member(everything, "way_out"));
+    }
+    for (size_t i = 0; i < json_array_size(workers); i++) {
+        const struct json *worker = json_array_at(workers, i);
+
+        ds_put_format(&p->s, "  worker %"PRId64"\n",
+                      json_integer(member(worker, "worker")));
+        PRINT_MEMBERS(p, "    ", worker, "out_packets", "out_super",
+                      "out_records", "out_sends");
+        PRINT_MEMBERS(p, "    ", worker, "in_receives", "in_records",
+                      "in_packets", "in_writes");
+    }
+}
+
+static void
 print_ciphers(struct printer *p, const struct json *profile)
 {
     enum vnetenc_cipher order[VNETENC_N_CIPHERS];
@@ -325,6 +347,7 @@ print(struct printer *p, const struct json *everything)
     print_peers(p, peers);
     print_drops(p, member(everything, "drops"));
     print_profiles(p, member(everything, "profiles"));
+    print_workers(p, everything);
     print_devices(p, member(everything, "devices"));
     PRINT_MEMBERS(p, "providers: ", member(everything, "providers"),
                   "aes256-gcm", "aes128-gcm", "chacha20-poly1305");

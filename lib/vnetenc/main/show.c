@@ -31,6 +31,8 @@
 #include "vnetenc/control/outgoing.h"
 #include "vnetenc/crypto/aead.h"
 #include "vnetenc/crypto/cryptodev.h"
+#include "vnetenc/kernel/egress.h"
+#include "vnetenc/kernel/worker.h"
 #include "vnetenc/main/show-text.h"
 #include "vnetenc/main/status.h"
 #include "vnetenc/trust/config.h"
@@ -270,6 +272,31 @@ describe_devices(void)
 }
 
 static struct json *
+describe_worker(unsigned int i)
+{
+    const struct vnetenc_worker *worker = vnetenc_worker_get(i);
+    struct json *object = json_object_create();
+
+    put_number(object, "worker", i);
+    for (int c = 0; c < VNETENC_WORKER_N_COUNTERS; c++) {
+        put_number(object, vnetenc_worker_counter_name(c),
+                   vnetenc_worker_total(worker, c));
+    }
+    return object;
+}
+
+static struct json *
+describe_workers(void)
+{
+    struct json *array = json_array_create_empty();
+
+    for (unsigned int i = 0; i < vnetenc_worker_n(); i++) {
+        json_array_add(array, describe_worker(i));
+    }
+    return array;
+}
+
+static struct json *
 describe(const struct vnetenc_peer *only)
 {
     struct json *object = json_object_create();
@@ -284,8 +311,11 @@ describe(const struct vnetenc_peer *only)
     put_string(object, "keylog", vnetenc_keylog_file());
     json_object_put(object, "providers", describe_providers());
     json_object_put(object, "devices", describe_devices());
+    json_object_put(object, "workers", describe_workers());
+    put_string(object, "way_out", vnetenc_egress_way());
     json_object_put(object, "profiles", describe_profiles());
     json_object_put(object, "peers", describe_peers(only));
+    vnetenc_egress_collect();
     json_object_put(object, "drops", describe_drops());
     return object;
 }

@@ -70,9 +70,9 @@ void vnetenc_seal_batch_of_flow(struct dp_packet_batch *,
 
 /* The same as vnetenc_seal_batch() for a caller that sends the records itself,
  * each through the socket of its lane, for which it gets the route
- * (packet/route.h).  The batch has at
- * least one packet, and the mode is not VNETENC_OFF.  With 'hold', packets
- * that find no session yet may be held, and leave likewise when there is one.
+ * (packet/route.h).  The batch has at least one packet, and the mode is not
+ * VNETENC_OFF.  With 'hold', packets that find no session yet may be held, and
+ * leave likewise when there is one.
  *
  * Returns VNETENC_KEEP if what is left in the batch is sealed, a fallback (see
  * vnetenc_drop_is_fallback()) if all of it is to leave in clear, or else why

@@ -1,0 +1,39 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_DATAPATH_H
+#define VNETENC_DATAPATH_H 1
+
+/* Start and end of the workers' work
+ * ==================================
+ *
+ * Workers run once a kernel datapath was opened whose namespace is up, and
+ * until ovs-vswitchd ends.
+ *
+ * Thread-safety: main thread. */
+
+/* Takes other_config:vnetenc-kernel-workers, or NULL.  Of no effect once the
+ * workers were started. */
+void vnetenc_datapath_configure(const char *n_workers);
+
+/* Starts the workers and gives them what there is to read.  N is up
+ * (kernel/netns.h).  A second call does nothing. */
+void vnetenc_datapath_start(void);
+
+/* Ends the workers, if they run. */
+void vnetenc_datapath_stop(void);
+
+#endif /* vnetenc/kernel/datapath.h */
