@@ -18,8 +18,8 @@
  * nothing leaves but records and what may leave in clear.
  *
  * Frames come through a socket pair, as out of a packet socket, and at last
- * out of a real one behind a VXLAN device.  Datagrams leave through real
- * sockets for 127.0.0.2 and ::1.
+ * out of a real one, and out of a TAP, behind a VXLAN device.  Datagrams leave
+ * through real sockets for 127.0.0.2 and ::1.
  *
  * Keywords: kernel. */
 
@@ -27,13 +27,16 @@
 #undef NDEBUG
 #include "vnetenc/kernel/egress.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_packet.h>
+#include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
 #include <netinet/ip6.h>
 #include <netinet/udp.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -981,55 +984,46 @@ run_until(struct vnetenc_egress *reader, int fd, unsigned int n)
     CHECK(n_sent - n_before == n);
 }
 
-static void
-test_kernel(void)
+/* Opens a TAP with virtio headers of 'len' bytes. */
+static int
+open_tap(const char *name, int len)
 {
-    const struct vnetenc_device_demand demand = {
-        .vxlan = true,
-        .profile = PROFILE,
-        .mode = VNETENC_REQUIRE,
-    };
-    static const size_t sizes[] = { 100, 1000, 1001, 30000, 64000 };
-    char *add = xasprintf("link add vx type vxlan id 7 local 198.51.100.1 "
-                          "remote 198.51.100.2 ttl %d tos %#x dstport %d "
-                          "udpcsum", TTL, TOS,
-                          ntohs(vnetenc_device_out_port(&demand)));
-    struct vnetenc_egress *reader;
-    struct lane lane;
-    uint64_t n_bad;
-    int in, out;
+    const char *device = "/dev/net/tun";
+    int fd = open(device, O_RDWR | O_NONBLOCK);
+    struct ifreq ifr;
 
-    /* So that the devices have nothing to say of their own. */
-    ovs_assert(run_shell("sysctl -q net.ipv6.conf.default.disable_ipv6=1"));
-    if ((!run_ip("link add out type dummy")
-         && !run_ip("link add out type veth peer name out2"))
-        || !run_ip(add)) {
-        printf("skipped: real packet socket: no VXLAN in this kernel\n");
-        free(add);
-        return;
+    memset(&ifr, 0, sizeof ifr);
+    ovs_strlcpy(ifr.ifr_name, name, sizeof ifr.ifr_name);
+    ifr.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE;
+    if (fd < 0 || ioctl(fd, TUNSETIFF, &ifr)
+        || ioctl(fd, TUNSETVNETHDRSZ, &len)) {
+        return -1;
     }
-    free(add);
-    run_ip("link set out2 mtu 65535 arp off up");
-    ovs_assert(run_ip("addr add 198.51.100.1/32 dev lo")
-               && run_ip("link set out mtu 65535 arp off addrgenmode none up")
-               && run_ip("link set vx mtu 9000 addrgenmode none up")
-               && run_ip("route add 198.51.100.2 dev out src 198.51.100.1"));
-    in = open_packet_socket("vx", false);
-    out = open_packet_socket("out", true);
-    reader = vnetenc_egress_create(out, true, sizeof(struct virtio_net_hdr));
-    ipv6_parse("::ffff:198.51.100.1", &here[0]);
-    ipv6_parse("::ffff:198.51.100.2", &there[0]);
+    return fd;
+}
 
-    /* The tunnel's packets leave through the device, the records stay here. */
-    n_bad = vnetenc_drop_total(VNETENC_DROP_tx_kernel_bad);
+/* A tunnel's packets leave through 'device', where 'reader' reads them, and
+ * records stay here. */
+static void
+run_tunnel(struct vnetenc_egress *reader, int fd, const char *device)
+{
+    static const size_t sizes[] = { 100, 1000, 1001, 30000, 64000 };
+    char *route = xasprintf("route replace 198.51.100.2 dev %s "
+                            "src 198.51.100.1", device);
+    int in = open_packet_socket("vx", false);
+    uint64_t n_bad = vnetenc_drop_total(VNETENC_DROP_tx_kernel_bad);
+
+    ovs_assert(run_ip(route));
+    free(route);
     unit_drops_begin();
     for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
         struct frame f = send_inner(in, sizes[i], 1000);
+        struct lane lane;
 
         ovs_assert(run_ip("addr add 198.51.100.2/32 dev lo"));
         lane_open(&lane, false, true);
         lane_begin(&lane);
-        run_until(reader, out, DIV_ROUND_UP(sizes[i], 1000));
+        run_until(reader, fd, DIV_ROUND_UP(sizes[i], 1000));
         receive_segments(&lane, -1, &f, sizes[i], 1000);
         CHECK(is_silent(lane.remote_fd));
         lane_end(&lane);
@@ -1039,9 +1033,74 @@ test_kernel(void)
     /* The kernel's own messages to multicast groups. */
     n_bad = vnetenc_drop_total(VNETENC_DROP_tx_kernel_bad) - n_bad;
     CHECK(unit_drops_are(VNETENC_DROP_tx_kernel_bad, n_bad));
-    vnetenc_egress_destroy(reader);
     close(in);
-    close(out);
+}
+
+static bool
+make_tunnel(void)
+{
+    const struct vnetenc_device_demand demand = {
+        .vxlan = true,
+        .profile = PROFILE,
+        .mode = VNETENC_REQUIRE,
+    };
+    char *add = xasprintf("link add vx type vxlan id 7 local 198.51.100.1 "
+                          "remote 198.51.100.2 ttl %d tos %#x dstport %d "
+                          "udpcsum", TTL, TOS,
+                          ntohs(vnetenc_device_out_port(&demand)));
+    bool ok = run_ip(add);
+
+    free(add);
+    return (ok && run_ip("addr add 198.51.100.1/32 dev lo")
+            && run_ip("link set vx mtu 9000 addrgenmode none up"));
+}
+
+static void
+test_kernel(void)
+{
+    struct vnetenc_egress *reader;
+    int fd;
+
+    /* So that the devices have nothing to say of their own. */
+    ovs_assert(run_shell("sysctl -q net.ipv6.conf.default.disable_ipv6=1"));
+    if (!make_tunnel()) {
+        printf("skipped: real devices: no VXLAN in this kernel\n");
+        return;
+    }
+    ipv6_parse("::ffff:198.51.100.1", &here[0]);
+    ipv6_parse("::ffff:198.51.100.2", &there[0]);
+
+    ovs_assert(run_ip("link add out type dummy")
+               || run_ip("link add out type veth peer name out2"));
+    run_ip("link set out2 mtu 65535 arp off up");
+    ovs_assert(run_ip("link set out mtu 65535 arp off addrgenmode none up"));
+    fd = open_packet_socket("out", true);
+    reader = vnetenc_egress_create(fd, true, sizeof(struct virtio_net_hdr));
+    run_tunnel(reader, fd, "out");
+    vnetenc_egress_destroy(reader);
+    close(fd);
+
+    for (int len = 10; len <= 24; len += 14) {
+        uint64_t n = vnetenc_worker_total(worker, VNETENC_WORKER_out_super);
+        bool super;
+
+        fd = open_tap("tap", len);
+        if (fd < 0) {
+            printf("skipped: TAP: %s\n", ovs_strerror(errno));
+            return;
+        }
+        ovs_assert(run_ip("link set tap mtu 65521 txqueuelen 2000 arp off "
+                          "addrgenmode none up"));
+        CHECK(vnetenc_egress_set_tap(fd, &super) == len);
+        reader = vnetenc_egress_create(fd, false, len);
+        run_tunnel(reader, fd, "tap");
+        n = vnetenc_worker_total(worker, VNETENC_WORKER_out_super) - n;
+        CHECK(super ? n == 3 : n == 0);
+        printf("TAP with headers of %d bytes: %ssuper-packets\n", len,
+               super ? "" : "no ");
+        vnetenc_egress_destroy(reader);
+        close(fd);
+    }
 }
 
 int
@@ -1092,7 +1151,7 @@ main(int argc OVS_UNUSED, char *argv[])
     if (own_network) {
         test_kernel();
     } else {
-        printf("skipped: real packet socket: no network of its own\n");
+        printf("skipped: real devices: no network of its own\n");
     }
 
     vnetenc_egress_destroy(egress);

@@ -39,6 +39,7 @@
 #include "vnetenc/kernel/netns.h"
 #include "vnetenc/kernel/source.h"
 #include "vnetenc/kernel/transmit.h"
+#include "vnetenc/kernel/underlay.h"
 #include "vnetenc/kernel/virtio.h"
 #include "vnetenc/packet/outer.h"
 
@@ -46,6 +47,9 @@ VLOG_DEFINE_THIS_MODULE(vnetenc_egress);
 
 /* Bytes of the longest virtio header that any kernel has, and some more. */
 enum { MAX_HEADER_BYTES = 32 };
+
+/* Bytes of one that can describe a super-packet in a tunnel. */
+enum { TUNNEL_HEADER_BYTES = 24 };
 
 /* Where one frame is read to: its first bytes into a packet of the usual size,
  * the rest into one for super-packets, behind a gap where the first bytes are
@@ -84,6 +88,7 @@ struct vnetenc_egress {
 /* Main thread. */
 static struct vnetenc_egress *readers[VNETENC_KERNEL_QUEUES];
 static size_t n_readers;
+static bool tap_has_super;      /* The TAP gives us super-packets. */
 
 /* Memory. */
 
@@ -314,7 +319,11 @@ choose_source(struct vnetenc_egress *egress, struct dp_packet *packet,
     if (!is_no_source(egress, local)) {
         return true;
     }
-    if (!vnetenc_source_find(&egress->source, remote, local, time_msec())) {
+    /* Records to a peer leave from where control/ has its sockets.  To others
+     * something may leave in clear. */
+    if (!vnetenc_underlay_source(remote, local)
+        && !vnetenc_source_find(&egress->source, remote, local,
+                                time_msec())) {
         return false;
     }
     set_source(packet, ipv6, local);
@@ -425,13 +434,24 @@ vnetenc_egress_run(struct vnetenc_worker *worker, int fd OVS_UNUSED,
 
 /* Main thread. */
 
-static size_t
-tap_header_len(int fd)
+size_t
+vnetenc_egress_set_tap(int fd, bool *super)
 {
+    /* UDP_TUNNEL_GSO, UDP_TUNNEL_GSO_CSUM. */
+    const unsigned int tunnel = 0x80 | 0x100;
+    const unsigned int tcp = TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
     int len;
 
-    return (ioctl(fd, TUNGETVNETHDRSZ, &len) ? sizeof(struct virtio_net_hdr)
-            : len);
+    if (ioctl(fd, TUNGETVNETHDRSZ, &len)) {
+        len = sizeof(struct virtio_net_hdr);
+    }
+    *super = (len >= TUNNEL_HEADER_BYTES
+              && !ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | tcp | tunnel));
+    if (!*super && ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM)) {
+        /* Checksums cost the kernel more than us, and nothing else. */
+        VLOG_INFO("TAP: no checksum offload: %s", ovs_strerror(errno));
+    }
+    return len;
 }
 
 static void
@@ -444,16 +464,21 @@ void
 vnetenc_egress_start(void)
 {
     unsigned int n = vnetenc_netns_n_queues();
+    size_t tap_header_len = 0;
 
     ovs_assert(!n_readers && n <= VNETENC_KERNEL_QUEUES);
     vnetenc_transmit_init();
+    if (vnetenc_netns_out_fd(0) < 0) {
+        tap_header_len = vnetenc_egress_set_tap(vnetenc_netns_tap_fd(0),
+                                                &tap_has_super);
+    }
     for (unsigned int i = 0; i < n; i++) {
         int out = vnetenc_netns_out_fd(i);
         int fd = out >= 0 ? out : vnetenc_netns_tap_fd(i);
-        size_t header_len = (out >= 0 ? sizeof(struct virtio_net_hdr)
-                             : tap_header_len(fd));
 
-        readers[n_readers++] = vnetenc_egress_create(fd, out >= 0, header_len);
+        readers[n_readers++] = vnetenc_egress_create(
+            fd, out >= 0,
+            out >= 0 ? sizeof(struct virtio_net_hdr) : tap_header_len);
         vnetenc_worker_add_fd(vnetenc_worker_get(i % vnetenc_worker_n()), fd,
                               vnetenc_egress_run, reader_gone, readers[i]);
     }
@@ -474,8 +499,7 @@ vnetenc_egress_way(void)
     } else if (readers[0]->packet_socket) {
         return "packet socket";
     }
-    return (readers[0]->header_len > sizeof(struct virtio_net_hdr_mrg_rxbuf)
-            ? "TAP, super-packets" : "TAP");
+    return tap_has_super ? "TAP, super-packets" : "TAP";
 }
 
 void

@@ -61,6 +61,11 @@ void vnetenc_egress_collect(void);
 struct vnetenc_egress *vnetenc_egress_create(int fd, bool packet_socket,
                                              size_t header_len);
 
+/* Has the TAP with queue 'fd' give us packets with what is left to do: sets
+ * '*super' to true if these can be super-packets (Linux 6.17, and a long
+ * virtio header).  Returns the bytes of its virtio headers. */
+size_t vnetenc_egress_set_tap(int fd, bool *super);
+
 /* Frees a reader, which may be NULL. */
 void vnetenc_egress_destroy(struct vnetenc_egress *);
 
