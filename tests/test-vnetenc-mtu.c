@@ -120,7 +120,7 @@ test_busy(void)
     long long int now = 1000;
     struct vnetenc_mtu mtu;
 
-    vnetenc_mtu_init(&mtu, now);
+    vnetenc_mtu_init(&mtu);
     vnetenc_mtu_set_device(&mtu, 1500, now);
     CHECK(search_while(&mtu, 1500, true, true, &now, 10000) <= 6);
     CHECK(vnetenc_mtu_get(&mtu) == 1500);
