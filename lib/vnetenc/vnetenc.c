@@ -26,6 +26,7 @@
 #include "vnetenc/crypto/aead.h"
 #include "vnetenc/crypto/secret.h"
 #include "vnetenc/kernel/datapath.h"
+#include "vnetenc/kernel/ingress.h"
 #include "vnetenc/kernel/netns.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc);
@@ -80,6 +81,7 @@ vnetenc_exit(void)
 {
     /* Datapath threads may still run.  Sessions are freed after these threads
      * have quiesced; the state that vnetenc_init() made is never freed. */
+    vnetenc_ingress_stop();
     vnetenc_datapath_stop();
     vnetenc_control_stop();
 }

@@ -322,6 +322,7 @@ enum {
     VNETENC_KERNEL_QUEUE_BYTES = 4 << 20,   /* Of a packet socket. */
     VNETENC_KERNEL_DRAIN = 65536,       /* Packets left by a crash. */
     VNETENC_KERNEL_RETRY_MS = 1000,     /* To make a port that failed. */
+    VNETENC_KERNEL_CHECK_MS = 5000,     /* That all ports are there. */
     VNETENC_KERNEL_LOOK_MS = 1000,      /* At the MTUs of paths. */
     VNETENC_KERNEL_MAX_LOCALS = 64,     /* Local addresses of tunnels. */
     VNETENC_KERNEL_BURST = 16,          /* Frames of a queue. */

@@ -38,8 +38,10 @@
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/bridge/path.h"
+#include "vnetenc/bridge/readers.h"
 #include "vnetenc/bridge/tunnel.h"
 #include "vnetenc/kernel/netns.h"
+#include "vnetenc/kernel/vport.h"
 #include "vnetenc/packet/half.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_underlay);
@@ -66,6 +68,10 @@ struct locals {
     size_t n;
 };
 static struct locals locals;
+
+static struct vnetenc_readers_port
+    ports[VNETENC_KERNEL_MAX_LOCALS * VNETENC_N_DTLS_PORTS];
+static size_t n_ports;
 
 static bool peers_changed;
 static uint64_t route_seq;
@@ -112,11 +118,11 @@ vnetenc_underlay_source(const struct in6_addr *remote, struct in6_addr *local)
     return true;
 }
 
-const struct in6_addr *
-vnetenc_underlay_locals(size_t *n)
+const struct vnetenc_readers_port *
+vnetenc_underlay_ports(size_t *n)
 {
-    *n = locals.n;
-    return locals.addr;
+    *n = n_ports;
+    return ports;
 }
 
 unsigned int
@@ -333,6 +339,22 @@ update_locals(void)
     }
 }
 
+static void
+update_ports(void)
+{
+    n_ports = 0;
+    for (size_t i = 0; i < locals.n; i++) {
+        for (size_t j = 0; j < VNETENC_N_DTLS_PORTS; j++) {
+            ovs_be16 port = vnetenc_tunnel_dtls_ports[j];
+
+            if (vnetenc_vport_has_tunnel(vnetenc_tunnel_is_vxlan(port))) {
+                ports[n_ports].local = locals.addr[i];
+                ports[n_ports++].port = port;
+            }
+        }
+    }
+}
+
 /* Of all paths to a peer, the one with the smallest MTU counts. */
 static void
 take_mtu(const struct vnetenc_path *path, void *aux OVS_UNUSED)
@@ -392,6 +414,7 @@ vnetenc_underlay_run(void)
         update_sources();
     }
     update_locals();
+    update_ports();
     update_mtus();
     peers_changed = false;
     route_seq = seq;

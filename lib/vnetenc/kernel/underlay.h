@@ -40,6 +40,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct vnetenc_readers_port;
+
 /* Sets the addresses of all peers. */
 void vnetenc_underlay_set_peers(const struct in6_addr *remotes, size_t n);
 
@@ -55,9 +57,10 @@ void vnetenc_underlay_wait(void);
 bool vnetenc_underlay_source(const struct in6_addr *remote,
                              struct in6_addr *local);
 
-/* Returns the local addresses and their number, which are good until the next
- * vnetenc_underlay_run(). */
-const struct in6_addr *vnetenc_underlay_locals(size_t *n);
+/* Returns the DTLS ports on which records for the kernel datapath arrive, and
+ * their number: at each local address, those of the tunnel types that have
+ * ports there.  Good until the next vnetenc_underlay_run(). */
+const struct vnetenc_readers_port *vnetenc_underlay_ports(size_t *n);
 
 /* Returns the largest tunnel packet, with its IP header, that fits into an
  * underlay with MTU 'mtu', in two halves if 'split'.  Pure function. */

@@ -35,10 +35,13 @@
 #include "simap.h"
 #include "timeval.h"
 #include "util.h"
+#include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/kernel/datapath.h"
 #include "vnetenc/kernel/device.h"
+#include "vnetenc/kernel/inject.h"
 #include "vnetenc/kernel/netns.h"
+#include "vnetenc/kernel/worker.h"
 #include "vnetenc/mode.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_vport);
@@ -60,6 +63,7 @@ static struct vport vports[N_VPORTS];
 /* Is there a port that is WANTED? */
 static atomic_bool any_wanted;
 static long long int retry_at;
+static long long int check_at;
 
 /* A tunnel type, and the port of its own device on the default UDP port. */
 static struct tunnel {
@@ -175,6 +179,7 @@ vnetenc_vport_open(struct dpif *dpif)
     if (dpif_is_netdev(dpif) || !vnetenc_netns_up()) {
         return;
     }
+    vnetenc_inject_choose(vnetenc_netns_tap_fd(0), NULL);
     vnetenc_datapath_start();
     /* Of an earlier datapath. */
     for (size_t i = 0; i < N_VPORTS; i++) {
@@ -205,7 +210,10 @@ vnetenc_vport_error(void)
 {
     const char *error = vnetenc_netns_error();
 
-    return error ? error : error_text;
+    return (error ? error
+            : error_text ? error_text
+            : !vnetenc_worker_n() ? "no workers run"
+            : NULL);
 }
 
 bool
@@ -216,15 +224,54 @@ vnetenc_vport_is_name(const char *name)
     return vnetenc_device_from_name(name, &d);
 }
 
+static bool
+is_ours(struct dpif *dpif, ovs_be16 d)
+{
+    char name[VNETENC_DEVICE_NAME_SIZE];
+    struct dpif_port port;
+    bool ours = false;
+
+    vnetenc_device_name(d, name);
+    if (dpif_port_exists(dpif, name)
+        && !dpif_port_query_by_name(dpif, name, &port)) {
+        ours = (port.port_no == d_to_odp(d)
+                && if_nametoindex(name) == vport_of(d)->ifindex);
+        dpif_port_destroy(&port);
+    }
+    return ours;
+}
+
+/* Wants the port for 'd' again if it is not the one that was made. */
+static void
+check_port(struct dpif *dpif, ovs_be16 d)
+{
+    if (get_state(vport_of(d)) == PRESENT && !is_ours(dpif, d)) {
+        VLOG_WARN("vnetenc_%"PRIu16": the port is gone, making it again",
+                  ntohs(d));
+        want(d);
+    }
+}
+
 bool
 vnetenc_vport_run(struct dpif *dpif)
 {
     bool made = false;
     bool wanted;
 
+    if (dpif_is_netdev(dpif) || vnetenc_netns_error()) {
+        return false;
+    }
+
+    /* In case the kernel could not deliver a notification. */
+    if (time_msec() >= check_at) {
+        for (size_t i = 0; i < N_VPORTS; i++) {
+            check_port(dpif, htons(VNETENC_DEVICE_FIRST_D + i));
+        }
+        check_at = time_msec() + VNETENC_KERNEL_CHECK_MS;
+    }
+
     atomic_read_relaxed(&any_wanted, &wanted);
-    if (!wanted || dpif_is_netdev(dpif) || vnetenc_netns_error()
-        || time_msec() < retry_at) {
+    if (!wanted || time_msec() < retry_at) {
         return false;
     }
 
@@ -245,28 +292,16 @@ vnetenc_vport_run(struct dpif *dpif)
 bool
 vnetenc_vport_changed(struct dpif *dpif, const char *name)
 {
-    struct dpif_port port;
-    struct vport *p;
-    bool ours = false;
     ovs_be16 d;
 
     if (dpif_is_netdev(dpif) || !vnetenc_device_from_name(name, &d)) {
         return false;
     }
 
-    p = vport_of(d);
-    if (!dpif_port_query_by_name(dpif, name, &port)) {
-        ours = (get_state(p) == PRESENT && port.port_no == d_to_odp(d)
-                && if_nametoindex(name) == p->ifindex);
-        if (!ours) {
-            VLOG_WARN("%s: deleting a port that has a name of ours", name);
-            dpif_port_del(dpif, port.port_no, false);
-        }
-        dpif_port_destroy(&port);
-    }
-    if (!ours && get_state(p) == PRESENT) {
-        VLOG_WARN("%s: the port is gone, making it again", name);
-        want(d);
+    check_port(dpif, d);
+    if (get_state(vport_of(d)) != PRESENT && dpif_port_exists(dpif, name)) {
+        VLOG_WARN("%s: deleting a port that has a name of ours", name);
+        delete_port(dpif, d);
     }
     return true;
 }
@@ -299,6 +334,12 @@ get_tunnel(size_t i)
     return u32_to_odp(port);
 }
 
+bool
+vnetenc_vport_has_tunnel(bool vxlan)
+{
+    return get_tunnel(vxlan ? VXLAN : 0) != ODPP_NONE;
+}
+
 odp_port_t
 vnetenc_vport_find(const struct dpif *dpif, const char *type,
                    const struct flow_tnl *tnl)
@@ -328,22 +369,45 @@ vnetenc_vport_find(const struct dpif *dpif, const char *type,
     }
 }
 
+/* Returns the port of the tunnel type through whose port of ours the packet
+ * with 'flow' arrived, ODPP_NONE if none of ours is for arrivals of such
+ * packets. */
+static odp_port_t
+get_arrival(const struct flow *flow)
+{
+    uint32_t number = odp_to_u32(flow->in_port.odp_port);
+    struct vnetenc_device_demand demand;
+    ovs_be16 d = htons(number);
+
+    if (number < VNETENC_DEVICE_FIRST_D || number > VNETENC_DEVICE_LAST_D
+        || get_state(vport_of(d)) != PRESENT) {
+        return ODPP_NONE;
+    }
+    if (vnetenc_device_of_out_port(d, &demand)) {
+        /* Only packets leave by this port, but the kernel answers those that
+         * are longer than the MTU of their route, in the name of the peer.
+         * What is addressed to this host itself comes back with its own
+         * address, which no peer has. */
+        struct in6_addr src = flow_tnl_src(&flow->tunnel);
+
+        return (vnetenc_gate_find(&src) ? get_tunnel(demand.vxlan)
+                : ODPP_NONE);
+    }
+    return get_tunnel(d == vnetenc_device_in_port(true));
+}
+
 void
 vnetenc_vport_decode(const struct dpif *dpif, struct flow *flow)
 {
+    odp_port_t tunnel;
+
     if (dpif_is_netdev(dpif) || !flow_tnl_dst_is_set(&flow->tunnel)) {
         return;
     }
-    for (size_t i = 0; i < VNETENC_DEVICE_N_TYPES; i++) {
-        ovs_be16 d = vnetenc_device_in_port(i == VXLAN);
-
-        if (flow->in_port.odp_port == d_to_odp(d)
-            && get_state(vport_of(d)) == PRESENT
-            && get_tunnel(i) != ODPP_NONE) {
-            flow->in_port.odp_port = get_tunnel(i);
-            flow->tunnel.flags |= FLOW_TNL_F_VNETENC;
-            return;
-        }
+    tunnel = get_arrival(flow);
+    if (tunnel != ODPP_NONE) {
+        flow->in_port.odp_port = tunnel;
+        flow->tunnel.flags |= FLOW_TNL_F_VNETENC;
     }
 }
 

@@ -77,6 +77,9 @@ bool vnetenc_vport_changed(struct dpif *, const char *name);
 void vnetenc_vport_set_tunnels(const struct dpif *,
                                const struct simap *tunnels);
 
+/* True if the datapath has a port for tunnels of that type. */
+bool vnetenc_vport_has_tunnel(bool vxlan);
+
 /* Returns the port that seals packets with the demand in the tunnel metadata,
  * whose UDP port is the plain one.  ODPP_NONE if there is no such port, or not
  * yet. */

@@ -27,7 +27,10 @@
 #include "smap.h"
 #include "util.h"
 #include "vnetenc/control/control.h"
+#include "vnetenc/kernel/ingress.h"
 #include "vnetenc/kernel/underlay.h"
+#include "vnetenc/kernel/vport.h"
+#include "vnetenc/kernel/worker.h"
 #include "vnetenc/main/ovsdb.h"
 #include "vnetenc/main/show.h"
 #include "vnetenc/main/test-keys.h"
@@ -42,6 +45,22 @@ vnetenc_main_init(struct ovsdb_idl *idl)
     vnetenc_ovsdb_init(idl);
     vnetenc_show_init();
     vnetenc_test_keys_init();
+}
+
+/* Lets workers receive where records for the kernel datapath arrive. */
+static void
+run_kernel(void)
+{
+    const struct vnetenc_readers_port *ports;
+    size_t n;
+
+    vnetenc_underlay_run();
+    vnetenc_underlay_wait();
+    if (vnetenc_worker_n()) {
+        ports = vnetenc_underlay_ports(&n);
+        vnetenc_ingress_run(ports, n);
+        vnetenc_ingress_wait();
+    }
 }
 
 static void
@@ -102,8 +121,7 @@ vnetenc_main_run(struct ovsdb_idl *idl, const struct ovsrec_open_vswitch *cfg)
     static unsigned int seqno;
     struct vnetenc_config *config;
 
-    vnetenc_underlay_run();
-    vnetenc_underlay_wait();
+    run_kernel();
     if (started && seqno == ovsdb_idl_get_seqno(idl)) {
         return;
     }
