@@ -292,6 +292,36 @@ test_routes(void)
     close(fd);
 }
 
+/* What nobody reads is lost, and counted. */
+static void
+test_drops(void)
+{
+    enum { SENT = 20000 };
+    uint64_t before = 0, after = 0;
+    uint8_t packet[2048];
+    unsigned int n = 0;
+    int fd;
+
+    if (vnetenc_netns_out_fd(0) >= 0) {
+        printf("drops of the TAP not tested: it is not the way out\n");
+        return;
+    }
+    CHECK(vnetenc_netns_tap_drops(&before));
+    fd = socket_inside(AF_INET, 0);
+    for (int i = 0; i < SENT; i++) {
+        send_to(fd, "203.0.113.7", D, "many");
+    }
+    close(fd);
+    CHECK(vnetenc_netns_tap_drops(&after));
+    for (unsigned int i = 0; i < vnetenc_netns_n_queues(); i++) {
+        while (read(way_out(i), packet, sizeof packet) > 0) {
+            n++;
+        }
+    }
+    CHECK(n > 0 && n < SENT);
+    CHECK(n + (after - before) == SENT);
+}
+
 static void
 test_threaded(void)
 {
@@ -319,6 +349,7 @@ main(void)
     test_out();
     test_in();
     test_routes();
+    test_drops();
     test_threaded();
     return unit_end();
 }

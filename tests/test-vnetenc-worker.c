@@ -28,11 +28,14 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "coverage.h"
 #include "ovs-rcu.h"
 #include "ovs-thread.h"
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc-unit.h"
+
+COVERAGE_DEFINE(unit_read);
 
 static struct atomic_count n_gone = ATOMIC_COUNT_INIT(0);
 
@@ -56,6 +59,7 @@ reader_run(struct vnetenc_worker *worker, int fd, void *reader_)
     ovs_assert(r->canary == ALIVE && fd == r->theirs);
     if (read(fd, &byte, 1) == 1) {
         vnetenc_worker_count(worker, VNETENC_WORKER_out_packets, 1);
+        COVERAGE_INC(unit_read);
         atomic_add(&r->n_read, 1u, &old);
     }
     sched_yield();
@@ -170,6 +174,13 @@ test_read(void)
                                VNETENC_WORKER_out_packets) == 300);
     CHECK(vnetenc_worker_total(vnetenc_worker_get(1),
                                VNETENC_WORKER_out_packets) == 500);
+
+    /* They hand in their coverage counters before they sleep for long. */
+    while (counter_unit_read.total < 800) {
+        ovsrcu_quiesce();
+        xnanosleep(10 * 1000 * 1000);
+    }
+    CHECK(counter_unit_read.total == 800);
     vnetenc_worker_remove_fd(sources[0]);
     vnetenc_worker_stop();      /* Removes the other. */
     CHECK(vnetenc_worker_n() == 0);

@@ -502,9 +502,25 @@ vnetenc_egress_way(void)
     return tap_has_super ? "TAP, super-packets" : "TAP";
 }
 
+/* Counts what the TAP has lost since the last call. */
+static void
+collect_tap(void)
+{
+    static uint64_t before;
+    uint64_t drops;
+
+    if (vnetenc_netns_tap_drops(&drops) && drops > before) {
+        vnetenc_drop_count(VNETENC_DROP_tx_kernel_queue, drops - before);
+        before = drops;
+    }
+}
+
 void
 vnetenc_egress_collect(void)
 {
+    if (n_readers && !readers[0]->packet_socket) {
+        collect_tap();
+    }
     for (size_t i = 0; i < n_readers; i++) {
         struct tpacket_stats stats;
         socklen_t size = sizeof stats;

@@ -52,8 +52,8 @@ void vnetenc_egress_stop(void);
  * "TAP".  NULL if there are no queues.  Main thread. */
 const char *vnetenc_egress_way(void);
 
-/* Counts the packets that packet sockets have lost since the last call as
- * drops.  Main thread. */
+/* Counts the packets that packet sockets, or the TAP, have lost since the last
+ * call as drops.  Main thread. */
 void vnetenc_egress_collect(void);
 
 /* A reader of 'fd', a packet socket or else a TAP, with virtio headers of

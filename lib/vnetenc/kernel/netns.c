@@ -339,6 +339,52 @@ transact(struct ofpbuf *request)
     return error;
 }
 
+/* Takes counters of the TAP from 'link', a message about a device. */
+static bool
+parse_drops(const struct ofpbuf *link, uint64_t *drops)
+{
+    static const struct nl_policy policy[] = {
+        [IFLA_STATS64] = {
+            .type = NL_A_UNSPEC,
+            .min_len = offsetof(struct rtnl_link_stats64, multicast),
+        },
+    };
+    struct nlattr *attrs[ARRAY_SIZE(policy)];
+    struct rtnl_link_stats64 stats;
+
+    if (nl_msg_nlmsghdr(link)->nlmsg_type != RTM_NEWLINK
+        || !nl_policy_parse(link, NLMSG_HDRLEN + sizeof(struct ifinfomsg),
+                            policy, attrs, ARRAY_SIZE(policy))) {
+        return false;
+    }
+    memset(&stats, 0, sizeof stats);
+    memcpy(&stats, nl_attr_get(attrs[IFLA_STATS64]),
+           MIN(sizeof stats, nl_attr_get_size(attrs[IFLA_STATS64])));
+    *drops = stats.tx_dropped;
+    return true;
+}
+
+bool
+vnetenc_netns_tap_drops(uint64_t *drops)
+{
+    struct ofpbuf request, reply;
+    bool ok = false;
+
+    ofpbuf_init(&request, 0);
+    nl_msg_put_nlmsghdr(&request, 0, RTM_GETLINK, NLM_F_REQUEST);
+    ofpbuf_put_zeros(&request, sizeof(struct ifinfomsg));
+    nl_msg_put_string(&request, IFLA_IFNAME, VNETENC_NETNS_TAP);
+    ofpbuf_init(&reply, 4096);
+    nl_sock_drain(netns.route);
+    if (!nl_sock_send(netns.route, &request, true)
+        && !nl_sock_recv(netns.route, &reply, NULL, true)) {
+        ok = parse_drops(&reply, drops);
+    }
+    ofpbuf_uninit(&request);
+    ofpbuf_uninit(&reply);
+    return ok;
+}
+
 static struct ifinfomsg *
 put_link(struct ofpbuf *request, uint32_t flags, const char *name)
 {

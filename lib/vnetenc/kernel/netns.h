@@ -93,6 +93,10 @@ int vnetenc_netns_out_fd(unsigned int queue);
  * value: EOPNOTSUPP if the kernel is too old. */
 int vnetenc_netns_set_threaded(bool);
 
+/* Sets '*drops' to the number of packets that the TAP has lost because its
+ * queues were full.  Returns false if N does not say. */
+bool vnetenc_netns_tap_drops(uint64_t *drops);
+
 /* Adds an address, of which IPv4 addresses are mapped, to lo, or deletes it
  * there.  Returns 0 or a positive errno value. */
 int vnetenc_netns_set_address(const struct in6_addr *, bool add);

@@ -341,12 +341,12 @@ send_lane(struct sending *s, const struct dp_packet_batch *batch,
     sending_flush(s);
 }
 
-/* True if lane 'i' has a session of its own, and not another lane's. */
+/* True if lane 'i' has a port of its own, and not another lane's session. */
 static bool
 is_first(const struct vnetenc_route *route, unsigned int i)
 {
     for (unsigned int k = 0; k < i; k++) {
-        if (route->tx[k] == route->tx[i]) {
+        if (route->tx[k]->lane_port == route->tx[i]->lane_port) {
             return false;
         }
     }

@@ -22,6 +22,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include "coverage.h"
 #include "openvswitch/list.h"
 #include "openvswitch/vlog.h"
 #include "ovs-rcu.h"
@@ -75,14 +76,15 @@ give_up(struct vnetenc_worker *worker, const struct vnetenc_worker_source *s)
 
 /* Sleeps until there is something to read.  What that is, the worker asks when
  * it is not quiescent any more: only then does a source that it is told of
- * live as long as it needs. */
+ * live as long as it needs.  A worker that was 'busy' wakes up once more, to
+ * hand in its coverage counters. */
 static void
-wait_for_events(const struct vnetenc_worker *worker)
+wait_for_events(const struct vnetenc_worker *worker, bool busy)
 {
     struct pollfd pfd = { .fd = worker->epoll_fd, .events = POLLIN };
 
     ovsrcu_quiesce_start();
-    poll(&pfd, 1, -1);
+    poll(&pfd, 1, busy ? COVERAGE_CLEAR_INTERVAL : -1);
     ovsrcu_quiesce_end();
 }
 
@@ -91,6 +93,7 @@ worker_main(void *worker_)
 {
     struct epoll_event events[VNETENC_WORKER_EVENTS];
     struct vnetenc_worker *worker = worker_;
+    bool busy = false;
 
     for (;;) {
         bool exiting;
@@ -108,10 +111,13 @@ worker_main(void *worker_)
                 give_up(worker, s);
             }
         }
+        coverage_try_clear();
         if (n > 0) {
+            busy = true;
             ovsrcu_quiesce();
         } else {
-            wait_for_events(worker);
+            wait_for_events(worker, busy);
+            busy = false;
         }
     }
 }
