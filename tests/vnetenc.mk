@@ -215,6 +215,11 @@ noinst_PROGRAMS += tests/bench-vnetenc
 tests_bench_vnetenc_SOURCES = tests/bench-vnetenc.c tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
 tests_bench_vnetenc_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
+# The peers of the benchmark of a large mesh, see tests/bench-peers.c.
+noinst_PROGRAMS += tests/bench-peers
+tests_bench_peers_SOURCES = tests/bench-peers.c
+tests_bench_peers_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
 # Fuzz targets, see tests/fuzz/vnetenc-fuzz.h: all of our code, and the two
 # files of upstream's that hold the text and the wire form of our actions, with
 # libFuzzer's instrumentation.  Made with clang only, see

@@ -15,6 +15,7 @@ FILE.md and FILE.svg are written beside FILE.json.  PARTs, in this order:
     threads       one PMD thread and two
     secgw         DPDK's ipsec-secgw
     system        TCP through hypervisors, and through other tunnels
+    scale         one hypervisor with 10, 100 and 1000 peers
 
 Exit status 0 if everything was measured, whatever the result; 1 if something
 was not measured: the report names it with the reason.  A program that cannot
@@ -43,21 +44,24 @@ import packages                 # noqa: E402
 import peers                    # noqa: E402
 import report                   # noqa: E402
 import runspace                 # noqa: E402
+import scale                    # noqa: E402
 import secgw                    # noqa: E402
 import split                    # noqa: E402
 import system                   # noqa: E402
 
 PARTS = ("micro", "instructions", "datapath", "split", "threads", "secgw",
-         "system")
+         "system", "scale")
 FULL = {"sizes": (64, 256, 512, 1400, 8900), "peers": 500, "micro": 5,
         "instructions": 11,
         "setups": 4, "rounds": 2, "window": 0.5, "lanes": 4,
         "thread_peers": 100, "thread_rounds": 5, "secgw_sizes": (64, 1400),
-        "secgw_s": 6, "tcp_rounds": 5, "tcp_s": 5}
+        "secgw_s": 6, "tcp_rounds": 5, "tcp_s": 5,
+        "mesh": (10, 100, 1000)}
 QUICK = {**FULL, "sizes": (64, 1400), "peers": 20, "micro": 1,
          "instructions": 1, "setups": 1,
          "rounds": 1, "window": 0.2, "thread_peers": 10, "thread_rounds": 1,
-         "secgw_s": 2, "tcp_rounds": 1, "tcp_s": 1}
+         "secgw_s": 2, "tcp_rounds": 1, "tcp_s": 1,
+         "mesh": (10,)}
 
 
 class Tree(lab.Tree):
@@ -71,6 +75,7 @@ class Tree(lab.Tree):
                                   "/ovs-vswitchd")
         self.bench_vswitchd = self.top / "_ovs/bench/vswitchd/ovs-vswitchd"
         self.bench_program = self.ovs / "tests/bench-vnetenc"
+        self.peers_program = self.ovs / "tests/bench-peers"
         self.folder = self.top / "_bench"
 
 
@@ -147,6 +152,10 @@ class Bench:
             run, self.tree, self.raw, root, self.settings.tcp_rounds,
             self.settings.tcp_s, self.say))
 
+    def scale(self, _run):
+        self.failed.update(scale.measure(self.tree, self.raw,
+                                         self.settings.mesh, self.say))
+
     def report(self, watch):
         return {"date": time.strftime("%Y-%m-%d %H:%M"),
                 "bars": bars.evaluate(self.raw),
@@ -167,7 +176,8 @@ def _missing(tree, part):
                               shutil.which("valgrind") or "valgrind"],
              "datapath": [tree.bench_vswitchd],
              "split": [tree.bench_vswitchd],
-             "threads": [tree.bench_vswitchd]}
+             "threads": [tree.bench_vswitchd],
+             "scale": [tree.peers_program]}
     return next((program for program in needs.get(part, ())
                  if not pathlib.Path(program).exists()), None)
 

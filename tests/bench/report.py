@@ -101,7 +101,7 @@ def markdown(report, picture):
         *((name.replace("_", " "), value)
           for name, value in report["conditions"].items())])
     for part in (_datapath, _split, _gateway, _threads, _ciphers, _system,
-                 _instructions):
+                 _instructions, _scale):
         out += part(raw, judged)
     if report["not_measured"]:
         out += ["## Not measured", ""]
@@ -231,6 +231,32 @@ def _instructions(_raw, judged):
         [(f["scenario"], _range(f["pristine"]), _range(f["patched"]),
           f["ratio"])
          for f in figures])
+
+
+def _scale(raw, _judged):
+    rows = raw.get("scale", [])
+    if not rows:
+        return []
+    out = ["## Many peers", "",
+           "One hypervisor boots in a mesh: each peer begins a session to it"
+           " at the same time, and it has packets for each peer.  *Up* is the"
+           " time until every peer has a working session each way."
+           "  *Processor* is the time that `ovs-vswitchd` used until then."
+           "  [SCALE.md](SCALE.md) computes larger meshes.", ""] + _table(
+        ("Peers, share of a processor", "up, s", "processor, s", "handshakes",
+         "failed", "handshakes/s and processor"),
+        [(f"{r['peers']}, {r['share']}", f"{r['up_s']:.1f}",
+          f"{r['cpu_s']:.2f}", r["handshakes"], r["failures"],
+          f"{r['handshakes'] / r['cpu_s']:.0f}" if r["cpu_s"] else "")
+         for r in rows])
+    return out + ["At rest, with a session each way with every peer.  *Show*"
+                  " is `ovs-appctl vnetenc/show`, *row* a new row in"
+                  " `VNetEnc_Peer`.", ""] + _table(
+        ("Peers", "memory for a peer, kB", "idle, % of a processor",
+         "show, ms of a processor", "row, ms of a processor"),
+        [(r["peers"], f"{r['memory_kb']:.0f}", f"{r['idle_percent']:.1f}",
+          f"{1000 * r['show_s']:.0f}", f"{1000 * r['pin_s']:.1f}")
+         for r in rows if "memory_kb" in r])
 
 
 # The plot.
