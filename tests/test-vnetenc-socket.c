@@ -33,6 +33,7 @@
 #include "socket-util.h"
 #include "timeval.h"
 #include "util.h"
+#include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/bridge/readers.h"
 #include "vnetenc/trust/config.h"
@@ -520,6 +521,46 @@ test_burst(void)
     vnetenc_sockets_destroy();
 }
 
+/* A socket keeps a burst of datagrams of VNETENC_SOCKET_BUFFER_BYTES, however
+ * small the system's default is, and counts each datagram for which it has no
+ * room. */
+static void
+test_buffer(void)
+{
+    static const uint8_t data[1000];
+    struct in6_addr local = address("127.0.0.1");
+    unsigned long long int before
+        = vnetenc_drop_total(VNETENC_DROP_ctl_socket_full);
+    unsigned int n_sent = 2 * VNETENC_SOCKET_BUFFER_BYTES / sizeof data + 500;
+    int fd = stranger_open("127.0.0.2", 0);
+    unsigned int n_received = 0;
+    struct vnetenc_socket *sock;
+
+    sock = vnetenc_socket_responder(&local, htons(DTLS_PORT), &error);
+    for (unsigned int i = 0; i < n_sent; i++) {
+        stranger_send(fd, sock, data, sizeof data);
+    }
+    do {
+        in.n = 0;
+        vnetenc_sockets_run(take, 4711);
+        n_received += in.n;
+    } while (in.n);
+    CHECK(n_received < n_sent);
+    CHECK(n_received * 2048 >= VNETENC_SOCKET_BUFFER_BYTES);
+
+    /* The kernel tells of datagrams that were lost with the next one. */
+    stranger_send(fd, sock, data, sizeof data);
+    CHECK(receive(1));
+    CHECK(vnetenc_drop_total(VNETENC_DROP_ctl_socket_full)
+          == before + n_sent - n_received);
+    stranger_send(fd, sock, data, sizeof data);
+    CHECK(receive(1));
+    CHECK(vnetenc_drop_total(VNETENC_DROP_ctl_socket_full)
+          == before + n_sent - n_received);
+    close(fd);
+    vnetenc_sockets_destroy();
+}
+
 /* Both kinds of sockets wake who waits for them. */
 static void
 test_wait(void)
@@ -652,6 +693,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_shared();
     test_sizes();
     test_burst();
+    test_buffer();
     test_wait();
     test_readers("127.0.0.1");
     test_readers("::1");

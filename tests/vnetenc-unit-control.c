@@ -326,11 +326,9 @@ sendto(int fd, const void *data, size_t size, int flags,
 }
 
 ssize_t
-recvfrom(int fd, void *data, size_t size, int flags, __SOCKADDR_ARG from,
-         socklen_t *from_size)
+recvmsg(int fd, struct msghdr *msg, int flags)
 {
-    ssize_t n = syscall(SYS_recvfrom, fd, data, size, flags,
-                        from.__sockaddr__, from_size);
+    ssize_t n = syscall(SYS_recvmsg, fd, msg, flags);
 
     n_received += n >= 0;
     return n;

@@ -96,6 +96,7 @@
     VNETENC_DROP(ctl_verify_rate, "hellos without a cookie over their rate") \
     VNETENC_DROP(ctl_hello_rate, "handshakes over the peer's rate")         \
     VNETENC_DROP(ctl_half_open, "too many half-open handshakes")            \
+    VNETENC_DROP(ctl_socket_full, "kernel socket full")                     \
     VNETENC_DROP(ctl_unexpected, "control datagram of no known handshake")  \
     VNETENC_DROP(ctl_app_data, "application data to a lane port")           \
     VNETENC_DROP(ctl_early, "handshake record before there are keys for it") \

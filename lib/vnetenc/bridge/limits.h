@@ -80,6 +80,7 @@ enum {
     VNETENC_DEFAULT_LANES = 1,
     VNETENC_POOL_SOCKETS = 64,          /* Lane sockets per local address, */
     VNETENC_MAX_SOCKETS = 4096,         /* and if one peer has them all. */
+    VNETENC_SOCKET_BUFFER_BYTES = 1 << 20,  /* Each socket receives. */
     VNETENC_MAX_RX_SESSIONS = 64,       /* Of a path. */
     VNETENC_RX_COUNTS = 4,              /* Threads with their own, plus 1. */
 };

@@ -30,6 +30,7 @@
 #include "random.h"
 #include "socket-util.h"
 #include "util.h"
+#include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/bridge/readers.h"
 
@@ -41,6 +42,7 @@ struct vnetenc_socket {
     ovs_be16 port;
     int fd;
     bool deaf;                  /* Responder sockets: workers read the port. */
+    uint32_t n_lost;            /* What the kernel has told so far. */
     struct ovs_list leases;     /* Lane sockets: "struct vnetenc_lease". */
 };
 
@@ -95,6 +97,21 @@ set_dont_fragment(int fd, int family)
         value = IPV6_PMTUDISC_PROBE;
         setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &value, sizeof value);
     }
+}
+
+/* Lets the socket keep what arrives while the control thread has no processor,
+ * and tell how many datagrams it lost. */
+static void
+set_buffer(int fd)
+{
+    int size = VNETENC_SOCKET_BUFFER_BYTES;
+    int on = 1;
+
+    /* Only the former may exceed net.core.rmem_max, with CAP_NET_ADMIN. */
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size)) {
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    }
+    setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on);
 }
 
 /* Lets sockets of workers be bound to the same address and port.  Only while
@@ -167,6 +184,7 @@ open_bound(const struct in6_addr *local, ovs_be16 port, bool shared)
         return -errno;
     }
     set_dont_fragment(fd, ss.ss_family);
+    set_buffer(fd);
     if (shared) {
         share_port(fd, true);
     }
@@ -455,6 +473,24 @@ sockaddr_to_address(const struct sockaddr_storage *ss,
     return false;
 }
 
+/* Counts the datagrams for which 'sock' had no room.  With a datagram, the
+ * kernel tells how many these were before it. */
+static void
+count_lost(struct vnetenc_socket *sock, struct msghdr *msg)
+{
+    struct cmsghdr *cmsg;
+
+    for (cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
+        uint32_t n;
+
+        if (cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SO_RXQ_OVFL) {
+            memcpy(&n, CMSG_DATA(cmsg), sizeof n);
+            vnetenc_drop_count(VNETENC_DROP_ctl_socket_full, n - sock->n_lost);
+            sock->n_lost = n;
+        }
+    }
+}
+
 /* Receives one datagram.  Returns false if there is none.  A lane socket is
  * open to the whole world, so a datagram without a lease is ignored. */
 static bool
@@ -463,17 +499,26 @@ receive_one(struct vnetenc_socket *sock, bool lane, vnetenc_socket_cb *cb,
 {
     uint8_t data[VNETENC_MAX_DATAGRAM_BYTES + 1];
     struct vnetenc_lease *lease = NULL;
+    union {
+        struct cmsghdr align;
+        uint8_t bytes[CMSG_SPACE(sizeof(uint32_t))];
+    } control;
     struct sockaddr_storage ss;
-    socklen_t ss_size = sizeof ss;
+    struct iovec iov = { .iov_base = data, .iov_len = sizeof data };
+    struct msghdr msg = {
+        .msg_name = &ss, .msg_namelen = sizeof ss,
+        .msg_iov = &iov, .msg_iovlen = 1,
+        .msg_control = &control, .msg_controllen = sizeof control,
+    };
     struct in6_addr remote;
     ovs_be16 port;
     ssize_t n;
 
-    n = recvfrom(sock->fd, data, sizeof data, 0, (struct sockaddr *) &ss,
-                 &ss_size);
+    n = recvmsg(sock->fd, &msg, 0);
     if (n < 0) {
         return errno == EINTR;
     }
+    count_lost(sock, &msg);
     if (n > VNETENC_MAX_DATAGRAM_BYTES
         || !sockaddr_to_address(&ss, &remote, &port)) {
         return true;
