@@ -21,16 +21,20 @@
 #undef NDEBUG
 #include "vnetenc/control/incoming.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
+#include "connectivity.h"
 #include "openvswitch/list.h"
 #include "openvswitch/ofpbuf.h"
 #include "openvswitch/vlog.h"
 #include "packets.h"
+#include "seq.h"
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/bridge/message.h"
+#include "vnetenc/control/announce.h"
 #include "vnetenc/control/handshake.h"
 #include "vnetenc/control/outgoing.h"
 #include "vnetenc/crypto/record.h"
@@ -448,6 +452,87 @@ test_error_of_late_handshake(void)
     end();
 }
 
+/* All timers that are due run in one call, whichever handshakes end. */
+static void
+test_half_open_deadlines(void)
+{
+    begin();
+    for (unsigned int i = 0; i < 4; i++) {
+        client_half_open(i);
+    }
+    unit_now_ms += 10000;
+    vnetenc_incoming_run(unit_now_ms);
+    CHECK(!count("handshaking"));
+    CHECK(remote_a()->n_failures == 4);
+    end();
+}
+
+/* A client that waits for its turn repeats its ClientHello.  All repetitions
+ * wait with it, and one answer is enough for them. */
+static void
+test_hello_repeated(void)
+{
+    const struct vnetenc_path_key path = path_to_b(0);
+    struct client *c;
+
+    begin();
+    c = client_half_open(0);
+    CHECK(c->n_in == 1);
+    n_dropped(VNETENC_DROP_rx_rate);
+    for (int i = 0; i < 3; i++) {
+        unit_now_ms += 16;
+        CHECK(!vnetenc_incoming_hello(&path, c->port, c->last->data,
+                                      c->last->size, unit_now_ms));
+        CHECK(c->n_in == 1);
+    }
+    CHECK(n_dropped(VNETENC_DROP_rx_rate) == 3);
+
+    /* Later the answer may be lost. */
+    unit_now_ms += 2;
+    CHECK(!vnetenc_incoming_hello(&path, c->port, c->last->data,
+                                  c->last->size, unit_now_ms));
+    CHECK(c->n_in > 1);
+    CHECK(n_dropped(VNETENC_DROP_rx_rate) == 0);
+    CHECK(rx_of(client_finish(c)));
+    end();
+}
+
+/* The first change is passed on at once, further ones together. */
+static void
+test_announce(void)
+{
+    const struct seq *seq = connectivity_seq_get();
+    uint64_t before;
+
+    begin();
+    unit_now_ms += VNETENC_ANNOUNCE_MS;
+    vnetenc_announce_run(unit_now_ms);
+    unit_now_ms += VNETENC_ANNOUNCE_MS;
+    before = seq_read(seq);
+    CHECK(vnetenc_announce_run(unit_now_ms) == LLONG_MAX);
+    CHECK(seq_read(seq) == before);
+
+    client_finish(client_half_open(0));
+    CHECK(seq_read(seq) == before);
+    CHECK(vnetenc_announce_run(unit_now_ms) == LLONG_MAX);
+    CHECK(seq_read(seq) != before);
+
+    before = seq_read(seq);
+    client_finish(client_half_open(1));
+    client_finish(client_half_open(2));
+    CHECK(vnetenc_announce_run(unit_now_ms + 1)
+          == unit_now_ms + VNETENC_ANNOUNCE_MS);
+    CHECK(seq_read(seq) == before);
+    CHECK(vnetenc_announce_run(unit_now_ms + VNETENC_ANNOUNCE_MS)
+          == LLONG_MAX);
+    CHECK(seq_read(seq) != before);
+    before = seq_read(seq);
+    CHECK(vnetenc_announce_run(unit_now_ms + 2 * VNETENC_ANNOUNCE_MS)
+          == LLONG_MAX);
+    CHECK(seq_read(seq) == before);
+    end();
+}
+
 /* Whoever sees a cookie can begin anew on the port of a half-open handshake,
  * and must not end it by that while it is young. */
 static void
@@ -829,6 +914,9 @@ main(int argc OVS_UNUSED, char *argv[])
     test_half_open_deadline();
     test_error_of_twin();
     test_error_of_late_handshake();
+    test_half_open_deadlines();
+    test_hello_repeated();
+    test_announce();
     test_half_open_again();
     test_half_open_and_row_removed();
     test_half_open_and_pins_changed();

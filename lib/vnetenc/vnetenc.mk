@@ -35,6 +35,8 @@ vnetenc_sources = \
 	lib/vnetenc/bridge/tx.h \
 	lib/vnetenc/bridge/vni.c \
 	lib/vnetenc/bridge/vni.h \
+	lib/vnetenc/control/announce.c \
+	lib/vnetenc/control/announce.h \
 	lib/vnetenc/control/control.c \
 	lib/vnetenc/control/control.h \
 	lib/vnetenc/control/cookie.c \

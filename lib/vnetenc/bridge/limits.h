@@ -248,6 +248,8 @@ enum {
  *     while a probe is unanswered or if limits are below SHORT_TICK_RECORDS or
  *     SHORT_TICK_BYTES.
  *
+ *   - Changes of sessions reach the database at most each ANNOUNCE_MS.
+ *
  *   - Files with credentials are checked each REFRESH_MS.  While a key log is
  *     open, a warning is logged each KEYLOG_WARN_MS.
  *
@@ -295,6 +297,7 @@ enum {
     VNETENC_RTO_MAX_MS = 3000,
     VNETENC_TICK_MS = 250,
     VNETENC_SHORT_TICK_MS = 20,
+    VNETENC_ANNOUNCE_MS = 1000,
     VNETENC_REFRESH_MS = 2000,
     VNETENC_KEYLOG_WARN_MS = 600000,
     VNETENC_DEVICE_MS = 50,
@@ -307,12 +310,14 @@ enum {
 };
 
 /* The most events that the control thread takes before it turns to timers and
- * sockets.  A ClientHello with a valid cookie costs 0.1 ms, but its rate is
- * limited; any other costs 0.01 ms. */
+ * sockets.  A ClientHello without a valid cookie costs 0.01 ms.  One that
+ * begins a handshake costs 0.3 ms, and few may do so before the datagrams of
+ * handshakes that run have their turn again. */
 enum {
     VNETENC_KNOWN_BURST = 256,
-    VNETENC_STRANGER_BURST = 32,
+    VNETENC_STRANGER_BURST = 256,
     VNETENC_HELLO_BURST = 256,
+    VNETENC_BEGIN_BURST = 8,            /* Handshakes that these begin. */
     VNETENC_GUEST_BURST = 64,
     VNETENC_RECEIVE_BURST = 16,         /* Datagrams of one socket. */
 };

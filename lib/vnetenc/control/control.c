@@ -32,6 +32,7 @@
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/bridge/rx.h"
 #include "vnetenc/bridge/vni.h"
+#include "vnetenc/control/announce.h"
 #include "vnetenc/control/execute.h"
 #include "vnetenc/control/icmp.h"
 #include "vnetenc/control/incoming.h"
@@ -107,7 +108,8 @@ refresh(long long int now)
 
 /* Input. */
 
-static void
+/* Returns true if a handshake of a peer's began. */
+static bool
 take_event(struct vnetenc_event *event, long long int now)
 {
     switch (event->type) {
@@ -115,9 +117,8 @@ take_event(struct vnetenc_event *event, long long int now)
         vnetenc_outgoing_want(&event->path, now);
         break;
     case VNETENC_EV_HELLO:
-        vnetenc_incoming_hello(&event->path, event->remote_port, event->data,
-                               event->size, now);
-        break;
+        return vnetenc_incoming_hello(&event->path, event->remote_port,
+                                      event->data, event->size, now);
     case VNETENC_EV_DATAGRAM:
         vnetenc_incoming_input(&event->path, event->remote_port, event->data,
                                event->size, now);
@@ -139,28 +140,33 @@ take_event(struct vnetenc_event *event, long long int now)
         vnetenc_release_take(event->echo, now);
         break;
     }
+    return false;
 }
 
+/* Handshakes that run have priority over those that begin.  A host that is
+ * short of processor time would otherwise begin all that its peers want and
+ * end none before its peers lose patience and begin again. */
 static void
-take_events(long long int now)
+take_events(void)
 {
     struct vnetenc_event event;
+    int n_begun = 0;
 
     for (int i = 0; i < VNETENC_KNOWN_BURST
          && vnetenc_inbox_take(VNETENC_INBOX_KNOWN, &event); i++) {
-        take_event(&event, now);
+        take_event(&event, time_msec());
     }
     for (int i = 0; i < VNETENC_STRANGER_BURST
          && vnetenc_inbox_take(VNETENC_INBOX_STRANGERS, &event); i++) {
-        take_event(&event, now);
+        take_event(&event, time_msec());
     }
-    for (int i = 0; i < VNETENC_HELLO_BURST
+    for (int i = 0; i < VNETENC_HELLO_BURST && n_begun < VNETENC_BEGIN_BURST
          && vnetenc_inbox_take(VNETENC_INBOX_HELLOS, &event); i++) {
-        take_event(&event, now);
+        n_begun += take_event(&event, time_msec());
     }
     for (int i = 0; i < VNETENC_GUEST_BURST
          && vnetenc_inbox_take(VNETENC_INBOX_GUESTS, &event); i++) {
-        take_event(&event, now);
+        take_event(&event, time_msec());
     }
 }
 
@@ -220,16 +226,19 @@ sweep(long long int now)
     return vnetenc_halves_n_bytes() ? next : now + VNETENC_REFRESH_MS;
 }
 
-/* Does all work that is due.  Returns when to call again, at the latest. */
+/* Does all work that is due.  Returns when to call again, at the latest.
+ * Handshakes take time, so each step reads the clock: a flight that was sent
+ * meanwhile must not count as old. */
 static long long int
-run(long long int now)
+run(void)
     OVS_REQUIRES(vnetenc_control_mutex)
 {
-    long long int next, wake;
+    long long int next, wake, now;
 
-    take_config(now);
-    take_events(now);
-    vnetenc_sockets_run(take_datagram, now);
+    take_config(time_msec());
+    take_events();
+    vnetenc_sockets_run(take_datagram, time_msec());
+    now = time_msec();
     wake = refresh(now);
     /* MIN() is a macro, which would call a function twice. */
     next = vnetenc_outgoing_run(now);
@@ -240,6 +249,8 @@ run(long long int now)
     next = vnetenc_incoming_run(now);
     wake = MIN(wake, next);
     next = sweep(now);
+    wake = MIN(wake, next);
+    next = vnetenc_announce_run(now);
     wake = MIN(wake, next);
     next = vnetenc_keylog_run(now);
     return MIN(wake, next);
@@ -264,7 +275,7 @@ control_main(void *aux OVS_UNUSED)
             ovs_mutex_unlock(&vnetenc_control_mutex);
             return NULL;
         }
-        poll_timer_wait_until(run(time_msec()));
+        poll_timer_wait_until(run());
         vnetenc_sockets_wait();
         ovs_mutex_unlock(&vnetenc_control_mutex);
 

@@ -557,20 +557,20 @@ judge_again(struct vnetenc_handshake *h)
     struct vnetenc_cred *cred = h->lookup.cred(h->lookup.aux, h->profile);
     const struct vnetenc_trust *trust
         = h->lookup.trust(h->lookup.aux, &h->remote_ip);
+    STACK_OF(X509) *chain = SSL_get_peer_cert_chain(h->ssl);
+    X509 *leaf = SSL_get0_peer_certificate(h->ssl);
     char *why;
 
     if (!h->judged) {
         return xstrdup("certificate was not judged");
     }
-    h->peer = vnetenc_cert_chain_create(SSL_get0_peer_certificate(h->ssl),
-                                        SSL_get_peer_cert_chain(h->ssl));
+    h->peer = vnetenc_cert_chain_create(leaf, chain);
     if (!h->peer || memcmp(vnetenc_cert_chain_fingerprint(h->peer),
                            h->judged_fingerprint,
                            sizeof h->judged_fingerprint)) {
         return xstrdup("certificate is not the one that was judged");
     }
-    return (vnetenc_trust_judge_chain(trust, cred, h->peer, &why)
-            ? NULL : why);
+    return vnetenc_trust_judge(trust, cred, leaf, chain, &why) ? NULL : why;
 }
 
 /* Returns the reason why the handshake that libssl has finished must not

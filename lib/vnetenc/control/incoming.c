@@ -17,15 +17,14 @@
 #include <config.h>
 #include "vnetenc/control/incoming.h"
 #include <limits.h>
-#include "connectivity.h"
 #include "openvswitch/hmap.h"
 #include "packets.h"
-#include "seq.h"
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/rx.h"
 #include "vnetenc/bridge/tuple.h"
+#include "vnetenc/control/announce.h"
 #include "vnetenc/control/door.h"
 #include "vnetenc/control/handshake.h"
 #include "vnetenc/control/hello.h"
@@ -139,7 +138,7 @@ incoming_establish(struct incoming *in, long long int now)
     session->peer->n_handshakes++;
     vnetenc_outgoing_peer_is_back(session->peer, now);
     vnetenc_peer_has_shaken(session->peer, now);
-    seq_change(connectivity_seq_get());
+    vnetenc_announce();
     return true;
 }
 
@@ -154,18 +153,18 @@ incoming_settle(struct incoming *in, struct vnetenc_responder *session,
 
     switch (vnetenc_handshake_state(session->handshake)) {
     case VNETENC_HANDSHAKE_RUNNING:
-        vnetenc_responder_flush(session);
+        vnetenc_responder_flush(session, now);
         return;
 
     case VNETENC_HANDSHAKE_DONE:
         if (session == in->half_open && !incoming_establish(in, now)) {
             break;
         }
-        vnetenc_responder_flush(session);
+        vnetenc_responder_flush(session, now);
         return;
 
     case VNETENC_HANDSHAKE_FAILED:
-        vnetenc_responder_flush(session);
+        vnetenc_responder_flush(session, now);
         reason = vnetenc_handshake_reason(session->handshake);
         break;
     }
@@ -247,8 +246,8 @@ begin(const struct vnetenc_path_key *path, ovs_be16 lane_port,
 }
 
 /* Takes a ClientHello of no known handshake, which begins one if it has a good
- * cookie and there is room. */
-static void
+ * cookie and there is room.  Returns true if one began. */
+static bool
 input_new_hello(const struct vnetenc_path_key *path, ovs_be16 remote_port,
                 struct vnetenc_peer *peer,
                 const struct vnetenc_responder *half_open,
@@ -259,16 +258,16 @@ input_new_hello(const struct vnetenc_path_key *path, ovs_be16 remote_port,
 
     if (!door || !vnetenc_door_input(door, path, remote_port, data, size,
                                      now)) {
-        return;
+        return false;
     }
     stuck = !half_open && is_full(peer) ? find_stuck(peer, now) : NULL;
     if (!may_begin(peer, half_open, stuck, now)) {
         vnetenc_drop_count(VNETENC_DROP_ctl_half_open, 1);
-        return;
+        return false;
     }
     if (!vnetenc_gate_admit_hello(peer->gate, now)) {
         vnetenc_drop_count(VNETENC_DROP_ctl_hello_rate, 1);
-        return;
+        return false;
     }
     if (stuck) {
         incoming_drop(stuck, stuck->half_open);
@@ -277,6 +276,7 @@ input_new_hello(const struct vnetenc_path_key *path, ovs_be16 remote_port,
           vnetenc_listener_accept(door->listener, &path->remote, remote_port,
                                   data, size, now),
           now);
+    return true;
 }
 
 static void
@@ -301,7 +301,7 @@ input_own_hello(struct incoming *in, struct vnetenc_responder *session,
     }
 }
 
-void
+bool
 vnetenc_incoming_hello(const struct vnetenc_path_key *path,
                        ovs_be16 remote_port, const uint8_t *data, size_t size,
                        long long int now)
@@ -318,8 +318,10 @@ vnetenc_incoming_hello(const struct vnetenc_path_key *path,
     } else if (vnetenc_responder_owns_hello(up, data, size)) {
         input_own_hello(in, up, data, size, now);
     } else {
-        input_new_hello(path, remote_port, peer, half_open, data, size, now);
+        return input_new_hello(path, remote_port, peer, half_open, data, size,
+                               now);
     }
+    return false;
 }
 
 void
@@ -384,19 +386,21 @@ vnetenc_incoming_unknown(const struct vnetenc_path_key *path,
 /* Timers. */
 
 /* Runs the timers of a half-open session.  Returns when to call again; 'now'
- * if 'in' or another one may have ended. */
+ * if 'in' may have ended, but no other: timers finish no handshake. */
 static long long int
 run_half_open(struct incoming *in, long long int now)
 {
     struct vnetenc_responder *session = in->half_open;
-    long long int deadline = vnetenc_handshake_deadline_ms(session->handshake);
+    struct vnetenc_handshake *handshake = session->handshake;
+    bool failed = false;
 
-    if (now < deadline) {
-        return deadline;
+    if (now >= vnetenc_handshake_deadline_ms(handshake)) {
+        vnetenc_handshake_tick(handshake, now);
+        failed = (vnetenc_handshake_state(handshake)
+                  == VNETENC_HANDSHAKE_FAILED);
+        incoming_settle(in, session, now);
     }
-    vnetenc_handshake_tick(session->handshake, now);
-    incoming_settle(in, session, now);
-    return now;
+    return failed ? now : vnetenc_handshake_deadline_ms(handshake);
 }
 
 /* Runs the timers of a session that is up.  Returns when to call again.  May
@@ -424,9 +428,7 @@ vnetenc_incoming_run(long long int now)
             next = run_half_open(in, now);
             wake = MIN(wake, next);
             if (next <= now) {
-                /* Settling may end others, so the rest waits for the next
-                 * call, which follows at once. */
-                return now;
+                continue;
             }
         }
         if (in->up) {

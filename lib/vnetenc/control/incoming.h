@@ -36,6 +36,7 @@
  *
  * Thread-safety: under vnetenc_control_mutex. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "openvswitch/types.h"
@@ -45,8 +46,9 @@ struct vnetenc_peer;
 struct vnetenc_session_status;
 
 /* Takes a datagram that begins like a ClientHello, from 'remote_port' to the
- * DTLS port of 'path'.  The profile of 'path' is not known. */
-void vnetenc_incoming_hello(const struct vnetenc_path_key *path,
+ * DTLS port of 'path'.  The profile of 'path' is not known.  Returns true if
+ * it began a handshake. */
+bool vnetenc_incoming_hello(const struct vnetenc_path_key *path,
                             ovs_be16 remote_port, const uint8_t *data,
                             size_t size, long long int now);
 

@@ -18,12 +18,10 @@
 #include "vnetenc/control/lane.h"
 #include <limits.h>
 #include <string.h>
-#include "connectivity.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/vlog.h"
 #include "packets.h"
 #include "random.h"
-#include "seq.h"
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/lanes.h"
@@ -31,6 +29,7 @@
 #include "vnetenc/bridge/rtt.h"
 #include "vnetenc/bridge/tunnel.h"
 #include "vnetenc/bridge/tx.h"
+#include "vnetenc/control/announce.h"
 #include "vnetenc/control/handshake.h"
 #include "vnetenc/control/initiator.h"
 #include "vnetenc/control/session-status.h"
@@ -113,7 +112,7 @@ lane_withdraw(struct vnetenc_lane *lane)
         lane->up = NULL;
         lane->path->n_up--;
         vnetenc_lanes_swap(&lane->path->published->lanes, lane->index, NULL);
-        seq_change(connectivity_seq_get());
+        vnetenc_announce();
     }
     return session;
 }
@@ -289,7 +288,7 @@ lane_publish(struct vnetenc_lane *lane, struct vnetenc_initiator *session,
     vnetenc_cert_fingerprint_format(
         vnetenc_cert_chain_fingerprint(session->chain), peer->fingerprint);
     vnetenc_peer_lane_failed(peer, lane, NULL);
-    seq_change(connectivity_seq_get());
+    vnetenc_announce();
 }
 
 /* Returns why 'session', an attempt, FAILED.  The caller frees it. */

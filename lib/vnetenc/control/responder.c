@@ -18,18 +18,17 @@
 #include "vnetenc/control/responder.h"
 #include <limits.h>
 #include <string.h>
-#include "connectivity.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/ofpbuf.h"
 #include "openvswitch/vlog.h"
 #include "packets.h"
-#include "seq.h"
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/half-open.h"
 #include "vnetenc/bridge/message.h"
 #include "vnetenc/bridge/rx.h"
 #include "vnetenc/bridge/tx.h"
+#include "vnetenc/control/announce.h"
 #include "vnetenc/control/handshake.h"
 #include "vnetenc/control/keys.h"
 #include "vnetenc/control/session-status.h"
@@ -108,7 +107,7 @@ vnetenc_responder_destroy(struct vnetenc_responder *session)
     if (session->rx) {
         session_add_up(session);
         vnetenc_rx_retire(session->rx);
-        seq_change(connectivity_seq_get());
+        vnetenc_announce();
     } else {
         half_open_add(session, -1);
     }
@@ -123,13 +122,14 @@ vnetenc_responder_destroy(struct vnetenc_responder *session)
 /* The handshake. */
 
 void
-vnetenc_responder_flush(struct vnetenc_responder *session)
+vnetenc_responder_flush(struct vnetenc_responder *session, long long int now)
 {
     struct ofpbuf *b;
 
     while ((b = vnetenc_handshake_pop_output(session->handshake))) {
         vnetenc_socket_send(session->socket, &session->path.remote,
                             session->lane_port, b->data, b->size);
+        session->flight_at = now;
         ofpbuf_delete(b);
     }
 }
@@ -146,9 +146,10 @@ bool
 vnetenc_responder_admit_hello(struct vnetenc_responder *session,
                               long long int now)
 {
-    return (session->half_open
-            ? vnetenc_half_open_admit(session->half_open, now)
-            : vnetenc_rx_may_shake(session->rx, now));
+    return (now >= session->flight_at + VNETENC_HANDSHAKE_TIMER_MS
+            && (session->half_open
+                ? vnetenc_half_open_admit(session->half_open, now)
+                : vnetenc_rx_may_shake(session->rx, now)));
 }
 
 /* The client's key opens data, the server's seals replies. */

@@ -55,6 +55,7 @@ struct vnetenc_responder {
     long long int heard_at;     /* Newest authenticated record. */
     struct vnetenc_handshake *handshake;    /* NULL: released. */
     struct vnetenc_half_open *half_open;    /* Published; NULL: up. */
+    long long int flight_at;    /* The handshake's newest output. */
 
     /* Up. */
     struct vnetenc_rx *rx;      /* Opens data.  The owner publishes it. */
@@ -81,7 +82,7 @@ void vnetenc_responder_destroy(struct vnetenc_responder *);
 unsigned int vnetenc_responder_n_half_open(void);
 
 /* Sends the output of the handshake. */
-void vnetenc_responder_flush(struct vnetenc_responder *);
+void vnetenc_responder_flush(struct vnetenc_responder *, long long int now);
 
 /* Returns true if 'data' repeats the ClientHello that this handshake already
  * answers.  Returns false for NULL and for a session without a handshake. */
@@ -89,7 +90,9 @@ bool vnetenc_responder_owns_hello(const struct vnetenc_responder *,
                                   const uint8_t *data, size_t size);
 
 /* Returns true if the rate limit admits one more ClientHello that this
- * handshake owns. */
+ * handshake owns, and the flight that answers it was not sent within
+ * VNETENC_HANDSHAKE_TIMER_MS: a client that waits repeats its ClientHello, and
+ * when its turn comes, all repetitions are there. */
 bool vnetenc_responder_admit_hello(struct vnetenc_responder *,
                                    long long int now);
 

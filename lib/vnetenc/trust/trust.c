@@ -269,31 +269,15 @@ vnetenc_trust_judge(const struct vnetenc_trust *trust,
     return say(judge(trust, cred, leaf, chain, false), reason);
 }
 
-static bool
-judge_chain(const struct vnetenc_trust *trust,
-            const struct vnetenc_cred *cred,
-            const struct vnetenc_cert_chain *c, bool live, char **reason)
-{
-    STACK_OF(X509) *chain = vnetenc_cert_chain_certs(c);
-    bool ok = say(judge(trust, cred, sk_X509_value(chain, 0), chain, live),
-                  reason);
-
-    sk_X509_pop_free(chain, X509_free);
-    return ok;
-}
-
-bool
-vnetenc_trust_judge_chain(const struct vnetenc_trust *trust,
-                          const struct vnetenc_cred *cred,
-                          const struct vnetenc_cert_chain *c, char **reason)
-{
-    return judge_chain(trust, cred, c, false, reason);
-}
-
 bool
 vnetenc_trust_judge_live(const struct vnetenc_trust *trust,
                          const struct vnetenc_cred *cred,
                          const struct vnetenc_cert_chain *c, char **reason)
 {
-    return judge_chain(trust, cred, c, true, reason);
+    STACK_OF(X509) *chain = vnetenc_cert_chain_certs(c);
+    bool ok = say(judge(trust, cred, sk_X509_value(chain, 0), chain, true),
+                  reason);
+
+    sk_X509_pop_free(chain, X509_free);
+    return ok;
 }

@@ -67,14 +67,6 @@ bool vnetenc_trust_judge(const struct vnetenc_trust *,
                          X509 *leaf, STACK_OF(X509) *chain, char **reason)
     OVS_WARN_UNUSED_RESULT;
 
-/* Judges the certificates of a handshake that has just ended by the same
- * rule. */
-bool vnetenc_trust_judge_chain(const struct vnetenc_trust *,
-                               const struct vnetenc_cred *,
-                               const struct vnetenc_cert_chain *,
-                               char **reason)
-    OVS_WARN_UNUSED_RESULT;
-
 /* Judges a session that is up after a change of configuration, by the same
  * rule without dates: the expiry of a certificate or a CRL does not end a
  * session.  Revocation, another CA and other pins do. */
