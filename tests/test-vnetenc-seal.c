@@ -33,6 +33,7 @@
 #include "util.h"
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/inbox.h"
+#include "vnetenc/bridge/mail.h"
 #include "vnetenc/crypto/aead.h"
 #include "vnetenc-unit-packets.h"
 #include "vnetenc-unit.h"
@@ -1061,6 +1062,95 @@ test_cipher_failure(void)
     unit_sessions_destroy(&s);
 }
 
+/* Messages of the control thread go with the next packets of their path, to
+ * the same place, and once. */
+static void
+test_messages(bool ipv6)
+{
+    static const uint8_t record[] = "a record that is already sealed";
+    const struct ovs_action_vnetenc action = unit_action(VNETENC_REQUIRE);
+    struct vnetenc_mailbox *box;
+    struct dp_packet_batch batch;
+    const struct vnetenc_mail *mail;
+    struct vnetenc_mail *back;
+    struct unit_sessions s;
+
+    unit_sessions_create(&s, VNETENC_AES256_GCM, ipv6, 1);
+    box = &s.published->mailbox;
+
+    /* Not before there were packets. */
+    CHECK(!vnetenc_mailbox_put(box, htons(1), htons(2), record,
+                               sizeof record));
+    dp_packet_batch_init_packet(&batch, unit_pushed(100, ipv6));
+    vnetenc_seal_batch(&batch, &action);
+    CHECK(dp_packet_batch_size(&batch) == 1);
+    dp_packet_delete_batch(&batch, true);
+    mail = vnetenc_mailbox_put(box, htons(1), htons(2), record, sizeof record);
+    CHECK(mail);
+
+    /* Taken back. */
+    back = vnetenc_mailbox_recall(box, mail);
+    CHECK(back == mail && back->size == sizeof record);
+    CHECK(!vnetenc_mailbox_recall(box, mail));
+    vnetenc_mail_free(back);
+
+    /* Taken along. */
+    for (int round = 0; round < 2; round++) {
+        dp_packet_batch_init(&batch);
+        dp_packet_batch_add(&batch, unit_pushed(1000, ipv6));
+        dp_packet_batch_add(&batch, unit_pushed(100, ipv6));
+        vnetenc_seal_batch(&batch, &action);
+        if (!round) {
+            CHECK(dp_packet_batch_size(&batch) == 2);
+            mail = vnetenc_mailbox_put(box, htons(1), htons(2), record,
+                                       sizeof record);
+        } else if (CHECK(dp_packet_batch_size(&batch) == 3)) {
+            const struct dp_packet *data = batch.packets[0];
+            const struct dp_packet *message = batch.packets[2];
+            const struct udp_header *udp = dp_packet_l4(message);
+            struct in6_addr dst;
+
+            CHECK(!memcmp(dp_packet_data(data), dp_packet_data(message),
+                          ETH_HEADER_LEN));
+            CHECK(message->md.in_port.odp_port == data->md.in_port.odp_port);
+            CHECK(udp->udp_src == htons(1) && udp->udp_dst == htons(2));
+            CHECK(ntohs(udp->udp_len) == UDP_HEADER_LEN + sizeof record);
+            CHECK(dp_packet_size(message)
+                  == message->l4_ofs + UDP_HEADER_LEN + sizeof record);
+            CHECK(!memcmp(udp + 1, record, sizeof record));
+            if (ipv6) {
+                const struct ovs_16aligned_ip6_hdr *ip6
+                    = dp_packet_l3(message);
+
+                CHECK(ip6->ip6_ctlun.ip6_un1.ip6_un1_plen == udp->udp_len);
+                memcpy(&dst, &ip6->ip6_dst, sizeof dst);
+                CHECK(ipv6_addr_equals(&dst, &s.published->key.remote));
+            } else {
+                const struct ip_header *ip = dp_packet_l3(message);
+
+                CHECK(ntohs(ip->ip_tot_len)
+                      == IP_HEADER_LEN + ntohs(udp->udp_len));
+                in6_addr_set_mapped_ipv4(&dst,
+                                         get_16aligned_be32(&ip->ip_dst));
+                CHECK(ipv6_addr_equals(&dst, &s.published->key.remote));
+            }
+        }
+        dp_packet_delete_batch(&batch, true);
+        dp_packet_batch_destroy(&batch);
+    }
+    CHECK(!vnetenc_mailbox_recall(box, mail));
+
+    /* With packets that are dropped, none goes; it is freed with the path. */
+    mail = vnetenc_mailbox_put(box, htons(1), htons(2), record, sizeof record);
+    CHECK(mail);
+    atomic_store_relaxed(&s.published->mtu, 60);
+    dp_packet_batch_init_packet(&batch, unit_pushed(100, ipv6));
+    vnetenc_seal_batch(&batch, &action);
+    CHECK(dp_packet_batch_is_empty(&batch));
+    dp_packet_batch_destroy(&batch);
+    unit_sessions_destroy(&s);
+}
+
 /* Threads: packets, control records and rekeys at once.  No number of any key
  * is used twice, whatever a session's fate. */
 
@@ -1231,6 +1321,8 @@ main(int argc OVS_UNUSED, char *argv[])
     test_key_limit(VNETENC_REQUIRE);
     test_key_limit(VNETENC_PREFER);
     test_cipher_failure();
+    test_messages(false);
+    test_messages(true);
     test_threads();
     return unit_end();
 }

@@ -14,6 +14,8 @@ vnetenc_sources = \
 	lib/vnetenc/bridge/lanes.c \
 	lib/vnetenc/bridge/lanes.h \
 	lib/vnetenc/bridge/limits.h \
+	lib/vnetenc/bridge/mail.c \
+	lib/vnetenc/bridge/mail.h \
 	lib/vnetenc/bridge/message.c \
 	lib/vnetenc/bridge/message.h \
 	lib/vnetenc/bridge/path.c \
@@ -71,6 +73,8 @@ vnetenc_sources = \
 	lib/vnetenc/control/mtu.h \
 	lib/vnetenc/control/outgoing.c \
 	lib/vnetenc/control/outgoing.h \
+	lib/vnetenc/control/post.c \
+	lib/vnetenc/control/post.h \
 	lib/vnetenc/control/probe.c \
 	lib/vnetenc/control/probe.h \
 	lib/vnetenc/control/release.c \

@@ -149,3 +149,20 @@ def test_underlay_goes_away(lab):
     wait_until(lambda: vm1.ping(vm2.ip, 1, 1, wait=0.2).received,
                "traffic is back", 15)
     assert_sealed(lab.pcap.stop(), lab)
+
+
+def test_wrong_neighbours_of_the_kernel(make_lab):
+    """Probes and their answers go where data goes, so a session lives on whose
+    data arrives, whatever the kernel takes for the peer's MAC address."""
+    lab = make_lab()
+    lab.pin()
+    lab.connect(encryption="require")
+    vm1, vm2 = lab.vms
+    vm1.reaches(vm2.ip)
+    for hv, other in zip(lab.hvs, lab.hvs[::-1]):
+        hv.run.ip(hv.netns, f"neigh replace {other.ip} lladdr"
+                            " 02:00:00:00:00:99 dev br-phys nud permanent")
+    assert not vm1.ping(vm2.ip, 240, 0.05).lost
+    for hv in lab.hvs:
+        peers = hv.show_json()["peers"]
+        assert [peer["statistics"]["lost"] for peer in peers] == [0]

@@ -194,6 +194,9 @@ enum {
  *     hint causes a probe at most each HINT_INTERVAL_MS, and a peer is sent at
  *     most one hint in the same time.
  *
+ *   - A probe, or the answer to one, waits for data to go with, if there was
+ *     some a moment ago, for MAIL_MS.
+ *
  *   - A path without a session gets none if no packet has wanted it for
  *     WANTED_MS, and is forgotten after FORGET_MS.  Packets may want a session
  *     at most each WANT_INTERVAL_MS with a peer, and at most each
@@ -268,6 +271,7 @@ enum {
     VNETENC_PROBE_BUSY_MS = 2000,
     VNETENC_PROBE_IDLE_MS = 60000,
     VNETENC_PROBE_TIMEOUT_MS = 200,
+    VNETENC_MAIL_MS = 100,
     VNETENC_HINT_INTERVAL_MS = 1000,
     VNETENC_WANTED_MS = 60000,
     VNETENC_FORGET_MS = 300000,

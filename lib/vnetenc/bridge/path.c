@@ -75,6 +75,7 @@ vnetenc_path_create(const struct vnetenc_path_key *key, unsigned int n_lanes)
     atomic_init(&path->mtu, 0);
     atomic_init(&path->split, true);
     atomic_init(&path->sent_long, false);
+    vnetenc_mailbox_init(&path->mailbox);
     vnetenc_rate_init(&path->want);
     atomic_init(&path->n_dropped, 0);
     atomic_init(&path->n_clear, 0);
@@ -83,12 +84,19 @@ vnetenc_path_create(const struct vnetenc_path_key *key, unsigned int n_lanes)
     return path;
 }
 
+static void
+path_free(struct vnetenc_path *path)
+{
+    vnetenc_mailbox_uninit(&path->mailbox);
+    free(path);
+}
+
 void
 vnetenc_path_retire(struct vnetenc_path *path)
 {
     ovs_assert(!vnetenc_lanes_up(&path->lanes));
     cmap_remove(&paths, &path->node, vnetenc_path_hash(&path->key));
-    ovsrcu_postpone(free, path);
+    ovsrcu_postpone(path_free, path);
 }
 
 struct vnetenc_path *

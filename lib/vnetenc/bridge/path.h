@@ -42,6 +42,7 @@
 #include "ovs-atomic.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/lanes.h"
+#include "vnetenc/bridge/mail.h"
 #include "vnetenc/bridge/rate.h"
 
 /* Initialize a key with vnetenc_path_key_init(), which also zeroes the
@@ -69,6 +70,8 @@ struct vnetenc_path {
     atomic_uint mtu;            /* Of IP in the underlay, in bytes.  0 if
                                  * unknown. */
     atomic_bool split;          /* Split longer packets, or drop them. */
+
+    struct vnetenc_mailbox mailbox;
 
     struct vnetenc_rate want;   /* Any thread: WANT events. */
     atomic_bool sent_long;      /* Any thread sets, control thread clears:

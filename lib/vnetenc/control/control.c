@@ -38,6 +38,7 @@
 #include "vnetenc/control/incoming.h"
 #include "vnetenc/control/keylog.h"
 #include "vnetenc/control/outgoing.h"
+#include "vnetenc/control/post.h"
 #include "vnetenc/control/release.h"
 #include "vnetenc/control/socket.h"
 #include "vnetenc/crypto/record.h"
@@ -246,6 +247,8 @@ run(void)
     next = vnetenc_release_run(vnetenc_execute, vnetenc_outgoing_patience,
                                now);
     wake = MIN(wake, next);
+    next = vnetenc_post_run(now);
+    wake = MIN(wake, next);
     next = vnetenc_incoming_run(now);
     wake = MIN(wake, next);
     next = sweep(now);
@@ -330,6 +333,7 @@ vnetenc_control_stop(void)
     vnetenc_incoming_end(NULL);
     vnetenc_peers_destroy();
     vnetenc_profiles_destroy();
+    vnetenc_post_end();
     vnetenc_sockets_destroy();
     vnetenc_config_destroy(next_config);
     next_config = NULL;

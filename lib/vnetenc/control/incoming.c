@@ -366,7 +366,7 @@ vnetenc_incoming_probe(const struct vnetenc_path_key *path,
     }
     up->heard_at = now;
     if (vnetenc_responder_release(up)) {
-        vnetenc_responder_reply(up, echo);
+        vnetenc_responder_reply(up, echo, now);
     } else {
         incoming_drop(in, up);
     }

@@ -26,6 +26,7 @@
 #include "vnetenc/control/handshake.h"
 #include "vnetenc/control/keys.h"
 #include "vnetenc/control/mtu.h"
+#include "vnetenc/control/post.h"
 #include "vnetenc/control/session-status.h"
 #include "vnetenc/control/socket.h"
 #include "vnetenc/crypto/record.h"
@@ -44,6 +45,15 @@ session_send(struct vnetenc_initiator *session, const void *data, size_t size)
     session->send_error
         = vnetenc_socket_send(vnetenc_socket_of_lease(session->lease),
                               &path->remote, path->dtls_port, data, size);
+}
+
+/* Sends a probe, sealed as the 'size' bytes at 'record', with data. */
+static void
+session_post(struct vnetenc_initiator *session, const void *record,
+             size_t size, long long int now)
+{
+    vnetenc_post(session->path, vnetenc_socket_of_lease(session->lease),
+                 session->path->dtls_port, record, size, now);
 }
 
 static void
@@ -272,16 +282,24 @@ vnetenc_initiator_send_probe(struct vnetenc_initiator *session,
                              long long int now)
 {
     uint8_t message[VNETENC_MESSAGE_BYTES];
+    uint8_t record[VNETENC_MAX_HEAD_BYTES + sizeof message
+                   + VNETENC_TAG_BYTES];
+    size_t n;
 
     vnetenc_message_build(VNETENC_MESSAGE_PROBE, session->probe.echo, message);
-    session_send_record(session, VNETENC_RECORD_DATA, message, sizeof message);
+    n = vnetenc_seal_record(session->tx, VNETENC_RECORD_DATA, message,
+                            sizeof message, record, sizeof record);
+    if (n) {
+        session_post(session, record, n, now);
+    }
     vnetenc_probe_sent(&session->probe, vnetenc_initiator_next_seq(session),
                        now);
 }
 
 void
 vnetenc_initiator_send_long_probe(struct vnetenc_initiator *session,
-                                  size_t ip_size, uint64_t echo)
+                                  size_t ip_size, uint64_t echo,
+                                  long long int now)
 {
     size_t headers = (UDP_HEADER_LEN
                       + (IN6_IS_ADDR_V4MAPPED(&session->path->remote)
@@ -300,7 +318,7 @@ vnetenc_initiator_send_long_probe(struct vnetenc_initiator *session,
     n = vnetenc_seal_record(session->tx, VNETENC_RECORD_DATA, plain, size,
                             record, ip_size);
     if (n) {
-        session_send(session, record, n);
+        session_post(session, record, n, now);
     }
     free(plain);
     free(record);

@@ -121,7 +121,8 @@ void vnetenc_initiator_send_probe(struct vnetenc_initiator *,
 /* Sends a probe with 'echo' in an IP packet of 'ip_size' bytes, whose reply
  * goes to 'mtu'.  Does nothing if 'ip_size' is too small for a probe. */
 void vnetenc_initiator_send_long_probe(struct vnetenc_initiator *,
-                                       size_t ip_size, uint64_t echo);
+                                       size_t ip_size, uint64_t echo,
+                                       long long int now);
 
 /* Tells the peer that the session ends, so that it forgets the key. */
 void vnetenc_initiator_send_close_notify(struct vnetenc_initiator *);

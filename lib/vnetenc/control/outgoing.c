@@ -132,7 +132,7 @@ outgoing_probe_mtu(struct outgoing *out, long long int now)
     if (size) {
         atomic_store_relaxed(&out->path.published->sent_long, false);
         session->mtu = &out->mtu;
-        vnetenc_initiator_send_long_probe(session, size, out->mtu.echo);
+        vnetenc_initiator_send_long_probe(session, size, out->mtu.echo, now);
         if (!session->probe.tries) {
             vnetenc_initiator_send_probe(session, now);
         }

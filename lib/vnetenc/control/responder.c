@@ -31,6 +31,7 @@
 #include "vnetenc/control/announce.h"
 #include "vnetenc/control/handshake.h"
 #include "vnetenc/control/keys.h"
+#include "vnetenc/control/post.h"
 #include "vnetenc/control/session-status.h"
 #include "vnetenc/control/socket.h"
 #include "vnetenc/crypto/record.h"
@@ -279,7 +280,7 @@ vnetenc_responder_input_alert(struct vnetenc_responder *session,
 /* Seals 'size' bytes at 'plain', as a record of 'type', and sends it. */
 static void
 send_record(const struct vnetenc_responder *session, uint8_t type,
-            const void *plain, size_t size)
+            const void *plain, size_t size, long long int now)
 {
     uint8_t record[VNETENC_MAX_HEAD_BYTES + VNETENC_MESSAGE_BYTES
                    + VNETENC_TAG_BYTES];
@@ -287,18 +288,19 @@ send_record(const struct vnetenc_responder *session, uint8_t type,
                                    sizeof record);
 
     if (n) {
-        vnetenc_socket_send(session->socket, &session->path.remote,
-                            session->lane_port, record, n);
+        vnetenc_post(&session->path, session->socket, session->lane_port,
+                     record, n, now);
     }
 }
 
 void
-vnetenc_responder_reply(struct vnetenc_responder *session, uint64_t echo)
+vnetenc_responder_reply(struct vnetenc_responder *session, uint64_t echo,
+                        long long int now)
 {
     uint8_t message[VNETENC_MESSAGE_BYTES];
 
     vnetenc_message_build(VNETENC_MESSAGE_REPLY, echo, message);
-    send_record(session, VNETENC_RECORD_DATA, message, sizeof message);
+    send_record(session, VNETENC_RECORD_DATA, message, sizeof message, now);
 }
 
 bool
@@ -319,7 +321,7 @@ vnetenc_responder_judge_cipher(struct vnetenc_responder *session,
         return false;
     }
     send_record(session, VNETENC_RECORD_ALERT, vnetenc_message_close_notify,
-                sizeof vnetenc_message_close_notify);
+                sizeof vnetenc_message_close_notify, now);
     session->forget_at = now + VNETENC_LINGER_MS;
     return true;
 }

@@ -127,7 +127,8 @@ bool vnetenc_responder_input_alert(struct vnetenc_responder *,
 
 /* Answers a probe (PROTOCOL.md section 4).  Only after
  * vnetenc_responder_release(). */
-void vnetenc_responder_reply(struct vnetenc_responder *, uint64_t echo);
+void vnetenc_responder_reply(struct vnetenc_responder *, uint64_t echo,
+                             long long int now);
 
 /* Runs the timers of a session that is up, every VNETENC_TICK_MS.  Returns
  * false if the session is over; the caller then destroys it. */

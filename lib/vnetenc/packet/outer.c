@@ -361,6 +361,27 @@ vnetenc_outer_grow(struct dp_packet *packet, const struct vnetenc_outer *outer,
     return new + outer->payload_ofs;
 }
 
+struct dp_packet *
+vnetenc_outer_copy(const struct dp_packet *packet, bool ipv6,
+                   ovs_be16 udp_src, ovs_be16 udp_dst, const void *payload,
+                   size_t size)
+{
+    const struct vnetenc_outer outer = { .ipv6 = ipv6 };
+    size_t headers = packet->l4_ofs + UDP_HEADER_LEN;
+    struct dp_packet *copy;
+
+    copy = dp_packet_new_with_headroom(headers + size, SPARE_ROOM);
+    dp_packet_put(copy, dp_packet_data(packet), headers);
+    dp_packet_put(copy, payload, size);
+    copy->l3_ofs = packet->l3_ofs;
+    copy->l4_ofs = packet->l4_ofs;
+    copy->packet_type = packet->packet_type;
+    copy->md = packet->md;
+    set_header(copy, &outer, size, udp_src, udp_dst);
+    set_offloads(copy, ipv6);
+    return copy;
+}
+
 void
 vnetenc_outer_shrink(struct dp_packet *packet,
                      const struct vnetenc_outer *outer,

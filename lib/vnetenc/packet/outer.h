@@ -93,6 +93,14 @@ uint8_t *vnetenc_outer_grow(struct dp_packet *, const struct vnetenc_outer *,
                             size_t head, size_t tail, ovs_be16 udp_src,
                             ovs_be16 udp_dst);
 
+/* Returns a plain UDP packet from 'udp_src' to 'udp_dst' with the 'size' bytes
+ * at 'payload', and with the Ethernet and IP headers and the metadata of
+ * 'packet', which vnetenc_outer_grow() has made. */
+struct dp_packet *vnetenc_outer_copy(const struct dp_packet *packet, bool ipv6,
+                                     ovs_be16 udp_src, ovs_be16 udp_dst,
+                                     const void *payload, size_t size)
+    OVS_WARN_UNUSED_RESULT;
+
 /* The reverse: removes the 'head' bytes behind the UDP header, and everything
  * behind the next 'size' bytes.  Forgets the inner offload state and the hash,
  * which are unknown for the packet inside.  Leaves the lengths in the outer

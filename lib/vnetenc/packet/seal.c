@@ -21,6 +21,7 @@
 #include "dp-packet-gso.h"
 #include "odp-netlink.h"
 #include "util.h"
+#include "vnetenc/bridge/mail.h"
 #include "vnetenc/bridge/tx.h"
 #include "vnetenc/crypto/record.h"
 #include "vnetenc/mode.h"
@@ -192,6 +193,30 @@ segment_batch(struct dp_packet_batch *batch, const struct vnetenc_route *route)
     }
 }
 
+/* Messages. */
+
+/* Adds the messages for the peer to 'batch', whose packets are sealed and go
+ * where data goes. */
+static void
+add_messages(struct dp_packet_batch *batch, const struct vnetenc_route *route)
+{
+    struct vnetenc_mailbox *box = &route->path->mailbox;
+
+    if (dp_packet_batch_is_empty(batch) || batch->trunc) {
+        return;
+    }
+    for (size_t i = 0; i < VNETENC_MAIL_SLOTS; i++) {
+        struct vnetenc_mail *mail = vnetenc_mailbox_take(box, i);
+
+        if (mail) {
+            dp_packet_batch_add(batch, vnetenc_outer_copy(
+                batch->packets[0], route->ipv6, mail->udp_src, mail->udp_dst,
+                mail->data, mail->size));
+            vnetenc_mail_free(mail);
+        }
+    }
+}
+
 void
 vnetenc_seal_batch(struct dp_packet_batch *batch,
                    const struct ovs_action_vnetenc *action)
@@ -266,6 +291,9 @@ vnetenc_seal_batch_of_flow(struct dp_packet_batch *batch,
     }
     route.flow = flow;
     seal_on_route(batch, action, &route);
+    if (vnetenc_mailbox_serve(&route.path->mailbox)) {
+        add_messages(batch, &route);
+    }
 }
 
 enum vnetenc_drop

@@ -1,0 +1,102 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_MAIL_H
+#define VNETENC_MAIL_H 1
+
+/* Messages that travel with data
+ * ==============================
+ *
+ * A probe is to show whether data arrives, so it must go the way of the data:
+ * through the flows of the underlay's bridge, to the MAC address that Open
+ * vSwitch knows, not to that of the kernel.  The control thread puts sealed
+ * records into the mailbox of a path.  The packet path sends them behind the
+ * next packets of the path, with the Ethernet and IP headers of these and with
+ * the same actions.  Messages that no packets took along within
+ * VNETENC_MAIL_MS are taken back (control/post.h).
+ *
+ * A message is a record that is already sealed.  Whoever takes it out of its
+ * slot has it alone, so it is sent once.
+ *
+ * Thread-safety
+ * =============
+ *
+ * The control thread puts messages, and any thread takes them. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "openvswitch/types.h"
+#include "ovs-atomic.h"
+
+enum { VNETENC_MAIL_SLOTS = 4 };
+
+struct vnetenc_mail {
+    ovs_be16 udp_src;
+    ovs_be16 udp_dst;
+    size_t size;
+    uint8_t data[];
+};
+
+struct vnetenc_mailbox {
+    ATOMIC(struct vnetenc_mail *) slots[VNETENC_MAIL_SLOTS];
+    atomic_bool full;           /* A slot may have a message. */
+    atomic_bool served;         /* Packets passed since the last message. */
+};
+
+/* Makes an empty mailbox. */
+void vnetenc_mailbox_init(struct vnetenc_mailbox *);
+
+/* Frees what is in a mailbox, into which nothing is put any more. */
+void vnetenc_mailbox_uninit(struct vnetenc_mailbox *);
+
+/* Puts a message from 'udp_src' to 'udp_dst' with 'size' bytes at 'data' into
+ * the mailbox.  Returns the message, which is no longer the caller's, or NULL
+ * if no packets passed since the last message or all slots are taken.  Control
+ * thread. */
+const struct vnetenc_mail *vnetenc_mailbox_put(struct vnetenc_mailbox *,
+                                               ovs_be16 udp_src,
+                                               ovs_be16 udp_dst,
+                                               const void *data, size_t size);
+
+/* Takes 'mail' back.  Returns it, or NULL if it is gone.  The caller frees
+ * it.  Control thread. */
+struct vnetenc_mail *vnetenc_mailbox_recall(struct vnetenc_mailbox *,
+                                            const struct vnetenc_mail *mail);
+
+/* Takes a message out of slot 'i'.  Returns NULL if there is none.  The caller
+ * frees it.  Any thread. */
+struct vnetenc_mail *vnetenc_mailbox_take(struct vnetenc_mailbox *, size_t i);
+
+/* Frees a message. */
+void vnetenc_mail_free(struct vnetenc_mail *);
+
+/* Notes that packets pass.  Returns true if there may be messages for them to
+ * take along.  Any thread. */
+static inline bool
+vnetenc_mailbox_serve(struct vnetenc_mailbox *box)
+{
+    bool served, full;
+
+    atomic_read_relaxed(&box->served, &served);
+    if (!served) {
+        atomic_store_relaxed(&box->served, true);
+    }
+    atomic_read_relaxed(&box->full, &full);
+    return full;
+}
+
+#endif /* vnetenc/bridge/mail.h */
