@@ -490,7 +490,7 @@ run_session(struct vnetenc_lane *lane, long long int now)
         break;
     case VNETENC_PROBE_LOST:
         lane->path->peer->n_lost++;
-        seq_change(connectivity_seq_get());
+        vnetenc_announce();
         vnetenc_lane_hurry(lane, false, now);
         break;
     }
