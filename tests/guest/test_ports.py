@@ -1,0 +1,137 @@
+# Copyright (c) 2026 The vnetenc authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Our ports of the kernel datapath: who may touch them, and how they come
+back."""
+
+import os
+import re
+
+import capture
+from runspace import wait_until
+
+IN, OUT = "vnetenc_63999", "vnetenc_64001"     # Geneve; profile 0, require.
+
+
+def ports(hv):
+    """Numbers of the datapath's ports, by name."""
+    text = hv.appctl("dpctl/show")
+    return {name: int(number) for number, name in
+            re.findall(r"port (\d+): (\S+)", text)}
+
+
+def encrypted(lab):
+    lab.pin()
+    lab.connect(encryption="require")
+    for hv in lab.hvs:
+        wait_until(lambda: hv.capability() == "true",
+                   f"{hv.name} says that it can encrypt")
+    lab.vms[0].reaches(lab.vms[1].ip, timeout=20)
+
+
+def no_plaintext(pcap):
+    path = pcap.stop()
+    assert not capture.plaintext_tunnel(path)
+    return path
+
+
+def test_deleted_devices(make_hosts):
+    """Somebody deletes our devices and ports under traffic: nothing leaves in
+    clear, and they come back with the same numbers."""
+    lab = make_hosts()
+    encrypted(lab)
+    hv1, (vm1, vm2) = lab.hvs[0], lab.vms
+    before = ports(hv1)
+    assert before[IN] == 63999 and before[OUT] == 64001
+    pcap = lab.underlay.capture()
+    for name in (OUT, IN):
+        hv1.run.ip(hv1.netns, f"link del dev {name}")
+        vm1.ping(vm2.ip, 10, 0.05)
+        wait_until(lambda: ports(hv1).get(name) == before[name],
+                   f"{name} is made again")
+        vm1.reaches(vm2.ip)
+        hv1.appctl("dpctl/del-if", "system@ovs-system", name)
+        wait_until(lambda: ports(hv1).get(name) == before[name],
+                   f"{name} is a port again")
+        vm1.reaches(vm2.ip)
+    assert capture.data_records(no_plaintext(pcap))
+
+
+def test_strangers_device(make_hosts):
+    """A device with a name of ours that is not ours is replaced, and no bridge
+    may have one."""
+    lab = make_hosts()
+    encrypted(lab)
+    hv1, (vm1, vm2) = lab.hvs[0], lab.vms
+    hv1.run.ip(hv1.netns, "link add vnetenc_64009 type dummy")
+    hv1.vsctl("--timeout=5", "add-port", "br-int", "vnetenc_64009",
+              check=False)
+    assert "this name is reserved for encrypted tunnels" in hv1.log()
+    assert "vnetenc_64009" not in ports(hv1)
+    hv1.vsctl("del-port", "vnetenc_64009")
+    hv1.appctl("dpctl/add-if", "system@ovs-system", "vnetenc_64009",
+               check=False)
+    wait_until(lambda: "vnetenc_64009" not in ports(hv1),
+               "the port is deleted")
+    vm1.reaches(vm2.ip)
+
+
+def test_dropped_root(make_hosts):
+    """The namespace is made before root is dropped, everything else after."""
+    lab = make_hosts()
+    encrypted(lab)
+    hv1, (vm1, vm2) = lab.hvs[0], lab.vms
+    os.chmod(lab.run.dir, 0o711)
+    pcap = lab.underlay.capture()
+    hv1.restart_as_nobody()
+    vm1.reaches(vm2.ip, timeout=20)
+    vm2.reaches(vm1.ip, timeout=20)
+    assert ports(hv1)[OUT] == 64001
+    no_plaintext(pcap)
+
+
+def test_too_long(make_hosts):
+    """The kernel tells a guest what fits into one record, and just that
+    passes."""
+    lab = make_hosts(mtu=1500)
+    encrypted(lab)
+    vm1, vm2 = lab.vms
+    for hv, other in zip(lab.hvs, reversed(lab.hvs)):
+        hv.set_peer(other.ip, "other_config:split=false")
+    lab.run.ip(lab.hvs[0].netns, f"link set dev {vm1.port} mtu 1500")
+    lab.run.ip(vm1.netns, "link set dev e0 mtu 1500")
+
+    def told():
+        vm1.cmd("ping", "-c", "1", "-W", "1", "-M", "do", "-s", "1472",
+                vm2.ip, check=False)
+        text = vm1.cmd("ip", "route", "get", vm2.ip)
+        return re.search(r"mtu (\d+)", text)
+
+    wait_until(told, "the guest knows the MTU", 20)
+    # Record 37, IP and UDP 28, Geneve without options 8, Ethernet 14.
+    assert int(told().group(1)) == 1500 - 37 - 28 - 8 - 14
+
+
+def test_no_namespace(make_hosts):
+    """Without its namespace the kernel datapath cannot encrypt, says so, and
+    sends nothing."""
+    lab = make_hosts()
+    encrypted(lab)
+    hv1, (vm1, vm2) = lab.hvs[0], lab.vms
+    limit = hv1.run.cmd("sysctl", "-n", "user.max_net_namespaces").strip()
+    hv1.vswitchd.stop()
+    pcap = lab.underlay.capture()
+    hv1.run.cmd("sysctl", "-w", "user.max_net_namespaces=0")
+    try:
+        hv1.restart_vswitchd()
+    finally:
+        hv1.run.cmd("sysctl", "-w", f"user.max_net_namespaces={limit}")
+    text = "cannot make a network namespace: No space left on device"
+    assert f"kernel datapath: cannot encrypt: {text}" in hv1.show()
+    assert text in hv1.log()
+    wait_until(lambda: hv1.capability() == "false",
+               f"{hv1.name} says that it cannot encrypt")
+    assert not vm1.ping(vm2.ip, 5).received
+    no_plaintext(pcap)
+    hv1.vswitchd.stop()
+    hv1.restart_vswitchd()
+    vm1.reaches(vm2.ip, timeout=20)
