@@ -41,7 +41,6 @@
 #include "vnetenc/bridge/readers.h"
 #include "vnetenc/bridge/tunnel.h"
 #include "vnetenc/kernel/netns.h"
-#include "vnetenc/kernel/vport.h"
 #include "vnetenc/packet/half.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_underlay);
@@ -72,6 +71,9 @@ static struct locals locals;
 static struct vnetenc_readers_port
     ports[VNETENC_KERNEL_MAX_LOCALS * VNETENC_N_DTLS_PORTS];
 static size_t n_ports;
+
+/* Are there tunnel ports of Geneve, of VXLAN? */
+static bool has_port[2];
 
 static bool peers_changed;
 static uint64_t route_seq;
@@ -287,13 +289,16 @@ locals_add_ports(struct locals *set)
     bool host = false;
     size_t n;
 
+    has_port[0] = has_port[1] = false;
     vports = netdev_get_vports(&n);
     for (size_t i = 0; i < n; i++) {
         const struct netdev_tunnel_config *cfg
             = netdev_get_tunnel_config(vports[i]);
+        ovs_be16 port = cfg ? vnetenc_tunnel_dtls_port(
+            netdev_get_type(vports[i]), cfg->dst_port) : 0;
 
-        if (cfg && vnetenc_tunnel_dtls_port(netdev_get_type(vports[i]),
-                                            cfg->dst_port)) {
+        if (port) {
+            has_port[vnetenc_tunnel_is_vxlan(port)] = true;
             host |= cfg->ip_src_flow;
             locals_add(set, &cfg->ipv6_src);
         }
@@ -347,7 +352,7 @@ update_ports(void)
         for (size_t j = 0; j < VNETENC_N_DTLS_PORTS; j++) {
             ovs_be16 port = vnetenc_tunnel_dtls_ports[j];
 
-            if (vnetenc_vport_has_tunnel(vnetenc_tunnel_is_vxlan(port))) {
+            if (has_port[vnetenc_tunnel_is_vxlan(port)]) {
                 ports[n_ports].local = locals.addr[i];
                 ports[n_ports++].port = port;
             }

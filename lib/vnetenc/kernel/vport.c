@@ -76,6 +76,8 @@ static struct tunnel {
 };
 enum { VXLAN = 1 };
 
+static bool is_used;
+
 /* Why the port of Geneve's arrivals could not be made, or NULL. */
 static const char *error_text;
 
@@ -176,7 +178,11 @@ make_port(struct dpif *dpif, ovs_be16 d)
 void
 vnetenc_vport_open(struct dpif *dpif)
 {
-    if (dpif_is_netdev(dpif) || !vnetenc_netns_up()) {
+    if (dpif_is_netdev(dpif)) {
+        return;
+    }
+    is_used = true;
+    if (!vnetenc_netns_up()) {
         return;
     }
     vnetenc_inject_choose(vnetenc_netns_tap_fd(0), NULL);
@@ -203,6 +209,12 @@ vnetenc_vport_expect(void)
             want(d);
         }
     }
+}
+
+bool
+vnetenc_vport_is_used(void)
+{
+    return is_used;
 }
 
 const char *
@@ -332,12 +344,6 @@ get_tunnel(size_t i)
 
     atomic_read_relaxed(&tunnels[i].port, &port);
     return u32_to_odp(port);
-}
-
-bool
-vnetenc_vport_has_tunnel(bool vxlan)
-{
-    return get_tunnel(vxlan ? VXLAN : 0) != ODPP_NONE;
 }
 
 odp_port_t

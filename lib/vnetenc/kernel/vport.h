@@ -36,8 +36,9 @@
  * Thread-safety
  * =============
  *
- * vnetenc_vport_open(), _expect(), _run(), _changed(), _set_tunnels() and
- * _error() belong to the main thread.  Any thread may call the others. */
+ * vnetenc_vport_open(), _expect(), _is_used(), _error(), _run(), _changed()
+ * and _set_tunnels() belong to the main thread.  Any thread may call the
+ * others. */
 
 #include <stdbool.h>
 #include "openvswitch/types.h"
@@ -56,6 +57,9 @@ void vnetenc_vport_open(struct dpif *);
 /* Has the ports that nearly every host with peers needs made before the first
  * packet asks for them: those of Geneve with profile 0. */
 void vnetenc_vport_expect(void);
+
+/* True if a kernel datapath was opened. */
+bool vnetenc_vport_is_used(void);
 
 /* Returns NULL if the kernel datapath can encrypt and decrypt, otherwise the
  * reason why it cannot. */
@@ -76,9 +80,6 @@ bool vnetenc_vport_changed(struct dpif *, const char *name);
  * all ports of the datapath that belong to tunnels, by name. */
 void vnetenc_vport_set_tunnels(const struct dpif *,
                                const struct simap *tunnels);
-
-/* True if the datapath has a port for tunnels of that type. */
-bool vnetenc_vport_has_tunnel(bool vxlan);
 
 /* Returns the port that seals packets with the demand in the tunnel metadata,
  * whose UDP port is the plain one.  ODPP_NONE if there is no such port, or not

@@ -139,7 +139,12 @@ static void
 print_workers(struct printer *p, const struct json *everything)
 {
     const struct json *workers = member(everything, "workers");
+    const struct json *error = member(everything, "kernel_error");
 
+    if (error) {
+        ds_put_format(&p->s, "kernel datapath: cannot encrypt: %s\n",
+                      json_string(error));
+    }
     if (json_array_size(workers)) {
         ds_put_format(&p->s, "workers: %"PRIuSIZE", out by %s\n",
                       json_array_size(workers),

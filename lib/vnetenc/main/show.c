@@ -32,6 +32,7 @@
 #include "vnetenc/crypto/aead.h"
 #include "vnetenc/crypto/cryptodev.h"
 #include "vnetenc/kernel/egress.h"
+#include "vnetenc/kernel/vport.h"
 #include "vnetenc/kernel/worker.h"
 #include "vnetenc/main/show-text.h"
 #include "vnetenc/main/status.h"
@@ -311,6 +312,8 @@ describe(const struct vnetenc_peer *only)
     put_string(object, "keylog", vnetenc_keylog_file());
     json_object_put(object, "providers", describe_providers());
     json_object_put(object, "devices", describe_devices());
+    put_string(object, "kernel_error",
+               vnetenc_vport_is_used() ? vnetenc_vport_error() : NULL);
     json_object_put(object, "workers", describe_workers());
     put_string(object, "way_out", vnetenc_egress_way());
     json_object_put(object, "profiles", describe_profiles());
