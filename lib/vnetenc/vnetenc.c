@@ -72,6 +72,8 @@ void
 vnetenc_run(const struct smap *other_config, struct vnetenc_config *config)
 {
     vnetenc_aead_update(smap_get(other_config, "vnetenc-aead"));
+    vnetenc_datapath_set_way_in(smap_get(other_config,
+                                         "vnetenc-kernel-inject"));
     vnetenc_control_start();
     vnetenc_control_configure(config);
 }

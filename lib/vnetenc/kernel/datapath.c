@@ -16,19 +16,36 @@
 
 #include <config.h>
 #include "vnetenc/kernel/datapath.h"
+#include <stdlib.h>
 #include "openvswitch/vlog.h"
 #include "ovs-thread.h"
+#include "util.h"
 #include "vnetenc/kernel/egress.h"
+#include "vnetenc/kernel/inject.h"
+#include "vnetenc/kernel/netns.h"
 #include "vnetenc/kernel/worker.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_datapath);
 
 static unsigned int n_workers;      /* 0: not configured. */
+static char *way_in;                /* Wanted; NULL: the best. */
 
 void
 vnetenc_datapath_configure(const char *value)
 {
     n_workers = vnetenc_worker_number(value, count_cpu_cores());
+}
+
+void
+vnetenc_datapath_set_way_in(const char *wanted)
+{
+    if (!nullable_string_is_equal(way_in, wanted)) {
+        free(way_in);
+        way_in = nullable_xstrdup(wanted);
+        if (vnetenc_worker_n()) {
+            vnetenc_inject_choose(vnetenc_netns_tap_fd(0), way_in);
+        }
+    }
 }
 
 void
@@ -40,6 +57,8 @@ vnetenc_datapath_start(void)
     if (!n_workers) {
         vnetenc_datapath_configure(NULL);
     }
+    /* Before a worker reads from the TAP. */
+    vnetenc_inject_choose(vnetenc_netns_tap_fd(0), way_in);
     vnetenc_worker_start(n_workers);
     vnetenc_egress_start();
     VLOG_INFO("kernel datapath: %u workers read from a %s", n_workers,

@@ -29,6 +29,9 @@
  * workers were started. */
 void vnetenc_datapath_configure(const char *n_workers);
 
+/* Takes other_config:vnetenc-kernel-inject, or NULL.  Takes effect at once. */
+void vnetenc_datapath_set_way_in(const char *wanted);
+
 /* Starts the workers and gives them what there is to read.  N is up
  * (kernel/netns.h).  A second call does nothing. */
 void vnetenc_datapath_start(void);

@@ -94,24 +94,29 @@ vnetenc_inject_way_text(enum vnetenc_inject_way way)
     return way < VNETENC_INJECT_N_WAYS ? texts[way] : "unknown";
 }
 
+/* What the kernel knows.  Found out once. */
+static bool known[VNETENC_INJECT_N_WAYS];
+
 /* Kernels that do not know a super-packet do not know its flag either. */
-static bool
-kernel_knows(int tap_fd, enum vnetenc_inject_way way)
+static void
+set_up_tap(int tap_fd)
 {
-    switch (way) {
-    case VNETENC_INJECT_tso:
-        return !ioctl(tap_fd, TUNSETOFFLOAD,
-                      OFFLOAD_TSO | OFFLOAD_USO | OFFLOAD_UDP_TUNNEL);
-    case VNETENC_INJECT_uso:
-        return !ioctl(tap_fd, TUNSETOFFLOAD, OFFLOAD_TSO | OFFLOAD_USO);
-    case VNETENC_INJECT_napi:
-        return !vnetenc_netns_set_threaded(true);
-    case VNETENC_INJECT_write:
-        return true;
-    case VNETENC_INJECT_N_WAYS:
-    default:
-        OVS_NOT_REACHED();
+    int header_bytes = VNETENC_INJECT_VIRTIO_BYTES;
+    int queue_bytes = VNETENC_KERNEL_QUEUE_BYTES;
+
+    if (ioctl(tap_fd, TUNSETVNETHDRSZ, &header_bytes)
+        || ioctl(tap_fd, TUNSETSNDBUF, &queue_bytes)) {
+        VLOG_ERR("cannot set up the TAP device of the kernel datapath: %s",
+                 ovs_strerror(errno));
     }
+    known[VNETENC_INJECT_write] = true;
+    known[VNETENC_INJECT_napi] = !vnetenc_netns_set_threaded(true);
+    known[VNETENC_INJECT_uso] = !ioctl(tap_fd, TUNSETOFFLOAD,
+                                       OFFLOAD_TSO | OFFLOAD_USO);
+    known[VNETENC_INJECT_tso] = !ioctl(tap_fd, TUNSETOFFLOAD,
+                                       OFFLOAD_TSO | OFFLOAD_USO
+                                       | OFFLOAD_UDP_TUNNEL);
+    ioctl(tap_fd, TUNSETOFFLOAD, 0);
 }
 
 static bool
@@ -127,18 +132,7 @@ find_way(const char *name, enum vnetenc_inject_way *wayp)
 }
 
 static enum vnetenc_inject_way
-best_way(int tap_fd)
-{
-    int way = VNETENC_INJECT_N_WAYS - 1;
-
-    while (!kernel_knows(tap_fd, way)) {
-        way--;
-    }
-    return way;
-}
-
-static enum vnetenc_inject_way
-choose(int tap_fd, const char *wanted)
+choose(const char *wanted)
 {
     enum vnetenc_inject_way way;
 
@@ -146,31 +140,30 @@ choose(int tap_fd, const char *wanted)
         if (!find_way(wanted, &way)) {
             VLOG_WARN("other_config:vnetenc-kernel-inject=%s is none of auto, "
                       "write, napi, uso and tso; auto is used", wanted);
-        } else if (kernel_knows(tap_fd, way)) {
+        } else if (known[way]) {
             return way;
         } else {
             VLOG_WARN("other_config:vnetenc-kernel-inject=%s: the kernel does "
                       "not know that; auto is used", wanted);
         }
     }
-    return best_way(tap_fd);
+    way = VNETENC_INJECT_N_WAYS - 1;
+    while (!known[way]) {
+        way--;
+    }
+    return way;
 }
 
 void
 vnetenc_inject_choose(int tap_fd, const char *wanted)
 {
-    int header_bytes = VNETENC_INJECT_VIRTIO_BYTES;
-    int queue_bytes = VNETENC_KERNEL_QUEUE_BYTES;
     enum vnetenc_inject_way way;
 
-    if (ioctl(tap_fd, TUNSETVNETHDRSZ, &header_bytes)
-        || ioctl(tap_fd, TUNSETSNDBUF, &queue_bytes)) {
-        VLOG_ERR("cannot set up the TAP device of the kernel datapath: %s",
-                 ovs_strerror(errno));
+    if (!known[VNETENC_INJECT_write]) {
+        set_up_tap(tap_fd);
     }
-    way = choose(tap_fd, wanted);
+    way = choose(wanted);
     vnetenc_netns_set_threaded(way == VNETENC_INJECT_napi);
-    ioctl(tap_fd, TUNSETOFFLOAD, 0);
     atomic_store_relaxed(&the_way, way);
     VLOG_INFO("packets go into the kernel datapath by way \"%s\": %s",
               vnetenc_inject_way_name(way), vnetenc_inject_way_text(way));

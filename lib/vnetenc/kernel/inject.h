@@ -62,10 +62,11 @@ enum vnetenc_inject_way {
  * offsets of tunnel headers. */
 enum { VNETENC_INJECT_VIRTIO_BYTES = 24 };
 
-/* Sets up the TAP device with queue 'tap_fd' and chooses the way 'wanted', by
- * its name, or if that is NULL or "auto" or cannot be, the best one.  May be
- * called again while workers write.  Switches off all of TUNSETOFFLOAD: who
- * needs these for the other direction sets them afterwards. */
+/* Chooses the way 'wanted', by its name, or, if that is NULL or "auto" or
+ * cannot be, the best one.  The first call sets up the TAP device with queue
+ * 'tap_fd' and switches off all of TUNSETOFFLOAD: who needs these for the
+ * other direction sets them afterwards.  Later calls may be made while workers
+ * write. */
 void vnetenc_inject_choose(int tap_fd, const char *wanted);
 
 /* The way chosen, and its name and text for a human reader. */

@@ -39,7 +39,6 @@
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/kernel/datapath.h"
 #include "vnetenc/kernel/device.h"
-#include "vnetenc/kernel/inject.h"
 #include "vnetenc/kernel/netns.h"
 #include "vnetenc/kernel/worker.h"
 #include "vnetenc/mode.h"
@@ -185,7 +184,6 @@ vnetenc_vport_open(struct dpif *dpif)
     if (!vnetenc_netns_up()) {
         return;
     }
-    vnetenc_inject_choose(vnetenc_netns_tap_fd(0), NULL);
     vnetenc_datapath_start();
     /* Of an earlier datapath. */
     for (size_t i = 0; i < N_VPORTS; i++) {

@@ -146,9 +146,10 @@ print_workers(struct printer *p, const struct json *everything)
                       json_string(error));
     }
     if (json_array_size(workers)) {
-        ds_put_format(&p->s, "workers: %"PRIuSIZE", out by %s\n",
+        ds_put_format(&p->s, "workers: %"PRIuSIZE", out by %s, in by %s\n",
                       json_array_size(workers),
-                      string_member(everything, "way_out"));
+                      string_member(everything, "way_out"),
+                      string_member(everything, "way_in"));
     }
     for (size_t i = 0; i < json_array_size(workers); i++) {
         const struct json *worker = json_array_at(workers, i);

@@ -32,6 +32,7 @@
 #include "vnetenc/crypto/aead.h"
 #include "vnetenc/crypto/cryptodev.h"
 #include "vnetenc/kernel/egress.h"
+#include "vnetenc/kernel/inject.h"
 #include "vnetenc/kernel/vport.h"
 #include "vnetenc/kernel/worker.h"
 #include "vnetenc/main/show-text.h"
@@ -316,6 +317,8 @@ describe(const struct vnetenc_peer *only)
                vnetenc_vport_is_used() ? vnetenc_vport_error() : NULL);
     json_object_put(object, "workers", describe_workers());
     put_string(object, "way_out", vnetenc_egress_way());
+    put_string(object, "way_in",
+               vnetenc_inject_way_name(vnetenc_inject_way()));
     json_object_put(object, "profiles", describe_profiles());
     json_object_put(object, "peers", describe_peers(only));
     vnetenc_egress_collect();
