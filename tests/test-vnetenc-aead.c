@@ -24,7 +24,9 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "ovs-thread.h"
 #include "random.h"
@@ -458,6 +460,76 @@ test_order(void)
           && order[2] == VNETENC_AES128_GCM);
 }
 
+/* The most bytes of memory that the program has had in use. */
+static size_t
+resident(void)
+{
+    struct rusage usage;
+
+    ovs_assert(!getrusage(RUSAGE_SELF, &usage));
+    return usage.ru_maxrss * 1024;
+}
+
+/* Returns the bytes of memory that a key takes. */
+static size_t
+key_bytes_in_use(int (*create)(enum vnetenc_cipher, const uint8_t *,
+                               struct vnetenc_aead_key **),
+                 enum vnetenc_cipher cipher)
+{
+    struct vnetenc_aead_key *keys[1000];
+    size_t before = resident();
+    size_t n;
+
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        ovs_assert(!create(cipher, key_bytes, &keys[i]));
+    }
+    n = (resident() - before) / ARRAY_SIZE(keys);
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        vnetenc_aead_key_destroy(keys[i]);
+    }
+    return n;
+}
+
+/* A key of one thread takes less memory. */
+static void
+test_single_memory(void)
+{
+    size_t one, all;
+
+    vnetenc_aead_init("openssl");
+    /* In this order, because memory that was freed is used again. */
+    one = key_bytes_in_use(vnetenc_aead_key_create_single,
+                           VNETENC_AES256_GCM);
+    all = one + key_bytes_in_use(vnetenc_aead_key_create, VNETENC_AES256_GCM);
+    printf("provider openssl: %"PRIuSIZE" bytes for a key of one thread, "
+           "%"PRIuSIZE" for another\n", one, all);
+    CHECK(one > 0 && one < all / 2);
+}
+
+/* And is the same key. */
+static void
+test_single(void)
+{
+    vnetenc_aead_init("openssl");
+    for (int i = 0; i < VNETENC_N_CIPHERS; i++) {
+        uint8_t text[100], tag[VNETENC_TAG_BYTES];
+        struct vnetenc_aead_key *key = make_key(i), *single;
+        struct vnetenc_aead_op op;
+
+        CHECK(!vnetenc_aead_key_create_single(i, key_bytes, &single));
+        CHECK(!strcmp(vnetenc_aead_key_provider(single), "openssl"));
+        memcpy(text, plain, sizeof text);
+        set_op(&op, text, sizeof text, tag, 0);
+        vnetenc_aead_seal(key, &op, 1);
+        CHECK(op.result == VNETENC_AEAD_OK);
+        vnetenc_aead_open(single, &op, 1);
+        CHECK(op.result == VNETENC_AEAD_OK);
+        CHECK(!memcmp(text, plain, sizeof text));
+        vnetenc_aead_key_destroy(key);
+        vnetenc_aead_key_destroy(single);
+    }
+}
+
 int
 main(int argc OVS_UNUSED, char *argv[])
 {
@@ -473,6 +545,9 @@ main(int argc OVS_UNUSED, char *argv[])
     CHECK(vnetenc_aead_key_create(VNETENC_AES256_GCM, key_bytes, &key)
           == EOPNOTSUPP);
     CHECK(!key);
+    CHECK(vnetenc_aead_key_create_single(VNETENC_AES256_GCM, key_bytes, &key)
+          == EOPNOTSUPP);
+    CHECK(!key);
 
     test_provider(&vnetenc_aead_openssl);
     if (!vnetenc_aead_ipsec_mb.init()) {
@@ -484,5 +559,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_order();
     test_gate();
     test_silent_provider();
+    test_single();
+    test_single_memory();
     return unit_end();
 }

@@ -514,6 +514,7 @@ test_replace(void)
                     sizeof record);
     memset(&key, 7, sizeof key);
     key.cipher = VNETENC_CHACHA20_POLY1305;
+    key.single = false;
     new = vnetenc_rx_create(&key, &path, lane_port());
     vnetenc_rx_publish(new);
     CHECK(vnetenc_rx_find(&path.local, path.dtls_port, &path.remote,
@@ -1090,6 +1091,7 @@ test_threads(bool with_churn)
         /* With another key: none of its records exist. */
         memset(&key, i, sizeof key);
         key.cipher = VNETENC_AES128_GCM;
+        key.single = false;
         rx = vnetenc_rx_create(&key, &path, lane_port());
         vnetenc_rx_publish(rx);
         vnetenc_rx_retire(shared.rx[0]);

@@ -176,6 +176,7 @@ main(int argc OVS_UNUSED, char *argv[])
     set_program_name(argv[0]);
     memset(&key, 9, sizeof key);
     key.cipher = VNETENC_AES256_GCM;
+    key.single = false;
     test_no_cipher();
     vnetenc_aead_init(NULL);
     test_receivers();

@@ -52,7 +52,9 @@ vnetenc_rx_create(const struct vnetenc_record_key *traffic,
     struct vnetenc_aead_key *key;
     struct vnetenc_rx *rx;
 
-    if (vnetenc_aead_key_create(traffic->cipher, traffic->key, &key)) {
+    if (traffic->single
+        ? vnetenc_aead_key_create_single(traffic->cipher, traffic->key, &key)
+        : vnetenc_aead_key_create(traffic->cipher, traffic->key, &key)) {
         return NULL;
     }
 

@@ -28,7 +28,9 @@ vnetenc_tx_create(const struct vnetenc_record_key *traffic,
     struct vnetenc_aead_key *key;
     struct vnetenc_tx *tx;
 
-    if (vnetenc_aead_key_create(traffic->cipher, traffic->key, &key)) {
+    if (traffic->single
+        ? vnetenc_aead_key_create_single(traffic->cipher, traffic->key, &key)
+        : vnetenc_aead_key_create(traffic->cipher, traffic->key, &key)) {
         return NULL;
     }
 

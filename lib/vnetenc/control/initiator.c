@@ -235,6 +235,7 @@ make_halves(struct vnetenc_initiator *session,
     }
     vnetenc_record_key_wipe(&traffic);
     traffic = vnetenc_keys_get(keys, false);
+    traffic.single = true;
     session->rx = vnetenc_rx_create(&traffic, path, port);
     vnetenc_record_key_wipe(&traffic);
     return session->tx && session->rx;

@@ -166,6 +166,7 @@ make_halves(const struct vnetenc_responder *session, struct vnetenc_rx **rx,
     *rx = vnetenc_rx_create(&traffic, &session->path, session->lane_port);
     vnetenc_record_key_wipe(&traffic);
     traffic = vnetenc_keys_get(&keys, false);
+    traffic.single = true;
     *tx = vnetenc_tx_create(&traffic, session->path.dtls_port,
                             VNETENC_FIRST_SEQ + REPLY_RECORDS, REPLY_BYTES);
     vnetenc_record_key_wipe(&traffic);

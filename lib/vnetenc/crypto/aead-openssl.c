@@ -29,7 +29,8 @@
  * The provider uses libcrypto's EVP.  A key has several contexts, all of which
  * are made and keyed when the key is made, so that a thread sets only the
  * nonce.  A thread takes a context with one compare-and-swap.  Different
- * threads begin their search at different contexts, so they seldom meet. */
+ * threads begin their search at different contexts, so they seldom meet.  A
+ * context takes 1 kB and more, so a key of one thread has only one. */
 
 enum { MAX_SLOTS = 64 };
 
@@ -204,10 +205,9 @@ openssl_key_destroy(void *key_)
 }
 
 static int
-openssl_key_create(enum vnetenc_cipher cipher, const uint8_t *bytes,
-                   void **keyp)
+create(enum vnetenc_cipher cipher, const uint8_t *bytes, unsigned int n_slots,
+       void **keyp)
 {
-    unsigned int n_slots = MIN(MAX(count_total_cores(), 0) + 2, MAX_SLOTS);
     struct openssl_key *key;
 
     *keyp = NULL;
@@ -229,11 +229,27 @@ openssl_key_create(enum vnetenc_cipher cipher, const uint8_t *bytes,
     return 0;
 }
 
+static int
+openssl_key_create(enum vnetenc_cipher cipher, const uint8_t *bytes,
+                   void **keyp)
+{
+    return create(cipher, bytes,
+                  MIN(MAX(count_total_cores(), 0) + 2, MAX_SLOTS), keyp);
+}
+
+static int
+openssl_key_create_single(enum vnetenc_cipher cipher, const uint8_t *bytes,
+                          void **keyp)
+{
+    return create(cipher, bytes, 1, keyp);
+}
+
 const struct vnetenc_aead_provider vnetenc_aead_openssl = {
     .name = "openssl",
     .init = openssl_init,
     .supports = openssl_supports,
     .key_create = openssl_key_create,
+    .key_create_single = openssl_key_create_single,
     .key_destroy = openssl_key_destroy,
     .seal = openssl_seal,
     .open = openssl_open,

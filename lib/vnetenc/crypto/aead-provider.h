@@ -76,6 +76,11 @@ struct vnetenc_aead_provider {
      * errno value.  Keeps no reference to 'key'. */
     int (*key_create)(enum vnetenc_cipher, const uint8_t *key, void **aux);
 
+    /* Does the same for a key that only one thread uses at a time.  NULL:
+     * 'key_create' serves. */
+    int (*key_create_single)(enum vnetenc_cipher, const uint8_t *key,
+                             void **aux);
+
     /* Cleanses and frees 'aux'. */
     void (*key_destroy)(void *aux);
 

@@ -296,6 +296,30 @@ vnetenc_aead_update(const char *choice)
     }
 }
 
+static int
+key_create(const struct vnetenc_aead_provider *provider,
+           int (*create)(enum vnetenc_cipher, const uint8_t *, void **),
+           enum vnetenc_cipher cipher, const uint8_t *bytes,
+           struct vnetenc_aead_key **keyp)
+{
+    struct vnetenc_aead_key *key;
+    void *aux;
+    int error;
+
+    *keyp = NULL;
+    error = create(cipher, bytes, &aux);
+    if (error) {
+        return error;
+    }
+
+    key = xmalloc(sizeof *key);
+    key->provider = provider;
+    key->aux = aux;
+    key->substitute = NULL;
+    *keyp = key;
+    return 0;
+}
+
 int
 vnetenc_aead_key_create(enum vnetenc_cipher cipher, const uint8_t *bytes,
                         struct vnetenc_aead_key **keyp)
@@ -334,22 +358,28 @@ vnetenc_aead_key_create_with(const struct vnetenc_aead_provider *provider,
                              enum vnetenc_cipher cipher, const uint8_t *bytes,
                              struct vnetenc_aead_key **keyp)
 {
-    struct vnetenc_aead_key *key;
-    void *aux;
-    int error;
+    return key_create(provider, provider->key_create, cipher, bytes, keyp);
+}
 
-    *keyp = NULL;
-    error = provider->key_create(cipher, bytes, &aux);
-    if (error) {
-        return error;
+int
+vnetenc_aead_key_create_single(enum vnetenc_cipher cipher,
+                               const uint8_t *bytes,
+                               struct vnetenc_aead_key **keyp)
+{
+    const struct vnetenc_aead_provider *provider;
+
+    atomic_read_relaxed(&chosen[cipher], &provider);
+    if (provider && provider->works) {
+        atomic_read_relaxed(&substitutes[cipher], &provider);
     }
-
-    key = xmalloc(sizeof *key);
-    key->provider = provider;
-    key->aux = aux;
-    key->substitute = NULL;
-    *keyp = key;
-    return 0;
+    if (!provider) {
+        *keyp = NULL;
+        return EOPNOTSUPP;
+    }
+    return key_create(provider, (provider->key_create_single
+                                 ? provider->key_create_single
+                                 : provider->key_create),
+                      cipher, bytes, keyp);
 }
 
 void

@@ -80,6 +80,13 @@ int vnetenc_aead_key_create(enum vnetenc_cipher, const uint8_t *key,
                             struct vnetenc_aead_key **)
     OVS_WARN_UNUSED_RESULT;
 
+/* Does the same as vnetenc_aead_key_create(), for a key that only one thread
+ * uses at a time, as those of control messages.  It takes less memory, and no
+ * place in a device. */
+int vnetenc_aead_key_create_single(enum vnetenc_cipher, const uint8_t *key,
+                                   struct vnetenc_aead_key **)
+    OVS_WARN_UNUSED_RESULT;
+
 /* Cleanses and frees a key, which may be NULL.  Any thread that is not of the
  * datapath. */
 void vnetenc_aead_key_destroy(struct vnetenc_aead_key *);

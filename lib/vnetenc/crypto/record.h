@@ -30,6 +30,7 @@
  *
  * Thread-safety: the functions work only on the caller's data. */
 
+#include <stdbool.h>
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/crypto/aead-provider.h"
@@ -72,6 +73,7 @@ struct vnetenc_record {
  * write key and write IV). */
 struct vnetenc_record_key {
     enum vnetenc_cipher cipher;
+    bool single;                /* Only one thread uses it at a time. */
     uint8_t key[VNETENC_MAX_KEY_BYTES];
     uint8_t fixed_iv[VNETENC_MAX_FIXED_IV_BYTES];
 };
