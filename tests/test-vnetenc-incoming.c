@@ -482,7 +482,8 @@ test_hello_repeated(void)
     for (int i = 0; i < 3; i++) {
         unit_now_ms += 16;
         CHECK(!vnetenc_incoming_hello(&path, c->port, c->last->data,
-                                      c->last->size, unit_now_ms));
+                                      c->last->size, unit_now_ms,
+                                      unit_now_ms));
         CHECK(c->n_in == 1);
     }
     CHECK(n_dropped(VNETENC_DROP_rx_rate) == 3);
@@ -490,9 +491,38 @@ test_hello_repeated(void)
     /* Later the answer may be lost. */
     unit_now_ms += 2;
     CHECK(!vnetenc_incoming_hello(&path, c->port, c->last->data,
-                                  c->last->size, unit_now_ms));
+                                  c->last->size, unit_now_ms, unit_now_ms));
     CHECK(c->n_in > 1);
     CHECK(n_dropped(VNETENC_DROP_rx_rate) == 0);
+    CHECK(rx_of(client_finish(c)));
+    end();
+}
+
+/* A host with more ClientHellos than it can answer leaves out those whose
+ * clients have repeated them meanwhile. */
+static void
+test_hello_late(void)
+{
+    const struct vnetenc_path_key path = path_to_b(0);
+    struct client *c;
+    struct ofpbuf *b;
+
+    begin();
+    c = client_begin(0);
+    client_send(c);
+    CHECK(client_read(c) == 1);
+    b = vnetenc_handshake_pop_output(c->h);
+    n_dropped(VNETENC_DROP_ctl_hello_late);
+    CHECK(!vnetenc_incoming_hello(&path, c->port, b->data, b->size,
+                                  unit_now_ms - VNETENC_HELLO_WAIT_MS,
+                                  unit_now_ms));
+    CHECK(n_dropped(VNETENC_DROP_ctl_hello_late) == 1);
+    CHECK(!c->n_in);
+    CHECK(vnetenc_incoming_hello(&path, c->port, b->data, b->size,
+                                 unit_now_ms - VNETENC_HELLO_WAIT_MS + 1,
+                                 unit_now_ms));
+    CHECK(n_dropped(VNETENC_DROP_ctl_hello_late) == 0);
+    ofpbuf_delete(b);
     CHECK(rx_of(client_finish(c)));
     end();
 }
@@ -916,6 +946,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_error_of_late_handshake();
     test_half_open_deadlines();
     test_hello_repeated();
+    test_hello_late();
     test_announce();
     test_half_open_again();
     test_half_open_and_row_removed();

@@ -94,6 +94,7 @@
     /* Control thread. */                                                   \
     VNETENC_DROP(ctl_hello_fragment, "fragmented ClientHello")              \
     VNETENC_DROP(ctl_verify_rate, "hellos without a cookie over their rate") \
+    VNETENC_DROP(ctl_hello_late, "ClientHello that waited too long")        \
     VNETENC_DROP(ctl_hello_rate, "handshakes over the peer's rate")         \
     VNETENC_DROP(ctl_half_open, "too many half-open handshakes")            \
     VNETENC_DROP(ctl_socket_full, "kernel socket full")                     \

@@ -20,6 +20,7 @@
 #include "latch.h"
 #include "openvswitch/poll-loop.h"
 #include "ovs-atomic.h"
+#include "timeval.h"
 #include "util.h"
 
 BUILD_ASSERT_DECL(IS_POW2(VNETENC_INBOX_SLOTS));
@@ -139,6 +140,7 @@ vnetenc_inbox_post(enum vnetenc_inbox_queue queue,
     event->path = *path;
     event->remote_port = remote_port;
     event->echo = echo;
+    event->posted_at = type == VNETENC_EV_HELLO ? time_msec() : 0;
     event->size = size;
     nullable_memcpy(event->data, payload, size);
     atomic_store(&slot->turn, n + 1);

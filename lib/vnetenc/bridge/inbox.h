@@ -51,6 +51,7 @@ struct vnetenc_event {
     struct vnetenc_path_key path;   /* 'profile' only for WANT, PROBE, HELD. */
     ovs_be16 remote_port;       /* Not for WANT, TOO_LONG, HELD. */
     uint64_t echo;              /* PROBE and HELD only. */
+    long long int posted_at;    /* HELLO only: time_msec(). */
     uint16_t size;              /* HELLO, DATAGRAM and TOO_LONG only. */
     uint8_t data[VNETENC_MAX_DATAGRAM_BYTES];
 };

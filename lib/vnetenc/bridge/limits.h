@@ -223,6 +223,9 @@ enum {
  *   - A handshake that takes longer than STUCK_MS makes room for another one
  *     of the same peer.
  *
+ *   - A ClientHello that has waited for HELLO_WAIT_MS is dropped: its client
+ *     has repeated it, or begins again.
+ *
  *   - The object of libssl, which can retransmit the last flight, is kept
  *     until the first record arrives, but for at most RESPONDER_KEEP_MS.
  *
@@ -287,6 +290,7 @@ enum {
     VNETENC_MTU_SILENT_MS = 600000,
 
     /* Responder. */
+    VNETENC_HELLO_WAIT_MS = 500,
     VNETENC_RESPONDER_KEEP_MS = 15000,
     VNETENC_LINGER_MS = 3000,
     VNETENC_IDLE_MS = 180000,

@@ -119,7 +119,8 @@ take_event(struct vnetenc_event *event, long long int now)
         break;
     case VNETENC_EV_HELLO:
         return vnetenc_incoming_hello(&event->path, event->remote_port,
-                                      event->data, event->size, now);
+                                      event->data, event->size,
+                                      event->posted_at, now);
     case VNETENC_EV_DATAGRAM:
         vnetenc_incoming_input(&event->path, event->remote_port, event->data,
                                event->size, now);

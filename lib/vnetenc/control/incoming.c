@@ -304,7 +304,7 @@ input_own_hello(struct incoming *in, struct vnetenc_responder *session,
 bool
 vnetenc_incoming_hello(const struct vnetenc_path_key *path,
                        ovs_be16 remote_port, const uint8_t *data, size_t size,
-                       long long int now)
+                       long long int arrived_at, long long int now)
 {
     struct vnetenc_peer *peer = vnetenc_peer_find(&path->remote);
     struct incoming *in = incoming_find(path, remote_port);
@@ -313,6 +313,10 @@ vnetenc_incoming_hello(const struct vnetenc_path_key *path,
 
     if (!peer || !vnetenc_hello_is(data, size)) {
         vnetenc_drop_count(VNETENC_DROP_ctl_unexpected, 1);
+    } else if (now >= arrived_at + VNETENC_HELLO_WAIT_MS) {
+        /* If there are more than we can answer, work for clients that have
+         * given up would take the place of work for others. */
+        vnetenc_drop_count(VNETENC_DROP_ctl_hello_late, 1);
     } else if (vnetenc_responder_owns_hello(half_open, data, size)) {
         input_own_hello(in, half_open, data, size, now);
     } else if (vnetenc_responder_owns_hello(up, data, size)) {
@@ -334,7 +338,7 @@ vnetenc_incoming_input(const struct vnetenc_path_key *path,
     struct vnetenc_responder *up = in ? in->up : NULL;
 
     if (vnetenc_hello_is(data, size)) {
-        vnetenc_incoming_hello(path, remote_port, data, size, now);
+        vnetenc_incoming_hello(path, remote_port, data, size, now, now);
     } else if (!vnetenc_peer_find(&path->remote)) {
         vnetenc_drop_count(VNETENC_DROP_ctl_unexpected, 1);
     } else if (up && vnetenc_responder_input_alert(up, data, size, now)) {

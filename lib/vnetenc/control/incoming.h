@@ -46,11 +46,12 @@ struct vnetenc_peer;
 struct vnetenc_session_status;
 
 /* Takes a datagram that begins like a ClientHello, from 'remote_port' to the
- * DTLS port of 'path'.  The profile of 'path' is not known.  Returns true if
- * it began a handshake. */
+ * DTLS port of 'path' and has waited since 'arrived_at'.  The profile of
+ * 'path' is not known.  Returns true if it began a handshake. */
 bool vnetenc_incoming_hello(const struct vnetenc_path_key *path,
                             ovs_be16 remote_port, const uint8_t *data,
-                            size_t size, long long int now);
+                            size_t size, long long int arrived_at,
+                            long long int now);
 
 /* Takes any datagram of record type 20, 21 or 22, likewise. */
 void vnetenc_incoming_input(const struct vnetenc_path_key *path,
