@@ -23,6 +23,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -31,6 +32,7 @@
 
 #include "connectivity.h"
 #include "openvswitch/vlog.h"
+#include "ovs-rcu.h"
 #include "packets.h"
 #include "seq.h"
 #include "util.h"
@@ -189,6 +191,9 @@ test_up(void)
     struct vnetenc_session_status a[VNETENC_MAX_LANES], b[4];
     struct vnetenc_path_key ba = unit_ab;
     const struct unit_flow *back;
+    struct sockaddr_in sin;
+    socklen_t size = sizeof sin;
+    int fd;
 
     begin();
     CHECK(!vnetenc_path_find(&unit_ab));
@@ -223,6 +228,12 @@ test_up(void)
     CHECK(!strcmp(remote_b()->suite, a->suite));
     CHECK(!strcmp(remote_b()->fingerprint, a->fingerprint));
 
+    /* Workers of a kernel datapath send from the port of the lane. */
+    fd = unit_control_tx(0)->fd;
+    CHECK(!getsockname(fd, (struct sockaddr *) &sin, &size)
+          && sin.sin_port == lane_port(0)
+          && sin.sin_addr.s_addr == in6_addr_get_mapped_ipv4(&unit_a));
+
     /* One way only. */
     ba.local = unit_b;
     ba.remote = unit_a;
@@ -233,6 +244,13 @@ test_up(void)
     unit_control_run(TICK_MS);
     CHECK(unit_control_n_ports_with_hello() == 1);
     end();
+
+    /* The descriptor goes with its session. */
+    for (int i = 0; i < 1000 && fcntl(fd, F_GETFD) >= 0; i++) {
+        ovsrcu_quiesce();
+        xnanosleep(10 * 1000 * 1000);
+    }
+    CHECK(fcntl(fd, F_GETFD) < 0 && errno == EBADF);
 }
 
 static void
