@@ -294,6 +294,52 @@ test_reuse(void)
     vnetenc_sockets_destroy();
 }
 
+static void
+ignore_datagram(struct vnetenc_socket *sock OVS_UNUSED,
+                struct vnetenc_lease *l OVS_UNUSED,
+                const struct in6_addr *remote OVS_UNUSED,
+                ovs_be16 port OVS_UNUSED, uint8_t *data OVS_UNUSED,
+                size_t size OVS_UNUSED, long long int now OVS_UNUSED)
+{
+}
+
+/* What the kernel says of a datagram is kept for the text of an error, and
+ * disturbs no other datagram. */
+static void
+test_errors(void)
+{
+    struct in6_addr local = address("127.0.0.1");
+    struct in6_addr closed = address("127.0.1.1");
+    struct in6_addr open = address("127.0.0.2");
+    struct vnetenc_lease *l = lease(&local, &closed, START);
+    struct vnetenc_socket *sock = vnetenc_socket_of_lease(l);
+    struct vnetenc_socket *responder;
+    char *responder_error;
+
+    CHECK(!vnetenc_socket_lease_error(l));
+    for (int i = 0; i < 1000 && !vnetenc_socket_lease_error(l); i++) {
+        CHECK(!vnetenc_socket_send(sock, &closed, htons(9), "x", 1));
+        poll(NULL, 0, 1);
+        vnetenc_sockets_run(ignore_datagram, START);
+    }
+    CHECK(vnetenc_socket_lease_error(l) == ECONNREFUSED);
+
+    /* With an error that nobody has read yet. */
+    responder = vnetenc_socket_responder(&open, htons(6082),
+                                         &responder_error);
+    CHECK(responder);
+    for (int i = 0; i < 20; i++) {
+        CHECK(!vnetenc_socket_send(sock, &closed, htons(9), "x", 1));
+        CHECK(!vnetenc_socket_send(sock, &open, htons(6082), "x", 1));
+    }
+
+    /* The next session begins without it. */
+    vnetenc_socket_return(l, START);
+    vnetenc_sockets_destroy();
+    CHECK(!vnetenc_socket_lease_error(lease(&local, &closed, START)));
+    vnetenc_sockets_destroy();
+}
+
 /* Peers do not crowd on one socket. */
 static void
 test_random(void)
@@ -684,6 +730,7 @@ main(int argc OVS_UNUSED, char *argv[])
     ovs_assert(!setrlimit(RLIMIT_NOFILE, &limit));
     test_pool();
     test_reuse();
+    test_errors();
     test_random();
     test_no_local();
     test_responder();

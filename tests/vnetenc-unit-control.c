@@ -330,7 +330,7 @@ recvmsg(int fd, struct msghdr *msg, int flags)
 {
     ssize_t n = syscall(SYS_recvmsg, fd, msg, flags);
 
-    n_received += n >= 0;
+    n_received += n >= 0 && !(flags & MSG_ERRQUEUE);
     return n;
 }
 

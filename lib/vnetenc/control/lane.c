@@ -33,6 +33,7 @@
 #include "vnetenc/control/handshake.h"
 #include "vnetenc/control/initiator.h"
 #include "vnetenc/control/session-status.h"
+#include "vnetenc/control/socket.h"
 #include "vnetenc/trust/peer.h"
 #include "vnetenc/trust/profile.h"
 
@@ -304,6 +305,11 @@ attempt_reason(const struct vnetenc_initiator *session, long long int now)
     } else if (session->send_error) {
         return xasprintf("%s: cannot send to UDP port %"PRIu16": %s", reason,
                          ntohs(port), ovs_strerror(session->send_error));
+    } else if (vnetenc_socket_lease_error(session->lease)) {
+        return xasprintf("%s: no answer from UDP port %"PRIu16" (network "
+                         "says, unverified: %s)", reason, ntohs(port),
+                         ovs_strerror(vnetenc_socket_lease_error(
+                             session->lease)));
     }
     return xasprintf("%s: no answer from UDP port %"PRIu16"; both hosts must "
                      "have the same other_config:vnetenc-%s-port, and "

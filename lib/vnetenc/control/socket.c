@@ -18,6 +18,7 @@
 #include "vnetenc/control/socket.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -52,6 +53,7 @@ struct vnetenc_lease {
     struct vnetenc_socket *socket;
     struct in6_addr remote;
     void *owner;                /* NULL: returned. */
+    int error;                  /* Newest that the kernel reported, or 0. */
     long long int returned_at;
 };
 
@@ -112,6 +114,20 @@ set_buffer(int fd)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
     }
     setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on);
+}
+
+/* Sets a lane socket to report that a datagram was not sent, for instance
+ * because a queue is full, or could not be delivered (ip(7), IP_RECVERR). */
+static void
+report_errors(const struct vnetenc_socket *sock)
+{
+    int value = 1;
+
+    if (IN6_IS_ADDR_V4MAPPED(&sock->local)) {
+        setsockopt(sock->fd, IPPROTO_IP, IP_RECVERR, &value, sizeof value);
+    } else {
+        setsockopt(sock->fd, IPPROTO_IPV6, IPV6_RECVERR, &value, sizeof value);
+    }
 }
 
 /* Lets sockets of workers be bound to the same address and port.  Only while
@@ -369,6 +385,7 @@ vnetenc_socket_lease(const struct in6_addr *local,
         if (!sock) {
             return NULL;
         }
+        report_errors(sock);
     }
     if (!sock) {
         lease = search.oldest;
@@ -384,6 +401,7 @@ vnetenc_socket_lease(const struct in6_addr *local,
         ovs_list_push_back(&sock->leases, &lease->node);
     }
     lease->owner = owner;
+    lease->error = 0;
     return lease;
 }
 
@@ -422,7 +440,24 @@ vnetenc_socket_lease_owner(const struct vnetenc_lease *lease)
     return lease->owner;
 }
 
+int
+vnetenc_socket_lease_error(const struct vnetenc_lease *lease)
+{
+    return lease->error;
+}
+
 /* Input and output. */
+
+/* Makes the kernel forget an error that it keeps for the next call, which
+ * would fail with it: the error belongs to an earlier datagram. */
+static void
+forget_error(const struct vnetenc_socket *sock)
+{
+    socklen_t size = sizeof(int);
+    int error;
+
+    ovs_ignore(getsockopt(sock->fd, SOL_SOCKET, SO_ERROR, &error, &size));
+}
 
 int
 vnetenc_socket_send(struct vnetenc_socket *sock,
@@ -432,6 +467,7 @@ vnetenc_socket_send(struct vnetenc_socket *sock,
     struct sockaddr_storage ss;
     socklen_t ss_size = address_to_sockaddr(remote, port, &ss);
 
+    forget_error(sock);
     if (sendto(sock->fd, data, size, 0, (struct sockaddr *) &ss, ss_size)
         < 0) {
         COVERAGE_INC(vnetenc_socket_send_error);
@@ -516,7 +552,8 @@ receive_one(struct vnetenc_socket *sock, bool lane, vnetenc_socket_cb *cb,
 
     n = recvmsg(sock->fd, &msg, 0);
     if (n < 0) {
-        return errno == EINTR;
+        /* Other errors are those of earlier datagrams. */
+        return errno != EAGAIN && errno != EWOULDBLOCK;
     }
     count_lost(sock, &msg);
     if (n > VNETENC_MAX_DATAGRAM_BYTES
@@ -533,6 +570,45 @@ receive_one(struct vnetenc_socket *sock, bool lane, vnetenc_socket_cb *cb,
     return true;
 }
 
+/* Takes one reported error.  Anybody can forge the ICMP messages behind them,
+ * so they are good for a text only.  Returns false if there is none. */
+static bool
+receive_error(struct vnetenc_socket *sock)
+{
+    uint8_t control[512];
+    struct sockaddr_storage ss;
+    struct msghdr msg = {
+        .msg_name = &ss,
+        .msg_namelen = sizeof ss,
+        .msg_control = control,
+        .msg_controllen = sizeof control,
+    };
+    struct vnetenc_lease *lease;
+    struct in6_addr remote;
+    struct cmsghdr *cmsg;
+    ovs_be16 port;
+
+    if (recvmsg(sock->fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) {
+        return false;
+    }
+    if (!sockaddr_to_address(&ss, &remote, &port)) {
+        return true;
+    }
+    lease = lease_find(sock, &remote);
+    for (cmsg = CMSG_FIRSTHDR(&msg); lease && cmsg;
+         cmsg = CMSG_NXTHDR(&msg, cmsg)) {
+        struct sock_extended_err err;
+
+        if ((cmsg->cmsg_level == IPPROTO_IP && cmsg->cmsg_type == IP_RECVERR)
+            || (cmsg->cmsg_level == IPPROTO_IPV6
+                && cmsg->cmsg_type == IPV6_RECVERR)) {
+            memcpy(&err, CMSG_DATA(cmsg), sizeof err);
+            lease->error = err.ee_errno;
+        }
+    }
+    return true;
+}
+
 static void
 receive_all(struct ovs_list *list, bool is_lane, vnetenc_socket_cb *cb,
             long long int now)
@@ -542,6 +618,11 @@ receive_all(struct ovs_list *list, bool is_lane, vnetenc_socket_cb *cb,
     LIST_FOR_EACH (sock, node, list) {
         for (int i = 0; i < VNETENC_RECEIVE_BURST; i++) {
             if (!receive_one(sock, is_lane, cb, now)) {
+                break;
+            }
+        }
+        for (int i = 0; is_lane && i < VNETENC_RECEIVE_BURST; i++) {
+            if (!receive_error(sock)) {
                 break;
             }
         }

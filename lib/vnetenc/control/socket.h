@@ -89,6 +89,11 @@ void *vnetenc_socket_lease_owner(const struct vnetenc_lease *);
  * The caller closes it. */
 int vnetenc_socket_dup(const struct vnetenc_lease *);
 
+/* Returns the newest errno value that the kernel reported for a datagram to
+ * the peer since vnetenc_socket_lease(), or 0.  Anybody can forge the ICMP
+ * message that may be behind it. */
+int vnetenc_socket_lease_error(const struct vnetenc_lease *);
+
 /* Sends a datagram.  Returns 0, or the positive errno value for which the
  * kernel refuses it.  The network may lose it all the same. */
 int vnetenc_socket_send(struct vnetenc_socket *,
