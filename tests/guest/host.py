@@ -4,19 +4,10 @@
 
 import re
 
-import pytest
-
-from harness.run import TOP
 from lab import Hypervisor, tcp_transfer
 
 MARKER = b"nobody on the underlay reads this "
 VNI = 7
-
-_MISSING = [name for name in ("device", "egress", "ingress") if not
-            (TOP / f"lib/vnetenc/kernel/{name}.c").exists()]
-needs_workers = pytest.mark.skipif(
-    bool(_MISSING), reason="lib/vnetenc/kernel does not have these files "
-    f"yet: {' '.join(_MISSING)}")
 
 
 class KernelHost(Hypervisor):

@@ -12,6 +12,9 @@ import runspace
 from lab import Lab, Tree
 
 
+_runs = []                          # Those that a test uses now.
+
+
 @pytest.fixture(scope="session", autouse=True)
 def fixture_isolation():
     runspace.enter()
@@ -24,9 +27,9 @@ def pytest_runtest_makereport(item, call):
     report = outcome.get_result()
     report.late = (call.excinfo is not None
                    and isinstance(call.excinfo.value, runspace.Late))
-    run = getattr(item, "funcargs", {}).get("run")
-    if report.failed and run is not None and run.dir.exists():
-        report.sections.append(("daemons", run.logs()))
+    if report.failed:
+        report.sections += [("daemons", run.logs()) for run in _runs
+                            if run.dir.exists()]
 
 
 def _stolen():
@@ -67,7 +70,9 @@ def fixture_tree(pytestconfig):
 @pytest.fixture(name="run", scope="class")
 def fixture_run(pytestconfig):
     run = runspace.Run()
+    _runs.append(run)
     yield run
+    _runs.remove(run)
     run.close(keep_folder=pytestconfig.getoption("keep_folder"))
 
 
