@@ -37,10 +37,11 @@ class KernelHost(Hypervisor):
         """The flows of the datapath."""
         return self.appctl("dpctl/dump-flows", "system@ovs-system")
 
-    def packets(self, text):
-        """How many packets the datapath's flows with `text` have seen."""
+    def packets(self, *texts):
+        """How many packets the datapath's flows with all `texts` have seen."""
         return sum(int(re.search(r"packets:(\d+)", flow)[1])
-                   for flow in self.flows().splitlines() if text in flow)
+                   for flow in self.flows().splitlines()
+                   if all(text in flow for text in texts))
 
     def devices(self):
         """Our tunnel devices, which are ports of the datapath."""

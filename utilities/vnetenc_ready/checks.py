@@ -248,8 +248,9 @@ def pins_of(encaps):
 BECOME_CAPABLE = (
     "install this release of Open vSwitch and ovn-controller of vnetenc on"
     " it; there, ovs-appctl dpif/show-dp-features br-int says whether the"
-    " datapath can encrypt, and ovs-vsctl get VNetEnc_Profile 0 error says why"
-    " there is no certificate")
+    " datapath can encrypt, ovs-appctl vnetenc/show says why a kernel datapath"
+    " cannot, and ovs-vsctl get VNetEnc_Profile 0 error says why there is no"
+    " certificate")
 BECOME_CAPABLE_REMOTE = (
     "look for vnetenc=1 in options of its Encap rows in its own zone: if it is"
     " there, the program that makes its rows here has to copy vnetenc and"
@@ -265,13 +266,6 @@ def check_capability(chassis, encaps, south, add, where):
             " external_ids:ovn-encap-type=geneve")
         return
     remote = chassis["other_config"].get("is-remote") == "true"
-    if (not remote and chassis["other_config"].get("datapath-type", "")
-            != "netdev"):
-        add("chassis-kernel-datapath", "its br-int is on the kernel datapath,"
-            " which cannot encrypt", where,
-            "on it: ovn-vnetenc-ready --local lists the bridges to change, and"
-            " the interruption that each change causes")
-        return
     ports = sorted({other_port_of(e) for e in encaps} - {None})
     if ports:
         add("chassis-dst-port", "has its Geneve tunnels at UDP port"
@@ -467,8 +461,11 @@ def too_large(level, text, best, name, what, where, do, report):
 # The local Open vSwitch.
 
 def check_bridges(local, where, report):
-    """Bridges and addresses that must leave the kernel datapath first."""
+    """Bridges of both datapaths on the way of tunnel packets: a tunnel of the
+    userspace datapath does not find a tunnel address in the kernel's."""
     bridges = local.tunnel_bridges()
+    if all(b["datapath_type"] != "netdev" for b in bridges):
+        return
     for bridge in bridges:
         if bridge["datapath_type"] == "netdev":
             continue
@@ -480,27 +477,15 @@ def check_bridges(local, where, report):
             setting = ("Open_vSwitch ."
                        " external_ids:ovn-bridge-datapath-type=netdev")
         report.fail(
-            "local-kernel-datapath", f"bridge {name} is on the kernel"
-            " datapath, which cannot encrypt; the change makes the bridge anew"
-            f" with the same ports, {len(guests)} of them of guests: all"
-            " traffic through the bridge stops meanwhile, and tracked"
-            " connections, flows that no controller installs and the addresses"
-            f" on interface {name} are lost", where,
+            "local-two-datapaths", f"bridge {name} is on the kernel"
+            " datapath, and other bridges on the way of tunnel packets are"
+            " not; the change makes the bridge anew with the same ports,"
+            f" {len(guests)} of them of guests: all traffic through the bridge"
+            " stops meanwhile, and tracked connections, flows that no"
+            f" controller installs and the addresses on interface {name} are"
+            " lost", where,
             f"move the guests away or accept the interruption, then: ovs-vsctl"
             f" set {setting}, and give {name} its addresses and routes again")
-    # Tunnel packets would not even enter Open vSwitch.
-    owned = {i["name"] for b in bridges for i in local.interfaces_of(b)}
-    for link in local.address_links():
-        if (link["ifname"] not in owned and link["ifname"] != "lo"
-                and any(b["datapath_type"] != "netdev" for b in bridges)):
-            report.fail(
-                "local-kernel-underlay", "the tunnel address is on"
-                f" {link['ifname']}, where the userspace datapath does not"
-                " find it", where,
-                "ovs-vsctl add-br br-phy -- set bridge br-phy"
-                f" datapath_type=netdev -- add-port br-phy {link['ifname']},"
-                " and move its addresses and routes to br-phy; all traffic"
-                f" through {link['ifname']} stops meanwhile: use a console")
 
 
 def renew(file):
@@ -566,10 +551,12 @@ def check_local(local, south, switches, best, report):
             "local-stock", "a stock Open vSwitch runs here", where,
             "install the packages of vnetenc (PACKAGES.md)")
     elif not local.can_encrypt():
+        why = local.show and local.show.get("kernel_error")
         report.fail(
-            "local-not-capable", "its datapath cannot encrypt", where,
-            "use the userspace datapath (datapath_type=netdev) of Open vSwitch"
-            " with vnetenc")
+            "local-not-capable", "its datapath cannot encrypt"
+            + (f": {why}" if why else ""), where,
+            "see the section on the kernel datapath of OPERATING.md, and"
+            " ovs-appctl vnetenc/show")
     problem = local.controller_error()
     if problem:
         report.fail("local-controller", f"its ovn-controller {problem}: it"

@@ -19,7 +19,6 @@ FAILS = frozenset("""
     chassis-behind
     chassis-dst-port
     chassis-foreign-encap
-    chassis-kernel-datapath
     chassis-no-geneve
     chassis-no-pin
     chassis-not-capable
@@ -29,8 +28,6 @@ FAILS = frozenset("""
     local-certificate
     local-controller
     local-dtls-port
-    local-kernel-datapath
-    local-kernel-underlay
     local-no-peer
     local-no-pin
     local-no-profile
@@ -38,6 +35,7 @@ FAILS = frozenset("""
     local-peer
     local-profile
     local-stock
+    local-two-datapaths
     local-unreachable
     mtu-dhcp
     mtu-gateway
