@@ -34,6 +34,7 @@
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/bridge/readers.h"
+#include "vnetenc/kernel/worker.h"
 
 COVERAGE_DEFINE(vnetenc_socket_send_error);
 
@@ -119,15 +120,26 @@ set_buffer(int fd)
 /* Sets a lane socket to report that a datagram was not sent, for instance
  * because a queue is full, or could not be delivered (ip(7), IP_RECVERR). */
 static void
-report_errors(const struct vnetenc_socket *sock)
+report_errors(const struct vnetenc_socket *sock, bool report)
 {
-    int value = 1;
+    int value = report;
 
     if (IN6_IS_ADDR_V4MAPPED(&sock->local)) {
         setsockopt(sock->fd, IPPROTO_IP, IP_RECVERR, &value, sizeof value);
     } else {
         setsockopt(sock->fd, IPPROTO_IPV6, IPV6_RECVERR, &value, sizeof value);
     }
+}
+
+/* Makes the kernel forget an error that it keeps for the next call, which
+ * would fail with it: the error belongs to an earlier datagram. */
+static void
+forget_error(const struct vnetenc_socket *sock)
+{
+    socklen_t size = sizeof(int);
+    int error;
+
+    ovs_ignore(getsockopt(sock->fd, SOL_SOCKET, SO_ERROR, &error, &size));
 }
 
 /* Lets sockets of workers be bound to the same address and port.  Only while
@@ -276,6 +288,10 @@ vnetenc_socket_responder(const struct in6_addr *local, ovs_be16 dtls_port,
 {
     struct vnetenc_socket *sock;
 
+    if (!dtls_port) {
+        *error = xstrdup("there is no UDP port for encrypted tunnels");
+        return NULL;
+    }
     *error = NULL;
     LIST_FOR_EACH (sock, node, &responders) {
         if (ipv6_addr_equals(&sock->local, local) && sock->port == dtls_port) {
@@ -385,7 +401,7 @@ vnetenc_socket_lease(const struct in6_addr *local,
         if (!sock) {
             return NULL;
         }
-        report_errors(sock);
+        report_errors(sock, !vnetenc_worker_n());
     }
     if (!sock) {
         lease = search.oldest;
@@ -431,6 +447,13 @@ vnetenc_socket_dup(const struct vnetenc_lease *lease)
     if (fd >= 0) {
         setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
     }
+    if (vnetenc_worker_n()) {
+        /* The kernel reports an error to whoever sends next, and anybody can
+         * forge the ICMP message that causes one: no record may be lost by
+         * it. */
+        report_errors(lease->socket, false);
+        forget_error(lease->socket);
+    }
     return fd;
 }
 
@@ -447,17 +470,6 @@ vnetenc_socket_lease_error(const struct vnetenc_lease *lease)
 }
 
 /* Input and output. */
-
-/* Makes the kernel forget an error that it keeps for the next call, which
- * would fail with it: the error belongs to an earlier datagram. */
-static void
-forget_error(const struct vnetenc_socket *sock)
-{
-    socklen_t size = sizeof(int);
-    int error;
-
-    ovs_ignore(getsockopt(sock->fd, SOL_SOCKET, SO_ERROR, &error, &size));
-}
 
 int
 vnetenc_socket_send(struct vnetenc_socket *sock,

@@ -352,7 +352,8 @@ update_ports(void)
         for (size_t j = 0; j < VNETENC_N_DTLS_PORTS; j++) {
             ovs_be16 port = vnetenc_tunnel_dtls_ports[j];
 
-            if (has_port[vnetenc_tunnel_is_vxlan(port)]) {
+            /* 0 if plain tunnels have the port. */
+            if (port && has_port[vnetenc_tunnel_is_vxlan(port)]) {
                 ports[n_ports].local = locals.addr[i];
                 ports[n_ports++].port = port;
             }

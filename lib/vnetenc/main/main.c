@@ -107,7 +107,8 @@ give_way_to_plain_tunnels(const struct ovsdb_idl *idl)
         return;
     }
     OVSREC_INTERFACE_FOR_EACH (row, idl) {
-        if (vnetenc_tunnel_is_dtls(dst_port_of(row))) {
+        if ((!strcmp(row->type, "geneve") || !strcmp(row->type, "vxlan"))
+            && vnetenc_tunnel_is_dtls(dst_port_of(row))) {
             vnetenc_tunnels_give_up(row->name, dst_port_of(row));
         }
         in_use |= can_carry_records(row);
