@@ -369,7 +369,7 @@ session_input_alert(struct vnetenc_initiator *session, uint8_t *data,
                                    &plain_size)) {
         vnetenc_drop_count(VNETENC_DROP_ctl_unexpected, 1);
     } else {
-        vnetenc_probe_give_up(&session->probe, now);
+        vnetenc_probe_close(&session->probe, now);
     }
 }
 

@@ -43,7 +43,9 @@ vnetenc_probe_run(struct vnetenc_probe *probe, uint64_t next_seq,
     long long int silence = now - probe->sent_at;
     bool busy = next_seq > probe->seq;
 
-    if (probe->hurry) {
+    if (probe->closed) {
+        return VNETENC_PROBE_NOTHING;
+    } else if (probe->hurry) {
         return VNETENC_PROBE_SEND;
     } else if (!probe->tries || probe->lost) {
         return (silence >= (busy || probe->lost ? VNETENC_PROBE_BUSY_MS
@@ -88,7 +90,7 @@ vnetenc_probe_reply(struct vnetenc_probe *probe, uint64_t echo,
     /* 'echo' was incremented with each probe. */
     uint64_t back = probe->echo - 1 - echo;
 
-    if (back >= probe->tries) {
+    if (probe->closed || back >= probe->tries) {
         return -1;
     }
     probe->tries = 0;
@@ -103,4 +105,11 @@ vnetenc_probe_give_up(struct vnetenc_probe *probe, long long int now)
         probe->lost = true;
         probe->lost_at = now;
     }
+}
+
+void
+vnetenc_probe_close(struct vnetenc_probe *probe, long long int now)
+{
+    vnetenc_probe_give_up(probe, now);
+    probe->closed = true;
 }

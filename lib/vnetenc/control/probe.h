@@ -42,6 +42,7 @@ struct vnetenc_probe {
     long long int hinted_at;
     bool lost;
     long long int lost_at;
+    bool closed;                /* Lost for good. */
 };
 
 enum vnetenc_probe_action {
@@ -76,8 +77,11 @@ bool vnetenc_probe_hint(struct vnetenc_probe *, long long int now);
 long long int vnetenc_probe_reply(struct vnetenc_probe *, uint64_t echo,
                                   long long int now);
 
-/* Notes that the session is lost, because the peer ended it with a sealed
- * alert or because probes stayed unanswered. */
+/* Notes that the session is lost, because probes stayed unanswered. */
 void vnetenc_probe_give_up(struct vnetenc_probe *, long long int now);
+
+/* Notes that the peer has ended the session with a sealed alert.  The peer may
+ * still answer probes for a while, but the session stays lost. */
+void vnetenc_probe_close(struct vnetenc_probe *, long long int now);
 
 #endif /* vnetenc/control/probe.h */
