@@ -35,6 +35,21 @@ struct posted {
 
 static struct ovs_list all = OVS_LIST_INITIALIZER(&all);
 
+/* Forgets a former message at the address of 'mail', which is gone: otherwise
+ * 'mail' would be taken back in its place. */
+static void
+forget(const struct vnetenc_mail *mail)
+{
+    struct posted *posted;
+
+    LIST_FOR_EACH_SAFE (posted, node, &all) {
+        if (posted->mail == mail) {
+            ovs_list_remove(&posted->node);
+            free(posted);
+        }
+    }
+}
+
 void
 vnetenc_post(const struct vnetenc_path_key *key, struct vnetenc_socket *socket,
              ovs_be16 port, const void *data, size_t size, long long int now)
@@ -51,6 +66,7 @@ vnetenc_post(const struct vnetenc_path_key *key, struct vnetenc_socket *socket,
         vnetenc_socket_send(socket, &key->remote, port, data, size);
         return;
     }
+    forget(mail);
     posted = xmalloc(sizeof *posted);
     posted->path = *key;
     posted->mail = mail;

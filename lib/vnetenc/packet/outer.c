@@ -361,6 +361,23 @@ vnetenc_outer_grow(struct dp_packet *packet, const struct vnetenc_outer *outer,
     return new + outer->payload_ofs;
 }
 
+/* Takes 'packet' out of the traffic class that a guest has chosen, which the
+ * network may treat as it likes. */
+static void
+clear_class(struct dp_packet *packet, bool ipv6)
+{
+    if (ipv6) {
+        struct ovs_16aligned_ip6_hdr *ip6 = dp_packet_l3(packet);
+        ovs_be32 flow = get_16aligned_be32(&ip6->ip6_flow);
+
+        put_16aligned_be32(&ip6->ip6_flow, flow & htonl(0xf00fffff));
+    } else {
+        struct ip_header *ip = dp_packet_l3(packet);
+
+        ip->ip_tos = 0;
+    }
+}
+
 struct dp_packet *
 vnetenc_outer_copy(const struct dp_packet *packet, bool ipv6,
                    ovs_be16 udp_src, ovs_be16 udp_dst, const void *payload,
@@ -377,6 +394,8 @@ vnetenc_outer_copy(const struct dp_packet *packet, bool ipv6,
     copy->l4_ofs = packet->l4_ofs;
     copy->packet_type = packet->packet_type;
     copy->md = packet->md;
+    copy->md.skb_priority = 0;
+    clear_class(copy, ipv6);
     set_header(copy, &outer, size, udp_src, udp_dst);
     set_offloads(copy, ipv6);
     return copy;

@@ -95,7 +95,7 @@ uint8_t *vnetenc_outer_grow(struct dp_packet *, const struct vnetenc_outer *,
 
 /* Returns a plain UDP packet from 'udp_src' to 'udp_dst' with the 'size' bytes
  * at 'payload', and with the Ethernet and IP headers and the metadata of
- * 'packet', which vnetenc_outer_grow() has made. */
+ * 'packet', which vnetenc_outer_grow() has made, but in no traffic class. */
 struct dp_packet *vnetenc_outer_copy(const struct dp_packet *packet, bool ipv6,
                                      ovs_be16 udp_src, ovs_be16 udp_dst,
                                      const void *payload, size_t size)
