@@ -90,6 +90,12 @@ void vnetenc_run(const struct smap *other_config,
  * run. */
 void vnetenc_exit(void);
 
+/* For ofproto-dpif.c: a datapath ends between these two calls.  Packets that
+ * waited for a session are dropped meanwhile, since the last reference to the
+ * datapath must be the main thread's, which holds locks of it. */
+void vnetenc_datapath_end_begin(void);
+void vnetenc_datapath_end_done(void);
+
 /* For vswitchd/bridge.c, in main/main.c. */
 
 /* Registers commands.  Call once, before the first vnetenc_main_run(). */

@@ -46,6 +46,9 @@ static struct ovs_list jobs OVS_GUARDED_BY(mutex)
 static size_t n_bytes OVS_GUARDED_BY(mutex);
 static struct seq *posted;      /* Made with the thread. */
 
+/* Held while this file has a datapath open, and while one ends. */
+static struct ovs_mutex datapath_mutex = OVS_MUTEX_INITIALIZER;
+
 /* Opens the datapath.  Of the two types that can encrypt only one is in use,
  * and it has one datapath.  Returns NULL if there is none. */
 static struct dpif *
@@ -70,7 +73,7 @@ open_dpif(void)
 }
 
 static bool
-execute(const struct job *job)
+execute__(const struct job *job)
 {
     struct dpif *dpif = open_dpif();
     struct dpif_execute execute;
@@ -89,10 +92,38 @@ execute(const struct job *job)
     execute.packet = job->packet;
     error = dpif_execute(dpif, &execute);
 
-    /* The datapath is not kept open, because it must go with its last bridge.
-     * If that happened just now, it goes here. */
+    /* The datapath is not kept open, because it must go with its last bridge,
+     * in the main thread. */
     dpif_close(dpif);
     return !error;
+}
+
+/* Does not wait for a datapath that ends: the main thread, which ends it, may
+ * wait until all threads have quiesced. */
+static bool
+execute(const struct job *job)
+{
+    bool done = false;
+
+    if (!ovs_mutex_trylock(&datapath_mutex)) {
+        done = execute__(job);
+        ovs_mutex_unlock(&datapath_mutex);
+    }
+    return done;
+}
+
+void
+vnetenc_execute_pause(void)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
+{
+    ovs_mutex_lock(&datapath_mutex);
+}
+
+void
+vnetenc_execute_resume(void)
+    OVS_NO_THREAD_SAFETY_ANALYSIS
+{
+    ovs_mutex_unlock(&datapath_mutex);
 }
 
 static void

@@ -43,4 +43,12 @@ void vnetenc_execute(struct dp_packet *packet, const struct nlattr *actions,
 /* Drops all packets to which nothing was applied yet. */
 void vnetenc_execute_end(void);
 
+/* Keeps this file from opening a datapath, and waits until it has none open,
+ * until vnetenc_execute_resume().  Packets are dropped meanwhile.  Main
+ * thread, without the mutex. */
+void vnetenc_execute_pause(void);
+
+/* Ends what vnetenc_execute_pause() has begun. */
+void vnetenc_execute_resume(void);
+
 #endif /* vnetenc/control/execute.h */
