@@ -342,7 +342,7 @@ enum {
     VNETENC_KERNEL_BURST = 16,          /* Frames of a queue. */
     VNETENC_KERNEL_GROUPS = 8,          /* Paths to which these may go, and */
     VNETENC_KERNEL_FLUSH_BYTES = 1 << 17,   /* bytes to one before they do. */
-    VNETENC_KERNEL_SEGMENTS = 2048,     /* Of a super-packet, at most. */
+    VNETENC_KERNEL_SEGMENTS = 256,      /* Of a super-packet, at most. */
     VNETENC_KERNEL_SMALL_BYTES = 2048,  /* Room for a frame without copying, */
     VNETENC_KERNEL_HEADROOM = 64,       /* and in front of it. */
     VNETENC_SOURCE_SLOTS = 64,          /* Peers of which a worker knows how

@@ -65,6 +65,7 @@ ovs_be16 vnetenc_device_in_port(bool vxlan);
 /* Room for a device's name with its null byte: "vnetenc_" and D. */
 enum { VNETENC_DEVICE_NAME_SIZE = 16 };
 
+/* Writes the name of the device whose D is 'd'. */
 void vnetenc_device_name(ovs_be16 d, char name[VNETENC_DEVICE_NAME_SIZE]);
 
 /* Sets D of the device with that name.  Returns false if it is none of ours;

@@ -69,9 +69,13 @@ enum { VNETENC_INJECT_VIRTIO_BYTES = 24 };
  * write. */
 void vnetenc_inject_choose(int tap_fd, const char *wanted);
 
-/* The way chosen, and its name and text for a human reader. */
+/* Returns the way chosen. */
 enum vnetenc_inject_way vnetenc_inject_way(void);
+
+/* Returns the name of a way, as other_config:vnetenc-kernel-inject has it. */
 const char *vnetenc_inject_way_name(enum vnetenc_inject_way);
+
+/* Returns a description of a way for a human reader. */
 const char *vnetenc_inject_way_text(enum vnetenc_inject_way);
 
 struct vnetenc_inject {

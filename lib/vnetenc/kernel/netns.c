@@ -301,7 +301,7 @@ vnetenc_netns_open(void)
     }
     pthread_join(thread, NULL);
     if (ok) {
-        fail("no kernel datapath is in use");
+        atomic_store_relaxed(&reason, "no kernel datapath is in use");
     } else {
         close_all();
     }
@@ -658,9 +658,12 @@ bind_out(int dummy)
 static void
 drain(int fd)
 {
-    char c;
+    char buffer[64];            /* Longer than any virtio header. */
+    int i = 0;
 
-    for (int i = 0; i < VNETENC_KERNEL_DRAIN && read(fd, &c, 1) >= 0; i++) {
+    /* EINVAL: a packet that no virtio header describes, which is gone. */
+    while (i++ < VNETENC_KERNEL_DRAIN
+           && (read(fd, buffer, sizeof buffer) >= 0 || errno == EINVAL)) {
         continue;
     }
 }
