@@ -18,7 +18,6 @@
 #include "vnetenc/control/incoming.h"
 #include <limits.h>
 #include "openvswitch/hmap.h"
-#include "packets.h"
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/gate.h"
@@ -203,26 +202,20 @@ find_stuck(const struct vnetenc_peer *peer, long long int now)
     return stuck;
 }
 
-static bool
-is_full(const struct vnetenc_peer *peer)
-{
-    return (peer->n_half_open >= VNETENC_MAX_HALF_OPEN_PEER
-            || vnetenc_responder_n_half_open() >= VNETENC_MAX_HALF_OPEN);
-}
-
-/* Returns true if a handshake may begin on the 4-tuple of 'half_open'.
- * 'stuck', or NULL, is a handshake that may end for it.  An attacker who sees
- * a cookie can send a ClientHello with it, which must not end a handshake that
- * has just begun. */
+/* Returns true if a handshake of 'peer' may begin on the 4-tuple of
+ * 'half_open', which may be NULL.  Stores a handshake that has to end for it,
+ * or NULL, in '*stuck'.  An attacker who sees a cookie can send a ClientHello
+ * with it, which must not end a handshake that has just begun. */
 static bool
 may_begin(const struct vnetenc_peer *peer,
-          const struct vnetenc_responder *half_open,
-          const struct incoming *stuck, long long int now)
+          const struct vnetenc_responder *half_open, long long int now,
+          struct incoming **stuck)
 {
-    if (half_open && !is_old(half_open, now)) {
-        return false;
-    }
-    return half_open || stuck || !is_full(peer);
+    bool full = (peer->n_half_open >= VNETENC_MAX_HALF_OPEN_PEER
+                 || vnetenc_responder_n_half_open() >= VNETENC_MAX_HALF_OPEN);
+
+    *stuck = !half_open && full ? find_stuck(peer, now) : NULL;
+    return half_open ? is_old(half_open, now) : *stuck || !full;
 }
 
 /* Lets 'handshake' begin.  A client has one handshake at a time on a port, so
@@ -260,8 +253,7 @@ input_new_hello(const struct vnetenc_path_key *path, ovs_be16 remote_port,
                                      now)) {
         return false;
     }
-    stuck = !half_open && is_full(peer) ? find_stuck(peer, now) : NULL;
-    if (!may_begin(peer, half_open, stuck, now)) {
+    if (!may_begin(peer, half_open, now, &stuck)) {
         vnetenc_drop_count(VNETENC_DROP_ctl_half_open, 1);
         return false;
     }
@@ -493,15 +485,15 @@ vnetenc_incoming_for_each(
     struct incoming *in;
 
     HMAP_FOR_EACH (in, node, &incomings) {
-        struct vnetenc_session_status status;
+        struct vnetenc_responder *sessions[] = { in->half_open, in->up };
 
-        if (in->half_open) {
-            vnetenc_responder_status(in->half_open, &status, now);
-            cb(&status, aux);
-        }
-        if (in->up) {
-            vnetenc_responder_status(in->up, &status, now);
-            cb(&status, aux);
+        for (size_t i = 0; i < ARRAY_SIZE(sessions); i++) {
+            struct vnetenc_session_status status;
+
+            if (sessions[i]) {
+                vnetenc_responder_status(sessions[i], &status, now);
+                cb(&status, aux);
+            }
         }
     }
 }
