@@ -26,7 +26,6 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include "ovs-thread.h"
 #include "random.h"
@@ -460,14 +459,18 @@ test_order(void)
           && order[2] == VNETENC_AES128_GCM);
 }
 
-/* The most bytes of memory that the program has had in use. */
+/* Returns the bytes of memory that the program has in use. */
 static size_t
 resident(void)
 {
-    struct rusage usage;
+    unsigned long int size, pages;
+    static const char name[] =
+        "/proc/self/statm";
+    FILE *f = fopen(name, "r");
 
-    ovs_assert(!getrusage(RUSAGE_SELF, &usage));
-    return usage.ru_maxrss * 1024;
+    ovs_assert(f && fscanf(f, "%lu %lu", &size, &pages) == 2);
+    fclose(f);
+    return pages * get_page_size();
 }
 
 /* Returns the bytes of memory that a key takes. */

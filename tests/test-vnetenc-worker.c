@@ -17,7 +17,7 @@
 /* Workers: descriptors come and go while they are read, and none is used after
  * it went.
  *
- * Keywords: kernel threads. */
+ * Keywords: kernel. */
 
 #include <config.h>
 #undef NDEBUG

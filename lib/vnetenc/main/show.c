@@ -318,7 +318,8 @@ describe(const struct vnetenc_peer *only)
     json_object_put(object, "workers", describe_workers());
     put_string(object, "way_out", vnetenc_egress_way());
     put_string(object, "way_in",
-               vnetenc_inject_way_name(vnetenc_inject_way()));
+               (vnetenc_worker_n()
+                ? vnetenc_inject_way_name(vnetenc_inject_way()) : NULL));
     json_object_put(object, "profiles", describe_profiles());
     json_object_put(object, "peers", describe_peers(only));
     vnetenc_egress_collect();
