@@ -246,6 +246,10 @@ class TestForgery:
             for _ in range(3):
                 sock.send(attacker.frame(port))
         assert not attacker.succeeds()
+        # The flood may have taken the processor, which probes need too.
+        wait_until(lambda: all(
+            peer["state"] == "up" for hv in lab.hvs
+            for peer in hv.show_json()["peers"]), "sessions are up")
         assert_traffic(lab, 100)
 
     def test_from_host(self, lab):
