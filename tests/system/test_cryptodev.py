@@ -28,7 +28,7 @@ class DpdkTree(Tree):
                 else super().program(name))
 
 
-@pytest.fixture(name="tree")
+@pytest.fixture(name="tree", scope="session")
 def fixture_tree(tree):
     vswitchd = tree.ovs.parent / "dpdk/vswitchd/ovs-vswitchd"
     usual = tree.program("ovs-vswitchd")

@@ -641,7 +641,9 @@ def test_dropped_beyond_a_router(make_cloud):
     runspace.wait_until(reported, "the drop is reported")
     finding, = reported()
     assert finding["level"] == "FAIL" and finding["what"].startswith("sw0:")
-    assert "dropped-beyond" not in site.findings("--watch=0.2", hv=hv2)[1]
+    # The counters of flows follow those of the datapath within a second.
+    runspace.wait_until(lambda: "dropped-beyond" not in site.findings(
+        "--watch=0.2", hv=hv2)[1], "no more is dropped")
 
 
 def test_dead_controller(make_cloud):

@@ -147,7 +147,9 @@ def test_row05_require_no_session(routed):
     cloud.set_mode("require", "sw0")
     cloud.refused(vm1, vm2)
     cloud.refused(vm1, vm4)
-    assert hv1.show_json()["drops"]["tx_no_session"] >= 10
+    # They have waited for a session before.
+    wait_until(lambda: hv1.show_json()["drops"]["tx_no_session"] >= 10,
+               "the packets are counted")
 
 
 def test_row05_require_incapable(routed):

@@ -101,7 +101,9 @@ def test_row19_demand_of_one_zone(cloud):
     receiver.settimeout(0.2)
     assert wait_until(arrives, "it arrives") == b"from zone to zone"
     hv2, hv3 = cloud.hvs[1:]
-    assert (hv2.ip, hv3.ip) in {(r.src, r.dst) for r in cloud.sealed(since)}
+    wait_until(lambda: (hv2.ip, hv3.ip) in {
+        (r.src, r.dst) for r in cloud.sealed(since)},
+        "it has left the gateway encrypted")
 
 
 def test_row19_other_zone_cannot(cloud):
