@@ -39,7 +39,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include "csum.h"
 #include "dp-packet.h"
@@ -60,6 +59,7 @@
 #include "vnetenc-unit-loopback.h"
 #include "vnetenc-unit-packets.h"
 #include "vnetenc-unit.h"
+#include "vnetenc-unit-shell.h"
 
 enum { PROFILE = 7, TOS = 0xb8, TTL = 33, MAX_DATAGRAM = 20000 };
 
@@ -888,6 +888,7 @@ test_modes(bool ipv6, bool vxlan, bool raw)
 static void
 no_actions(struct dp_packet *packet, const struct nlattr *actions OVS_UNUSED,
            size_t actions_len OVS_UNUSED,
+           const struct vnetenc_path_key *path OVS_UNUSED,
            enum vnetenc_drop verdict OVS_UNUSED)
 {
     CHECK(false);
@@ -936,27 +937,9 @@ test_hold(void)
 /* A real packet socket behind a VXLAN device. */
 
 static bool
-run_shell(const char *command)
-{
-    pid_t pid = fork();
-    int status;
-
-    if (!pid) {
-        execlp("sh", "sh", "-c", command, (char *) NULL);
-        _exit(127);
-    }
-    ovs_assert(pid > 0 && waitpid(pid, &status, 0) == pid);
-    return !status;
-}
-
-static bool
 run_ip(const char *args)
 {
-    char *command = xasprintf("ip %s 2>/dev/null", args);
-    bool ok = run_shell(command);
-
-    free(command);
-    return ok;
+    return unit_shell("ip %s 2>/dev/null", args);
 }
 
 static int
@@ -1099,7 +1082,7 @@ test_kernel(void)
     int fd;
 
     /* So that the devices have nothing to say of their own. */
-    ovs_assert(run_shell("sysctl -q net.ipv6.conf.default.disable_ipv6=1"));
+    ovs_assert(unit_shell("sysctl -q net.ipv6.conf.default.disable_ipv6=1"));
     if (!make_tunnel()) {
         printf("skipped: real devices: no VXLAN in this kernel\n");
         return;

@@ -47,6 +47,7 @@ static uint16_t sizes[1024];
 
 static void
 note_sent(struct dp_packet *packet, const struct nlattr *rest, size_t rest_len,
+          const struct vnetenc_path_key *path OVS_UNUSED,
           enum vnetenc_drop verdict OVS_UNUSED)
 {
     const struct udp_header *udp = dp_packet_l4(packet);

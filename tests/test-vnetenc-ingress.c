@@ -32,7 +32,6 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "latch.h"
@@ -42,6 +41,7 @@
 #include "util.h"
 #include "vnetenc-unit-packets.h"
 #include "vnetenc-unit.h"
+#include "vnetenc-unit-shell.h"
 #include "vnetenc/bridge/inbox.h"
 #include "vnetenc/crypto/aead.h"
 #include "vnetenc/crypto/record.h"
@@ -69,28 +69,6 @@ enum {
 static struct unit_sessions sessions;
 static int lanes[N_LANES];      /* The peer's sockets. */
 static int inside;              /* A socket in N: what arrives there. */
-
-static void OVS_PRINTF_FORMAT(1, 2)
-run(const char *format, ...)
-{
-    va_list args;
-    char *command;
-    int status;
-    pid_t pid;
-
-    va_start(args, format);
-    command = xvasprintf(format, args);
-    va_end(args);
-    pid = fork();
-    if (!pid) {
-        execlp("sh", "sh", "-c", command, NULL);
-        _exit(127);
-    }
-    if (pid < 0 || waitpid(pid, &status, 0) != pid || status) {
-        ovs_fatal(0, "failed: %s", command);
-    }
-    free(command);
-}
 
 /* Sockets. */
 
@@ -541,12 +519,14 @@ set_up(void)
         ovs_fatal(0, "%s", vnetenc_netns_error());
     }
     fd = vnetenc_netns_fd();
-    run("ip link set lo up; ip addr add 10.0.0.1/32 dev lo; "
-        "ip addr add 10.0.0.2/32 dev lo; ip addr add fd00::1/128 dev lo; "
-        "ip addr add fd00::2/128 dev lo; "
-        "nsenter --net=/proc/%d/fd/%d sh -c '"
-        "ip addr add 10.0.0.2/32 dev lo && ip addr add fd00::2/128 dev lo'",
-        pid, fd);
+    ovs_assert(unit_shell("ip link set lo up; "
+                          "ip addr add 10.0.0.1/32 dev lo; "
+                          "ip addr add 10.0.0.2/32 dev lo; "
+                          "ip addr add fd00::1/128 dev lo; "
+                          "ip addr add fd00::2/128 dev lo; "
+                          "nsenter --net=/proc/%d/fd/%d sh -c '"
+                          "ip addr add 10.0.0.2/32 dev lo && "
+                          "ip addr add fd00::2/128 dev lo'", pid, fd));
     vnetenc_aead_init(NULL);
     vnetenc_inbox_init();
     vnetenc_inject_choose(vnetenc_netns_tap_fd(0), "write");

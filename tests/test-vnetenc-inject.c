@@ -32,13 +32,13 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "packets.h"
 #include "util.h"
 #include "vnetenc-unit-tcp.h"
 #include "vnetenc-unit.h"
+#include "vnetenc-unit-shell.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/crypto/wire.h"
 #include "vnetenc/kernel/device.h"
@@ -60,28 +60,6 @@ static int frames;              /* Packet socket on the VXLAN device. */
 /* A frame as it came out of the VXLAN device. */
 static struct virtio_net_hdr virtio;
 static uint8_t frame[FRAME_MAX];
-
-static OVS_PRINTF_FORMAT(1, 2) void
-run(const char *format, ...)
-{
-    va_list args;
-    char *command;
-    int status;
-    pid_t pid;
-
-    va_start(args, format);
-    command = xvasprintf(format, args);
-    va_end(args);
-    pid = fork();
-    if (!pid) {
-        execlp("sh", "sh", "-c", command, NULL);
-        _exit(127);
-    }
-    if (pid < 0 || waitpid(pid, &status, 0) != pid || status) {
-        ovs_fatal(0, "failed: %s", command);
-    }
-    free(command);
-}
 
 static void
 open_frames(void)
@@ -260,8 +238,9 @@ test_refused(void)
     uint8_t p[64] = { 8 };
 
     begin(VNETENC_INJECT_uso);
-    run("nsenter --net=/proc/%d/fd/%d ip link set " VNETENC_NETNS_TAP " down",
-        (int) getpid(), vnetenc_netns_fd());
+    ovs_assert(unit_shell("nsenter --net=/proc/%d/fd/%d ip link set "
+                          VNETENC_NETNS_TAP " down",
+                          (int) getpid(), vnetenc_netns_fd()));
     vnetenc_coalesce_add(&coalesce, &outer, p, sizeof p);
     vnetenc_coalesce_add(&coalesce, &outer, p, sizeof p);
     vnetenc_coalesce_flush(&coalesce);
@@ -279,13 +258,14 @@ set_up(void)
         ovs_fatal(0, "%s", vnetenc_netns_error());
     }
     fd = vnetenc_netns_fd();
-    run("nsenter --net=/proc/%d/fd/%d sh -c '"
-        "ip addr add 10.0.0.2/32 dev lo && ip addr add fd00::2/128 dev lo'",
-        pid, fd);
-    run("sysctl -qw net.ipv6.conf.default.disable_ipv6=1; "
-        "ip link add vx link-netns /proc/%d/fd/%d type vxlan external "
-        "dstport %d udp6zerocsumrx && ip link set vx up", pid, fd,
-        ntohs(vnetenc_device_in_port(true)));
+    ovs_assert(unit_shell("nsenter --net=/proc/%d/fd/%d sh -c '"
+                          "ip addr add 10.0.0.2/32 dev lo && "
+                          "ip addr add fd00::2/128 dev lo'", pid, fd));
+    ovs_assert(unit_shell("sysctl -qw net.ipv6.conf.default.disable_ipv6=1; "
+                          "ip link add vx link-netns /proc/%d/fd/%d type "
+                          "vxlan external dstport %d udp6zerocsumrx && "
+                          "ip link set vx up", pid, fd,
+                          ntohs(vnetenc_device_in_port(true))));
     open_frames();
 }
 

@@ -119,7 +119,7 @@ noinst_PROGRAMS += tests/test-vnetenc-netns
 tests_test_vnetenc_netns_SOURCES = tests/test-vnetenc-netns.c tests/vnetenc-unit.h
 tests_test_vnetenc_netns_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 noinst_PROGRAMS += tests/test-vnetenc-egress
-tests_test_vnetenc_egress_SOURCES = tests/test-vnetenc-egress.c tests/vnetenc-unit-loopback.c tests/vnetenc-unit-loopback.h tests/vnetenc-unit.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
+tests_test_vnetenc_egress_SOURCES = tests/test-vnetenc-egress.c tests/vnetenc-unit-loopback.c tests/vnetenc-unit-loopback.h tests/vnetenc-unit.h tests/vnetenc-unit-shell.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
 tests_test_vnetenc_egress_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
 noinst_PROGRAMS += tests/test-vnetenc-worker
@@ -143,11 +143,11 @@ tests_test_vnetenc_coalesce_SOURCES = tests/test-vnetenc-coalesce.c tests/vneten
 tests_test_vnetenc_coalesce_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
 noinst_PROGRAMS += tests/test-vnetenc-ingress
-tests_test_vnetenc_ingress_SOURCES = tests/test-vnetenc-ingress.c tests/vnetenc-unit.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
+tests_test_vnetenc_ingress_SOURCES = tests/test-vnetenc-ingress.c tests/vnetenc-unit.h tests/vnetenc-unit-shell.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
 tests_test_vnetenc_ingress_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
 noinst_PROGRAMS += tests/test-vnetenc-inject
-tests_test_vnetenc_inject_SOURCES = tests/test-vnetenc-inject.c tests/vnetenc-unit.h tests/vnetenc-unit-tcp.c tests/vnetenc-unit-tcp.h
+tests_test_vnetenc_inject_SOURCES = tests/test-vnetenc-inject.c tests/vnetenc-unit.h tests/vnetenc-unit-shell.h tests/vnetenc-unit-tcp.c tests/vnetenc-unit-tcp.h
 tests_test_vnetenc_inject_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
 noinst_PROGRAMS += tests/test-vnetenc-cred

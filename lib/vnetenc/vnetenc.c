@@ -23,7 +23,6 @@
 #include "smap.h"
 #include "vnetenc/bridge/inbox.h"
 #include "vnetenc/control/control.h"
-#include "vnetenc/control/execute.h"
 #include "vnetenc/crypto/aead.h"
 #include "vnetenc/crypto/secret.h"
 #include "vnetenc/kernel/datapath.h"
@@ -87,16 +86,4 @@ vnetenc_exit(void)
     vnetenc_ingress_stop();
     vnetenc_datapath_stop();
     vnetenc_control_stop();
-}
-
-void
-vnetenc_datapath_end_begin(void)
-{
-    vnetenc_execute_pause();
-}
-
-void
-vnetenc_datapath_end_done(void)
-{
-    vnetenc_execute_resume();
 }

@@ -54,6 +54,7 @@
 
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/bridge/tunnel.h"
+#include "vnetenc/control/execute.h"
 #include "vnetenc/kernel/vport.h"
 #include "vnetenc/mode.h"
 #include "vnetenc/packet/half.h"
@@ -89,12 +90,6 @@ void vnetenc_run(const struct smap *other_config,
 /* Ends all sessions and stops the control thread.  Datapath threads may still
  * run. */
 void vnetenc_exit(void);
-
-/* For ofproto-dpif.c: a datapath ends between these two calls.  Packets that
- * waited for a session are dropped meanwhile, since the last reference to the
- * datapath must be the main thread's, which holds locks of it. */
-void vnetenc_datapath_end_begin(void);
-void vnetenc_datapath_end_done(void);
 
 /* For vswitchd/bridge.c, in main/main.c. */
 

@@ -30,10 +30,12 @@
 #include "sset.h"
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/bridge/path.h"
 
 struct job {
     struct ovs_list node;
     struct dp_packet *packet;
+    struct vnetenc_path_key path;
     enum vnetenc_drop verdict;
     size_t n_bytes;             /* What it counts for. */
     size_t actions_len;
@@ -130,7 +132,7 @@ static void
 end(struct job *job, bool done)
 {
     if (!done && job->verdict != VNETENC_KEEP) {
-        vnetenc_drop_count(job->verdict, 1);
+        vnetenc_path_count(vnetenc_path_find(&job->path), job->verdict, 1);
     }
     dp_packet_delete(job->packet);
     free(job);
@@ -184,11 +186,15 @@ post(struct job *job)
 
 void
 vnetenc_execute(struct dp_packet *packet, const struct nlattr *actions,
-                size_t actions_len, enum vnetenc_drop verdict)
+                size_t actions_len, const struct vnetenc_path_key *path,
+                enum vnetenc_drop verdict)
 {
     struct job *job = xmalloc(sizeof *job + actions_len);
 
     job->packet = packet;
+    if (path) {
+        job->path = *path;
+    }
     job->verdict = verdict;
     job->n_bytes = (sizeof *job + actions_len + sizeof *packet
                     + dp_packet_size(packet));

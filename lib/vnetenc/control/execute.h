@@ -33,19 +33,22 @@
 
 struct dp_packet;
 struct nlattr;
+struct vnetenc_path_key;
 
 /* Takes 'packet' and makes the datapath apply 'actions' to it, soon, and in
- * the order of the calls.  If that fails, the packet is counted as 'verdict',
- * unless this is VNETENC_KEEP. */
+ * the order of the calls.  If that fails, the packet is counted as 'verdict'
+ * of 'path', unless the verdict is VNETENC_KEEP: then 'path' may be NULL. */
 void vnetenc_execute(struct dp_packet *packet, const struct nlattr *actions,
-                     size_t actions_len, enum vnetenc_drop verdict);
+                     size_t actions_len, const struct vnetenc_path_key *path,
+                     enum vnetenc_drop verdict);
 
 /* Drops all packets to which nothing was applied yet. */
 void vnetenc_execute_end(void);
 
-/* Keeps this file from opening a datapath, and waits until it has none open,
- * until vnetenc_execute_resume().  Packets are dropped meanwhile.  Main
- * thread, without the mutex. */
+/* Keeps this file from opening a datapath until vnetenc_execute_resume(), and
+ * waits until it has none open: the last reference to a datapath that ends
+ * must be the main thread's, which holds locks of it.  Packets are dropped
+ * meanwhile.  For ofproto-dpif.c, in the main thread, without the mutex. */
 void vnetenc_execute_pause(void);
 
 /* Ends what vnetenc_execute_pause() has begun. */

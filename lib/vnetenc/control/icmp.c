@@ -241,7 +241,7 @@ send_out(struct dp_packet *packet, uint32_t port)
     ofpbuf_init(&actions, 64);
     nl_msg_put_odp_port(&actions, OVS_ACTION_ATTR_OUTPUT, u32_to_odp(port));
     packet->md.in_port.odp_port = ODPP_NONE;
-    vnetenc_execute(packet, actions.data, actions.size, VNETENC_KEEP);
+    vnetenc_execute(packet, actions.data, actions.size, NULL, VNETENC_KEEP);
     COVERAGE_INC(vnetenc_pmtu_sent);
     ofpbuf_uninit(&actions);
 }

@@ -59,7 +59,7 @@ send_by_actions(struct vnetenc_hold *h, vnetenc_release_func *send)
     }
     DP_PACKET_BATCH_FOR_EACH (i, packet, &batch) {
         send(packet, (const struct nlattr *) h->actions, h->actions_len,
-             h->verdict);
+             &h->path, h->verdict);
     }
     dp_packet_batch_destroy(&batch);
 }

@@ -37,6 +37,7 @@ struct vnetenc_path_key;
 typedef void vnetenc_release_func(struct dp_packet *,
                                   const struct nlattr *actions,
                                   size_t actions_len,
+                                  const struct vnetenc_path_key *,
                                   enum vnetenc_drop verdict);
 
 /* Returns for how many milliseconds a packet for 'path' may wait. */
