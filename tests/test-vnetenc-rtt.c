@@ -19,6 +19,7 @@
 #include <config.h>
 #undef NDEBUG
 #include "vnetenc/bridge/rtt.h"
+#include <string.h>
 
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
@@ -30,7 +31,7 @@ test_rules(void)
 {
     struct vnetenc_rtt rtt;
 
-    vnetenc_rtt_init(&rtt);
+    memset(&rtt, 0, sizeof rtt);
     CHECK(vnetenc_rtt_timeout(&rtt, 200) == 200);
     CHECK(vnetenc_rtt_rounds(&rtt, 4, 500) == 500);
 
@@ -60,7 +61,7 @@ test_guesses(void)
 {
     struct vnetenc_rtt rtt;
 
-    vnetenc_rtt_init(&rtt);
+    memset(&rtt, 0, sizeof rtt);
     vnetenc_rtt_guess(&rtt, 600);
     CHECK(rtt.smoothed_us == 600000);
     vnetenc_rtt_guess(&rtt, 700);
@@ -80,7 +81,7 @@ test_bounds(void)
 {
     struct vnetenc_rtt rtt;
 
-    vnetenc_rtt_init(&rtt);
+    memset(&rtt, 0, sizeof rtt);
     vnetenc_rtt_sample(&rtt, 1000000);
     CHECK(rtt.smoothed_us == 1000 * VNETENC_RTT_MAX_MS);
     CHECK(vnetenc_rtt_timeout(&rtt, 200) == VNETENC_RTO_MAX_MS);

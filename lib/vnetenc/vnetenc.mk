@@ -32,6 +32,8 @@ vnetenc_sources = \
 	lib/vnetenc/bridge/rx.h \
 	lib/vnetenc/bridge/tunnel.c \
 	lib/vnetenc/bridge/tunnel.h \
+	lib/vnetenc/bridge/sockaddr.c \
+	lib/vnetenc/bridge/sockaddr.h \
 	lib/vnetenc/bridge/tuple.h \
 	lib/vnetenc/bridge/tx.c \
 	lib/vnetenc/bridge/tx.h \

@@ -74,6 +74,8 @@ BUILD_ASSERT_DECL(VNETENC_HARD_LIMIT_FACTOR * VNETENC_REKEY_RECORDS
 
 /* Sessions and ports, section 1. */
 enum {
+    VNETENC_CLEAR_GENEVE_PORT = 6081,   /* Of tunnels in clear. */
+    VNETENC_CLEAR_VXLAN_PORT = 4789,
     VNETENC_GENEVE_PORT = 6082,
     VNETENC_VXLAN_PORT = 6089,
     VNETENC_MAX_LANES = 16,
@@ -149,7 +151,6 @@ enum {
 enum {
     VNETENC_INGRESS_DATAGRAMS = 8,      /* Received at once, joined or not. */
     VNETENC_INGRESS_SOCKET_BYTES = 4 << 20,
-    VNETENC_INGRESS_RETRY_MS = 100,     /* Until the port may be free. */
 };
 
 /* Packets that go into the kernel as one.  64 is what UDP_GRO joins, and a
@@ -260,7 +261,18 @@ enum {
  *     open, a warning is logged each KEYLOG_WARN_MS.
  *
  *   - A crypto device has DEVICE_MS to complete a burst, for which the thread
- *     waits. */
+ *     waits.
+ *
+ * Kernel datapath:
+ *
+ *   - A DTLS port that workers cannot bind is tried again after
+ *     INGRESS_RETRY_MS: the control thread may be about to share it.  A port
+ *     of the datapath that could not be made is tried again after
+ *     KERNEL_RETRY_MS, and each KERNEL_CHECK_MS all ports are checked.
+ *
+ *   - The MTUs of paths become those of routes each KERNEL_LOOK_MS.  A worker
+ *     believes for SOURCE_MS what the host's routes say of a source
+ *     address. */
 enum {
     /* Initiator. */
     VNETENC_HANDSHAKE_TIMER_MS = 50,
@@ -309,6 +321,13 @@ enum {
     VNETENC_REFRESH_MS = 2000,
     VNETENC_KEYLOG_WARN_MS = 600000,
     VNETENC_DEVICE_MS = 50,
+
+    /* Kernel datapath. */
+    VNETENC_INGRESS_RETRY_MS = 100,
+    VNETENC_KERNEL_RETRY_MS = 1000,
+    VNETENC_KERNEL_CHECK_MS = 5000,
+    VNETENC_KERNEL_LOOK_MS = 1000,
+    VNETENC_SOURCE_MS = 1000,
 };
 
 /* Limits below which a session is checked each VNETENC_SHORT_TICK_MS. */
@@ -335,9 +354,6 @@ enum {
     VNETENC_KERNEL_QUEUES = 16,         /* In each direction, at most. */
     VNETENC_KERNEL_QUEUE_BYTES = 4 << 20,   /* Of a packet socket. */
     VNETENC_KERNEL_DRAIN = 65536,       /* Packets left by a crash. */
-    VNETENC_KERNEL_RETRY_MS = 1000,     /* To make a port that failed. */
-    VNETENC_KERNEL_CHECK_MS = 5000,     /* That all ports are there. */
-    VNETENC_KERNEL_LOOK_MS = 1000,      /* At the MTUs of paths. */
     VNETENC_KERNEL_MAX_LOCALS = 64,     /* Local addresses of tunnels. */
     VNETENC_KERNEL_BURST = 16,          /* Frames of a queue. */
     VNETENC_KERNEL_GROUPS = 8,          /* Paths to which these may go, and */
@@ -346,8 +362,7 @@ enum {
     VNETENC_KERNEL_SMALL_BYTES = 2048,  /* Room for a frame without copying, */
     VNETENC_KERNEL_HEADROOM = 64,       /* and in front of it. */
     VNETENC_SOURCE_SLOTS = 64,          /* Peers of which a worker knows how
-                                         * they are reached, */
-    VNETENC_SOURCE_MS = 1000,           /* and for how long. */
+                                         * they are reached. */
     VNETENC_LANE_SEND_BYTES = 4 << 20,  /* Send buffer of a lane socket. */
     VNETENC_SEND_MESSAGES = 16,         /* Messages of one sendmmsg(), and */
     VNETENC_SEND_RECORDS = 128,         /* records in them. */

@@ -16,15 +16,8 @@
 
 #include <config.h>
 #include "vnetenc/bridge/rtt.h"
-#include <string.h>
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
-
-void
-vnetenc_rtt_init(struct vnetenc_rtt *rtt)
-{
-    memset(rtt, 0, sizeof *rtt);
-}
 
 static unsigned int
 to_us(long long int ms)

@@ -38,15 +38,13 @@
 
 #include <stdbool.h>
 
+/* All zeros while nothing is known. */
 struct vnetenc_rtt {
     bool known;                 /* By a guess, at least. */
     bool sampled;
     unsigned int smoothed_us;
     unsigned int variation_us;
 };
-
-/* Nothing is known.  So is what is filled with zeros. */
-void vnetenc_rtt_init(struct vnetenc_rtt *);
 
 /* An authentic answer took 'ms' milliseconds. */
 void vnetenc_rtt_sample(struct vnetenc_rtt *, long long int ms);

@@ -38,8 +38,10 @@ struct tunnel {
 };
 
 static struct tunnel tunnels[] = {
-    { "geneve", "vnetenc-geneve-port", 6081, VNETENC_GENEVE_PORT, 0 },
-    { "vxlan", "vnetenc-vxlan-port", 4789, VNETENC_VXLAN_PORT, 0 },
+    { "geneve", "vnetenc-geneve-port", VNETENC_CLEAR_GENEVE_PORT,
+      VNETENC_GENEVE_PORT, 0 },
+    { "vxlan", "vnetenc-vxlan-port", VNETENC_CLEAR_VXLAN_PORT,
+      VNETENC_VXLAN_PORT, 0 },
 };
 
 ATOMIC(ovs_be16) vnetenc_tunnel_dtls_ports[VNETENC_N_DTLS_PORTS];

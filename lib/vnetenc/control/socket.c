@@ -34,6 +34,7 @@
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/bridge/readers.h"
+#include "vnetenc/bridge/sockaddr.h"
 #include "vnetenc/kernel/worker.h"
 
 COVERAGE_DEFINE(vnetenc_socket_send_error);
@@ -63,28 +64,6 @@ static struct ovs_list lanes = OVS_LIST_INITIALIZER(&lanes);
 
 /* vnetenc_readers_serial() to which responder sockets were last adapted. */
 static uint64_t readers_seen;
-
-static socklen_t
-address_to_sockaddr(const struct in6_addr *address, ovs_be16 port,
-                    struct sockaddr_storage *ss)
-{
-    memset(ss, 0, sizeof *ss);
-    if (IN6_IS_ADDR_V4MAPPED(address)) {
-        struct sockaddr_in *sin = ALIGNED_CAST(struct sockaddr_in *, ss);
-
-        sin->sin_family = AF_INET;
-        sin->sin_port = port;
-        sin->sin_addr.s_addr = in6_addr_get_mapped_ipv4(address);
-        return sizeof *sin;
-    } else {
-        struct sockaddr_in6 *sin6 = ALIGNED_CAST(struct sockaddr_in6 *, ss);
-
-        sin6->sin6_family = AF_INET6;
-        sin6->sin6_port = port;
-        sin6->sin6_addr = *address;
-        return sizeof *sin6;
-    }
-}
 
 /* Sets the socket to send whole datagrams only: one that is too long is lost,
  * as in the datapath.  ICMP messages, which anybody can forge, do not change
@@ -162,7 +141,7 @@ static int
 set_deaf(struct vnetenc_socket *sock, bool deaf)
 {
     struct sockaddr_storage ss;
-    socklen_t size = address_to_sockaddr(&sock->local, sock->port, &ss);
+    socklen_t size = vnetenc_sockaddr_init(&ss, &sock->local, sock->port);
 
     if (!deaf) {
         ss.ss_family = AF_UNSPEC;
@@ -204,7 +183,7 @@ static int
 open_bound(const struct in6_addr *local, ovs_be16 port, bool shared)
 {
     struct sockaddr_storage ss;
-    socklen_t size = address_to_sockaddr(local, port, &ss);
+    socklen_t size = vnetenc_sockaddr_init(&ss, local, port);
     int fd = socket(ss.ss_family, SOCK_DGRAM, 0);
     int error;
 
@@ -477,7 +456,7 @@ vnetenc_socket_send(struct vnetenc_socket *sock,
                     const void *data, size_t size)
 {
     struct sockaddr_storage ss;
-    socklen_t ss_size = address_to_sockaddr(remote, port, &ss);
+    socklen_t ss_size = vnetenc_sockaddr_init(&ss, remote, port);
 
     forget_error(sock);
     if (sendto(sock->fd, data, size, 0, (struct sockaddr *) &ss, ss_size)
@@ -499,26 +478,17 @@ vnetenc_socket_is_local(const struct in6_addr *local)
     return fd != -EADDRNOTAVAIL;
 }
 
+/* Returns false if '*ss' is no address of IP. */
 static bool
 sockaddr_to_address(const struct sockaddr_storage *ss,
                     struct in6_addr *address, ovs_be16 *port)
 {
-    if (ss->ss_family == AF_INET) {
-        const struct sockaddr_in *sin
-            = ALIGNED_CAST(const struct sockaddr_in *, ss);
-
-        in6_addr_set_mapped_ipv4(address, sin->sin_addr.s_addr);
-        *port = sin->sin_port;
-        return true;
-    } else if (ss->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *sin6
-            = ALIGNED_CAST(const struct sockaddr_in6 *, ss);
-
-        *address = sin6->sin6_addr;
-        *port = sin6->sin6_port;
-        return true;
+    if (ss->ss_family != AF_INET && ss->ss_family != AF_INET6) {
+        return false;
     }
-    return false;
+    *address = ss_get_address(ss);
+    *port = htons(ss_get_port(ss));
+    return true;
 }
 
 /* Counts the datagrams for which 'sock' had no room.  With a datagram, the

@@ -160,8 +160,10 @@ vnetenc_egress_create(int fd, bool packet_socket, size_t header_len)
     vnetenc_source_init(&egress->source);
     ipv6_parse("::ffff:" VNETENC_NETNS_NO_SOURCE4, &egress->no_source[0]);
     ipv6_parse(VNETENC_NETNS_NO_SOURCE6, &egress->no_source[1]);
-    egress->dtls_ports[0] = vnetenc_tunnel_dtls_port("geneve", htons(6081));
-    egress->dtls_ports[1] = vnetenc_tunnel_dtls_port("vxlan", htons(4789));
+    egress->dtls_ports[0] = vnetenc_tunnel_dtls_port(
+        "geneve", htons(VNETENC_CLEAR_GENEVE_PORT));
+    egress->dtls_ports[1] = vnetenc_tunnel_dtls_port(
+        "vxlan", htons(VNETENC_CLEAR_VXLAN_PORT));
     for (size_t i = 0; i < VNETENC_KERNEL_BURST; i++) {
         slot_refill(&egress->slots[i], header_len);
         egress->messages[i].msg_hdr.msg_iov = egress->slots[i].iovs;

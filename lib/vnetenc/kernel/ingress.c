@@ -30,11 +30,13 @@
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
 #include "packets.h"
+#include "socket-util.h"
 #include "timeval.h"
 #include "unaligned.h"
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/bridge/sockaddr.h"
 #include "vnetenc/bridge/tunnel.h"
 #include "vnetenc/kernel/coalesce.h"
 #include "vnetenc/kernel/inject.h"
@@ -129,25 +131,6 @@ read_control(struct msghdr *msg, size_t *segment, uint8_t *tos,
     }
 }
 
-static void
-read_source(const struct sockaddr_storage *ss, struct in6_addr *src,
-            ovs_be16 *port)
-{
-    if (ss->ss_family == AF_INET) {
-        const struct sockaddr_in *sin
-            = ALIGNED_CAST(const struct sockaddr_in *, ss);
-
-        in6_addr_set_mapped_ipv4(src, sin->sin_addr.s_addr);
-        *port = sin->sin_port;
-    } else {
-        const struct sockaddr_in6 *sin6
-            = ALIGNED_CAST(const struct sockaddr_in6 *, ss);
-
-        *src = sin6->sin6_addr;
-        *port = sin6->sin6_port;
-    }
-}
-
 /* Makes the headers that the datagrams had on the underlay. */
 static void
 make_outer(struct outer *outer, const struct ingress_socket *s,
@@ -156,7 +139,8 @@ make_outer(struct outer *outer, const struct ingress_socket *s,
     struct vnetenc_coalesce_outer *f = &outer->fields;
     struct udp_header udp = { .udp_dst = s->port.port };
 
-    read_source(source, &f->src, &f->udp_src);
+    f->src = ss_get_address(source);
+    f->udp_src = htons(ss_get_port(source));
     f->dst = s->port.local;
     f->tos = tos;
     f->vxlan = vnetenc_tunnel_is_vxlan(s->port.port);
@@ -400,25 +384,16 @@ static int
 open_socket(const struct vnetenc_readers_port *port)
 {
     bool ipv6 = !IN6_IS_ADDR_V4MAPPED(&port->local);
-    struct sockaddr_in6 sin6 = {
-        .sin6_family = AF_INET6,
-        .sin6_port = port->port,
-        .sin6_addr = port->local,
-    };
-    struct sockaddr_in sin = {
-        .sin_family = AF_INET,
-        .sin_port = port->port,
-        .sin_addr.s_addr = in6_addr_get_mapped_ipv4(&port->local),
-    };
-    int fd = socket(ipv6 ? AF_INET6 : AF_INET,
-                    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct sockaddr_storage ss;
+    socklen_t size = vnetenc_sockaddr_init(&ss, &port->local, port->port);
+    int fd = socket(ss.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                    0);
 
     if (fd < 0) {
         return -errno;
     }
     set_options(fd, ipv6);
-    if (bind(fd, ipv6 ? (void *) &sin6 : (void *) &sin,
-             ipv6 ? sizeof sin6 : sizeof sin)) {
+    if (bind(fd, (struct sockaddr *) &ss, size)) {
         int error = errno;
 
         close(fd);

@@ -82,8 +82,9 @@ vnetenc_inject_way_name(enum vnetenc_inject_way way)
     return way < VNETENC_INJECT_N_WAYS ? names[way] : "unknown";
 }
 
-const char *
-vnetenc_inject_way_text(enum vnetenc_inject_way way)
+/* Returns a description of a way for a human reader. */
+static const char *
+way_text(enum vnetenc_inject_way way)
 {
     static const char *const texts[VNETENC_INJECT_N_WAYS] = {
 #define VNETENC_INJECT_WAY(NAME, TEXT) TEXT,
@@ -166,7 +167,7 @@ vnetenc_inject_choose(int tap_fd, const char *wanted)
     vnetenc_netns_set_threaded(way == VNETENC_INJECT_napi);
     atomic_store_relaxed(&the_way, way);
     VLOG_INFO("packets go into the kernel datapath by way \"%s\": %s",
-              vnetenc_inject_way_name(way), vnetenc_inject_way_text(way));
+              vnetenc_inject_way_name(way), way_text(way));
 }
 
 /* Writing. */

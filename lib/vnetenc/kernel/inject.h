@@ -75,9 +75,6 @@ enum vnetenc_inject_way vnetenc_inject_way(void);
 /* Returns the name of a way, as other_config:vnetenc-kernel-inject has it. */
 const char *vnetenc_inject_way_name(enum vnetenc_inject_way);
 
-/* Returns a description of a way for a human reader. */
-const char *vnetenc_inject_way_text(enum vnetenc_inject_way);
-
 struct vnetenc_inject {
     int fd;                     /* Queue of the TAP. */
     unsigned int n_writes;      /* For the worker to count. */

@@ -23,6 +23,7 @@
 #include "packets.h"
 #include "socket-util.h"
 #include "util.h"
+#include "vnetenc/bridge/sockaddr.h"
 
 void
 vnetenc_source_init(struct vnetenc_source *source)
@@ -42,37 +43,17 @@ vnetenc_source_uninit(struct vnetenc_source *source)
     }
 }
 
-/* The port is any; none is reached. */
-static socklen_t
-make_address(const struct in6_addr *remote, struct sockaddr_storage *ss)
-{
-    memset(ss, 0, sizeof *ss);
-    if (IN6_IS_ADDR_V4MAPPED(remote)) {
-        struct sockaddr_in *sin = ALIGNED_CAST(struct sockaddr_in *, ss);
-
-        sin->sin_family = AF_INET;
-        sin->sin_port = htons(VNETENC_GENEVE_PORT);
-        sin->sin_addr.s_addr = in6_addr_get_mapped_ipv4(remote);
-        return sizeof *sin;
-    } else {
-        struct sockaddr_in6 *sin6 = ALIGNED_CAST(struct sockaddr_in6 *, ss);
-
-        sin6->sin6_family = AF_INET6;
-        sin6->sin6_port = htons(VNETENC_GENEVE_PORT);
-        sin6->sin6_addr = *remote;
-        return sizeof *sin6;
-    }
-}
-
-/* Asks the kernel.  All zeros if there is no address. */
-static struct in6_addr
-ask(const struct vnetenc_source *source, const struct in6_addr *remote)
+struct in6_addr
+vnetenc_source_ask(const struct vnetenc_source *source,
+                   const struct in6_addr *remote)
 {
     const struct sockaddr none = { .sa_family = AF_UNSPEC };
     int fd = source->fds[!IN6_IS_ADDR_V4MAPPED(remote)];
     struct sockaddr_storage ss;
-    socklen_t size = make_address(remote, &ss);
+    socklen_t size;
 
+    /* Any port will do: nothing is sent. */
+    size = vnetenc_sockaddr_init(&ss, remote, htons(VNETENC_GENEVE_PORT));
     /* A socket keeps its source until it is disconnected. */
     connect(fd, &none, sizeof none);
     if (connect(fd, (struct sockaddr *) &ss, size)) {
@@ -93,7 +74,7 @@ vnetenc_source_find(struct vnetenc_source *source,
     if (now >= source->known[i].until
         || !ipv6_addr_equals(&source->known[i].remote, remote)) {
         source->known[i].remote = *remote;
-        source->known[i].local = ask(source, remote);
+        source->known[i].local = vnetenc_source_ask(source, remote);
         source->known[i].until = now + VNETENC_SOURCE_MS;
     }
     *local = source->known[i].local;

@@ -24,7 +24,8 @@
  * routes, rules included.  The kernel is asked by connecting a UDP socket,
  * which sends nothing; the answer is believed for VNETENC_SOURCE_MS.
  *
- * Thread-safety: each worker has its own, and uses it alone. */
+ * Thread-safety: none.  Each worker has its own, and so has the main
+ * thread. */
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -44,6 +45,11 @@ void vnetenc_source_init(struct vnetenc_source *);
 
 /* Closes them. */
 void vnetenc_source_uninit(struct vnetenc_source *);
+
+/* Asks the kernel for the address from which packets go to 'remote'.  Returns
+ * all zeros if there is none. */
+struct in6_addr vnetenc_source_ask(const struct vnetenc_source *,
+                                   const struct in6_addr *remote);
 
 /* Sets '*local' to the address from which packets go to 'remote', or returns
  * false if there is none.  'now' is in milliseconds of time_msec(). */

@@ -31,6 +31,7 @@
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/bridge/path.h"
+#include "vnetenc/bridge/sockaddr.h"
 #include "vnetenc/bridge/tx.h"
 #include "vnetenc/kernel/worker.h"
 #include "vnetenc/mode.h"
@@ -42,9 +43,6 @@ VLOG_DEFINE_THIS_MODULE(vnetenc_transmit);
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
-
-/* Ports of the tunnels in clear. */
-enum { GENEVE_PORT = 6081, VXLAN_PORT = 4789 };
 
 /* Ancillary data of a message: TOS, TTL, UDP_SEGMENT. */
 union control {
@@ -90,23 +88,7 @@ sending_init(struct sending *s, struct vnetenc_worker *worker,
     s->n_messages = 0;
     s->n_records = 0;
     s->open = false;
-    memset(&s->to, 0, sizeof s->to);
-    if (ipv6) {
-        struct sockaddr_in6 *sin6
-            = ALIGNED_CAST(struct sockaddr_in6 *, &s->to);
-
-        sin6->sin6_family = AF_INET6;
-        sin6->sin6_port = port;
-        sin6->sin6_addr = *remote;
-        s->to_size = sizeof *sin6;
-    } else {
-        struct sockaddr_in *sin = ALIGNED_CAST(struct sockaddr_in *, &s->to);
-
-        sin->sin_family = AF_INET;
-        sin->sin_port = port;
-        sin->sin_addr.s_addr = in6_addr_get_mapped_ipv4(remote);
-        s->to_size = sizeof *sin;
-    }
+    s->to_size = vnetenc_sockaddr_init(&s->to, remote, port);
 }
 
 static void
@@ -401,7 +383,8 @@ finish_clear(struct dp_packet *packet)
     struct udp_header *udp = dp_packet_l4(packet);
 
     udp->udp_dst = htons(dp_packet_tunnel_vxlan(packet)
-                         ? VXLAN_PORT : GENEVE_PORT);
+                         ? VNETENC_CLEAR_VXLAN_PORT
+                         : VNETENC_CLEAR_GENEVE_PORT);
     dp_packet_set_tso_segsz(packet, 0);
     dp_packet_ol_send_prepare(packet, 0);
 }

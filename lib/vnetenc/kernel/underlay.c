@@ -41,6 +41,7 @@
 #include "vnetenc/bridge/readers.h"
 #include "vnetenc/bridge/tunnel.h"
 #include "vnetenc/kernel/netns.h"
+#include "vnetenc/kernel/source.h"
 #include "vnetenc/packet/half.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_underlay);
@@ -140,45 +141,18 @@ vnetenc_underlay_tunnel_mtu(unsigned int mtu, bool split, bool v6)
     return MIN(MAX(split ? MAX(whole, two) : whole, 0), UINT16_MAX);
 }
 
-/* The host's own routing, with all its rules, says from which address. */
+/* The host's own routes, with all its rules, tell from which address. */
 static struct in6_addr
 find_source(const struct in6_addr *remote)
 {
-    struct in6_addr source = in6addr_any;
-    union {
-        struct sockaddr sa;
-        struct sockaddr_in sin;
-        struct sockaddr_in6 sin6;
-    } addr;
-    socklen_t size;
-    int fd;
+    static struct vnetenc_source source;
+    static bool made = false;
 
-    memset(&addr, 0, sizeof addr);
-    if (IN6_IS_ADDR_V4MAPPED(remote)) {
-        addr.sin.sin_family = AF_INET;
-        addr.sin.sin_addr.s_addr = in6_addr_get_mapped_ipv4(remote);
-        addr.sin.sin_port = htons(VNETENC_GENEVE_PORT);
-        size = sizeof addr.sin;
-    } else {
-        addr.sin6.sin6_family = AF_INET6;
-        addr.sin6.sin6_addr = *remote;
-        addr.sin6.sin6_port = htons(VNETENC_GENEVE_PORT);
-        size = sizeof addr.sin6;
+    if (!made) {
+        made = true;
+        vnetenc_source_init(&source);
     }
-
-    fd = socket(addr.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        return source;
-    }
-    if (!connect(fd, &addr.sa, size) && !getsockname(fd, &addr.sa, &size)) {
-        if (addr.sa.sa_family == AF_INET) {
-            in6_addr_set_mapped_ipv4(&source, addr.sin.sin_addr.s_addr);
-        } else {
-            source = addr.sin6.sin6_addr;
-        }
-    }
-    close(fd);
-    return source;
+    return vnetenc_source_ask(&source, remote);
 }
 
 void

@@ -223,9 +223,11 @@ describe_ports(void)
     struct json *object = json_object_create();
 
     put_number(object, "geneve",
-               ntohs(vnetenc_tunnel_dtls_port("geneve", htons(6081))));
+               ntohs(vnetenc_tunnel_dtls_port(
+                   "geneve", htons(VNETENC_CLEAR_GENEVE_PORT))));
     put_number(object, "vxlan",
-               ntohs(vnetenc_tunnel_dtls_port("vxlan", htons(4789))));
+               ntohs(vnetenc_tunnel_dtls_port(
+                   "vxlan", htons(VNETENC_CLEAR_VXLAN_PORT))));
     return object;
 }
 
