@@ -354,6 +354,27 @@ test_hints(void)
     CHECK(!probe.lost);
 }
 
+/* A session that its peer has ended stays lost, whatever the peer answers, and
+ * is not probed any more. */
+static void
+test_close(void)
+{
+    uint64_t echo;
+
+    begin();
+    quiet_for(VNETENC_PROBE_IDLE_MS);
+    echo = send_probe();
+    vnetenc_probe_close(&probe, now);
+    CHECK(probe.lost && probe.lost_at == now);
+    CHECK(vnetenc_probe_reply(&probe, echo, now) < 0);
+    CHECK(probe.lost);
+    vnetenc_probe_hint(&probe, now);
+    for (int i = 0; i < 100; i++) {
+        now += 1000;
+        CHECK(run() == VNETENC_PROBE_NOTHING);
+    }
+}
+
 static void
 test_give_up(void)
 {
@@ -384,5 +405,6 @@ main(int argc OVS_UNUSED, char *argv[])
     test_echo_is_random();
     test_hints();
     test_give_up();
+    test_close();
     return unit_end();
 }

@@ -232,7 +232,9 @@ test_crash(void)
     CHECK(!WEXITSTATUS(status));
 
     fd = socket_inside(AF_INET, 0);
-    send_to(fd, "203.0.113.7", D, "old");
+    for (int i = 0; i < 50; i++) {
+        send_to(fd, "203.0.113.7", D, "old");
+    }
     close(fd);
     CHECK(vnetenc_netns_up());
     CHECK(!vnetenc_netns_error());

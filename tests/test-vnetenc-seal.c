@@ -1062,6 +1062,21 @@ test_cipher_failure(void)
     unit_sessions_destroy(&s);
 }
 
+static void
+set_class(struct dp_packet *packet, bool ipv6, uint8_t class)
+{
+    if (ipv6) {
+        struct ovs_16aligned_ip6_hdr *ip6 = dp_packet_l3(packet);
+
+        put_16aligned_be32(&ip6->ip6_ctlun.ip6_un1.ip6_un1_flow,
+                           htonl(6u << 28 | class << 20));
+    } else {
+        struct ip_header *ip = dp_packet_l3(packet);
+
+        ip->ip_tos = class;
+    }
+}
+
 /* Messages of the control thread go with the next packets of their path, to
  * the same place, and once. */
 static void
@@ -1099,6 +1114,7 @@ test_messages(bool ipv6)
         dp_packet_batch_init(&batch);
         dp_packet_batch_add(&batch, unit_pushed(1000, ipv6));
         dp_packet_batch_add(&batch, unit_pushed(100, ipv6));
+        set_class(batch.packets[0], ipv6, 0xb8);
         vnetenc_seal_batch(&batch, &action);
         if (!round) {
             CHECK(dp_packet_batch_size(&batch) == 2);
@@ -1123,6 +1139,8 @@ test_messages(bool ipv6)
                     = dp_packet_l3(message);
 
                 CHECK(ip6->ip6_ctlun.ip6_un1.ip6_un1_plen == udp->udp_len);
+                CHECK(get_16aligned_be32(&ip6->ip6_ctlun.ip6_un1.ip6_un1_flow)
+                      == htonl(6u << 28));
                 memcpy(&dst, &ip6->ip6_dst, sizeof dst);
                 CHECK(ipv6_addr_equals(&dst, &s.published->key.remote));
             } else {
@@ -1130,6 +1148,7 @@ test_messages(bool ipv6)
 
                 CHECK(ntohs(ip->ip_tot_len)
                       == IP_HEADER_LEN + ntohs(udp->udp_len));
+                CHECK(!ip->ip_tos);
                 in6_addr_set_mapped_ipv4(&dst,
                                          get_16aligned_be32(&ip->ip_dst));
                 CHECK(ipv6_addr_equals(&dst, &s.published->key.remote));

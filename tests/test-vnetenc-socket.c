@@ -36,6 +36,8 @@
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/bridge/readers.h"
+#include "vnetenc/bridge/sockaddr.h"
+#include "vnetenc/kernel/worker.h"
 #include "vnetenc/trust/config.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-loopback.h"
@@ -340,6 +342,41 @@ test_errors(void)
     vnetenc_sockets_destroy();
 }
 
+/* Where workers send records through it, a socket reports no error: it would
+ * cost a record, and anybody can forge it. */
+static void
+test_no_errors_with_workers(void)
+{
+    struct in6_addr local = address("127.0.0.1");
+    struct in6_addr closed = address("127.0.1.1");
+    struct vnetenc_lease *l = lease(&local, &closed, START);
+    struct sockaddr_storage ss;
+    socklen_t size = vnetenc_sockaddr_init(&ss, &closed, htons(9));
+    int fd;
+
+    vnetenc_worker_start(1);
+    vnetenc_socket_send(vnetenc_socket_of_lease(l), &closed, htons(9), "x", 1);
+    poll(NULL, 0, 10);
+    fd = vnetenc_socket_dup(l);
+    for (int i = 0; i < 20; i++) {
+        CHECK(sendto(fd, "x", 1, 0, (struct sockaddr *) &ss, size) == 1);
+        poll(NULL, 0, 1);
+    }
+    close(fd);
+    vnetenc_sockets_destroy();
+
+    /* Nor does a new one. */
+    l = lease(&local, &closed, START);
+    vnetenc_worker_stop();
+    fd = vnetenc_socket_dup(l);
+    for (int i = 0; i < 20; i++) {
+        CHECK(sendto(fd, "x", 1, 0, (struct sockaddr *) &ss, size) == 1);
+        poll(NULL, 0, 1);
+    }
+    close(fd);
+    vnetenc_sockets_destroy();
+}
+
 /* Peers do not crowd on one socket. */
 static void
 test_random(void)
@@ -374,6 +411,9 @@ test_no_local(void)
     free(error);
     CHECK(!vnetenc_socket_responder(&foreign, htons(DTLS_PORT), &error));
     CHECK_HAS(error, "192.0.2.1 port 6082");
+    free(error);
+    CHECK(!vnetenc_socket_responder(&foreign, 0, &error));
+    CHECK_HAS(error, "no UDP port");
     free(error);
 }
 
@@ -731,6 +771,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_pool();
     test_reuse();
     test_errors();
+    test_no_errors_with_workers();
     test_random();
     test_no_local();
     test_responder();
