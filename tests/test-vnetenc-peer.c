@@ -307,8 +307,9 @@ static void
 test_error_of_lane(void)
 {
     struct vnetenc_peer *remote;
-    int lanes[2];
+    struct vnetenc_peer_lane_error lanes[2];
 
+    memset(lanes, 0, sizeof lanes);
     begin();
     configure(1);
     remote = vnetenc_peer_find(&rows[0].remote);
@@ -316,6 +317,16 @@ test_error_of_lane(void)
     vnetenc_peer_lane_failed(remote, &lanes[1], NULL);
     CHECK(!strcmp(vnetenc_peer_error(remote), "zero"));
     vnetenc_peer_lane_failed(remote, &lanes[1], xstrdup("one"));
+    vnetenc_peer_lane_failed(remote, &lanes[0], NULL);
+    CHECK(!strcmp(vnetenc_peer_error(remote), "one"));
+
+    /* One that still fails is not hidden by one that does no longer, and
+     * failing again for the same reason is no news. */
+    vnetenc_peer_lane_failed(remote, &lanes[0], xstrdup("zero"));
+    CHECK(!strcmp(vnetenc_peer_error(remote), "zero"));
+    was_told();
+    vnetenc_peer_lane_failed(remote, &lanes[1], xstrdup("one"));
+    CHECK(!was_told());
     vnetenc_peer_lane_failed(remote, &lanes[0], NULL);
     CHECK(!strcmp(vnetenc_peer_error(remote), "one"));
     vnetenc_peer_lane_failed(remote, &lanes[1], NULL);

@@ -164,7 +164,7 @@ vnetenc_lane_close(struct vnetenc_lane *lane, const char *why,
     }
     session_list_destroy(&lane->attempts, now);
     session_list_destroy(&lane->closing, now);
-    vnetenc_peer_lane_failed(lane->path->peer, lane, NULL);
+    vnetenc_peer_lane_failed(lane->path->peer, &lane->error, NULL);
 }
 
 /* Attempts. */
@@ -234,7 +234,7 @@ attempt_failed(struct vnetenc_lane *lane, char *reason, long long int now)
     ds_destroy(&s);
 
     peer->n_failures++;
-    vnetenc_peer_lane_failed(peer, lane, reason);
+    vnetenc_peer_lane_failed(peer, &lane->error, reason);
     lane->n_restarts = 0;
     lane_back_off(lane, now);
 }
@@ -288,7 +288,7 @@ lane_publish(struct vnetenc_lane *lane, struct vnetenc_initiator *session,
     peer->suite = xstrdup(session->suite);
     vnetenc_cert_fingerprint_format(
         vnetenc_cert_chain_fingerprint(session->chain), peer->fingerprint);
-    vnetenc_peer_lane_failed(peer, lane, NULL);
+    vnetenc_peer_lane_failed(peer, &lane->error, NULL);
     vnetenc_announce();
 }
 
@@ -566,7 +566,7 @@ vnetenc_lane_judge(struct vnetenc_lane *lane, long long int now)
 
     if (lane->up && !vnetenc_initiator_is_trusted(lane->up, &reason)) {
         lane_end_session(lane, "peer no longer accepted", now, now);
-        vnetenc_peer_lane_failed(lane->path->peer, lane, reason);
+        vnetenc_peer_lane_failed(lane->path->peer, &lane->error, reason);
     } else if (lane->up) {
         outdated = vnetenc_initiator_is_outdated(lane->up);
         vnetenc_initiator_judge_cipher(

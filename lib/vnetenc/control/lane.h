@@ -34,6 +34,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "openvswitch/list.h"
+#include "vnetenc/trust/peer.h"
 
 struct vnetenc_initiator;
 struct vnetenc_path;
@@ -60,6 +61,7 @@ struct vnetenc_lane {
     bool rekey;                 /* A successor was requested. */
     unsigned int backoff_ms;    /* Newest pause between attempts, or 0. */
     unsigned int n_restarts;    /* Since the newest pause. */
+    struct vnetenc_peer_lane_error error;
     long long int next_try;
 };
 

@@ -77,13 +77,29 @@ vnetenc_peer_set_error(struct vnetenc_peer *peer,
 }
 
 void
-vnetenc_peer_lane_failed(struct vnetenc_peer *peer, const void *lane,
+vnetenc_peer_lane_failed(struct vnetenc_peer *peer,
+                         struct vnetenc_peer_lane_error *lane_error,
                          char *error)
 {
-    if (error || peer->failed_lane == lane) {
-        peer->failed_lane = error ? lane : NULL;
-        vnetenc_peer_set_error(peer, VNETENC_OUT, error);
+    const struct vnetenc_peer_lane_error *newest;
+
+    if (nullable_string_is_equal(lane_error->text, error)) {
+        free(error);
+        return;
     }
+    if (lane_error->text) {
+        ovs_list_remove(&lane_error->node);
+        free(lane_error->text);
+    }
+    lane_error->text = error;
+    if (error) {
+        ovs_list_push_front(&peer->lane_errors, &lane_error->node);
+    }
+    newest = (ovs_list_is_empty(&peer->lane_errors) ? NULL
+              : CONTAINER_OF(ovs_list_front(&peer->lane_errors),
+                             struct vnetenc_peer_lane_error, node));
+    vnetenc_peer_set_error(peer, VNETENC_OUT,
+                           newest ? xstrdup(newest->text) : NULL);
 }
 
 void
@@ -200,6 +216,7 @@ peer_create(const struct in6_addr *address)
 {
     struct vnetenc_peer *peer = xzalloc(sizeof *peer);
 
+    ovs_list_init(&peer->lane_errors);
     peer->trust.remote_ip = *address;
     peer->failed_at = peer->shaken_at = LLONG_MIN / 2;
     peer->gate = vnetenc_gate_add(address);

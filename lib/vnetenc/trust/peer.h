@@ -30,6 +30,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "openvswitch/hmap.h"
+#include "openvswitch/list.h"
 #include "openvswitch/types.h"
 #include "vnetenc/bridge/rtt.h"
 #include "vnetenc/trust/cert.h"
@@ -51,6 +52,12 @@ struct vnetenc_traffic_counts {
     uint64_t n_bytes;
 };
 
+/* Why handshakes of one lane of ours fail.  All zeros if they do not. */
+struct vnetenc_peer_lane_error {
+    struct ovs_list node;       /* In 'lane_errors' of the peer. */
+    char *text;
+};
+
 struct vnetenc_peer {
     struct hmap_node node;      /* In all peers, by address. */
     struct vnetenc_trust trust;
@@ -64,7 +71,8 @@ struct vnetenc_peer {
     /* Why the newest handshake in each direction failed.  NULL: it did not
      * fail. */
     char *errors[VNETENC_N_DIRECTIONS];
-    const void *failed_lane;    /* Which of ours failed, or NULL. */
+    struct ovs_list lane_errors;    /* Of our lanes that fail, newest first:
+                                     * "struct vnetenc_peer_lane_error". */
     long long int failed_at;    /* Newest error of a stranger's handshake. */
     long long int shaken_at;    /* Newest success of the peer's. */
 
@@ -121,10 +129,11 @@ const struct hmap *vnetenc_peers(void);
 void vnetenc_peer_set_error(struct vnetenc_peer *, enum vnetenc_direction,
                             char *error);
 
-/* Notes that a handshake of ours on 'lane', which is not read, failed for
+/* Notes that a handshake of the lane of ours that owns 'lane_error' failed for
  * 'error', or succeeded if 'error' is NULL.  Takes ownership of 'error'.  Call
  * with NULL for a lane that is no longer in use, too. */
-void vnetenc_peer_lane_failed(struct vnetenc_peer *, const void *lane,
+void vnetenc_peer_lane_failed(struct vnetenc_peer *,
+                              struct vnetenc_peer_lane_error *lane_error,
                               char *error);
 
 /* Notes that a handshake that somebody began in the name of 'peer' at 'since'
