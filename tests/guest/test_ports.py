@@ -65,7 +65,8 @@ def test_strangers_device(make_hosts):
     hv1.run.ip(hv1.netns, "link add vnetenc_64009 type dummy")
     hv1.vsctl("--timeout=5", "add-port", "br-int", "vnetenc_64009",
               check=False)
-    assert "this name is reserved for encrypted tunnels" in hv1.log()
+    wait_until(lambda: "this name is reserved for encrypted tunnels"
+               in hv1.log(), "the port is refused")
     assert "vnetenc_64009" not in ports(hv1)
     hv1.vsctl("del-port", "vnetenc_64009")
     hv1.appctl("dpctl/add-if", "system@ovs-system", "vnetenc_64009",
