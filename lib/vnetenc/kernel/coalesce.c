@@ -22,7 +22,7 @@
 #include "vnetenc/crypto/wire.h"
 #include "vnetenc/packet/half.h"
 
-/* Fields of headers that may be at any address, by their offset. */
+/* Offsets of fields in headers, which may be unaligned. */
 enum {
     GENEVE_TYPE_OFS = 2,
     VNI_OFS = 4, VNI_BYTES = 3,
@@ -39,14 +39,15 @@ enum {
     TCP_URGENT_OFS = 18, TCP_OPTIONS_OFS = 20,
 };
 
-/* The outer IP header is IPv6's, at most, and all lengths have 16 bits. */
+/* The most bytes of a run: all lengths have 16 bits, and the longest outer
+ * headers are those of IPv6 and UDP. */
 enum { MAX_BYTES = UINT16_MAX - IPV6_HEADER_LEN - UDP_HEADER_LEN };
 BUILD_ASSERT_DECL(MAX_BYTES > 2 * VNETENC_MAX_PLAINTEXT_BYTES);
 
-/* What is inside a tunnel packet. */
+/* The contents of a tunnel packet. */
 enum inside {
-    INSIDE_OTHER,               /* No TCP, certainly. */
-    INSIDE_UNSURE,              /* Maybe TCP, but not as below. */
+    INSIDE_OTHER,               /* Certainly no TCP. */
+    INSIDE_UNSURE,              /* Maybe TCP, but not joinable. */
     INSIDE_TCP,                 /* TCP, whole, all lengths agree. */
 };
 
@@ -63,8 +64,8 @@ get_u32(const uint8_t *p)
            | vnetenc_wire_get_u16(p + 2);
 }
 
-/* Checksums.  RFC 1071 sums are the same in any order of octets and in words
- * of any size. */
+/* Checksums.  A sum of RFC 1071 can be computed in either byte order and in
+ * words of any size. */
 
 static uint64_t
 sum_add(uint64_t sum, const uint8_t *p, size_t n)
@@ -94,7 +95,7 @@ sum_fold(uint64_t sum)
     return sum;
 }
 
-/* The sum of the pseudo header for 'size' bytes of TCP. */
+/* Returns the sum of the pseudo header for 'size' bytes of TCP. */
 static uint64_t
 sum_pseudo(const uint8_t *l3, bool ipv6, size_t size)
 {
@@ -116,7 +117,7 @@ sums_are_right(const uint8_t *plain, size_t size, const struct layers *in)
                                 plain + in->l4, l4_size)) == UINT16_MAX);
 }
 
-/* Looking inside. */
+/* Parsing the inner headers. */
 
 /* Returns the offset of the inner Ethernet frame, 'size' if there is none. */
 static size_t
@@ -181,7 +182,8 @@ parse_ip6(const uint8_t *plain, size_t size, struct layers *in)
             ? INSIDE_TCP : INSIDE_UNSURE);
 }
 
-/* Addresses and ports of a connection, and its virtual network. */
+/* Hashes the VNI, the ports and the source address of a connection.  Of an
+ * IPv6 address, only the last 4 bytes count. */
 static uint32_t
 hash_connection(const uint8_t *plain, const struct layers *in)
 {
@@ -236,14 +238,15 @@ same_outer(const struct vnetenc_coalesce_outer *a,
             && !memcmp(&a->dst, &b->dst, sizeof a->dst));
 }
 
-/* True if 'n' octets at 'ofs' are the same in two packets. */
+/* Returns true if the 'n' bytes at 'ofs' are the same in two packets. */
 static bool
 same(const uint8_t *a, const uint8_t *b, size_t ofs, size_t n)
 {
     return !memcmp(a + ofs, b + ofs, n);
 }
 
-/* True if a packet is of the connection of 'run', whatever else it is. */
+/* Returns true if a packet belongs to the connection of 'run', even if it
+ * cannot be joined to it. */
 static bool
 same_connection(const struct vnetenc_coalesce_run *run, const uint8_t *plain,
                 const struct layers *in)
@@ -259,8 +262,9 @@ same_connection(const struct vnetenc_coalesce_run *run, const uint8_t *plain,
             && !memcmp(first + run->l4_ofs, plain + in->l4, TCP_PORT_BYTES));
 }
 
-/* Of the rest of an IP header, only length, identification and checksum may
- * differ, and the identification must be what segmentation makes of it. */
+/* Returns true if the IP header at 'l3' may follow in 'run'.  Only length,
+ * identification and checksum may differ, and the identification must be the
+ * one that segmentation would give it, unless the packet is atomic. */
 static bool
 same_ip(const struct vnetenc_coalesce_run *run, const uint8_t *l3)
 {
@@ -278,7 +282,9 @@ same_ip(const struct vnetenc_coalesce_run *run, const uint8_t *l3)
                 || vnetenc_wire_get_u16(l3 + IP_ID_OFS) == run->next_id));
 }
 
-/* Likewise of a TCP header only sequence number, PSH and checksum. */
+/* Returns true if the TCP header at 'l4' may follow in 'run'.  Only sequence
+ * number, PSH and checksum may differ, and the sequence number must be the
+ * next one. */
 static bool
 same_tcp(const struct vnetenc_coalesce_run *run, const uint8_t *l4)
 {
@@ -317,7 +323,8 @@ may_follow(const struct vnetenc_coalesce_run *run,
             && sums_are_right(plain, size, in));
 }
 
-/* A packet with PSH ends a run, so it begins none. */
+/* Returns true if a packet may begin a run.  A packet with PSH may not,
+ * because it would also end the run. */
 static bool
 may_begin(const uint8_t *plain, size_t size, const struct layers *in)
 {
@@ -391,8 +398,8 @@ run_append_tcp(struct vnetenc_coalesce_run *run, uint8_t *plain, size_t size,
     run->next_seq += payload;
 }
 
-/* Makes the headers of the first packet those of the whole, with a TCP
- * checksum that is still to be completed. */
+/* Turns the headers of the first packet into those of the whole run, with a
+ * partial TCP checksum that the kernel completes. */
 static void
 set_headers(struct vnetenc_coalesce_run *run)
 {
@@ -426,8 +433,8 @@ emit_other(struct vnetenc_coalesce *c)
     }
 }
 
-/* What 'other' has of the same connection came earlier, see
- * vnetenc_coalesce_add(). */
+/* Emits 'run', but first 'other' if that has TCP: its packets of the same
+ * connection came earlier, see vnetenc_coalesce_add(). */
 static void
 emit_tcp(struct vnetenc_coalesce *c, struct vnetenc_coalesce_run *run)
 {
@@ -463,8 +470,7 @@ find_run(struct vnetenc_coalesce *c, const uint8_t *plain,
     return NULL;
 }
 
-/* Returns a run that is free, after that of the oldest was emitted if there is
- * none. */
+/* Returns a free run.  If there is none, emits the oldest run to free it. */
 static struct vnetenc_coalesce_run *
 free_run(struct vnetenc_coalesce *c)
 {
@@ -484,8 +490,8 @@ free_run(struct vnetenc_coalesce *c)
     return oldest;
 }
 
-/* Returns true if the packet, which is TCP, became part of a run of its
- * connection.  If it did not, there is no such run any more. */
+/* Adds a TCP packet to a run of its connection.  Returns false if it cannot be
+ * in a run; then its connection has no run any more. */
 static bool
 add_tcp(struct vnetenc_coalesce *c, const struct vnetenc_coalesce_outer *outer,
         uint8_t *plain, size_t size, const struct layers *in)

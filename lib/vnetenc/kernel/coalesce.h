@@ -20,24 +20,26 @@
 /* Many packets as one
  * ===================
  *
- * What workers opened goes into the kernel in as few pieces as possible.  A
- * run is a number of tunnel packets that the kernel takes as one and that mean
- * the same as one by one:
+ * Workers hand the packets that they opened to the kernel in as few pieces as
+ * possible.  A run is a sequence of tunnel packets that the kernel takes as
+ * one, with the same effect as one by one:
  *
- *   - Segments of one inner TCP connection, in order, which differ in nothing
- *     but what TSO would make different again: a super-packet, as GRO joins
- *     them.  All checksums were right before, because nobody looks at them
- *     again: a packet that a guest or its memory damaged stays damaged.
+ *   - Segments of one inner TCP connection, in order, that differ only in
+ *     fields that TSO sets again: a super-packet, as GRO makes it.  Only
+ *     segments with correct checksums are joined, because nobody verifies
+ *     these checksums later: a damaged segment passes unchanged, and its
+ *     receiver discards it.
  *
- *   - Tunnel packets of equal size, the last of them maybe shorter, with the
- *     same outer header: the kernel cuts these again before it looks inside.
+ *   - Tunnel packets of equal size, of which the last may be shorter, with the
+ *     same outer header: the kernel splits such a run before it parses the
+ *     inner headers.
  *
- * Packets of one TCP connection leave in the order in which they came.  There
- * are VNETENC_COALESCE_RUNS connections at a time and one run of equal
- * packets.
+ * Packets of one TCP connection leave in the order in which they came.  At
+ * most VNETENC_COALESCE_RUNS runs of TCP connections and one run of equal
+ * packets exist at a time.
  *
- * A run refers to the caller's memory, until it was emitted, and may write to
- * it; no octet is copied here.
+ * Until a run is emitted, it refers to the caller's memory and may write to
+ * it; no packet is copied here.
  *
  * Thread-safety: the functions work only on the caller's data. */
 
@@ -72,12 +74,12 @@ struct vnetenc_coalesce_run {
      * larger. */
     uint16_t segment;
 
-    unsigned int n;             /* Packets.  One is as it came. */
+    unsigned int n;             /* Packets.  A single one is unchanged. */
     size_t size;                /* Sum of 'iov': one header, all payloads. */
     struct iovec iov[VNETENC_COALESCE_PACKETS];
 
     /* Private. */
-    bool closed;                /* Nothing comes behind the last. */
+    bool closed;                /* No packet may follow the last. */
     bool push;                  /* The last had PSH. */
     bool atomic;                /* May not be fragmented: RFC 6864. */
     uint16_t next_id;
@@ -86,7 +88,8 @@ struct vnetenc_coalesce_run {
     unsigned int serial;        /* Order in which runs began. */
 };
 
-/* Takes a run away.  Its memory is the caller's again afterwards. */
+/* Consumes a run.  When it returns, the memory of the packets belongs to the
+ * caller of vnetenc_coalesce_add() again. */
 typedef void vnetenc_coalesce_cb(void *aux, struct vnetenc_coalesce_run *);
 
 struct vnetenc_coalesce {
@@ -100,14 +103,15 @@ struct vnetenc_coalesce {
     struct vnetenc_coalesce_run runs[VNETENC_COALESCE_RUNS];
 };
 
-/* Makes it empty.  If neither 'tcp' nor 'equal' is set, each packet is a run
- * of its own. */
+/* Initializes the struct without runs.  Runs will be passed to 'emit' with
+ * 'aux'.  If neither 'tcp' nor 'equal' is set, each packet is a run of its
+ * own. */
 void vnetenc_coalesce_init(struct vnetenc_coalesce *, bool tcp, bool equal,
                            vnetenc_coalesce_cb *emit, void *aux);
 
-/* Adds the 'size' bytes of a tunnel packet at 'plain', from the Geneve or
- * VXLAN header on, at least VNETENC_MIN_PLAINTEXT_BYTES.  It remains in use
- * until the run in which it is was emitted. */
+/* Adds a tunnel packet, the 'size' bytes at 'plain', which begin with the
+ * Geneve or VXLAN header and are at least VNETENC_MIN_PLAINTEXT_BYTES.  They
+ * remain in use until the run with this packet is emitted.  May emit runs. */
 void vnetenc_coalesce_add(struct vnetenc_coalesce *,
                           const struct vnetenc_coalesce_outer *,
                           uint8_t *plain, size_t size);

@@ -57,7 +57,8 @@ vnetenc_datapath_start(void)
     if (!n_workers) {
         vnetenc_datapath_configure(NULL);
     }
-    /* Before a worker reads from the TAP. */
+    /* Choose before a worker reads from the TAP: the first call sets the size
+     * of its virtio headers. */
     vnetenc_inject_choose(vnetenc_netns_tap_fd(0), way_in);
     vnetenc_worker_start(n_workers);
     vnetenc_egress_start();

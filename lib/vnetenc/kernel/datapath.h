@@ -20,23 +20,25 @@
 /* Start and end of the workers' work
  * ==================================
  *
- * Workers run once a kernel datapath was opened whose namespace is up, and
- * until ovs-vswitchd ends.
+ * Workers start when a kernel datapath is opened and N (kernel/netns.h) is up,
+ * and run until ovs-vswitchd ends.
  *
  * Thread-safety: main thread. */
 
-/* Takes other_config:vnetenc-kernel-workers, or NULL.  Of no effect once the
- * workers were started. */
+/* Sets the number of workers from other_config:vnetenc-kernel-workers; NULL
+ * stands for the default.  Has no effect once workers run. */
 void vnetenc_datapath_configure(const char *n_workers);
 
-/* Takes other_config:vnetenc-kernel-inject, or NULL.  Takes effect at once. */
+/* Sets the way into the kernel (kernel/inject.h) from
+ * other_config:vnetenc-kernel-inject; NULL stands for the best way.  Takes
+ * effect at once. */
 void vnetenc_datapath_set_way_in(const char *wanted);
 
-/* Starts the workers and gives them what there is to read.  N is up
- * (kernel/netns.h).  A second call does nothing. */
+/* Starts the workers and has them read the queues of N, which must be up.  A
+ * second call does nothing. */
 void vnetenc_datapath_start(void);
 
-/* Ends the workers, if they run. */
+/* Stops the workers, if they run. */
 void vnetenc_datapath_stop(void);
 
 #endif /* vnetenc/kernel/datapath.h */

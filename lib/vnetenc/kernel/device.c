@@ -33,8 +33,9 @@
 #include "vnetenc/kernel/netns.h"
 #include "vnetenc/mode.h"
 
-/* The first D of each tunnel type, where two belong to each of 256 profiles,
- * and the D of arrivals. */
+/* The ports D of demands begin at FIRST_OUT.  Each tunnel type has N_OF_TYPE
+ * of them, two for each of 256 profiles.  GENEVE_IN is D_in of Geneve; that of
+ * VXLAN is one less. */
 enum { FIRST_OUT = 64000, N_OF_TYPE = 512, GENEVE_IN = 63999 };
 BUILD_ASSERT_DECL(VNETENC_DEVICE_FIRST_D
                   == GENEVE_IN - VNETENC_DEVICE_N_TYPES + 1);
@@ -42,7 +43,7 @@ BUILD_ASSERT_DECL(VNETENC_DEVICE_LAST_D
                   == FIRST_OUT + VNETENC_DEVICE_N_TYPES * N_OF_TYPE - 1);
 BUILD_ASSERT_DECL(VNETENC_PREFER == 1 && VNETENC_REQUIRE == 2);
 
-/* As for upstream's tunnel devices: the largest that each type accepts. */
+/* The MTU of upstream's tunnel devices, which each type accepts. */
 enum { DEVICE_MTU = 65000 };
 
 ovs_be16
@@ -104,8 +105,8 @@ vnetenc_device_from_name(const char *name, ovs_be16 *d)
     return true;
 }
 
-/* Stores the number under which the host's namespace knows N.  Returns 0 or a
- * positive errno value. */
+/* Stores the number under which the host's namespace knows N in '*nsid'.
+ * Returns 0 or a positive errno value. */
 static int
 get_nsid(uint32_t *nsid)
 {
@@ -116,7 +117,7 @@ get_nsid(uint32_t *nsid)
     struct ofpbuf request, *reply;
     int error;
 
-    /* Gives it a number, or fails because it has one. */
+    /* Give N a number.  This fails if N already has one. */
     ofpbuf_init(&request, 0);
     nl_msg_put_nlmsghdr(&request, 0, RTM_NEWNSID, NLM_F_REQUEST | NLM_F_ACK);
     ofpbuf_put_zeros(&request, NLMSG_ALIGN(sizeof(struct rtgenmsg)));
@@ -159,7 +160,8 @@ put_link(struct ofpbuf *request, uint16_t type, uint16_t flags,
     return ifi;
 }
 
-/* Like dpif_netlink_rtnl_create(), but with its socket in N. */
+/* Puts a request that creates the device for 'd' as dpif_netlink_rtnl_create()
+ * does, but with the device's socket in N. */
 static void
 put_create(struct ofpbuf *request, ovs_be16 d, const char *name, uint32_t nsid)
 {
@@ -186,7 +188,8 @@ put_create(struct ofpbuf *request, ovs_be16 d, const char *name, uint32_t nsid)
     nl_msg_end_nested(request, info);
 }
 
-/* A device that is up otherwise sends router solicitations of its own, without
+/* Puts a request that keeps link-local addresses off device 'name'.  With such
+ * an address, a device that is up sends router solicitations, which have no
  * tunnel metadata. */
 static void
 put_no_addresses(struct ofpbuf *request, const char *name)
@@ -217,8 +220,8 @@ vnetenc_device_make(ovs_be16 d, const char **what)
     uint32_t nsid;
     int error;
 
-    /* A device of this name is a stranger's, or one whose port was deleted, or
-     * was made by a process that crashed. */
+    /* A device of this name was made by somebody else or by a process that
+     * crashed, or its port was deleted. */
     vnetenc_device_delete(d);
 
     *what = "cannot get a number for the network namespace";
@@ -235,7 +238,7 @@ vnetenc_device_make(ovs_be16 d, const char **what)
     if (!error) {
         *what = "cannot bring a tunnel device up";
         put_no_addresses(&request, name);
-        /* Fails if the host has no IPv6, when there are none, either. */
+        /* This fails if the host has no IPv6; then there are no addresses. */
         nl_transact(NETLINK_ROUTE, &request, NULL);
         put_up(&request, name);
         error = nl_transact(NETLINK_ROUTE, &request, NULL);

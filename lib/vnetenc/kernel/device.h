@@ -24,13 +24,15 @@
  * that is a port of the kernel datapath, while its sockets and routes are in N
  * (kernel/netns.h).  A packet that a flow sends to the device arrives in N as
  * UDP to the device's port D, which names the demand.  One more device for
- * each tunnel type, on port D_in, brings into the datapath what workers
- * opened: only its packets count as arrived encrypted.
+ * each tunnel type, on port D_in, takes the packets that workers opened into
+ * the datapath.  Packets from this device count as arrived encrypted;
+ * kernel/vport.c has the only exception.
  *
- * D is a constant, and also the device's port number in the datapath.  A flow
- * in the kernel can outlive its port, and a new port gets the lowest free
- * number.  These numbers are so high that nobody else gets them, so a flow
- * means the same as long as it lives, or drops its packets.
+ * D is a constant for each demand, and also the device's port number in the
+ * datapath.  A flow in the kernel can outlive its port, and the kernel gives
+ * any other new port the lowest free number.  D is so high that no other port
+ * gets it, so a flow keeps its meaning as long as it lives, or drops its
+ * packets.
  *
  * Thread-safety: vnetenc_device_make() and vnetenc_device_delete() belong to
  * the main thread; the others depend only on their arguments. */
@@ -52,29 +54,29 @@ struct vnetenc_device_demand {
     uint8_t mode;               /* VNETENC_PREFER or VNETENC_REQUIRE. */
 };
 
-/* D of a demand. */
+/* Returns D of a demand. */
 ovs_be16 vnetenc_device_out_port(const struct vnetenc_device_demand *);
 
-/* Sets the demand whose D is 'udp_dst'.  Returns false if there is none. */
+/* Stores the demand whose D is 'udp_dst'.  Returns false if there is none. */
 bool vnetenc_device_of_out_port(ovs_be16 udp_dst,
                                 struct vnetenc_device_demand *);
 
-/* D_in of a tunnel type. */
+/* Returns D_in of a tunnel type. */
 ovs_be16 vnetenc_device_in_port(bool vxlan);
 
-/* Room for a device's name with its null byte: "vnetenc_" and D. */
+/* Size of a device's name, which is "vnetenc_" and D, with its null byte. */
 enum { VNETENC_DEVICE_NAME_SIZE = 16 };
 
 /* Writes the name of the device whose D is 'd'. */
 void vnetenc_device_name(ovs_be16 d, char name[VNETENC_DEVICE_NAME_SIZE]);
 
-/* Sets D of the device with that name.  Returns false if it is none of ours;
- * users may not give such a name to a port. */
+/* Stores D of the device with that name.  Returns false if the name is not one
+ * of ours.  Users may not give a port such a name. */
 bool vnetenc_device_from_name(const char *, ovs_be16 *d);
 
-/* Makes the device for 'd', instead of any other device of its name.  N must
- * be up.  Returns 0, or a positive errno value and why it failed in '*what', a
- * constant string. */
+/* Makes the device for 'd' and replaces any other device of its name.  N must
+ * be up.  Returns 0 or a positive errno value.  In the latter case '*what'
+ * describes the step that failed, as a constant string. */
 int vnetenc_device_make(ovs_be16 d, const char **what);
 
 /* Deletes the device for 'd' if it exists. */

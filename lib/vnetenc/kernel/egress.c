@@ -45,21 +45,21 @@
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_egress);
 
-/* Bytes of the longest virtio header that any kernel has, and some more. */
+/* Room for a virtio header: more than the longest of any kernel. */
 enum { MAX_HEADER_BYTES = 32 };
 
-/* Bytes of one that can describe a super-packet in a tunnel. */
+/* Size of a virtio header that can describe a super-packet in a tunnel. */
 enum { TUNNEL_HEADER_BYTES = 24 };
 
-/* Where one frame is read to: its first bytes into a packet of the usual size,
- * the rest into one for super-packets, behind a gap where the first bytes are
- * copied to if there is a rest. */
+/* Buffers for one frame.  Its first bytes are read into 'small', a packet of
+ * the usual size, and the rest into 'big', a packet for super-packets, behind
+ * a gap.  If there is a rest, the first bytes are copied into the gap. */
 struct slot {
     uint8_t header[MAX_HEADER_BYTES] OVS_ALIGNED_VAR(8);
     struct dp_packet *small;    /* NULL if it is to be replaced. */
     struct dp_packet *big;
     struct iovec iovs[3];
-    size_t size;                /* Of what was read, header included. */
+    size_t size;                /* Of the frame, header included. */
     bool cut;
 };
 
@@ -118,7 +118,8 @@ slot_refill(struct slot *slot, size_t header_len)
     };
 }
 
-/* Takes the frame of a slot out of it, or returns NULL and '*drop'. */
+/* Removes the frame from 'slot' and returns it.  If the frame must be dropped,
+ * returns NULL and stores the reason in '*drop'. */
 static struct dp_packet *
 slot_take(struct slot *slot, size_t header_len, enum vnetenc_drop *drop)
 {
@@ -214,8 +215,9 @@ read_socket(struct vnetenc_egress *egress)
     return n;
 }
 
-/* The same.  A TAP says nothing of what it cuts off, but what fills the buffer
- * can only be that: the kernel has no frames of this length. */
+/* Does the same as read_socket().  A TAP does not report that it cut a frame
+ * off, but a frame that fills the buffer was: the kernel has no frames of this
+ * length. */
 static int
 read_tap(struct vnetenc_egress *egress)
 {
@@ -254,8 +256,8 @@ flush_all(struct vnetenc_worker *worker, struct vnetenc_egress *egress)
     egress->n_groups = 0;
 }
 
-/* Returns the group of packets that go from 'local' to 'remote' as 'demand'
- * says, perhaps a new one. */
+/* Returns the group of packets that go from 'local' to 'remote' with 'demand'.
+ * Makes it if there is none, and flushes all groups if there is no room. */
 static struct group *
 find_group(struct vnetenc_worker *worker, struct vnetenc_egress *egress,
            const struct vnetenc_device_demand *demand, bool ipv6,
@@ -297,7 +299,8 @@ is_no_source(const struct vnetenc_egress *egress, const struct in6_addr *addr)
             || ipv6_addr_equals(addr, &egress->no_source[1]));
 }
 
-/* Checksums are not touched: they will be others. */
+/* Sets the source address of 'packet'.  Leaves the outer checksums alone: they
+ * are discarded by sealing and computed again for a packet in clear. */
 static void
 set_source(struct dp_packet *packet, bool ipv6, const struct in6_addr *local)
 {
@@ -312,8 +315,9 @@ set_source(struct dp_packet *packet, bool ipv6, const struct in6_addr *local)
     }
 }
 
-/* Sets '*local' to the source of 'packet'.  Where there is none, asks for it
- * and writes it into the packet. */
+/* If '*local', the source address of 'packet', stands for none, finds the
+ * source address, stores it in '*local' and writes it into the packet.
+ * Returns false if there is no route. */
 static bool
 choose_source(struct vnetenc_egress *egress, struct dp_packet *packet,
               bool ipv6, const struct in6_addr *remote, struct in6_addr *local)
@@ -321,8 +325,8 @@ choose_source(struct vnetenc_egress *egress, struct dp_packet *packet,
     if (!is_no_source(egress, local)) {
         return true;
     }
-    /* Records to a peer leave from where control/ has its sockets.  To others
-     * something may leave in clear. */
+    /* Records to a peer leave from the address to which control/ has bound its
+     * sockets.  Packets to other hosts may leave in clear. */
     if (!vnetenc_underlay_source(remote, local)
         && !vnetenc_source_find(&egress->source, remote, local,
                                 time_msec())) {
@@ -371,7 +375,7 @@ take_packet(struct vnetenc_worker *worker, struct vnetenc_egress *egress,
     return VNETENC_KEEP;
 }
 
-/* Takes what is in a slot. */
+/* Processes the frame in 'slot' and refills the slot. */
 static void
 take_slot(struct vnetenc_worker *worker, struct vnetenc_egress *egress,
           struct slot *slot)
@@ -398,15 +402,16 @@ take_slot(struct vnetenc_worker *worker, struct vnetenc_egress *egress,
     slot_refill(slot, egress->header_len);
 }
 
-/* What the kernel says instead of a frame.  Returns false if there will never
- * be any. */
+/* Handles 'error', which the kernel returned instead of a frame.  Returns
+ * false if there will never be a frame again. */
 static bool
 take_error(int error)
 {
     static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
 
     if (error == EINVAL) {
-        /* A super-packet that no virtio header can describe, now gone. */
+        /* The kernel discarded a super-packet that no virtio header can
+         * describe. */
         vnetenc_drop_count(VNETENC_DROP_tx_kernel_super, 1);
     } else if (error == EBADF || error == EBADFD || error == ENODEV) {
         return false;
@@ -450,7 +455,8 @@ vnetenc_egress_set_tap(int fd, bool *super)
     *super = (len >= TUNNEL_HEADER_BYTES
               && !ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | tcp | tunnel));
     if (!*super && ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM)) {
-        /* Checksums cost the kernel more than us, and nothing else. */
+        /* The kernel completes the checksums itself.  That takes it more time
+         * than us, but has no other effect. */
         VLOG_INFO("TAP: no checksum offload: %s", ovs_strerror(errno));
     }
     return len;
@@ -504,7 +510,7 @@ vnetenc_egress_way(void)
     return tap_has_super ? "TAP, super-packets" : "TAP";
 }
 
-/* Counts what the TAP has lost since the last call. */
+/* Counts the packets that the TAP has lost since the last call. */
 static void
 collect_tap(void)
 {
