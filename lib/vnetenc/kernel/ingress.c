@@ -52,17 +52,17 @@ VLOG_DEFINE_THIS_MODULE(vnetenc_ingress);
 
 enum {
     MAX_HEAD = IPV6_HEADER_LEN + UDP_HEADER_LEN,
-    MAX_CONTROL = 128,          /* Octets of control messages. */
+    MAX_CONTROL = 128,          /* Bytes of control messages. */
 };
 
-/* What a worker receives into.  Each datagram is opened in place, with outer
- * headers in front of it. */
+/* Buffer of a worker for one message.  Each datagram is opened in place, with
+ * outer headers in front of it. */
 struct buffer {
     uint8_t head[MAX_HEAD];
     uint8_t data[UINT16_MAX];
 };
 
-/* A worker's own. */
+/* The receiving state of a worker. */
 struct receiver {
     struct buffer buffers[VNETENC_INGRESS_DATAGRAMS];
     struct mmsghdr messages[VNETENC_INGRESS_DATAGRAMS];
@@ -103,8 +103,9 @@ inject_run(void *receiver_, struct vnetenc_coalesce_run *run)
     vnetenc_inject_run(&r->inject, run);
 }
 
-/* What the control messages of 'msg' say.  '*segment' is the size of each
- * datagram but the last, of those that the kernel joined. */
+/* Reads the control messages of 'msg'.  Stores the size of each datagram but
+ * the last in '*segment' if the kernel joined several, and sets '*tos' and
+ * '*n_full' if 'msg' has them. */
 static void
 read_control(struct msghdr *msg, size_t *segment, uint8_t *tos,
              uint32_t *n_full)
@@ -131,7 +132,7 @@ read_control(struct msghdr *msg, size_t *segment, uint8_t *tos,
     }
 }
 
-/* Makes the headers that the datagrams had on the underlay. */
+/* Makes the outer headers that the datagrams had on the underlay. */
 static void
 make_outer(struct outer *outer, const struct ingress_socket *s,
            const struct sockaddr_storage *source, uint8_t tos)
@@ -191,9 +192,9 @@ put_outer(const struct outer *outer, uint8_t *data, size_t size)
 }
 
 /* Opens the datagram of 'size' bytes at 'data' and adds the tunnel packet in
- * it to a run.  The octets in front of 'data' are those of the datagram
- * before, whose plaintext may still be in use: they are lent for the outer
- * headers, and given back. */
+ * it to a run.  The bytes in front of 'data' belong to the previous datagram,
+ * whose plaintext may still be in use: they are saved, overwritten with the
+ * outer headers, and restored.  Returns true if there was a tunnel packet. */
 static bool
 open_datagram(struct receiver *r, const struct outer *outer, uint8_t *data,
               size_t size)
@@ -218,7 +219,8 @@ open_datagram(struct receiver *r, const struct outer *outer, uint8_t *data,
         plain_size = (uint8_t *) dp_packet_tail(&packet) - plain;
         whole = plain < data || plain + plain_size > data + size;
         if (whole) {
-            /* Made of two halves, and not within this datagram. */
+            /* The packet was joined from two halves and is not within this
+             * datagram. */
             ovs_assert(plain_size <= sizeof r->whole);
             memcpy(r->whole, plain, plain_size);
             plain = r->whole;
@@ -267,7 +269,7 @@ open_message(struct vnetenc_worker *worker, struct ingress_socket *s,
     vnetenc_worker_count(worker, VNETENC_WORKER_in_packets, n_packets);
 }
 
-/* The kernel changes these. */
+/* Resets the fields of messages that recvmmsg() changes. */
 static void
 reset_messages(struct receiver *r)
 {
@@ -305,7 +307,7 @@ socket_run(struct vnetenc_worker *worker, int fd, void *socket_)
     return true;
 }
 
-/* Making and retiring: main thread. */
+/* Making and retiring sockets: main thread. */
 
 /* The sockets of one port. */
 struct listener {
@@ -313,15 +315,16 @@ struct listener {
     struct vnetenc_readers_port port;
     unsigned int n;             /* Sockets, of workers 0 to n - 1. */
     struct vnetenc_worker_source *sources[VNETENC_MAX_WORKERS];
-    unsigned int n_failed;      /* Tries since one succeeded. */
+    unsigned int n_failed;      /* Failed tries in a row. */
 };
 
 static struct ovs_list listeners = OVS_LIST_INITIALIZER(&listeners);
 
-/* Of workers, by index.  Made once and kept. */
+/* Receivers by the index of their worker.  Made once and kept. */
 static struct receiver *receivers[VNETENC_MAX_WORKERS];
 
-/* When to try again what failed, LLONG_MAX if nothing did. */
+/* When to retry binds that failed, in ms of time_msec().  LLONG_MAX if none
+ * did. */
 static long long int retry_at = LLONG_MAX;
 
 static struct receiver *
@@ -355,8 +358,8 @@ set_option(int fd, int level, int option, int value)
     setsockopt(fd, level, option, &value, sizeof value);
 }
 
-/* Options that older kernels or other families lack are not missed: without
- * UDP_GRO datagrams come one by one. */
+/* Sets the options of a socket.  Ignores failures, because older kernels lack
+ * some options: without UDP_GRO, datagrams arrive one by one. */
 static void
 set_options(int fd, bool ipv6)
 {
@@ -402,7 +405,7 @@ open_socket(const struct vnetenc_readers_port *port)
     return fd;
 }
 
-/* No worker uses it any more. */
+/* Frees a socket that no worker uses any more. */
 static void
 socket_destroy(void *socket_)
 {
@@ -412,8 +415,8 @@ socket_destroy(void *socket_)
     free(s);
 }
 
-/* The control thread needs a moment to share the port.  What lasts longer is
- * told once. */
+/* Schedules a retry.  The control thread needs a moment to share the port, so
+ * only a failure that lasts longer is logged, and only once. */
 static void
 listener_failed(struct listener *listener, int error, long long int now)
 {
@@ -503,7 +506,7 @@ vnetenc_ingress_run(const struct vnetenc_readers_port *ports, size_t n)
             listener_destroy(listener);
         }
     }
-    /* First the control thread gets the chance to share the ports. */
+    /* Let the control thread share these ports before they are bound. */
     vnetenc_readers_set(ports, n);
 
     if (retry) {

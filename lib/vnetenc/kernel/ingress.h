@@ -21,26 +21,28 @@
  * =================================
  *
  * Each worker has a socket of its own for each DTLS port on which records for
- * a kernel datapath arrive.  The kernel divides what comes by the four-tuple,
- * so a lane stays with one worker.  A socket is bound to one address, never to
- * all of them: others may belong to userspace bridges.
+ * a kernel datapath arrive.  The kernel distributes datagrams among the
+ * workers by four-tuple, so each lane stays with one worker.  A socket is
+ * bound to one address, never to all addresses, because others may belong to
+ * userspace bridges.
  *
- * A worker receives datagrams, or a number of them that the kernel joined to
- * one, opens each in place with vnetenc_open(), and hands over what comes out
- * (kernel/coalesce.h, kernel/inject.h).  Handshakes and alerts go to the
- * control thread on the same way as in the userspace datapath.
+ * A worker receives datagrams, or several that the kernel joined into one
+ * message (UDP_GRO), opens each in place with vnetenc_open(), and hands the
+ * tunnel packets to the kernel (kernel/coalesce.h, kernel/inject.h).
+ * Handshakes and alerts reach the control thread in the same way as in the
+ * userspace datapath.
  *
  * Thread-safety: the functions below belong to the main thread. */
 
 #include <stddef.h>
 #include "vnetenc/bridge/readers.h"
 
-/* Makes sockets for the 'n' ports at 'ports', without repetition, and retires
- * those for other ports.  What cannot be bound is tried again.  Call in each
- * iteration of the main loop while workers run. */
+/* Makes sockets for the 'n' distinct ports at 'ports' and retires those for
+ * other ports.  Retries to bind those that failed.  The array remains the
+ * caller's.  Call in each iteration of the main loop while workers run. */
 void vnetenc_ingress_run(const struct vnetenc_readers_port *ports, size_t n);
 
-/* Makes poll_block() return when vnetenc_ingress_run() has to try again. */
+/* Makes poll_block() return when vnetenc_ingress_run() has to retry. */
 void vnetenc_ingress_wait(void);
 
 /* Retires all sockets.  Call before workers are stopped. */

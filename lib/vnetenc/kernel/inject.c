@@ -34,7 +34,7 @@
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_inject);
 
-/* What headers of older kernels lack. */
+/* Constants that headers of older kernels lack. */
 enum {
     OFFLOAD_USO = 0x20 | 0x40,          /* TUN_F_USO4, TUN_F_USO6. */
     OFFLOAD_UDP_TUNNEL = 0x80,          /* TUN_F_UDP_TUNNEL_GSO. */
@@ -47,8 +47,8 @@ enum {
 
 enum { TTL = 64 };
 
-/* "struct virtio_net_hdr_v1_hash_tunnel".  The first part is in the host's
- * byte order, the offsets are little-endian. */
+/* "struct virtio_net_hdr_v1_hash_tunnel".  The fields of 'base' are in the
+ * host's byte order, the offsets are little-endian. */
 struct virtio_header {
     struct virtio_net_hdr base;
     uint8_t unused[10];
@@ -95,10 +95,11 @@ way_text(enum vnetenc_inject_way way)
     return way < VNETENC_INJECT_N_WAYS ? texts[way] : "unknown";
 }
 
-/* What the kernel knows.  Found out once. */
+/* The ways that the kernel supports, determined once. */
 static bool known[VNETENC_INJECT_N_WAYS];
 
-/* Kernels that do not know a super-packet do not know its flag either. */
+/* Sets up the TAP and determines the ways that the kernel supports: a kernel
+ * that does not support a kind of super-packet rejects its flag. */
 static void
 set_up_tap(int tap_fd)
 {
@@ -185,8 +186,8 @@ put_eth(uint8_t *p, bool ipv6)
     return sizeof eth;
 }
 
-/* Writes an IP header for 'size' bytes of UDP, and to '*sum' that of their
- * pseudo header. */
+/* Writes an IPv4 header for 'size' bytes of UDP and returns its size.  Stores
+ * the sum of the UDP pseudo header in '*sum'. */
 static size_t
 put_ip4(uint8_t *p, const struct vnetenc_coalesce_outer *outer, size_t size,
         uint32_t *sum)
@@ -226,8 +227,9 @@ put_ip6(uint8_t *p, const struct vnetenc_coalesce_outer *outer, size_t size,
     return sizeof ip6;
 }
 
-/* The kernel cuts the run by its UDP header: it completes a checksum, for
- * which there must be one to complete. */
+/* Describes a run of equal packets as one UDP super-packet.  The kernel
+ * completes the UDP checksum of each packet, so the UDP header must have a
+ * partial one. */
 static void
 describe_equal(struct virtio_net_hdr *virtio, size_t udp_ofs,
                const struct vnetenc_coalesce_run *run)

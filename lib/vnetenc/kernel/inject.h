@@ -20,16 +20,17 @@
 /* Into the kernel
  * ===============
  *
- * What workers opened is written to the TAP device of N (kernel/netns.h), as
- * UDP from the peer to the port of the device for arrivals.  A write runs the
- * kernel up to the guest, so few large writes are better than many.  The ways,
- * from the best on, of which the first is taken that the kernel knows:
+ * Packets that workers opened are written to the TAP device of N
+ * (kernel/netns.h), as UDP from the peer to the port of the device for
+ * arrivals.  During a write the kernel takes the packet up to the guest, so
+ * few large writes are better than many.  These are the ways, the best one
+ * first; the first that the kernel supports is used:
  *
  *   tso     Linux 6.17.  Inner TCP as one super-packet, whose virtio header
  *           says where the tunnel's headers end; the rest as by "uso".
  *   uso     Linux 6.2.  Equal tunnel packets as one UDP super-packet.
- *   napi    Linux 5.12.  Each packet by itself, but the rest of its way is up
- *           to a thread of the kernel's.
+ *   napi    Linux 5.12.  Each packet by itself; a thread of the kernel then
+ *           delivers it.
  *   write   Each packet by itself.
  *
  * Thread-safety
@@ -57,24 +58,26 @@ enum vnetenc_inject_way {
     VNETENC_INJECT_N_WAYS
 };
 
-/* Bytes of virtio header of the TAP device, in both directions, once
- * vnetenc_inject_choose() was called: "struct virtio_net_hdr" and zeros, or
- * offsets of tunnel headers. */
+/* Size of the virtio header of the TAP device, in both directions, after
+ * vnetenc_inject_choose(): "struct virtio_net_hdr" and either zeros or offsets
+ * of tunnel headers. */
 enum { VNETENC_INJECT_VIRTIO_BYTES = 24 };
 
-/* Chooses the way 'wanted', by its name, or, if that is NULL or "auto" or
- * cannot be, the best one.  The first call sets up the TAP device with queue
- * 'tap_fd' and switches off all of TUNSETOFFLOAD: who needs these for the
- * other direction sets them afterwards.  Later calls may be made while workers
+/* Chooses the way with the name 'wanted'.  If 'wanted' is NULL, "auto",
+ * unknown or not supported by the kernel, chooses the best way; logs the
+ * reason in the last two cases.  The first call sets up the TAP device with
+ * queue 'tap_fd' and clears its offloads (TUNSETOFFLOAD): kernel/egress sets
+ * those that it needs afterwards.  Later calls may be made while workers
  * write. */
 void vnetenc_inject_choose(int tap_fd, const char *wanted);
 
 /* Returns the way chosen. */
 enum vnetenc_inject_way vnetenc_inject_way(void);
 
-/* Returns the name of a way, as other_config:vnetenc-kernel-inject has it. */
+/* Returns the name of a way, as used in other_config:vnetenc-kernel-inject. */
 const char *vnetenc_inject_way_name(enum vnetenc_inject_way);
 
+/* The way into the kernel of one worker. */
 struct vnetenc_inject {
     int fd;                     /* Queue of the TAP. */
     unsigned int n_writes;      /* For the worker to count. */
@@ -85,7 +88,8 @@ struct vnetenc_inject {
 /* Prepares for writes to 'tap_fd'. */
 void vnetenc_inject_init(struct vnetenc_inject *, int tap_fd);
 
-/* Writes the packets of 'run'.  What the kernel refuses is counted. */
+/* Writes the packets of 'run', whose memory is the caller's again afterwards.
+ * Packets that the kernel refuses are counted as dropped. */
 void vnetenc_inject_run(struct vnetenc_inject *,
                         struct vnetenc_coalesce_run *run);
 

@@ -57,7 +57,8 @@ static struct {
     bool has_out;               /* Are 'out' bound to the dummy device? */
 } netns = { .fd = -1, .threaded = -1 };
 
-/* NULL once N is up.  What it pointed to is never freed. */
+/* The reason why N is not up, or NULL.  Former reasons are never freed,
+ * because any thread may still read them. */
 static ATOMIC(const char *) reason
     = "the kernel had no Open vSwitch datapath when ovs-vswitchd started";
 
@@ -113,7 +114,8 @@ vnetenc_netns_set_threaded(bool on)
             : pwrite(netns.threaded, on ? "1" : "0", 1, 0) == 1 ? 0 : errno);
 }
 
-/* Before root is dropped, in a thread that has entered N and then ends. */
+/* The following runs before root is dropped, in a thread that enters N and
+ * then ends. */
 
 static int
 open_file(int flags, const char *name)
@@ -136,8 +138,9 @@ write_file(const char *name, const char *value)
     return error;
 }
 
-/* Arrivals come from addresses to which no route of N leads through the TAP.
- * A new namespace takes over what the host has. */
+/* Sets sysctls of N, which a new namespace may take over from the host.
+ * Reverse path filtering must be off, because arrivals come from addresses to
+ * which no route of N leads through the TAP. */
 static bool
 set_sysctls(void)
 {
@@ -154,7 +157,7 @@ set_sysctls(void)
         { "/proc/sys/net/ipv6/conf/all/forwarding", "0", false },
         { "/proc/sys/net/ipv6/conf/default/forwarding", "0", false },
         { "/proc/sys/net/ipv6/conf/default/accept_ra", "0", false },
-        /* None. */
+        /* IN6_ADDR_GEN_MODE_NONE. */
         { "/proc/sys/net/ipv6/conf/default/addr_gen_mode", "1", false },
     };
 
@@ -192,7 +195,8 @@ open_tap(void)
     return true;
 }
 
-/* Bound later: until then no packet reaches them. */
+/* Opens the packet sockets.  They are bound later; until then no packet
+ * reaches them. */
 static bool
 open_out(void)
 {
@@ -212,8 +216,8 @@ open_out(void)
     return true;
 }
 
-/* Opens the file that switches threaded NAPI of the TAP.  It is in the sysfs
- * of N, which no mount shows but one that ends with this thread. */
+/* Opens the file that switches threaded NAPI of the TAP.  Only a sysfs that is
+ * mounted in N has it; that mount ends with this thread. */
 static void
 open_threaded(void)
 {
@@ -293,7 +297,8 @@ vnetenc_netns_open(void)
     netns.n_queues = MIN(MAX(count_cpu_cores(), 1), VNETENC_KERNEL_QUEUES);
     memset(netns.tap, 0xff, sizeof netns.tap);
     memset(netns.out, 0xff, sizeof netns.out);
-    /* Not ovs_thread_create(), which forbids daemonize_start() to fork. */
+    /* Do not call ovs_thread_create(), which would forbid daemonize_start() to
+     * fork. */
     error = pthread_create(&thread, NULL, open_all, &ok);
     if (error) {
         fail("cannot start a thread: %s", ovs_strerror(error));
@@ -307,7 +312,8 @@ vnetenc_netns_open(void)
     }
 }
 
-/* Once a kernel datapath is in use, with CAP_NET_ADMIN and CAP_NET_RAW. */
+/* The following runs once a kernel datapath is in use, with CAP_NET_ADMIN and
+ * CAP_NET_RAW. */
 
 /* Sends an rtnetlink request to N and waits for the answer.  Returns 0 or a
  * positive errno value. */
@@ -319,7 +325,7 @@ transact(struct ofpbuf *request)
     int error;
 
     nlmsg->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
-    /* What is left over may be for a process that crashed. */
+    /* Discard messages that may be for a process that crashed. */
     nl_sock_drain(netns.route);
     error = nl_sock_send(netns.route, request, true);
 
@@ -339,7 +345,9 @@ transact(struct ofpbuf *request)
     return error;
 }
 
-/* Takes counters of the TAP from 'link', a message about a device. */
+/* Stores the number of packets that the TAP has lost, from 'link', an
+ * rtnetlink message, in '*drops'.  Returns false if 'link' does not have
+ * it. */
 static bool
 parse_drops(const struct ofpbuf *link, uint64_t *drops)
 {
@@ -396,7 +404,8 @@ put_link(struct ofpbuf *request, uint32_t flags, const char *name)
     return ifi;
 }
 
-/* Brings device 'name' up, without neighbors. */
+/* Brings device 'name' up.  If 'mtu' is not 0, also sets the MTU and the
+ * Ethernet address and turns neighbor discovery off. */
 static int
 set_up(const char *name, uint32_t mtu)
 {
@@ -500,7 +509,8 @@ switch_features_off(void)
     return error;
 }
 
-/* Puts the IP address 'ip', of which IPv4 addresses are mapped. */
+/* Puts an attribute of 'type' with the address 'ip', where IPv4 addresses are
+ * mapped. */
 static void
 put_ip(struct ofpbuf *request, uint16_t type, const struct in6_addr *ip)
 {
@@ -511,7 +521,7 @@ put_ip(struct ofpbuf *request, uint16_t type, const struct in6_addr *ip)
     }
 }
 
-/* 'text' is one of the addresses that stand for no source. */
+/* Parses 'text', one of the addresses that stand for no source. */
 static struct in6_addr
 parse_ip(const char *text)
 {
@@ -536,7 +546,7 @@ get_ifindex(const char *name)
     return ioctl(netns.out[0], SIOCGIFINDEX, &ifr) ? 0 : ifr.ifr_ifindex;
 }
 
-/* Sends a request about an address of lo. */
+/* Adds an address to lo or deletes it. */
 static int
 change_address(const struct in6_addr *address, bool add)
 {
@@ -551,7 +561,8 @@ change_address(const struct in6_addr *address, bool add)
     ifa = ofpbuf_put_zeros(&request, sizeof *ifa);
     ifa->ifa_family = v4 ? AF_INET : AF_INET6;
     ifa->ifa_prefixlen = v4 ? 32 : 128;
-    /* Otherwise a route with this source has to wait a moment. */
+    /* A route with this source would have to wait for duplicate address
+     * detection. */
     ifa->ifa_flags = v4 ? 0 : IFA_F_NODAD;
     ifa->ifa_index = get_ifindex("lo");
     put_ip(&request, IFA_LOCAL, address);
@@ -560,8 +571,8 @@ change_address(const struct in6_addr *address, bool add)
     return error;
 }
 
-/* Sends a request about the route through the way out: the default route if
- * 'remote' is NULL. */
+/* Adds, replaces or deletes the route to 'remote', or the default route if
+ * 'remote' is NULL, through the device by which packets leave N. */
 static int
 change_route(const struct in6_addr *remote, const struct in6_addr *source,
              unsigned int mtu, bool add)
@@ -599,7 +610,7 @@ change_route(const struct in6_addr *remote, const struct in6_addr *source,
     return error;
 }
 
-/* The address that stands for no source, of the family of 'address'. */
+/* Returns the address that stands for no source in the family of 'address'. */
 static struct in6_addr
 no_source(const struct in6_addr *address)
 {
@@ -625,7 +636,7 @@ vnetenc_netns_set_route(const struct in6_addr *remote, unsigned int mtu)
 }
 
 /* Binds the packet sockets to the dummy device.  A process that crashed may
- * have done so before. */
+ * already have done so. */
 static int
 bind_out(int dummy)
 {
@@ -654,14 +665,15 @@ bind_out(int dummy)
     return 0;
 }
 
-/* Discards what a process that crashed did not read. */
+/* Discards packets that a process that crashed did not read. */
 static void
 drain(int fd)
 {
     char buffer[64];            /* Longer than any virtio header. */
     int i = 0;
 
-    /* EINVAL: a packet that no virtio header describes, which is gone. */
+    /* EINVAL: the kernel discarded a packet that no virtio header
+     * describes. */
     while (i++ < VNETENC_KERNEL_DRAIN
            && (read(fd, buffer, sizeof buffer) >= 0 || errno == EINVAL)) {
         continue;

@@ -20,30 +20,33 @@
 /* The private network namespace
  * =============================
  *
- * N is a network namespace without a name that only ovs-vswitchd holds, by a
- * descriptor.  Tunnel devices of ours are ports of the kernel datapath, and
- * their sockets and routes are in N.  Whoever can put packets into N could get
- * them sealed, or pass them off as arrivals: getting into N takes
- * CAP_SYS_ADMIN, and nothing of the host's routes, rules and sockets matters
- * there.  In N are only
+ * N is a network namespace without a name that only ovs-vswitchd holds,
+ * through a descriptor.  Our tunnel devices are ports of the kernel datapath,
+ * but their sockets and routes are in N.  A process that can put packets into
+ * N could have them sealed or pass them off as arrivals.  But entering N takes
+ * CAP_SYS_ADMIN, and the host's routes, rules and sockets do not apply there.
+ * N has only these devices:
  *
- *   lo         local addresses of tunnels, and those below;
- *   vnetenc0   a TAP device: what workers opened goes into the kernel;
- *   vnetenc1   a dummy device: the default route, where packet sockets take
- *              what is to be sealed.  Without it the TAP is the way out, too.
+ *   lo         with the local addresses of tunnels, and the addresses below
+ *              that stand for no source;
+ *   vnetenc0   a TAP device, through which opened packets enter the kernel;
+ *   vnetenc1   a dummy device, to which the default route leads, and from
+ *              which packet sockets read the packets to be sealed.  If the
+ *              kernel has no dummy devices, they leave through the TAP.
  *
  * The namespace, the TAP and all descriptors are made before ovs-vswitchd
- * drops root, because that takes CAP_SYS_ADMIN; nothing is yet known about the
- * database, so this is kept cheap.  The rest, which takes CAP_NET_ADMIN, is
- * made when a kernel datapath is opened.  With --monitor, the monitor process
- * holds N, too, and N outlives a crash of its child.
+ * drops root, because making them takes CAP_SYS_ADMIN.  This must be cheap,
+ * because the database is not known yet, and with it whether N will be used.
+ * The rest, which takes CAP_NET_ADMIN, is made when a kernel datapath is
+ * opened.  With --monitor, the monitor process holds N as well, so N outlives
+ * a crash of its child.
  *
  * Thread-safety
  * =============
  *
- * vnetenc_netns_open(), _up() and _set_...() belong to the main thread.  Any
- * thread may call the others.  Descriptors never change and are never
- * closed. */
+ * vnetenc_netns_open(), _up(), _tap_drops() and _set_...() belong to the main
+ * thread.  Any thread may call the others.  Descriptors never change and are
+ * never closed. */
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -65,45 +68,47 @@
  * daemonize_start() and before there is a second thread. */
 void vnetenc_netns_open(void);
 
-/* Makes what else N needs, and discards what waits in its queues.  Returns
- * true if N is up.  The second call only returns the result of the first. */
+/* Makes the rest of N and discards the packets in its queues.  Returns true if
+ * N is up; otherwise logs the reason.  Later calls only return the result of
+ * the first. */
 bool vnetenc_netns_up(void);
 
 /* Returns NULL if N is up, otherwise the reason why it is not. */
 const char *vnetenc_netns_error(void);
 
-/* The number of queues of the TAP and of packet sockets, at least 1, if N is
- * up.  The kernel spreads packets over all of them, so each needs a worker;
- * one worker may have several. */
+/* Returns the number of queues of the TAP, which is also that of packet
+ * sockets, at least 1 if N is up.  The kernel spreads packets over all queues,
+ * so each needs a worker; a worker may have several. */
 unsigned int vnetenc_netns_n_queues(void);
 
-/* N itself.  -1 if there is none. */
+/* Returns the descriptor of N, -1 if there is none. */
 int vnetenc_netns_fd(void);
 
-/* Queue 'queue' of the TAP: IFF_VNET_HDR, IFF_NAPI, nonblocking.  The virtio
- * header has 10 bytes, until TUNSETVNETHDRSZ changes that for the whole
- * device. */
+/* Returns the descriptor of queue 'queue' of the TAP: IFF_VNET_HDR, IFF_NAPI,
+ * nonblocking.  The virtio header has 10 bytes until TUNSETVNETHDRSZ changes
+ * its size for the whole device. */
 int vnetenc_netns_tap_fd(unsigned int queue);
 
-/* Packet socket 'queue' on the dummy device: SOCK_RAW, PACKET_VNET_HDR,
- * PACKET_FANOUT_HASH, nonblocking.  -1 if packets leave through the TAP. */
+/* Returns packet socket 'queue' on the dummy device: SOCK_RAW,
+ * PACKET_VNET_HDR, PACKET_FANOUT_HASH, nonblocking.  Returns -1 if packets
+ * leave through the TAP. */
 int vnetenc_netns_out_fd(unsigned int queue);
 
 /* Switches threaded NAPI of the TAP on or off.  Returns 0, or a positive errno
  * value: EOPNOTSUPP if the kernel is too old. */
 int vnetenc_netns_set_threaded(bool);
 
-/* Sets '*drops' to the number of packets that the TAP has lost because its
- * queues were full.  Returns false if N does not say. */
+/* Stores the number of packets that the TAP has lost because its queues were
+ * full.  Returns false if rtnetlink of N does not answer. */
 bool vnetenc_netns_tap_drops(uint64_t *drops);
 
-/* Adds an address, of which IPv4 addresses are mapped, to lo, or deletes it
- * there.  Returns 0 or a positive errno value. */
+/* Adds an address to lo or deletes it; IPv4 addresses are mapped.  Returns 0,
+ * also if there is nothing to change, or a positive errno value. */
 int vnetenc_netns_set_address(const struct in6_addr *, bool add);
 
-/* Adds a route to an address, the same way as the default route but with an
- * MTU, or changes its MTU, or deletes it if 'mtu' is 0.  Returns 0 or a
- * positive errno value. */
+/* Adds a route to 'remote' with the MTU 'mtu', through the device of the
+ * default route, or changes its MTU.  If 'mtu' is 0, deletes the route.
+ * Returns 0 or a positive errno value. */
 int vnetenc_netns_set_route(const struct in6_addr *remote, unsigned int mtu);
 
 #endif /* vnetenc/kernel/netns.h */

@@ -21,11 +21,11 @@
  * ====================================
  *
  * A tunnel without a local_ip leaves the choice of its source to the host's
- * routes, rules included.  The kernel is asked by connecting a UDP socket,
- * which sends nothing; the answer is believed for VNETENC_SOURCE_MS.
+ * routes, rules included.  To ask the kernel, a UDP socket is connected, which
+ * sends nothing.  The answer is cached for VNETENC_SOURCE_MS.
  *
- * Thread-safety: none.  Each worker has its own, and so has the main
- * thread. */
+ * Thread-safety: none.  Each reader of kernel/egress has its own struct, and
+ * so has the main thread. */
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -43,16 +43,17 @@ struct vnetenc_source {
 /* Opens the sockets. */
 void vnetenc_source_init(struct vnetenc_source *);
 
-/* Closes them. */
+/* Closes the sockets. */
 void vnetenc_source_uninit(struct vnetenc_source *);
 
-/* Asks the kernel for the address from which packets go to 'remote'.  Returns
- * all zeros if there is none. */
+/* Asks the kernel for the address from which packets go to 'remote', past the
+ * cache.  Returns all zeros if there is none. */
 struct in6_addr vnetenc_source_ask(const struct vnetenc_source *,
                                    const struct in6_addr *remote);
 
-/* Sets '*local' to the address from which packets go to 'remote', or returns
- * false if there is none.  'now' is in milliseconds of time_msec(). */
+/* Stores the address from which packets go to 'remote', from the cache if it
+ * is there.  Returns false if there is none.  'now' is in milliseconds of
+ * time_msec(). */
 bool vnetenc_source_find(struct vnetenc_source *,
                          const struct in6_addr *remote,
                          struct in6_addr *local, long long int now);
