@@ -50,7 +50,7 @@ union control {
     char data[2 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint16_t))];
 };
 
-/* What is sent with one system call, all through one socket. */
+/* Messages that are sent with one system call through one socket. */
 struct sending {
     struct vnetenc_worker *worker;      /* Or NULL. */
     struct vnetenc_path *path;          /* Or NULL. */
@@ -67,7 +67,7 @@ struct sending {
 
     /* The newest message. */
     uint8_t tos, ttl;
-    size_t seg_size;            /* Of its records, but the last. */
+    size_t seg_size;            /* Of each record but the last. */
     size_t size;
     bool open;                  /* It may get more records. */
 };
@@ -106,7 +106,8 @@ put_control(struct msghdr *m, int level, int type, const void *data,
     m->msg_controllen += CMSG_SPACE(size);
 }
 
-/* Tells the kernel what it needs to know of the newest message. */
+/* Closes the newest message: if it has several records, tells the kernel their
+ * size. */
 static void
 close_message(struct sending *s)
 {
@@ -151,7 +152,7 @@ open_message(struct sending *s, uint8_t tos, uint8_t ttl, size_t size)
     s->open = true;
 }
 
-/* True if a record of 'size' bytes fits into the newest message. */
+/* Returns true if a record of 'size' bytes fits into the newest message. */
 static bool
 fits(const struct sending *s, uint8_t tos, uint8_t ttl, size_t size)
 {
@@ -184,16 +185,16 @@ count_error(const struct sending *s, const struct msghdr *m, int error)
 
 /* Sending. */
 
-/* Sends the records of 'm' one by one.  The kernel does not cut messages where
- * the underlay has IPsec or, before 6.11, no checksum offload (EIO), and after
- * the MTU shrank (EINVAL). */
+/* Sends the records of 'm' one by one.  The kernel refuses to split a message
+ * if the underlay has IPsec or, before Linux 6.11, no checksum offload (EIO),
+ * or if the MTU has shrunk (EINVAL). */
 static void
 send_records(const struct sending *s, const struct msghdr *m)
 {
     struct msghdr one = *m;
 
     one.msg_iovlen = 1;
-    /* UDP_SEGMENT is last. */
+    /* UDP_SEGMENT is the last control message: leave it out. */
     one.msg_controllen -= CMSG_SPACE(sizeof(uint16_t));
     for (size_t i = 0; i < m->msg_iovlen; i++) {
         one.msg_iov = &m->msg_iov[i];
@@ -259,7 +260,8 @@ sending_add(struct sending *s, uint8_t tos, uint8_t ttl, void *data,
     }
 }
 
-/* The same for a packet of a raw socket, which is a message of its own. */
+/* Does the same as sending_add() for a packet of a raw socket, which is a
+ * message of its own. */
 static void
 sending_add_raw(struct sending *s, void *data, size_t size)
 {
@@ -277,7 +279,7 @@ sending_add_raw(struct sending *s, void *data, size_t size)
     m->msg_iovlen = 1;
 }
 
-/* Sealed. */
+/* Sealed packets. */
 
 static void
 get_tos_and_ttl(const struct dp_packet *packet, bool ipv6, uint8_t *tos,
@@ -297,7 +299,8 @@ get_tos_and_ttl(const struct dp_packet *packet, bool ipv6, uint8_t *tos,
 }
 
 /* Sends those packets of 'batch' that were sealed into 'tx'.  A packet that
- * was not sealed still has the port of a device, never the DTLS port. */
+ * was not sealed still has the UDP port of a device as its destination, never
+ * the DTLS port. */
 static void
 send_lane(struct sending *s, const struct dp_packet_batch *batch,
           const struct vnetenc_tx *tx, ovs_be16 dtls_port)
@@ -323,7 +326,8 @@ send_lane(struct sending *s, const struct dp_packet_batch *batch,
     sending_flush(s);
 }
 
-/* True if lane 'i' has a port of its own, and not another lane's session. */
+/* Returns true if lane 'i' has a session of its own and does not use that of
+ * an earlier lane. */
 static bool
 is_first(const struct vnetenc_route *route, unsigned int i)
 {
@@ -350,7 +354,7 @@ send_sealed(struct vnetenc_worker *worker, const struct dp_packet_batch *batch,
     }
 }
 
-/* In clear. */
+/* Packets in clear. */
 
 void
 vnetenc_transmit_init(void)
@@ -376,7 +380,7 @@ vnetenc_transmit_init(void)
     }
 }
 
-/* Makes 'packet' one of the plain tunnel. */
+/* Turns 'packet' into a packet of the plain tunnel. */
 static void
 finish_clear(struct dp_packet *packet)
 {

@@ -20,17 +20,17 @@
 /* Sending
  * =======
  *
- * Seals packets of the kernel datapath and sends each record through the
- * socket of its lane, records of equal size as one message (UDP_SEGMENT).
- * TOS and TTL are those of the tunnel packet; DF is always set, because a
- * record that is too long is split or dropped before.
+ * The functions here seal packets of the kernel datapath and send each record
+ * through the socket of its lane.  Records of equal size leave as one message
+ * (UDP_SEGMENT).  TOS and TTL are those of the tunnel packet.  DF is always
+ * set, because a packet that is too long is split or dropped before.
  *
- * What is to leave in clear, under `prefer` only, leaves through one raw
+ * Packets that leave in clear, under `prefer` only, leave through one raw
  * socket for IPv4 and one for IPv6, with the tunnel packet's own headers, to
  * the port of the plain tunnel.  These sockets receive nothing.
  *
- * Thread-safety: vnetenc_transmit_init() belongs to the main thread and comes
- * first.  Any thread may send. */
+ * Thread-safety: vnetenc_transmit_init() belongs to the main thread and must
+ * be called first.  Any thread may call vnetenc_transmit(). */
 
 #include <stdbool.h>
 
@@ -42,10 +42,10 @@ struct vnetenc_worker;
  * clear are dropped; this is logged.  A second call does nothing. */
 void vnetenc_transmit_init(void);
 
-/* Seals the packets of 'batch', which go to one peer as 'action' demands, and
- * sends them.  Packets that find no session may be held, with 'hold', as
- * packet/hold.h says.  The batch is empty afterwards.  'worker' counts, unless
- * it is NULL.  Returns true if there was a session. */
+/* Seals the packets of 'batch', which all go to one peer, as 'action' demands,
+ * and sends them.  If 'hold' is true, packets without a session may be held
+ * (packet/hold.h).  Frees the packets and leaves the batch empty.  Counts for
+ * 'worker' unless that is NULL.  Returns true if there was a session. */
 bool vnetenc_transmit(struct vnetenc_worker *worker,
                       struct dp_packet_batch *batch,
                       const struct ovs_action_vnetenc *action, bool hold);

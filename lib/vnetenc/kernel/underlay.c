@@ -132,7 +132,7 @@ unsigned int
 vnetenc_underlay_tunnel_mtu(unsigned int mtu, bool split, bool v6)
 {
     int outer = (v6 ? IPV6_HEADER_LEN : IP_HEADER_LEN) + UDP_HEADER_LEN;
-    /* With the longest options that a Geneve header can have. */
+    /* Assume the longest options that a Geneve header can have. */
     int geneve = VNETENC_GENEVE_BYTES + 4 * VNETENC_MAX_GENEVE_OPTIONS;
     int half = mtu - outer - VNETENC_OVERHEAD - VNETENC_MARK_BYTES - geneve;
     int whole = mtu - VNETENC_OVERHEAD;
@@ -141,7 +141,8 @@ vnetenc_underlay_tunnel_mtu(unsigned int mtu, bool split, bool v6)
     return MIN(MAX(split ? MAX(whole, two) : whole, 0), UINT16_MAX);
 }
 
-/* The host's own routes, with all its rules, tell from which address. */
+/* Returns the address from which the host sends to 'remote', by its own routes
+ * and rules. */
 static struct in6_addr
 find_source(const struct in6_addr *remote)
 {
@@ -326,7 +327,7 @@ update_ports(void)
         for (size_t j = 0; j < VNETENC_N_DTLS_PORTS; j++) {
             ovs_be16 port = vnetenc_tunnel_dtls_ports[j];
 
-            /* 0 if plain tunnels have the port. */
+            /* The port is 0 if plain tunnels use it. */
             if (port && has_port[vnetenc_tunnel_is_vxlan(port)]) {
                 ports[n_ports].local = locals.addr[i];
                 ports[n_ports++].port = port;
@@ -335,7 +336,8 @@ update_ports(void)
     }
 }
 
-/* Of all paths to a peer, the one with the smallest MTU counts. */
+/* Takes the MTU of 'path' for its peer if it is the smallest of all paths to
+ * that peer. */
 static void
 take_mtu(const struct vnetenc_path *path, void *aux OVS_UNUSED)
 {
@@ -366,7 +368,7 @@ update_mtus(void)
     }
     vnetenc_path_for_each(take_mtu, NULL);
     CMAP_FOR_EACH (peer, node, &peers) {
-        /* What was known stays while there is no path. */
+        /* A known MTU stays while there is no path. */
         if (peer->new_mtu && peer->new_mtu != peer->mtu) {
             int error = vnetenc_netns_set_route(&peer->remote, peer->new_mtu);
 

@@ -21,11 +21,12 @@
  * ====================================
  *
  * Tunnel packets of the kernel datapath are built in N (kernel/netns.h), but
- * records travel by the host's routes.  This file keeps both in step: for each
- * peer, it asks the host's routing which local address records have; each such
- * address, and each local_ip of a tunnel port, is an address of lo in N; and a
- * peer to which the MTU is known has a route in N with the largest tunnel
- * packet that fits, of which the kernel tells guests.
+ * records travel by the host's routes.  This file keeps both in step.  For
+ * each peer, it asks the host's routing for the local address of records.
+ * Each such address, and each local_ip of a tunnel port, is an address of lo
+ * in N.  A peer to which the MTU of the underlay is known has a route in N;
+ * the MTU of this route is the largest tunnel packet that fits, and the kernel
+ * reports it to guests.
  *
  * If a tunnel port has local_ip=flow, all addresses of the host are local
  * addresses.  There are at most VNETENC_KERNEL_MAX_LOCALS.
@@ -42,14 +43,15 @@
 
 struct vnetenc_readers_port;
 
-/* Sets the addresses of all peers. */
+/* Sets the addresses of all 'n' peers, where IPv4 addresses are mapped, and
+ * forgets other peers. */
 void vnetenc_underlay_set_peers(const struct in6_addr *remotes, size_t n);
 
 /* Follows changes of routes, tunnel ports and MTUs.  Does nothing before N is
  * up.  Call in each iteration of the main loop. */
 void vnetenc_underlay_run(void);
 
-/* Lets poll_block() wake up when vnetenc_underlay_run() has to be called. */
+/* Makes poll_block() return when vnetenc_underlay_run() has to be called. */
 void vnetenc_underlay_wait(void);
 
 /* Stores the local address from which records to 'remote', a peer, are sent.
@@ -58,12 +60,14 @@ bool vnetenc_underlay_source(const struct in6_addr *remote,
                              struct in6_addr *local);
 
 /* Returns the DTLS ports on which records for the kernel datapath arrive, and
- * their number: at each local address, those of the tunnel types that have
- * ports there.  Good until the next vnetenc_underlay_run(). */
+ * stores their number in '*n'.  Each local address has the DTLS port of each
+ * tunnel type of which there is a tunnel port.  The array is valid until the
+ * next vnetenc_underlay_run(). */
 const struct vnetenc_readers_port *vnetenc_underlay_ports(size_t *n);
 
-/* Returns the largest tunnel packet, with its IP header, that fits into an
- * underlay with MTU 'mtu', in two halves if 'split'.  Pure function. */
+/* Returns the size of the largest tunnel packet, with its IP header, that fits
+ * into an underlay with MTU 'mtu', in two halves if 'split', over IPv6 if
+ * 'v6'.  Pure function. */
 unsigned int vnetenc_underlay_tunnel_mtu(unsigned int mtu, bool split,
                                          bool v6);
 

@@ -25,15 +25,16 @@
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
 
-/* Bits beside the type, of headers of any length. */
+/* Flags beside the GSO type, in headers of any length. */
 enum { GSO_FLAGS = VIRTIO_NET_HDR_GSO_ECN | 0x20 | 0x40 };  /* In a tunnel. */
 
 enum { MAX_TAGS = 2 };
 
-/* Outside. */
+/* Outer headers. */
 
-/* Finds where layer 4 of 'packet', a bare IPv4 header in front of UDP,
- * begins. */
+/* Stores the offset of the UDP header of 'packet', which must have an IPv4
+ * header without options in front of it.  Otherwise returns why it must be
+ * dropped. */
 static enum vnetenc_drop
 parse_ipv4(const struct dp_packet *packet, size_t *l4_ofs)
 {
@@ -105,9 +106,10 @@ vnetenc_virtio_outer(struct dp_packet *packet, ovs_be16 *udp_dst)
     return VNETENC_KEEP;
 }
 
-/* Inside. */
+/* Inner headers. */
 
-/* The kernel's own headers are in the byte order of this host. */
+/* Converts a field of a virtio header, which the kernel writes in host byte
+ * order. */
 static uint16_t
 host(__virtio16 x)
 {
@@ -120,7 +122,7 @@ at(const struct dp_packet *packet, size_t ofs, size_t size)
     return dp_packet_at(packet, ofs, size);
 }
 
-/* Returns where the frame inside begins, 0 if the tunnel header is bad. */
+/* Returns the offset of the inner frame, 0 if the tunnel header is bad. */
 static size_t
 find_frame(const struct dp_packet *packet, bool vxlan)
 {
@@ -137,8 +139,9 @@ find_frame(const struct dp_packet *packet, bool vxlan)
     return ofs + size <= dp_packet_size(packet) ? ofs + size : 0;
 }
 
-/* Returns the EtherType behind the tags of the frame that begins at '*ofs',
- * and sets '*ofs' to what is behind that; 0 if there is none. */
+/* Returns the EtherType behind the VLAN tags of the frame that begins at
+ * '*ofs', and moves '*ofs' behind the EtherType.  Returns 0 if there is none,
+ * or more than MAX_TAGS tags. */
 static uint16_t
 skip_ethernet(const struct dp_packet *packet, size_t *ofs)
 {
@@ -159,8 +162,8 @@ skip_ethernet(const struct dp_packet *packet, size_t *ofs)
     return 0;
 }
 
-/* True if a packet of TCP, with its header at 'l4_ofs', is in the bare IP
- * packet at 'l3_ofs'. */
+/* Returns true if the IP packet at 'l3_ofs' is no fragment and has a TCP
+ * header at 'l4_ofs', directly behind its IP header. */
 static bool
 is_plain_tcp(const struct dp_packet *packet, uint16_t type, size_t l3_ofs,
              size_t l4_ofs)
@@ -179,15 +182,16 @@ is_plain_tcp(const struct dp_packet *packet, uint16_t type, size_t l3_ofs,
         const struct ovs_16aligned_ip6_hdr *ip6
             = dp_packet_at(packet, l3_ofs, IPV6_HEADER_LEN);
 
-        /* Upstream's checksums do not know extension headers. */
+        /* Upstream's checksums do not support extension headers. */
         return (ip6 && IP_VER(ip6->ip6_vfc) == 6
                 && l3_ofs + IPV6_HEADER_LEN == l4_ofs
                 && ip6->ip6_nxt == IPPROTO_TCP);
     }
 }
 
-/* A super-packet: says where the headers of TCP are, which will be repeated in
- * each segment. */
+/* Sets the offload state of a super-packet: the segment size and the offsets
+ * of the inner headers, which will be repeated in each segment.  Returns why
+ * the packet must be dropped if it is not TCP or cannot be segmented. */
 static enum vnetenc_drop
 mark_super(struct dp_packet *packet, const struct virtio_net_hdr *header,
            size_t frame_ofs)
@@ -217,9 +221,9 @@ mark_super(struct dp_packet *packet, const struct virtio_net_hdr *header,
     return VNETENC_KEEP;
 }
 
-/* Completes the checksum that 'header' describes.  The field holds the sum of
- * the pseudo-header.  That of the outer header is nobody's business: it will
- * be another one. */
+/* Completes the checksum that 'header' describes, whose field holds the sum of
+ * the pseudo-header.  Leaves the outer UDP checksum alone: sealing discards
+ * it, and it is computed again for a packet in clear. */
 static enum vnetenc_drop
 complete_sum(struct dp_packet *packet, const struct virtio_net_hdr *header,
              size_t frame_ofs)

@@ -20,15 +20,15 @@
 /* Tunnel packets as the kernel hands them over
  * ============================================
  *
- * What comes out of the kernel is an Ethernet frame behind a virtio header
- * that says what is left to do: a checksum to be completed, or a packet of TCP
- * to be cut into segments.  These functions believe nothing of either and make
- * of them a packet as a tunnel of the userspace datapath pushes it.
+ * The kernel hands over an Ethernet frame behind a virtio header that
+ * describes the pending offload: a checksum to be completed, or a TCP packet
+ * to be segmented.  These functions trust neither frame nor header, validate
+ * both, and make a packet such as a tunnel of the userspace datapath pushes.
  *
- *     outer:  UDP in IP, whole and not a fragment?  To which port?
- *     inner:  the port says which tunnel; what is left to do inside?
+ *     outer:  finds the UDP port, which tells the type of the tunnel
+ *     inner:  completes the offload inside the tunnel
  *
- * Thread-safety: functions of the caller's packet. */
+ * Thread-safety: pure functions of the caller's packet. */
 
 #include <stdbool.h>
 #include "openvswitch/compiler.h"
@@ -38,16 +38,17 @@
 struct dp_packet;
 struct virtio_net_hdr;
 
-/* Sets the outer offsets of 'packet' and '*udp_dst', or returns why it must be
- * dropped. */
+/* Checks that 'packet', an Ethernet frame, is UDP in IP, whole and no
+ * fragment.  Sets its outer offsets and '*udp_dst' and returns VNETENC_KEEP,
+ * or returns why it must be dropped. */
 enum vnetenc_drop vnetenc_virtio_outer(struct dp_packet *packet,
                                        ovs_be16 *udp_dst)
     OVS_WARN_UNUSED_RESULT;
 
 /* Completes the checksum of the packet inside, or sets the packet's offload
- * state so that vnetenc_seal_batch() segments it.  'header' counts from the
- * beginning of the frame.  Returns VNETENC_KEEP or why the packet must be
- * dropped.  Call after vnetenc_virtio_outer(). */
+ * state so that vnetenc_seal_batch() segments it.  Offsets in 'header' count
+ * from the beginning of the outer frame.  Returns VNETENC_KEEP or why the
+ * packet must be dropped.  Call after vnetenc_virtio_outer(). */
 enum vnetenc_drop vnetenc_virtio_inner(struct dp_packet *packet,
                                        const struct virtio_net_hdr *header,
                                        bool vxlan)

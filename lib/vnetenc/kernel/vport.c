@@ -45,13 +45,14 @@
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_vport);
 
-/* Of the ports that are numbered from VNETENC_DEVICE_FIRST_D on. */
+/* The number of our ports, which are numbered from VNETENC_DEVICE_FIRST_D
+ * on. */
 enum { N_VPORTS = VNETENC_DEVICE_LAST_D - VNETENC_DEVICE_FIRST_D + 1 };
 
 enum state { UNUSED, WANTED, PRESENT };
 
-/* Any thread reads 'state' and changes UNUSED to WANTED.  All else is the main
- * thread's. */
+/* Any thread may read 'state' and change it from UNUSED to WANTED.  Only the
+ * main thread makes other changes and uses 'ifindex'. */
 struct vport {
     atomic_int state;           /* An enum state. */
     unsigned int ifindex;       /* Of the device, while PRESENT. */
@@ -144,7 +145,8 @@ add_port(struct dpif *dpif, ovs_be16 d)
     return error ? error : vport_of(d)->ifindex ? 0 : ENODEV;
 }
 
-/* Returns true if the port for 'd' is made. */
+/* Makes the port for 'd'.  Returns true if it succeeds, otherwise logs the
+ * reason. */
 static bool
 make_port(struct dpif *dpif, ovs_be16 d)
 {
@@ -185,7 +187,7 @@ vnetenc_vport_open(struct dpif *dpif)
         return;
     }
     vnetenc_datapath_start();
-    /* Of an earlier datapath. */
+    /* Make the ports of an earlier datapath again. */
     for (size_t i = 0; i < N_VPORTS; i++) {
         if (get_state(&vports[i]) == PRESENT) {
             want(htons(VNETENC_DEVICE_FIRST_D + i));
@@ -251,7 +253,7 @@ is_ours(struct dpif *dpif, ovs_be16 d)
     return ours;
 }
 
-/* Wants the port for 'd' again if it is not the one that was made. */
+/* Has the port for 'd' made again if it is no longer the one that was made. */
 static void
 check_port(struct dpif *dpif, ovs_be16 d)
 {
@@ -272,7 +274,7 @@ vnetenc_vport_run(struct dpif *dpif)
         return false;
     }
 
-    /* In case the kernel could not deliver a notification. */
+    /* The kernel may have failed to deliver a notification. */
     if (time_msec() >= check_at) {
         for (size_t i = 0; i < N_VPORTS; i++) {
             check_port(dpif, htons(VNETENC_DEVICE_FIRST_D + i));
@@ -334,7 +336,8 @@ vnetenc_vport_set_tunnels(const struct dpif *dpif, const struct simap *ports)
     }
 }
 
-/* The port of the own device of a tunnel type, by its number in 'tunnels'. */
+/* Returns the port of the tunnel type's own device, by the index of the type
+ * in 'tunnels', ODPP_NONE if there is none. */
 static odp_port_t
 get_tunnel(size_t i)
 {
@@ -373,9 +376,9 @@ vnetenc_vport_find(const struct dpif *dpif, const char *type,
     }
 }
 
-/* Returns the port of the tunnel type through whose port of ours the packet
- * with 'flow' arrived, ODPP_NONE if none of ours is for arrivals of such
- * packets. */
+/* Returns the port of the tunnel type's own device if the packet with 'flow'
+ * arrived through a port of ours for that type.  Returns ODPP_NONE if it did
+ * not, or if such packets do not arrive through this port. */
 static odp_port_t
 get_arrival(const struct flow *flow)
 {
@@ -388,10 +391,11 @@ get_arrival(const struct flow *flow)
         return ODPP_NONE;
     }
     if (vnetenc_device_of_out_port(d, &demand)) {
-        /* Only packets leave by this port, but the kernel answers those that
-         * are longer than the MTU of their route, in the name of the peer.
-         * What is addressed to this host itself comes back with its own
-         * address, which no peer has. */
+        /* Packets only leave by this port, but the kernel answers a packet
+         * that is longer than the MTU of its route, in the name of the peer,
+         * and this answer arrives here.  A packet that is addressed to this
+         * host itself comes back with the host's own address, which no peer
+         * has. */
         struct in6_addr src = flow_tnl_src(&flow->tunnel);
 
         return (vnetenc_gate_find(&src) ? get_tunnel(demand.vxlan)

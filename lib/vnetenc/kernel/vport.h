@@ -22,12 +22,12 @@
  *
  * Each device of kernel/device.h becomes a port of the kernel datapath, of
  * which there is one.  The port of Geneve's arrivals is made when the datapath
- * is opened.  The main thread makes the others when translation asks for them,
- * and packets are dropped until it has.  Ports are never removed, but made
- * again if somebody removed them.
+ * is opened.  The main thread makes the others when translation asks for them;
+ * until then packets are dropped.  Ports are never removed, and are made again
+ * if somebody removes them.
  *
- * No bridge has these ports.  In struct flow they do not exist: there is the
- * port of the tunnel type's own device, and the mark of arrival
+ * No bridge has these ports, and struct flow never has them.  It has the port
+ * of the tunnel type's own device instead, and the mark of arrival
  * (FLOW_TNL_F_VNETENC) or the demand.  vnetenc_vport_decode() and
  * vnetenc_vport_encode() translate.
  *
@@ -50,61 +50,64 @@ struct flow_wildcards;
 struct pkt_metadata;
 struct simap;
 
-/* Sets up N and the port of Geneve's arrivals.  Call when a datapath is
- * opened, before its ports are looked at.  Logs what fails. */
+/* Sets up N and the port of Geneve's arrivals.  Starts the workers.  Call when
+ * a datapath is opened, before its ports are listed.  Logs a failure. */
 void vnetenc_vport_open(struct dpif *);
 
-/* Has the ports that nearly every host with peers needs made before the first
- * packet asks for them: those of Geneve with profile 0. */
+/* Has the ports of Geneve with profile 0, which nearly every host with peers
+ * needs, made before the first packet asks for them. */
 void vnetenc_vport_expect(void);
 
-/* True if a kernel datapath was opened. */
+/* Returns true if a kernel datapath was opened. */
 bool vnetenc_vport_is_used(void);
 
 /* Returns NULL if the kernel datapath can encrypt and decrypt, otherwise the
  * reason why it cannot. */
 const char *vnetenc_vport_error(void);
 
-/* True for the name of a port of ours. */
+/* Returns true if this is the name of a port of ours. */
 bool vnetenc_vport_is_name(const char *);
 
-/* Makes ports that translation asked for.  Returns true if flows have to be
- * translated again. */
+/* Makes the ports that translation asked for.  Returns true if flows have to
+ * be translated again.  Call in each iteration of the main loop. */
 bool vnetenc_vport_run(struct dpif *);
 
-/* Somebody, maybe ourselves, added or deleted a port of the datapath.  Returns
- * false if the port is not one of ours. */
+/* Call when somebody, maybe ourselves, has added a port to the datapath or
+ * deleted it.  If the port has a name of ours, has it made again if it is
+ * gone, or deletes it if we did not make it.  Returns false if the port has no
+ * name of ours. */
 bool vnetenc_vport_changed(struct dpif *, const char *name);
 
-/* Takes the numbers of the tunnel types' own ports from 'tunnels', which has
- * all ports of the datapath that belong to tunnels, by name. */
+/* Takes the port numbers of the tunnel types' own devices from 'tunnels',
+ * which has the number of each tunnel port of the datapath by its name. */
 void vnetenc_vport_set_tunnels(const struct dpif *,
                                const struct simap *tunnels);
 
-/* Returns the port that seals packets with the demand in the tunnel metadata,
- * whose UDP port is the plain one.  ODPP_NONE if there is no such port, or not
- * yet. */
+/* Returns the port for packets of 'tunnel_type' with the demand in the tunnel
+ * metadata.  If there is none yet, has it made and returns ODPP_NONE.  The
+ * caller has checked that tunnels to the metadata's UDP port can carry
+ * records. */
 odp_port_t vnetenc_vport_find(const struct dpif *, const char *tunnel_type,
                               const struct flow_tnl *);
 
-/* To be called for each flow that was made of a key of the datapath.  An
- * arrival on a port of ours becomes one on the port of its tunnel type, with
- * the mark.  If there is no such port the flow stays as it is, and is
- * nobody's. */
+/* Call for each flow that was parsed from a key of the datapath.  An arrival
+ * on a port of ours becomes one on the port of its tunnel type, with the mark.
+ * If there is no such port, the flow stays as it is and belongs to no
+ * bridge. */
 void vnetenc_vport_decode(const struct dpif *, struct flow *);
 
-/* To be called for each mask that was made of a mask of the datapath, which
- * always has the input port, and so the mark. */
+/* Call for each mask that was parsed from a mask of the datapath.  It always
+ * has the input port, which implies the mark, so this adds the mark. */
 void vnetenc_vport_decode_mask(const struct dpif *, struct flow_wildcards *);
 
-/* The reverse, for a mask that is going to the datapath with a key of its own.
- * Returns the mask to use: '*mask' or, changed, '*copy'. */
+/* The reverse of vnetenc_vport_decode_mask(), for a mask that goes to the
+ * datapath.  Returns the mask to use: '*mask' or, changed, '*copy'. */
 const struct flow *vnetenc_vport_encode_mask(const struct dpif *,
                                              const struct flow *mask,
                                              struct flow *copy);
 
-/* The reverse of vnetenc_vport_decode(), for a packet that is to be executed.
- * Does nothing the second time. */
+/* The reverse of vnetenc_vport_decode(), for the metadata of a packet that the
+ * datapath is to execute.  A second call does nothing. */
 void vnetenc_vport_encode(const struct dpif *, struct pkt_metadata *);
 
 #endif /* vnetenc/kernel/vport.h */

@@ -37,9 +37,9 @@ struct vnetenc_worker {
     unsigned int index;
     pthread_t thread;
     int epoll_fd;
-    int exit_fd;                /* Readable: the thread is to end. */
+    int exit_fd;                /* Readable once the thread is to end. */
     atomic_bool exiting;
-    struct ovs_list sources;    /* Who adds and removes: see worker.h. */
+    struct ovs_list sources;    /* Of the main thread. */
 
     /* Written by the worker, read by any thread. */
     PADDED_MEMBERS(CACHE_LINE_SIZE,
@@ -61,8 +61,8 @@ static unsigned int n_workers;
 
 /* The thread. */
 
-/* The worker itself, as vnetenc_worker_remove_fd() may do it at the same time:
- * then this fails, and nothing is lost. */
+/* Has the worker no longer wait for the descriptor of 's'.  If
+ * vnetenc_worker_remove_fd() has just done that, this fails, without harm. */
 static void
 give_up(struct vnetenc_worker *worker, const struct vnetenc_worker_source *s)
 {
@@ -74,10 +74,10 @@ give_up(struct vnetenc_worker *worker, const struct vnetenc_worker_source *s)
     }
 }
 
-/* Sleeps until there is something to read.  What that is, the worker asks when
- * it is not quiescent any more: only then does a source that it is told of
- * live as long as it needs.  A worker that was 'busy' wakes up once more, to
- * hand in its coverage counters. */
+/* Sleeps until a descriptor can be read.  The worker asks for the source only
+ * when it is no longer quiescent: a source is freed after a grace period, so
+ * it lives as long as the worker uses it.  A worker that was 'busy' wakes up
+ * once more, to hand in its coverage counters. */
 static void
 wait_for_events(const struct vnetenc_worker *worker, bool busy)
 {

@@ -20,10 +20,10 @@
 /* Workers
  * =======
  *
- * Threads that carry packets between the kernel's datapath and the underlay.
- * A worker sleeps until one of its descriptors can be read, has the function
- * of that descriptor work off one burst, and quiesces (see ovs-rcu.h).  Who
- * has a descriptor to be read adds it:
+ * Workers are threads that carry packets between the kernel's datapath and the
+ * underlay.  A worker sleeps until one of its descriptors can be read, has the
+ * function of that descriptor process one burst, and quiesces (see ovs-rcu.h).
+ * A module adds a descriptor to a worker and removes it:
  *
  *     source = vnetenc_worker_add_fd(worker, fd, run, gone, aux);
  *     ...
@@ -31,15 +31,16 @@
  *
  * A run function neither allocates nor locks nor blocks; what it needs is in
  * its 'aux', made before the descriptor is added.  A descriptor belongs to one
- * worker, so what hangs on it needs no lock either.  What a run function keeps
- * back to join it with more, it sends before it returns.
+ * worker, so data that only its run function uses needs no lock.  A run
+ * function sends all packets that it has kept back for joining before it
+ * returns.
  *
  * Thread-safety
  * =============
  *
- * The main thread starts and stops workers.  Descriptors are added and removed
- * by the main thread, or under vnetenc_control_mutex, never by both.  Run
- * functions belong to the worker, and any thread reads counters. */
+ * The main thread starts and stops workers, and adds and removes descriptors.
+ * Run functions and vnetenc_worker_count() belong to the worker.  Any thread
+ * may read counters. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,7 +49,7 @@
 struct vnetenc_worker;
 struct vnetenc_worker_source;
 
-/* What a worker counts: NAME, text. */
+/* The counters of a worker: NAME, text. */
 #define VNETENC_WORKER_COUNTERS                                             \
     VNETENC_WORKER_COUNTER(out_packets, "packets read from the kernel")     \
     VNETENC_WORKER_COUNTER(out_super, "of these, super-packets")            \
@@ -66,43 +67,46 @@ enum vnetenc_worker_counter {
     VNETENC_WORKER_N_COUNTERS
 };
 
-/* Reads what there is at 'fd', but no more than a burst: if there is more, it
- * is called again.  Returns false if 'fd' cannot be read any more; then it is
+/* Reads one burst from 'fd'.  If there is more to read, the function is called
+ * again.  Returns false if 'fd' cannot be read any more; then the function is
  * not called again. */
 typedef bool vnetenc_worker_run_func(struct vnetenc_worker *, int fd,
                                      void *aux);
 
-/* Called when no worker uses 'aux' any more: closes and frees. */
+/* Closes the descriptor and frees 'aux', which no worker uses any more.
+ * Called after a grace period, in the thread that ends it (see ovs-rcu.h). */
 typedef void vnetenc_worker_gone_func(void *aux);
 
-/* The number of workers for other_config:vnetenc-kernel-workers, 'value', or
- * for NULL, on a host with 'n_cores' cores.  A value that is out of range is
- * logged, and the default is used. */
+/* Returns the number of workers for 'value', which is
+ * other_config:vnetenc-kernel-workers or NULL, on a host with 'n_cores' cores.
+ * If 'value' is out of range, logs that and returns the default. */
 unsigned int vnetenc_worker_number(const char *value, unsigned int n_cores);
 
-/* Starts 'n' workers, 1 to VNETENC_MAX_WORKERS; none may run. */
+/* Starts 'n' workers, 1 to VNETENC_MAX_WORKERS.  No worker may run. */
 void vnetenc_worker_start(unsigned int n);
 
-/* Ends all workers.  All descriptors are removed. */
+/* Stops all workers and removes all descriptors. */
 void vnetenc_worker_stop(void);
 
-/* The number of workers, 0 if none run. */
+/* Returns the number of workers, 0 if none run. */
 unsigned int vnetenc_worker_n(void);
 
-/* Worker 'index', less than vnetenc_worker_n(). */
+/* Returns worker 'index', which must be less than vnetenc_worker_n(). */
 struct vnetenc_worker *vnetenc_worker_get(unsigned int index);
 
-/* Has 'worker' call 'run' whenever 'fd', which is nonblocking, can be read.
- * 'gone' may be NULL. */
+/* Has 'worker' call 'run' with 'aux' whenever 'fd', which is nonblocking, can
+ * be read.  'gone', which may be NULL, is called after the descriptor is
+ * removed.  The source belongs to this file. */
 struct vnetenc_worker_source *vnetenc_worker_add_fd(
     struct vnetenc_worker *worker, int fd, vnetenc_worker_run_func *run,
     vnetenc_worker_gone_func *gone, void *aux);
 
-/* The worker reads no more from the descriptor, which must still be open.  A
- * call that runs now may still end: 'gone' is called when it has. */
+/* Has the worker stop reading from the descriptor, which must still be open.
+ * A run function may still be in progress; 'gone' is called when it has ended.
+ * The source may be NULL. */
 void vnetenc_worker_remove_fd(struct vnetenc_worker_source *);
 
-/* Adds 'n' to a counter.  The worker itself. */
+/* Adds 'n' to a counter.  Only the worker itself may call this. */
 void vnetenc_worker_count(struct vnetenc_worker *,
                           enum vnetenc_worker_counter, unsigned int n);
 
