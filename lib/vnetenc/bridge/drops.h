@@ -103,7 +103,7 @@
     VNETENC_DROP(ctl_early, "handshake record before there are keys for it") \
     VNETENC_DROP(ctl_failed, "handshake failed")
 
-/* Reasons of packets that are not dropped, but leave in clear: under mode
+/* Reasons why packets are not dropped, but leave in clear: under mode
  * `prefer`, or through a tunnel that a demand of the same packet did not
  * reach. */
 #define VNETENC_FALLBACKS                                                   \

@@ -65,8 +65,8 @@ enum {
 };
 
 /* The replay window keeps the number of a block of 32 sequence numbers in 32
- * bits.  Packets of a class that the network keeps back are late by the number
- * of records that overtake them: 5,000 at 25,000 packets/s and 200 ms. */
+ * bits.  Packets of a traffic class that the network delays are overtaken by
+ * other records, for instance by 5,000 at 25,000 packets/s and 200 ms. */
 enum { VNETENC_WINDOW_RECORDS = 32736 };
 BUILD_ASSERT_DECL(VNETENC_MAX_SEQ >> 5 <= UINT32_MAX);
 BUILD_ASSERT_DECL(VNETENC_HARD_LIMIT_FACTOR * VNETENC_REKEY_RECORDS
@@ -139,7 +139,7 @@ enum {
 enum {
     VNETENC_JOIN_SLOTS = 64,            /* Waiting halves of a session. */
     VNETENC_JOIN_BYTES = 16 << 20,      /* Of halves of all sessions. */
-    VNETENC_LONG_BYTES = 1200,          /* Less needs no MTU to be known. */
+    VNETENC_LONG_BYTES = 1200,          /* Shorter ones need no known MTU. */
     VNETENC_MIN_MTU = 1280,             /* Of the underlay, for handshakes. */
     VNETENC_PMTU_BURST = 20,            /* ICMP messages to a port. */
     VNETENC_PMTU_PER_SECOND = 100,
@@ -153,7 +153,7 @@ enum {
     VNETENC_INGRESS_SOCKET_BYTES = 4 << 20,
 };
 
-/* Packets that go into the kernel as one.  64 is what UDP_GRO joins, and a
+/* Packets that enter the kernel as one.  UDP_GRO joins at most 64, and a
  * super-packet of a guest has fewer segments. */
 enum {
     VNETENC_COALESCE_PACKETS = 64,
@@ -168,8 +168,8 @@ enum {
  * Initiator:
  *
  *   - An attempt retransmits an unanswered flight after HANDSHAKE_TIMER_MS,
- *     then after twice as long each time, up to RTO_MAX_MS (RFC
- *     6347 section 4.2.4).  It fails HANDSHAKE_DEADLINE_MS after it began.
+ *     then after twice as long each time, up to RTO_MAX_MS (RFC 6347 section
+ *     4.2.4).  It fails HANDSHAKE_DEADLINE_MS after it began.
  *
  *   - An attempt that was answered and then receives nothing for STUCK_MS may
  *     be stuck, because its peer has restarted: a second attempt begins beside
@@ -195,8 +195,8 @@ enum {
  *     hint causes a probe at most each HINT_INTERVAL_MS, and a peer is sent at
  *     most one hint in the same time.
  *
- *   - A probe, or the answer to one, waits for data to go with, if there was
- *     some a moment ago, for MAIL_MS.
+ *   - A probe, or the answer to one, waits up to MAIL_MS for data to travel
+ *     with, if data was sent since the last one.
  *
  *   - A path without a session gets none if no packet has wanted it for
  *     WANTED_MS, and is forgotten after FORGET_MS.  Packets may want a session
@@ -208,12 +208,12 @@ enum {
  *
  *   - Packets of mode `prefer` are dropped for PREFER_FIRST_MS on a new path,
  *     and for PREFER_LOST_MS after the loss of the last session; after that
- *     they leave in clear.  Packets without a session are held for HOLD_MS;
- *     while a peer of which nothing is known has not answered at all, for
- *     PREFER_FIRST_MS.
+ *     they leave in clear.  Packets without a session are held for HOLD_MS, or
+ *     for PREFER_FIRST_MS while a peer of which nothing is known has not
+ *     answered at all.
  *
  *   - The MTU of the interface, the local address and the socket for
- *     handshakes of the peer are looked at each LOOK_MS.  A probe of the
+ *     handshakes of the peer are checked each LOOK_MS.  A probe of the
  *     underlay's MTU is repeated after MTU_PROBE_MS.  The search begins again
  *     after MTU_AGAIN_MS, or after MTU_SILENT_MS if no probe was answered.
  *     While packets of more than LONG_BYTES are sent, the length that was
@@ -246,10 +246,10 @@ enum {
  *
  *   - Timers follow the round trip (bridge/rtt.h), which counts as RTT_MAX_MS
  *     at most.  HANDSHAKE_TIMER_MS, STUCK_MS, RETRY_MS, PROBE_TIMEOUT_MS and
- *     MTU_PROBE_MS are the least that they have; if the time within which
- *     nearly all answers come (RFC 6298 section 2) is longer, that counts, up
- *     to RTO_MAX_MS.  PREFER_FIRST_MS, PREFER_LOST_MS and HOLD_MS last as long
- *     as HANDSHAKE_ROUNDS round trips, if that is longer.
+ *     MTU_PROBE_MS are their minimum: they last as long as the retransmission
+ *     timeout of RFC 6298 section 2 if that is longer, up to RTO_MAX_MS.
+ *     PREFER_FIRST_MS, PREFER_LOST_MS and HOLD_MS last as long as
+ *     HANDSHAKE_ROUNDS round trips, if that is longer.
  *
  *   - Counters are compared with limits each TICK_MS, or each SHORT_TICK_MS
  *     while a probe is unanswered or if limits are below SHORT_TICK_RECORDS or
@@ -270,9 +270,9 @@ enum {
  *     of the datapath that could not be made is tried again after
  *     KERNEL_RETRY_MS, and each KERNEL_CHECK_MS all ports are checked.
  *
- *   - The MTUs of paths become those of routes each KERNEL_LOOK_MS.  A worker
- *     believes for SOURCE_MS what the host's routes say of a source
- *     address. */
+ *   - The MTUs of routes to peers follow those of paths each KERNEL_LOOK_MS.
+ *     A worker caches for SOURCE_MS which source address the host's routes
+ *     choose. */
 enum {
     /* Initiator. */
     VNETENC_HANDSHAKE_TIMER_MS = 50,
@@ -338,8 +338,8 @@ enum {
 
 /* The most events that the control thread takes before it turns to timers and
  * sockets.  A ClientHello without a valid cookie costs 0.01 ms.  One that
- * begins a handshake costs 0.3 ms, and few may do so before the datagrams of
- * handshakes that run have their turn again. */
+ * begins a handshake costs 0.3 ms, so only few may do so before the control
+ * thread turns to running handshakes again. */
 enum {
     VNETENC_KNOWN_BURST = 256,
     VNETENC_STRANGER_BURST = 256,
@@ -356,18 +356,18 @@ enum {
     VNETENC_KERNEL_DRAIN = 65536,       /* Packets left by a crash. */
     VNETENC_KERNEL_MAX_LOCALS = 64,     /* Local addresses of tunnels. */
     VNETENC_KERNEL_BURST = 16,          /* Frames of a queue. */
-    VNETENC_KERNEL_GROUPS = 8,          /* Paths to which these may go, and */
-    VNETENC_KERNEL_FLUSH_BYTES = 1 << 17,   /* bytes to one before they do. */
+    VNETENC_KERNEL_GROUPS = 8,          /* Paths with a group at a time, and */
+    VNETENC_KERNEL_FLUSH_BYTES = 1 << 17,   /* bytes in a full group. */
     VNETENC_KERNEL_SEGMENTS = 256,      /* Of a super-packet, at most. */
     VNETENC_KERNEL_SMALL_BYTES = 2048,  /* Room for a frame without copying, */
     VNETENC_KERNEL_HEADROOM = 64,       /* and in front of it. */
-    VNETENC_SOURCE_SLOTS = 64,          /* Peers of which a worker knows how
-                                         * they are reached. */
+    VNETENC_SOURCE_SLOTS = 64,          /* Peers whose source address a worker
+                                         * caches. */
     VNETENC_LANE_SEND_BYTES = 4 << 20,  /* Send buffer of a lane socket. */
     VNETENC_SEND_MESSAGES = 16,         /* Messages of one sendmmsg(), and */
     VNETENC_SEND_RECORDS = 128,         /* records in them. */
-    VNETENC_SEND_SEGMENTS = 64,         /* Records of one message, which has */
-    VNETENC_SEND_BYTES = 65400,         /* so many bytes: the kernel's rule. */
+    VNETENC_SEND_SEGMENTS = 64,         /* Records of one message, and */
+    VNETENC_SEND_BYTES = 65400,         /* its bytes: limits of the kernel. */
     VNETENC_MAX_WORKERS = 16,
     VNETENC_DEFAULT_WORKERS = 8,        /* At most; else as many as cores. */
     VNETENC_WORKER_EVENTS = 16,         /* Descriptors that are taken at once,

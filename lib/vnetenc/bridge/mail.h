@@ -20,16 +20,16 @@
 /* Messages that travel with data
  * ==============================
  *
- * A probe is to show whether data arrives, so it must go the way of the data:
- * through the flows of the underlay's bridge, to the MAC address that Open
- * vSwitch knows, not to that of the kernel.  The control thread puts sealed
- * records into the mailbox of a path.  The packet path sends them behind the
- * next packets of the path, with the Ethernet and IP headers of these and with
- * the same actions.  Messages that no packets took along within
- * VNETENC_MAIL_MS are taken back (control/post.h).
+ * A probe must show whether data arrives, so it must take the same way as
+ * data: through the flows of the underlay's bridge, to the MAC address that
+ * Open vSwitch knows, not to the one that the kernel knows.  The control
+ * thread puts sealed records into the mailbox of a path.  The packet path
+ * sends them behind the next packets of the path, with the Ethernet and IP
+ * headers of these and with the same actions.  Messages that no packets took
+ * along within VNETENC_MAIL_MS are taken back (control/post.h).
  *
- * A message is a record that is already sealed.  Whoever takes it out of its
- * slot has it alone, so it is sent once.
+ * A message is a sealed record.  Only one thread can take it out of its slot,
+ * so it is sent once.
  *
  * Thread-safety
  * =============
@@ -60,20 +60,20 @@ struct vnetenc_mailbox {
 /* Makes an empty mailbox. */
 void vnetenc_mailbox_init(struct vnetenc_mailbox *);
 
-/* Frees what is in a mailbox, into which nothing is put any more. */
+/* Frees the messages in a mailbox, into which no more may be put. */
 void vnetenc_mailbox_uninit(struct vnetenc_mailbox *);
 
-/* Puts a message from 'udp_src' to 'udp_dst' with 'size' bytes at 'data' into
- * the mailbox.  Returns the message, which is no longer the caller's, or NULL
- * if no packets passed since the last message or all slots are taken.  Control
- * thread. */
+/* Puts a message from 'udp_src' to 'udp_dst' with a copy of the 'size' bytes
+ * at 'data' into the mailbox.  Returns the message, which the caller must not
+ * dereference, or NULL if no packets passed since the last message or all
+ * slots are taken.  Control thread. */
 const struct vnetenc_mail *vnetenc_mailbox_put(struct vnetenc_mailbox *,
                                                ovs_be16 udp_src,
                                                ovs_be16 udp_dst,
                                                const void *data, size_t size);
 
-/* Takes 'mail' back.  Returns it, or NULL if it is gone.  The caller frees
- * it.  Control thread. */
+/* Takes 'mail' back.  Returns it, or NULL if packets have taken it.  The
+ * caller frees it.  Control thread. */
 struct vnetenc_mail *vnetenc_mailbox_recall(struct vnetenc_mailbox *,
                                             const struct vnetenc_mail *mail);
 

@@ -133,8 +133,8 @@ struct vnetenc_path *vnetenc_path_find(const struct vnetenc_path_key *);
 void vnetenc_path_for_each(void (*cb)(const struct vnetenc_path *, void *aux),
                            void *aux);
 
-/* True if a WANT event for this path may be posted at 'now', in milliseconds
- * of time_msec(): one each VNETENC_WANT_AGAIN_MS.  Any thread. */
+/* Returns true if a WANT event for this path may be posted at 'now', in
+ * milliseconds of time_msec(): one each VNETENC_WANT_AGAIN_MS.  Any thread. */
 bool vnetenc_path_may_want(struct vnetenc_path *, long long int now);
 
 /* Counts 'n' packets that were dropped for 'reason' or, if 'reason' is a

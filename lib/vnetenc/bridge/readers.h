@@ -17,14 +17,15 @@
 #ifndef VNETENC_READERS_H
 #define VNETENC_READERS_H 1
 
-/* Who reads a DTLS port
- * =====================
+/* DTLS ports that workers read
+ * ============================
  *
  * In the userspace datapath, records never reach a socket.  In the kernel
- * datapath they do: workers read them (kernel/ingress.h), from several sockets
- * with the same address and port, among which the kernel divides them.  The
- * control thread sends from that port, too, and its socket must not get a
- * share.  Both sides look here for the ports that workers read.
+ * datapath they do: workers read them (kernel/ingress.h) from several sockets
+ * with the same address and port, among which the kernel distributes them.
+ * The control thread sends from the same port, but its socket must not receive
+ * any of them.  The main thread publishes the ports that workers read here,
+ * and the control thread adapts its sockets.
  *
  * Thread-safety: vnetenc_readers_set() belongs to the main thread.  Any thread
  * may call the others. */
@@ -41,14 +42,16 @@ struct vnetenc_readers_port {
     ovs_be16 port;
 };
 
-/* Workers read, or will read as soon as they can, the 'n' ports at 'ports',
- * and no others.  Wakes the control thread if that is a change. */
+/* Publishes that workers read, or will read as soon as they can, the 'n' ports
+ * at 'ports' and no others.  Wakes the control thread if that is a change.
+ * The array remains the caller's. */
 void vnetenc_readers_set(const struct vnetenc_readers_port *ports, size_t n);
 
-/* True if workers read, or will read, 'port' of 'local'. */
+/* Returns true if workers read, or will read, 'port' of 'local'. */
 bool vnetenc_readers_have(const struct in6_addr *local, ovs_be16 port);
 
-/* Changes whenever an answer of vnetenc_readers_have() does. */
+/* Returns a number that changes whenever a result of vnetenc_readers_have()
+ * changes. */
 uint64_t vnetenc_readers_serial(void);
 
 #endif /* vnetenc/bridge/readers.h */

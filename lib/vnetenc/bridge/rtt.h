@@ -20,19 +20,19 @@
 /* Round trip of a peer
  * ====================
  *
- * How long an answer of a peer takes, and how long to wait for one, in the
- * manner of RFC 6298 section 2.  A host that is near answers within a
- * millisecond, one behind a satellite after two seconds: timers have a least
- * value for the former, and follow the round trip for the latter.
+ * This file estimates how long a peer takes to answer and how long to wait for
+ * an answer, in the manner of RFC 6298 section 2.  A near host answers within
+ * a millisecond, one behind a satellite after two seconds.  Timers have a
+ * minimum for the former and follow the round trip for the latter.
  *
- * Only replies to probes are samples, because they are authentic and tell
- * which probe they answer (so that RFC 6298 section 3 is met).  Until there is
- * one, the round trips of a handshake stand for it.  They count from the first
- * time that a flight was sent: one that was lost and repeated makes the guess
- * too long, never too short.
+ * Only replies to probes are samples, because they are authentic and name the
+ * probe that they answer, as RFC 6298 section 3 demands.  Until there is a
+ * sample, the round trips of handshakes are guesses.  They count from the
+ * first transmission of a flight: if it was lost and retransmitted, the guess
+ * is too long, never too short.
  *
- * A round trip counts as VNETENC_RTT_MAX_MS at most, so that nobody who delays
- * answers makes us wait for ever.
+ * A round trip counts as VNETENC_RTT_MAX_MS at most, so that an attacker who
+ * delays answers cannot make us wait for ever.
  *
  * Thread-safety: pure functions of the caller's data. */
 
@@ -40,25 +40,26 @@
 
 /* All zeros while nothing is known. */
 struct vnetenc_rtt {
-    bool known;                 /* By a guess, at least. */
+    bool known;                 /* There was a guess or a sample. */
     bool sampled;
     unsigned int smoothed_us;
     unsigned int variation_us;
 };
 
-/* An authentic answer took 'ms' milliseconds. */
+/* Takes a sample: an authentic answer took 'ms' milliseconds. */
 void vnetenc_rtt_sample(struct vnetenc_rtt *, long long int ms);
 
-/* An answer took 'ms' milliseconds, as far as it is known.  The least of
- * several guesses counts, and none after a sample. */
+/* Takes a guess: an answer took at most 'ms' milliseconds.  The least of
+ * several guesses counts, and none counts after a sample. */
 void vnetenc_rtt_guess(struct vnetenc_rtt *, long long int ms);
 
-/* How long to wait for an answer: VNETENC_RTO_MAX_MS at most, but 'least_ms'
- * if that is longer or nothing is known. */
+/* Returns how many milliseconds to wait for an answer: VNETENC_RTO_MAX_MS at
+ * most, but 'least_ms' if that is longer or nothing is known. */
 unsigned int vnetenc_rtt_timeout(const struct vnetenc_rtt *,
                                  unsigned int least_ms);
 
-/* How long 'n' answers one after the other take, and 'least_ms' at least. */
+/* Returns how many milliseconds 'n' answers take, one after the other, but at
+ * least 'least_ms'. */
 unsigned int vnetenc_rtt_rounds(const struct vnetenc_rtt *, unsigned int n,
                                 unsigned int least_ms);
 

@@ -20,8 +20,8 @@
 /* Socket addresses of tunnel addresses
  * ====================================
  *
- * IPv4 addresses are IPv4-mapped everywhere but in the calls of sockets.  The
- * way back is upstream's: ss_get_address() and ss_get_port().
+ * IPv4 addresses are IPv4-mapped everywhere except in socket calls.
+ * Upstream's ss_get_address() and ss_get_port() do the reverse.
  *
  * Thread-safety: pure functions. */
 

@@ -41,8 +41,8 @@ struct smap;
  * default instead. */
 void vnetenc_tunnels_init(const struct smap *other_config);
 
-/* Gives all DTLS ports up, until the process ends, because the tunnel port
- * 'name' has one of them, 'port', as its plain port.  No tunnel port whose
+/* Gives up all DTLS ports until the process ends, because the tunnel port
+ * 'name' has one of them, 'port', as its dst_port.  No tunnel port whose
  * records arrive on a DTLS port may be in use. */
 void vnetenc_tunnels_give_up(const char *name, ovs_be16 port);
 
@@ -54,7 +54,7 @@ const char *vnetenc_tunnels_obstacle(void);
 enum { VNETENC_N_DTLS_PORTS = 2 };
 extern ATOMIC(ovs_be16) vnetenc_tunnel_dtls_ports[VNETENC_N_DTLS_PORTS];
 
-/* True if 'udp_dst' is a DTLS port.  Called for each packet of any UDP
+/* Returns true if 'udp_dst' is a DTLS port.  Called for each packet of any UDP
  * tunnel. */
 static inline bool
 vnetenc_tunnel_is_dtls(ovs_be16 udp_dst)
@@ -72,12 +72,12 @@ vnetenc_tunnel_is_dtls(ovs_be16 udp_dst)
 ovs_be16 vnetenc_tunnel_dtls_port(const char *tunnel_type,
                                   ovs_be16 tunnel_port);
 
-/* Returns the same, but 0 after vnetenc_tunnels_give_up(): the port at which
- * records arrive. */
+/* Returns the same as vnetenc_tunnel_dtls_port(), but 0 after
+ * vnetenc_tunnels_give_up(): the port at which records arrive. */
 ovs_be16 vnetenc_tunnel_arrival_port(const char *tunnel_type,
                                      ovs_be16 tunnel_port);
 
-/* True if 'udp_dst' is the DTLS port of VXLAN or, before
+/* Returns true if 'udp_dst' is the DTLS port of VXLAN or, before
  * vnetenc_tunnels_init(), the default of that port. */
 bool vnetenc_tunnel_is_vxlan(ovs_be16 udp_dst);
 

@@ -17,8 +17,8 @@
 #ifndef VNETENC_POST_H
 #define VNETENC_POST_H 1
 
-/* How sealed messages of the control thread leave
- * ===============================================
+/* Sending sealed messages of the control thread
+ * =============================================
  *
  * A probe, or the answer to one, goes with the data of its path where there is
  * data (bridge/mail.h), so that it tells whether data arrives.  Otherwise it

@@ -17,8 +17,8 @@
 #ifndef VNETENC_DATAPATH_H
 #define VNETENC_DATAPATH_H 1
 
-/* Start and end of the workers' work
- * ==================================
+/* Starting and stopping workers
+ * =============================
  *
  * Workers start when a kernel datapath is opened and N (kernel/netns.h) is up,
  * and run until ovs-vswitchd ends.

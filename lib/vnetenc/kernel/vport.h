@@ -26,8 +26,8 @@
  * until then packets are dropped.  Ports are never removed, and are made again
  * if somebody removes them.
  *
- * No bridge has these ports, and struct flow never has them.  It has the port
- * of the tunnel type's own device instead, and the mark of arrival
+ * No bridge has these ports, and struct flow does not name them: it has the
+ * port of the tunnel type's own device instead, and the mark of arrival
  * (FLOW_TNL_F_VNETENC) or the demand.  vnetenc_vport_decode() and
  * vnetenc_vport_encode() translate.
  *

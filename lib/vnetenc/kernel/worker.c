@@ -39,7 +39,7 @@ struct vnetenc_worker {
     int epoll_fd;
     int exit_fd;                /* Readable once the thread is to end. */
     atomic_bool exiting;
-    struct ovs_list sources;    /* Of the main thread. */
+    struct ovs_list sources;    /* Main thread only. */
 
     /* Written by the worker, read by any thread. */
     PADDED_MEMBERS(CACHE_LINE_SIZE,
