@@ -23,15 +23,16 @@
  * When connectivity_seq changes, the main thread writes the state of all peers
  * to the database, and holds vnetenc_control_mutex meanwhile.  With many peers
  * that takes as long as dozens of handshakes.  Sessions therefore announce
- * their changes here: the first one is passed on at once, and what follows is
+ * their changes here: the first one is passed on at once, and later ones are
  * passed on together, each VNETENC_ANNOUNCE_MS.
  *
  * Thread-safety: under vnetenc_control_mutex. */
 
-/* A session came up or ended. */
+/* Announces that a session came up or ended. */
 void vnetenc_announce(void);
 
-/* Passes on what was announced.  Returns when to call again, at the latest. */
+/* Passes on the changes that were announced.  Returns when to call again, at
+ * the latest, in milliseconds of time_msec() like 'now'. */
 long long int vnetenc_announce_run(long long int now);
 
 #endif /* vnetenc/control/announce.h */

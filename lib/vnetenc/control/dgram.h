@@ -28,7 +28,7 @@
  * The BIO numbers the records that libssl writes in clear, one after the
  * other: a responder has to continue from the number of the ClientHello that
  * it answers (RFC 6347 section 4.2.1), which OpenSSL 3.0 does and 3.5 does
- * not.  A peer takes records whose numbers it has seen for replays, so the
+ * not.  A peer takes a record for a replay if it has seen its number, so the
  * first flight would be lost.
  *
  * The BIO also numbers the records in clear that libssl reads.  Nothing
@@ -40,8 +40,8 @@
  * The BIO also watches the records that libssl writes under the new keys.
  * OpenSSL's explicit AES-GCM nonce is a counter with a random start.  Ours is
  * (epoch, sequence number) with a first sequence number of 2^16, so all of
- * ours begin with the 16 bits 0x0001.  The BIO remembers for ever that libssl
- * used a nonce or a sequence number in our part of the space.
+ * ours begin with the 16 bits 0x0001.  If libssl ever uses a nonce or a
+ * sequence number in our part of the space, the BIO remembers that for ever.
  *
  * Lifetime
  * ========

@@ -30,8 +30,8 @@
 VLOG_DEFINE_THIS_MODULE(vnetenc_door);
 
 /* Limits the answers to ClientHellos without a cookie, which anybody can send
- * in a peer's name.  The answers share the way out with probes and with the
- * host's own traffic, and must not fill it. */
+ * in a peer's name.  The answers share the network interface with probes and
+ * with the host's own traffic, and must not saturate it. */
 static struct vnetenc_rate verify_rate;
 
 static struct ovs_list doors = OVS_LIST_INITIALIZER(&doors);

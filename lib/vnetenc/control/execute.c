@@ -37,7 +37,7 @@ struct job {
     struct dp_packet *packet;
     struct vnetenc_path_key path;
     enum vnetenc_drop verdict;
-    size_t n_bytes;             /* What it counts for. */
+    size_t n_bytes;             /* Counted in 'n_bytes'. */
     size_t actions_len;
     uint32_t actions[];
 };
@@ -51,8 +51,8 @@ static struct seq *posted;      /* Made with the thread. */
 /* Held while this file has a datapath open, and while one ends. */
 static struct ovs_mutex datapath_mutex = OVS_MUTEX_INITIALIZER;
 
-/* Opens the datapath.  Of the two types that can encrypt only one is in use,
- * and it has one datapath.  Returns NULL if there is none. */
+/* Opens the userspace datapath.  Only one of its two types is in use, and it
+ * has one datapath.  Returns NULL if there is none. */
 static struct dpif *
 open_dpif(void)
 {
@@ -94,14 +94,14 @@ execute__(const struct job *job)
     execute.packet = job->packet;
     error = dpif_execute(dpif, &execute);
 
-    /* The datapath is not kept open, because it must go with its last bridge,
-     * in the main thread. */
+    /* Do not keep the datapath open: it must end with its last bridge, in the
+     * main thread. */
     dpif_close(dpif);
     return !error;
 }
 
-/* Does not wait for a datapath that ends: the main thread, which ends it, may
- * wait until all threads have quiesced. */
+/* Executes 'job'.  Fails while a datapath ends instead of waiting: the main
+ * thread, which ends it, may be waiting until all threads have quiesced. */
 static bool
 execute(const struct job *job)
 {

@@ -20,13 +20,14 @@
 /* Packets that the control thread sends through the datapath
  * ==========================================================
  *
- * Actions may ask for translation, recirc for one.  Translation may learn, and
- * takes locks of upstream, of which one is held for good when the daemon ends.
- * So the control thread, which holds its mutex and has to end, hands packets
- * to a thread that never takes the mutex, and never ends: nobody waits for it,
- * wherever it stands.
+ * Some actions, for instance recirc, cause translation.  Translation may
+ * learn, and takes locks of upstream, one of which is never released once the
+ * daemon ends.  The control thread holds its mutex and has to end.  Therefore
+ * it hands packets to a thread that never takes the mutex and never ends:
+ * nobody waits for this thread, even if it is blocked.
  *
- * Thread-safety: under vnetenc_control_mutex. */
+ * Thread-safety: under vnetenc_control_mutex, except vnetenc_execute_pause()
+ * and vnetenc_execute_resume(). */
 
 #include <stddef.h>
 #include "vnetenc/bridge/drops.h"
@@ -35,23 +36,26 @@ struct dp_packet;
 struct nlattr;
 struct vnetenc_path_key;
 
-/* Takes 'packet' and makes the datapath apply 'actions' to it, soon, and in
- * the order of the calls.  If that fails, the packet is counted as 'verdict'
- * of 'path', unless the verdict is VNETENC_KEEP: then 'path' may be NULL. */
+/* Takes ownership of 'packet' and soon has the datapath apply 'actions',
+ * 'actions_len' bytes long, to it.  Packets keep the order of the calls.  If
+ * this fails, the packet is counted as 'verdict' of 'path', unless the verdict
+ * is VNETENC_KEEP: then 'path' may be NULL. */
 void vnetenc_execute(struct dp_packet *packet, const struct nlattr *actions,
                      size_t actions_len, const struct vnetenc_path_key *path,
                      enum vnetenc_drop verdict);
 
-/* Drops all packets to which nothing was applied yet. */
+/* Drops all packets to which no actions were applied yet. */
 void vnetenc_execute_end(void);
 
-/* Keeps this file from opening a datapath until vnetenc_execute_resume(), and
- * waits until it has none open: the last reference to a datapath that ends
- * must be the main thread's, which holds locks of it.  Packets are dropped
- * meanwhile.  For ofproto-dpif.c, in the main thread, without the mutex. */
+/* Waits until this file has no datapath open, and keeps it from opening one
+ * until vnetenc_execute_resume().  The main thread must release the last
+ * reference to a datapath that ends, because it holds locks of that datapath.
+ * Packets are dropped meanwhile.  Call in the main thread, without
+ * vnetenc_control_mutex. */
 void vnetenc_execute_pause(void);
 
-/* Ends what vnetenc_execute_pause() has begun. */
+/* Lets this file open datapaths again after vnetenc_execute_pause().  Main
+ * thread. */
 void vnetenc_execute_resume(void);
 
 #endif /* vnetenc/control/execute.h */

@@ -173,8 +173,8 @@ incoming_settle(struct incoming *in, struct vnetenc_responder *session,
 
 /* Handshakes. */
 
-/* True if the handshake of 'half_open' began so long ago that it may be
- * stuck. */
+/* Returns true if the handshake of 'half_open' began so long ago that it may
+ * be stuck. */
 static bool
 is_old(const struct vnetenc_responder *half_open, long long int now)
 {
@@ -306,8 +306,8 @@ vnetenc_incoming_hello(const struct vnetenc_path_key *path,
     if (!peer || !vnetenc_hello_is(data, size)) {
         vnetenc_drop_count(VNETENC_DROP_ctl_unexpected, 1);
     } else if (now >= arrived_at + VNETENC_HELLO_WAIT_MS) {
-        /* If there are more than we can answer, work for clients that have
-         * given up would take the place of work for others. */
+        /* If more ClientHellos arrive than we can answer, work for clients
+         * that have given up would take the place of work for others. */
         vnetenc_drop_count(VNETENC_DROP_ctl_hello_late, 1);
     } else if (vnetenc_responder_owns_hello(half_open, data, size)) {
         input_own_hello(in, half_open, data, size, now);

@@ -46,14 +46,15 @@ struct vnetenc_peer;
 struct vnetenc_session_status;
 
 /* Takes a datagram that begins like a ClientHello, from 'remote_port' to the
- * DTLS port of 'path' and has waited since 'arrived_at'.  The profile of
+ * DTLS port of 'path', which has waited since 'arrived_at'.  The profile of
  * 'path' is not known.  Returns true if it began a handshake. */
 bool vnetenc_incoming_hello(const struct vnetenc_path_key *path,
                             ovs_be16 remote_port, const uint8_t *data,
                             size_t size, long long int arrived_at,
                             long long int now);
 
-/* Takes any datagram of record type 20, 21 or 22, likewise. */
+/* Takes any datagram of record type 20, 21 or 22, from 'remote_port' to the
+ * DTLS port of 'path'. */
 void vnetenc_incoming_input(const struct vnetenc_path_key *path,
                             ovs_be16 remote_port, uint8_t *data, size_t size,
                             long long int now);
@@ -63,7 +64,8 @@ void vnetenc_incoming_probe(const struct vnetenc_path_key *path,
                             ovs_be16 remote_port, uint64_t echo,
                             long long int now);
 
-/* Sends a hint if a record came that belongs to no known session. */
+/* Sends a hint to 'remote_port', from which a record came that belongs to no
+ * known session. */
 void vnetenc_incoming_unknown(const struct vnetenc_path_key *path,
                               ovs_be16 remote_port);
 

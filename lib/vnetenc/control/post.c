@@ -28,15 +28,15 @@
 struct posted {
     struct ovs_list node;       /* In 'all', oldest first. */
     struct vnetenc_path_key path;
-    const struct vnetenc_mail *mail;    /* May be gone, is not followed. */
+    const struct vnetenc_mail *mail;    /* May be gone; not dereferenced. */
     struct vnetenc_socket *socket;
     long long int due;
 };
 
 static struct ovs_list all = OVS_LIST_INITIALIZER(&all);
 
-/* Forgets a former message at the address of 'mail', which is gone: otherwise
- * 'mail' would be taken back in its place. */
+/* Forgets a former message that is gone and had the same address as 'mail':
+ * otherwise 'mail' would be taken back in its place. */
 static void
 forget(const struct vnetenc_mail *mail)
 {

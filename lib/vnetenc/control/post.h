@@ -20,8 +20,8 @@
 /* Sending sealed messages of the control thread
  * =============================================
  *
- * A probe, or the answer to one, goes with the data of its path where there is
- * data (bridge/mail.h), so that it tells whether data arrives.  Otherwise it
+ * A probe, or the answer to one, travels with the data of its path if there is
+ * data (bridge/mail.h), so that it shows whether data arrives.  Otherwise it
  * leaves through the kernel socket, as handshakes do.
  *
  * Thread-safety: under vnetenc_control_mutex. */
@@ -33,16 +33,19 @@ struct vnetenc_path_key;
 struct vnetenc_socket;
 
 /* Sends the sealed record of 'size' bytes at 'data' to 'port' of the peer of
- * 'path', with the data of that path, or, VNETENC_MAIL_MS after 'now' if there
- * is none, through 'socket', which is bound to the record's source port. */
+ * 'path'.  If data was sent on the path since the last message, the record
+ * waits up to VNETENC_MAIL_MS for data to travel with.  Otherwise, or if none
+ * comes, it leaves through the socket, which is bound to the record's source
+ * port.  'now' is in milliseconds of time_msec(). */
 void vnetenc_post(const struct vnetenc_path_key *path, struct vnetenc_socket *,
                   ovs_be16 port, const void *data, size_t size,
                   long long int now);
 
-/* Sends what was not taken along in time.  Returns when to call again. */
+/* Sends the records that no data took along in time.  Returns when to call
+ * again, LLONG_MAX if no record waits. */
 long long int vnetenc_post_run(long long int now);
 
-/* Forgets what was not sent yet.  Call before sockets are closed. */
+/* Forgets the records that wait.  Call before sockets are closed. */
 void vnetenc_post_end(void);
 
 #endif /* vnetenc/control/post.h */

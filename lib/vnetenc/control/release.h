@@ -48,8 +48,9 @@ typedef unsigned int vnetenc_release_patience_func(
  * milliseconds of time_msec(). */
 void vnetenc_release_take(uint64_t echo, long long int now);
 
-/* Seals and sends the packets for which a session is up at 'now', and drops
- * those that have waited too long.  Returns when to call again. */
+/* Seals and sends the packets for which a session is up, and drops those that
+ * have waited too long at 'now'.  Returns when to call again, LLONG_MAX if no
+ * packet waits. */
 long long int vnetenc_release_run(vnetenc_release_func *,
                                   vnetenc_release_patience_func *,
                                   long long int now);

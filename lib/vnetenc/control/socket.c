@@ -45,7 +45,7 @@ struct vnetenc_socket {
     ovs_be16 port;
     int fd;
     bool deaf;                  /* Responder sockets: workers read the port. */
-    uint32_t n_lost;            /* What the kernel has told so far. */
+    uint32_t n_lost;            /* As the kernel last reported. */
     struct ovs_list leases;     /* Lane sockets: "struct vnetenc_lease". */
 };
 
@@ -81,15 +81,15 @@ set_dont_fragment(int fd, int family)
     }
 }
 
-/* Lets the socket keep what arrives while the control thread has no processor,
- * and tell how many datagrams it lost. */
+/* Has the socket queue datagrams that arrive while the control thread has no
+ * processor, and report how many it lost. */
 static void
 set_buffer(int fd)
 {
     int size = VNETENC_SOCKET_BUFFER_BYTES;
     int on = 1;
 
-    /* Only the former may exceed net.core.rmem_max, with CAP_NET_ADMIN. */
+    /* SO_RCVBUFFORCE may exceed net.core.rmem_max, but takes CAP_NET_ADMIN. */
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size)) {
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
     }
@@ -121,9 +121,9 @@ forget_error(const struct vnetenc_socket *sock)
     ovs_ignore(getsockopt(sock->fd, SOL_SOCKET, SO_ERROR, &error, &size));
 }
 
-/* Lets sockets of workers be bound to the same address and port.  Only while
- * that is needed: otherwise a second process is told that the port is in
- * use. */
+/* Lets sockets of workers be bound to the same address and port, if 'share' is
+ * true.  Do so only while it is needed: otherwise a second process would not
+ * be told that the port is in use. */
 static void
 share_port(int fd, bool share)
 {
@@ -132,11 +132,11 @@ share_port(int fd, bool share)
     setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &value, sizeof value);
 }
 
-/* Has the kernel leave out a responder socket where it divides what arrives
+/* Has the kernel leave out a responder socket when it distributes datagrams
  * among the sockets with the same address and port, or include it again.  A
- * connected socket receives only from its peer, and this one is its own peer.
- * It sends anywhere all the same.  Returns a positive errno value if that
- * cannot be: then it is tried again. */
+ * connected socket receives only from its peer, and this socket is connected
+ * to itself; it can still send to any address.  Returns 0, or a positive errno
+ * value; then the caller tries again later. */
 static int
 set_deaf(struct vnetenc_socket *sock, bool deaf)
 {
@@ -154,7 +154,7 @@ set_deaf(struct vnetenc_socket *sock, bool deaf)
     return 0;
 }
 
-/* Adapts responder sockets to who reads their ports now. */
+/* Adapts responder sockets to the ports that workers read now. */
 static void
 follow_readers(void)
 {
@@ -177,8 +177,8 @@ follow_readers(void)
     }
 }
 
-/* Returns a socket bound to 'local' and 'port', which others may have if it is
- * 'shared', or a negative errno value. */
+/* Returns a socket bound to 'local' and 'port', or a negative errno value.  If
+ * 'shared' is true, other sockets may be bound to the same port. */
 static int
 open_bound(const struct in6_addr *local, ovs_be16 port, bool shared)
 {
@@ -415,8 +415,8 @@ vnetenc_socket_of_lease(const struct vnetenc_lease *lease)
     return lease->socket;
 }
 
-/* Records come in bursts, for which the usual send buffer is small.  Without
- * CAP_NET_ADMIN it stays small. */
+/* Records come in bursts, for which the default send buffer is too small.
+ * Without CAP_NET_ADMIN it stays small. */
 int
 vnetenc_socket_dup(const struct vnetenc_lease *lease)
 {
@@ -427,9 +427,9 @@ vnetenc_socket_dup(const struct vnetenc_lease *lease)
         setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
     }
     if (vnetenc_worker_n()) {
-        /* The kernel reports an error to whoever sends next, and anybody can
-         * forge the ICMP message that causes one: no record may be lost by
-         * it. */
+        /* The kernel reports an error by failing the next call that sends, and
+         * anybody can forge the ICMP message that causes an error.  No record
+         * may be lost in this way. */
         report_errors(lease->socket, false);
         forget_error(lease->socket);
     }
@@ -491,8 +491,8 @@ sockaddr_to_address(const struct sockaddr_storage *ss,
     return true;
 }
 
-/* Counts the datagrams for which 'sock' had no room.  With a datagram, the
- * kernel tells how many these were before it. */
+/* Counts the datagrams for which 'sock' had no room.  With each datagram, the
+ * kernel reports how many it has dropped so far. */
 static void
 count_lost(struct vnetenc_socket *sock, struct msghdr *msg)
 {
@@ -552,8 +552,8 @@ receive_one(struct vnetenc_socket *sock, bool lane, vnetenc_socket_cb *cb,
     return true;
 }
 
-/* Takes one reported error.  Anybody can forge the ICMP messages behind them,
- * so they are good for a text only.  Returns false if there is none. */
+/* Takes one reported error.  Anybody can forge the ICMP message behind it, so
+ * it only serves as a text.  Returns false if there is none. */
 static bool
 receive_error(struct vnetenc_socket *sock)
 {

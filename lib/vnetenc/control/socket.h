@@ -86,7 +86,7 @@ struct vnetenc_socket *vnetenc_socket_of_lease(const struct vnetenc_lease *);
 void *vnetenc_socket_lease_owner(const struct vnetenc_lease *);
 
 /* Returns another descriptor of the socket of a lease, for records, or -1.
- * The caller closes it. */
+ * The caller closes it.  Enlarges the send buffer of the socket. */
 int vnetenc_socket_dup(const struct vnetenc_lease *);
 
 /* Returns the newest errno value that the kernel reported for a datagram to
