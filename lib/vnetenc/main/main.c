@@ -47,7 +47,8 @@ vnetenc_main_init(struct ovsdb_idl *idl)
     vnetenc_test_keys_init();
 }
 
-/* Lets workers receive where records for the kernel datapath arrive. */
+/* Follows the underlay of the kernel datapath, and has workers read the DTLS
+ * ports on which its records arrive. */
 static void
 run_kernel(void)
 {
@@ -78,14 +79,14 @@ set_peers(const struct vnetenc_config *config)
     free(remotes);
 }
 
-/* 0 without one. */
+/* Returns the dst_port of 'row', 0 if it has none. */
 static ovs_be16
 dst_port_of(const struct ovsrec_interface *row)
 {
     return htons(smap_get_uint(&row->options, "dst_port", 0));
 }
 
-/* True if records for tunnels of 'row' can arrive. */
+/* Returns true if records for tunnels of 'row' can arrive. */
 static bool
 can_carry_records(const struct ovsrec_interface *row)
 {
@@ -94,9 +95,9 @@ can_carry_records(const struct ovsrec_interface *row)
                 || vnetenc_tunnel_dtls_port(row->type, dst_port_of(row))));
 }
 
-/* Keeps a plain tunnel that has a DTLS port as its own, in place of
- * encryption, unless there was a tunnel port before whose records arrive at a
- * DTLS port. */
+/* Gives up encryption if a plain tunnel has a DTLS port as its dst_port, so
+ * that the plain tunnel keeps working, unless there was a tunnel port before
+ * whose records arrive at a DTLS port. */
 static void
 give_way_to_plain_tunnels(const struct ovsdb_idl *idl)
 {

@@ -28,7 +28,8 @@
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/packet/route.h"
 
-static atomic_uint64_t n_bytes = 0;     /* All held, also in the inbox. */
+static atomic_uint64_t n_bytes = 0;     /* Of all held packets, also in the
+                                         * inbox. */
 
 static size_t find_rest_of_branch(const struct nlattr *,
                                   const struct ovs_action_vnetenc *,
@@ -77,7 +78,7 @@ find_rest(const struct nlattr *actions, size_t actions_len,
     return 0;
 }
 
-/* The same for 'check', an action check_pkt_len. */
+/* Does the same as find_rest() for 'check', an action check_pkt_len. */
 static size_t
 find_rest_of_branch(const struct nlattr *check,
                     const struct ovs_action_vnetenc *action,

@@ -29,14 +29,15 @@
  *                      that would have come next
  *     control thread:  vnetenc_release_run() (control/release.h) seals them
  *                      when there is a session, and has the actions applied to
- *                      the result, or drops them after VNETENC_HOLD_MS
+ *                      the result, or drops them after VNETENC_HOLD_MS, or
+ *                      later (bridge/limits.h)
  *
  * A packet that waits is like one in a queue of the network: it leaves sealed,
  * or it is dropped and counted as if it had not waited.  The number of these
  * packets is limited for each peer, and their bytes over all peers, before
  * anything is allocated.  A flood on paths without a session takes the places
  * of other packets without one, which are then dropped as if nothing could
- * wait.  The actions that follow may be any, for instance ct and recirc.
+ * wait.  Any actions may follow, for instance ct and recirc.
  *
  * Thread-safety: any thread, no locks. */
 
@@ -80,8 +81,8 @@ size_t vnetenc_hold_batch(const struct dp_packet_batch *batch,
                           const struct nlattr *actions, size_t actions_len)
     OVS_WARN_UNUSED_RESULT;
 
-/* The same for packets that a worker of the kernel datapath sends through the
- * socket of their lane. */
+/* Does the same as vnetenc_hold_batch() for packets that a worker of the
+ * kernel datapath sends through the socket of their lane. */
 size_t vnetenc_hold_batch_for_lanes(const struct dp_packet_batch *batch,
                                     const struct vnetenc_route *route,
                                     const struct ovs_action_vnetenc *action,

@@ -90,8 +90,8 @@ parse_udp(const struct dp_packet *packet, struct vnetenc_outer *outer)
     return true;
 }
 
-/* True if 'packet' has an IP header without options directly in front of a UDP
- * header, as tunnels push it.  Sets '*ipv6'. */
+/* Returns true if 'packet' has an IP header without options directly in front
+ * of a UDP header, as tunnels push it.  Sets '*ipv6'. */
 static bool
 is_bare_udp(const struct dp_packet *packet, bool *ipv6)
 {
@@ -192,8 +192,8 @@ has_room(const struct dp_packet *packet, size_t head, size_t tail)
             && dp_packet_tailroom(packet) >= tail);
 }
 
-/* True if there is enough room in total, which shift() can move to where it is
- * needed. */
+/* Returns true if there is enough room in total, which shift() can move to
+ * where it is needed. */
 static bool
 has_room_in_all(const struct dp_packet *packet, size_t head, size_t tail)
 {
@@ -256,7 +256,7 @@ vnetenc_outer_make_room(struct dp_packet *packet, size_t head, size_t tail)
     return packet;
 }
 
-/* True if the inner checksums can be completed in 'packet'. */
+/* Returns true if the inner checksums can be completed in 'packet'. */
 static bool
 inner_is_complete(const struct dp_packet *packet)
 {
@@ -311,7 +311,8 @@ set_header(struct dp_packet *packet, const struct vnetenc_outer *outer,
     if (outer->ipv6) {
         struct ovs_16aligned_ip6_hdr *ip6 = dp_packet_l3(packet);
 
-        /* Nonzero: it will be computed, if possible by the network device. */
+        /* A nonzero checksum will be computed, if possible by the network
+         * device. */
         ip6->ip6_plen = htons(udp_len);
         udp->udp_csum = htons(UINT16_MAX);
     } else {
@@ -361,8 +362,8 @@ vnetenc_outer_grow(struct dp_packet *packet, const struct vnetenc_outer *outer,
     return new + outer->payload_ofs;
 }
 
-/* Takes 'packet' out of the traffic class that a guest has chosen, which the
- * network may treat as it likes. */
+/* Removes 'packet' from the traffic class that a guest has chosen: the network
+ * may delay or drop packets of that class. */
 static void
 clear_class(struct dp_packet *packet, bool ipv6)
 {

@@ -58,8 +58,8 @@ bool vnetenc_outer_parse_addresses(const struct dp_packet *, bool *ipv6,
                                    struct in6_addr *src, struct in6_addr *dst)
     OVS_WARN_UNUSED_RESULT;
 
-/* True if a packet, which is IPv6 if 'ipv6' is true, otherwise IPv4, goes from
- * 'src' to 'dst', which must be of the same family. */
+/* Returns true if a packet, which is IPv6 if 'ipv6' is true, otherwise IPv4,
+ * goes from 'src' to 'dst', which must be of the same family. */
 bool vnetenc_outer_has_addresses(const struct dp_packet *, bool ipv6,
                                  const struct in6_addr *src,
                                  const struct in6_addr *dst);
@@ -78,7 +78,7 @@ struct dp_packet *vnetenc_outer_make_room(struct dp_packet *, size_t head,
                                           size_t tail)
     OVS_WARN_UNUSED_RESULT;
 
-/* True if vnetenc_outer_make_room() would return 'packet' itself. */
+/* Returns true if vnetenc_outer_make_room() would return 'packet' itself. */
 bool vnetenc_outer_may_grow(const struct dp_packet *, size_t head,
                             size_t tail);
 
@@ -101,10 +101,10 @@ struct dp_packet *vnetenc_outer_copy(const struct dp_packet *packet, bool ipv6,
                                      const void *payload, size_t size)
     OVS_WARN_UNUSED_RESULT;
 
-/* The reverse: removes the 'head' bytes behind the UDP header, and everything
- * behind the next 'size' bytes.  Forgets the inner offload state and the hash,
- * which are unknown for the packet inside.  Leaves the lengths in the outer
- * headers alone. */
+/* Does the reverse of vnetenc_outer_grow(): removes the 'head' bytes behind
+ * the UDP header, and everything behind the next 'size' bytes.  Forgets the
+ * inner offload state and the hash, which are unknown for the packet inside.
+ * Leaves the lengths in the outer headers alone. */
 void vnetenc_outer_shrink(struct dp_packet *, const struct vnetenc_outer *,
                           size_t head, size_t size);
 

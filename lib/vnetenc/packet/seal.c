@@ -195,8 +195,8 @@ segment_batch(struct dp_packet_batch *batch, const struct vnetenc_route *route)
 
 /* Messages. */
 
-/* Adds the messages for the peer to 'batch', whose packets are sealed and go
- * where data goes. */
+/* Adds the messages that wait for the path to 'batch', whose packets are
+ * sealed, so that the messages travel with data. */
 static void
 add_messages(struct dp_packet_batch *batch, const struct vnetenc_route *route)
 {
@@ -248,8 +248,8 @@ seal_on_route(struct dp_packet_batch *batch,
     }
 }
 
-/* Counts the packets of 'batch', of which 'n_held' wait, and leaves them alone
- * if they are to leave in clear. */
+/* Counts the packets of 'batch', except the 'n_held' that wait, under
+ * 'verdict'.  Drops the packets unless they are to leave in clear. */
 static void
 finish_unsealed(struct dp_packet_batch *batch,
                 const struct vnetenc_route *route, enum vnetenc_drop verdict,

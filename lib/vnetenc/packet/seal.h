@@ -68,15 +68,15 @@ void vnetenc_seal_batch_of_flow(struct dp_packet_batch *,
                                 const struct nlattr *actions,
                                 size_t actions_len);
 
-/* The same as vnetenc_seal_batch() for a caller that sends the records itself,
- * each through the socket of its lane, for which it gets the route
- * (packet/route.h).  The batch has at least one packet, and the mode is not
- * VNETENC_OFF.  With 'hold', packets that find no session yet may be held, and
- * leave likewise when there is one.
+/* Does the same as vnetenc_seal_batch() for a caller that sends the records
+ * itself, each through the socket of its lane, for which it gets the route
+ * (packet/route.h).  The batch must have at least one packet, and the mode
+ * must not be VNETENC_OFF.  If 'hold' is true, packets that find no session
+ * yet may be held; they leave in the same way when there is a session.
  *
- * Returns VNETENC_KEEP if what is left in the batch is sealed, a fallback (see
- * vnetenc_drop_is_fallback()) if all of it is to leave in clear, or else why
- * nothing is left. */
+ * Returns VNETENC_KEEP if the packets left in the batch are sealed, a fallback
+ * (see vnetenc_drop_is_fallback()) if all packets are to leave in clear, or
+ * else the reason why no packet is left. */
 enum vnetenc_drop vnetenc_seal_batch_for_lanes(
     struct dp_packet_batch *, const struct ovs_action_vnetenc *, bool hold,
     struct vnetenc_route *) OVS_WARN_UNUSED_RESULT;

@@ -351,8 +351,8 @@ pem_at_end(void)
             && ERR_GET_REASON(code) == PEM_R_NO_START_LINE);
 }
 
-/* The file with option 'option' cannot be read as a list of 'what' to its
- * end. */
+/* Returns the error for 'file' of 'option', which cannot be read as a list of
+ * 'what' to its end. */
 static char *
 pem_error(const char *option, const char *file, const char *what)
 {
@@ -373,8 +373,9 @@ weak_error(const char *option, const char *file)
                               "accepted"));
 }
 
-/* The curve of 'key', as people call it, or NULL if the key spells it out.
- * 'name' may keep the result. */
+/* Returns the usual name of the curve of 'key', or NULL if the key has
+ * explicit curve parameters.  'name', which has 'size' bytes, may hold the
+ * result. */
 static const char *
 curve_of(const EVP_PKEY *key, char *name, size_t size)
 {
@@ -414,8 +415,9 @@ describe_bad_key(const EVP_PKEY *key)
     return xstrdup(EVP_PKEY_get0_type_name(key));
 }
 
-/* A certificate must have a key that peers accept, and serve in both roles:
- * each hypervisor is client and server. */
+/* Returns NULL if 'cert' has a key that peers accept and may serve in both
+ * roles, because each hypervisor is client and server.  Otherwise returns the
+ * cause, to be freed by the caller. */
 static char *
 check_certificate(X509 *cert)
 {

@@ -56,7 +56,8 @@ vnetenc_peers(void)
     return &peers;
 }
 
-/* Puts 'error', which it takes over, in the place of '*errorp'. */
+/* Replaces '*errorp' by 'error', of which it takes ownership.  Tells the main
+ * thread if the text changes. */
 static void
 replace_error(char **errorp, char *error)
 {

@@ -66,7 +66,7 @@ struct vnetenc_peer {
     char *config_error;         /* A bad value in the row, or NULL. */
     unsigned int mtu;           /* MTU of the underlay.  0: measure it. */
     bool no_split;              /* Drop a packet that is too long for it. */
-    struct vnetenc_rtt rtt;     /* How long it takes to answer. */
+    struct vnetenc_rtt rtt;     /* Its round trip. */
 
     /* Why the newest handshake in each direction failed.  NULL: it did not
      * fail. */
@@ -130,8 +130,8 @@ void vnetenc_peer_set_error(struct vnetenc_peer *, enum vnetenc_direction,
                             char *error);
 
 /* Notes that a handshake of the lane of ours that owns 'lane_error' failed for
- * 'error', or succeeded if 'error' is NULL.  Takes ownership of 'error'.  Call
- * with NULL for a lane that is no longer in use, too. */
+ * 'error', or succeeded if 'error' is NULL.  Takes ownership of 'error'.  Also
+ * call with NULL for a lane that is no longer in use. */
 void vnetenc_peer_lane_failed(struct vnetenc_peer *,
                               struct vnetenc_peer_lane_error *lane_error,
                               char *error);
@@ -162,7 +162,8 @@ void vnetenc_peer_set_door_error(struct vnetenc_peer *,
 bool vnetenc_peer_has_changed(const struct vnetenc_peer *peer,
                               const struct vnetenc_path_key *path);
 
-/* Takes up the round trip of a handshake with 'peer' that has ended well. */
+/* Takes the round trip of a handshake with 'peer' that has succeeded as a
+ * guess (bridge/rtt.h). */
 void vnetenc_peer_take_rtt(struct vnetenc_peer *peer,
                            const struct vnetenc_rtt *rtt);
 

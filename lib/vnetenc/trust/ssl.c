@@ -99,7 +99,7 @@ vnetenc_ssl_fips(void)
     return EVP_default_properties_is_fips_enabled(NULL);
 }
 
-/* What libssl's reasons for a failed handshake mean here. */
+/* Texts for the reasons that libssl gives for a failed handshake. */
 static const struct {
     int reason;
     const char *text;

@@ -49,8 +49,8 @@ struct vnetenc_ssl_owner {
     bool (*check_cookie)(struct vnetenc_ssl_owner *, const uint8_t *cookie,
                          size_t size);
 
-    /* A flight is sent for the first time.  Returns after how many
-     * milliseconds it is to be repeated. */
+    /* Called when a flight is sent for the first time.  Returns after how many
+     * milliseconds it is to be retransmitted. */
     unsigned int (*flight_begins)(struct vnetenc_ssl_owner *);
 };
 
@@ -65,14 +65,15 @@ SSL *vnetenc_ssl_new_client(SSL_CTX *ctx, struct vnetenc_ssl_owner *owner,
                             BIO *bio, uint8_t profile);
 SSL *vnetenc_ssl_new_server(struct vnetenc_ssl_owner *owner, BIO *bio);
 
-/* Checks the result of a finished handshake.  Returns NULL and stores the
- * suite in '*suitep' if it complies with PROTOCOL.md, otherwise a text that
- * says what does not. */
+/* Checks the result of a finished handshake.  If it complies with PROTOCOL.md,
+ * returns NULL and stores the suite in '*suitep'.  Otherwise returns a text
+ * that names the violation. */
 const char *vnetenc_ssl_check(SSL *, const struct vnetenc_suite **suitep)
     OVS_WARN_UNUSED_RESULT;
 
-/* Says why libssl failed, and what would have been accepted, and empties
- * libssl's queue of errors.  Good until the next call. */
+/* Returns a text that says why libssl failed and what would have been
+ * accepted.  Empties libssl's queue of errors.  The text is valid until the
+ * next call. */
 const char *vnetenc_ssl_error(void);
 
 /* Returns true if OpenSSL's fips property is on: no X25519, no ChaCha20. */
