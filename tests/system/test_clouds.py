@@ -236,7 +236,8 @@ def test_containers(make_cloud):
 
     since = time.time()
     wait_until(arrives, "the container's packet arrives")
-    assert cloud.sealed(since)
+    # The file is a moment behind the wire.
+    wait_until(lambda: cloud.sealed(since), "its record is in the capture", 3)
     assert not capture.count(cloud.pcap.path, MARKER)
     # The machines themselves are on a switch that demands nothing.
     cloud.clear(*vms)
