@@ -8,18 +8,23 @@ shares no code with the programs that it judges.
 
 import collections
 import ipaddress
+import itertools
 import re
 import signal
+import socket
 import struct
 import time
 
-from runspace import Failed, Late, wait_until
+from runspace import Failed, Late, socket_in, wait_until
 
 GENEVE = 6081
 DTLS = 6082
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
 CLIENT_HELLO, SERVER_HELLO = 1, 2
 BFD_PORTS = (3784, 4784)
+# To the nearest bridge, which forwards it to nobody; a local experimental
+# Ethernet type (IEEE 802).
+MARK = bytes.fromhex("0180c200000e" "020000000001" "88b5")
 
 Datagram = collections.namedtuple(
     "Datagram", "time src sport dst dport payload")
@@ -33,6 +38,8 @@ class Capture:
     def __init__(self, run, netns, interface, direction=None):
         self.path = run.dir / f"{interface}.{id(self):x}.pcap"
         self._one_way = direction is not None
+        self._where = netns, interface
+        self._marks = itertools.count()
         self._tcpdump = run.spawn(
             # The kernel's buffer has slots of the size that -s asks for.
             "tcpdump", "-i", interface, "-w", self.path, "-U", "-s", "16384",
@@ -40,6 +47,26 @@ class Capture:
             *(("-Q", direction) if direction else ()), netns=netns)
         wait_until(lambda: "listening on" in self._tcpdump.output(),
                    "tcpdump listens")
+
+    def now(self):
+        """Returns the path of the file, which has each packet that passed
+        before this call.  A file is a moment behind the wire, so that without
+        this a packet seems missing, or a leak is not seen.  The mark is a
+        frame of our own."""
+        if self._tcpdump.alive() and not self._one_way:
+            mark = MARK + struct.pack("!Q", next(self._marks)).ljust(46, b"m")
+            begin = self.path.stat().st_size
+            with socket_in(self._where[0], socket.AF_PACKET, socket.SOCK_RAW,
+                           0) as sock:
+                sock.bind((self._where[1], 0))
+                sock.send(mark)
+
+            def written():
+                with self.path.open("rb") as f:
+                    f.seek(begin)
+                    return mark in f.read()
+            wait_until(written, "the mark is in the capture", interval=0.005)
+        return self.path
 
     def _settle(self):
         """Waits until the file no longer grows."""
@@ -69,7 +96,7 @@ class Capture:
 
 def frames(path):
     """Yields (time, frame) of a capture file, without a last packet that is
-    still being written."""
+    still being written, and without our marks."""
     data = path.read_bytes()
     magic = struct.unpack_from("<I", data)[0] if len(data) >= 24 else None
     if magic is None:
@@ -82,7 +109,8 @@ def frames(path):
         sec, sub, size, _ = struct.unpack_from("<IIII", data, at)
         if at + 16 + size > len(data):
             return
-        yield sec + sub * fraction, data[at + 16:at + 16 + size]
+        if not data.startswith(MARK, at + 16):
+            yield sec + sub * fraction, data[at + 16:at + 16 + size]
         at += 16 + size
 
 

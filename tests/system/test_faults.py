@@ -130,8 +130,8 @@ def test_blocked_handshake(lab):
     vm1, vm2 = lab.vms
     assert vm1.ping(vm2.ip, 30, 0.1, wait=0.2).lost == 30
     lab.hvs[0].expect("vnetenc_tx_no_session", 20)
-    assert_silent(lab.pcap.path, lab)
-    assert not capture.data_records(lab.pcap.path)
+    assert_silent(lab.pcap.now(), lab)
+    assert not capture.data_records(lab.pcap.now())
     relay.out.faults = relay.back.faults = Faults()
     vm1.reaches(vm2.ip, timeout=15)
     assert_sealed(lab.pcap.stop(), lab)

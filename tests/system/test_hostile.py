@@ -68,7 +68,7 @@ def test_flood_of_hellos_from_nobody(lab):
     """An address without a peer row is dropped before anything is copied,
     and gets no answer."""
     hv1, stranger = lab.hvs[0], lab.strangers[0]
-    hello = capture.udp(hello_frame(lab.pcap.path))[4]
+    hello = capture.udp(hello_frame(lab.pcap.now()))[4]
     sender = stranger.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sender.bind((stranger.ip, 40000))
     sender.connect((hv1.ip, capture.DTLS))
@@ -122,7 +122,7 @@ def test_flood_of_hellos_in_a_peers_name(lab):
     """The peer gets new sessions all the same, even when it starts anew."""
     hv1, hv2 = lab.hvs
     vm1, vm2 = lab.vms
-    hello = capture.udp(hello_frame(lab.pcap.path))[4]
+    hello = capture.udp(hello_frame(lab.pcap.now()))[4]
     frames = [forged(hv2, 20000 + i, hv1, capture.DTLS, hello)
               for i in range(2000)]
     with Flood(hv2.uplink_socket(), frames) as flood:
@@ -169,7 +169,7 @@ def test_replayed_records(lab):
         MARKER, (vm2.ip, 7777))
     assert receiver.recv(100) == MARKER
     before = hv2.coverage("vnetenc_rx_replay")
-    old = sealed_frames(lab.pcap.path, hv1.ip)
+    old = sealed_frames(lab.pcap.now(), hv1.ip)
     sock = hv1.uplink_socket()
     for frame in old:
         sock.send(frame)
@@ -223,8 +223,8 @@ def test_forged_alerts(lab):
     """Alerts in clear, with the addresses of both ends and on every port in
     use, end no session."""
     hv1, hv2 = lab.hvs
-    used = sessions_on_wire(lab.pcap.path)
-    lanes = {(r.src, r.sport) for r in capture.data_records(lab.pcap.path)
+    used = sessions_on_wire(lab.pcap.now())
+    lanes = {(r.src, r.sport) for r in capture.data_records(lab.pcap.now())
              if r.dport == capture.DTLS}
     fatal = bytes.fromhex("15fefd0000000000000000" "0002") + b"\2\x0a"
     close = bytes.fromhex("15fefd0001000000010005" "0002") + b"\1\0"
@@ -244,15 +244,15 @@ def test_forged_alerts(lab):
     time.sleep(2)
     all_is_well(lab)
     # Not even a new session was made.
-    assert sessions_on_wire(lab.pcap.path) == used
+    assert sessions_on_wire(lab.pcap.now()) == used
     assert_sealed(lab.pcap.stop(), lab)
 
 
 def test_forged_hello_on_a_live_session(lab):
     """A ClientHello from the 4-tuple of a live session does not end it."""
     hv1, hv2 = lab.hvs
-    hello = capture.udp(hello_frame(lab.pcap.path))[4]
-    lanes = {r.sport for r in capture.data_records(lab.pcap.path)
+    hello = capture.udp(hello_frame(lab.pcap.now()))[4]
+    lanes = {r.sport for r in capture.data_records(lab.pcap.now())
              if r.src == hv2.ip and r.dport == capture.DTLS}
     sock = hv2.uplink_socket()
     for _ in range(5):
@@ -276,7 +276,7 @@ def test_forged_hello_on_a_live_session(lab):
 def test_garbage(lab, payload):
     """From a peer's address, on its lane port and on another port."""
     hv1, hv2 = lab.hvs
-    lanes = {r.sport for r in capture.data_records(lab.pcap.path)
+    lanes = {r.sport for r in capture.data_records(lab.pcap.now())
              if r.src == hv2.ip and r.dport == capture.DTLS}
     sock = hv2.uplink_socket()
     for lane in (*lanes, 50000):

@@ -228,7 +228,7 @@ def test_option_taken_away_and_set_again(lab):
     for hv, tunnel in zip(lab.hvs, ("gnv2", "gnv1")):
         hv.vsctl("remove", "Interface", tunnel, "options", "encryption")
     vm1.reaches(vm2.ip)
-    assert capture.plaintext_tunnel(lab.pcap.path)
+    assert capture.plaintext_tunnel(lab.pcap.now())
     for hv, tunnel in zip(lab.hvs, ("gnv2", "gnv1")):
         hv.vsctl("set", "Interface", tunnel, "options:encryption=require")
         hv.revalidate()

@@ -54,7 +54,7 @@ def fixture_cloud(run, tree):
 def test_require(cloud):
     vm1, vm2 = cloud.vms
     vm1.reaches(vm2.ip)
-    assert capture.plaintext_tunnel(cloud.pcap.path)
+    assert capture.plaintext_tunnel(cloud.pcap.now())
     since = cloud.set_mode("require")
     vm1.reaches(vm2.ip)
     assert not vm1.ping(vm2.ip, 20, 0.02).lost
@@ -89,7 +89,7 @@ def test_off_again(cloud):
         vm1.reaches(vm2.ip)
         since = cloud.set_mode(mode)
         assert not vm1.ping(vm2.ip, 10, 0.02).lost
-        assert capture.plaintext_tunnel(cloud.pcap.path, since)
+        assert capture.plaintext_tunnel(cloud.pcap.now(), since)
 
 
 def test_prefer(cloud):
@@ -107,10 +107,11 @@ def test_another_switch_stays_clear(cloud):
     vm5, vm6 = (central.add_vm(hv, 4 + hv.number, "sw1") for hv in cloud.hvs)
     since = cloud.set_mode("require")
     vm5.reaches(vm6.ip)
-    path = cloud.pcap.path
+    path = cloud.pcap.now()
     assert capture.count(path, packets.mac(vm5.mac), since)
     cloud.vms[0].reaches(cloud.vms[1].ip)
-    assert not capture.count(path, packets.mac(cloud.vms[0].mac), since)
+    assert not capture.count(cloud.pcap.now(), packets.mac(cloud.vms[0].mac),
+                             since)
 
 
 def test_fingerprints_are_published_and_pinned(cloud):
@@ -149,8 +150,7 @@ def test_forged_plaintext(cloud):
     # A frame that was good, with another text in it.
     vm2.socket(2, 2).sendto(MARKER, (vm1.ip, 7777))
     assert receiver.recv(100) == MARKER
-    good = wait_until(lambda: [f for _, f in capture.frames(cloud.pcap.path)
-                               if MARKER in f], "it was captured")[0]
+    good = next(f for _, f in capture.frames(cloud.pcap.now()) if MARKER in f)
     sock = hv2.uplink_socket()
     sock.send(good)
     assert receiver.recv(100) == MARKER

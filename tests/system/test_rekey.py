@@ -53,7 +53,7 @@ def test_old_session_is_closed(lab):
     session and uses only the new one."""
     vm1, vm2 = lab.vms
     hv1, hv2 = lab.hvs
-    before = {s for s in sessions_on_wire(lab.pcap.path) if s[0] == hv1.ip}
+    before = {s for s in sessions_on_wire(lab.pcap.now()) if s[0] == hv1.ip}
     assert len(before) == 1
     running = vm1.ping_start(vm2.ip, 300, 0.01)
     hv1.appctl("vnetenc/rekey", hv2.ip)
@@ -126,10 +126,11 @@ def test_while_the_network_is_bad(lab):
     relay = lab.underlay.relay(lab.hvs[1], seed=4)
     relay.out.faults = relay.back.faults = Faults(
         loss=0.1, duplicate=0.1, reorder=0.2)
-    before = sessions_on_wire(lab.pcap.path)
+    before = sessions_on_wire(lab.pcap.now())
     running = vm1.ping_start(vm2.ip, 2000, 0.01)
     rekey(lab)
-    wait_until(lambda: {s[0] for s in sessions_on_wire(lab.pcap.path) - before}
+    wait_until(lambda: {s[0] for s in
+                        sessions_on_wire(lab.pcap.now()) - before}
                == {hv.ip for hv in lab.hvs}, "new sessions in both directions")
     ping = pings(running, stop=True)
     assert ping.received

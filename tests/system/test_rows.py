@@ -37,11 +37,11 @@ def test_what_judges_the_rows(make_cloud):
     with pytest.raises(Failed, match="leaks"):
         cloud.close()
     machines, cloud.machines = cloud.machines, {}
-    assert cloud.leaks(cloud.pcap.path)
+    assert cloud.leaks(cloud.pcap.now())
     cloud.keys["sw0"] = key + 1
-    assert not cloud.leaks(cloud.pcap.path)
+    assert not cloud.leaks(cloud.pcap.now())
     cloud.machines = machines
-    assert cloud.leaks(cloud.pcap.path)
+    assert cloud.leaks(cloud.pcap.now())
     cloud.excuse(since)
 
 
@@ -119,7 +119,7 @@ def test_row04_prefer_bad_credential(routed):
     start = time.time()
     cloud.set_mode("prefer", "sw0")
     vm1.reaches(vm2.ip)
-    first = min(when for when, frame in capture.frames(cloud.pcap.path)
+    first = min(when for when, frame in capture.frames(cloud.pcap.now())
                 if packets.mac(vm1.mac) in frame
                 and packets.mac(vm2.mac) in frame)
     assert first - start >= 0.9
@@ -324,7 +324,7 @@ def test_row23_mirror(make_cloud, kind):
     cloud.central.sync()
 
     def copies(since):
-        return [f for when, f in capture.frames(cloud.pcap.path)
+        return [f for when, f in capture.frames(cloud.pcap.now())
                 if when >= since and f[12:14] == b"\x08\x00" and f[23] == 47
                 and packets.mac(vm1.mac) in f]
 

@@ -45,7 +45,7 @@ def test_row10_row11_to_and_from_outside(gateway):
         since = cloud.set_mode(mode)
         cloud.encrypted(vm1, internet)      # Row 10.
         cloud.encrypted(internet, vm1)      # Row 11.
-        assert capture.count(outside.path, socket.inet_aton(vm1.ip), since)
+        assert capture.count(outside.now(), socket.inet_aton(vm1.ip), since)
 
 
 def test_row12_redirect_to_the_gateway(make_cloud):
@@ -269,7 +269,7 @@ def test_row22_bfd_between_chassis(make_cloud):
 
     wait_until(lambda: states().count("up") == 2, "BFD is up")
     cloud.encrypted(vm1, cloud.internet)
-    beats = [d for d in capture.datagrams(cloud.pcap.path)
+    beats = [d for d in capture.datagrams(cloud.pcap.now())
              if d.dport == capture.GENEVE and capture.is_tunnel_bfd(d.payload)]
     assert {hv1.ip, hv2.ip, hv3.ip} == {d.src for d in beats}
     cloud.run.ip(cloud.underlay.netns, f"link set dev {hv2.uplink} down")
@@ -297,7 +297,7 @@ def test_relay_that_knows_of_no_demand(make_cloud):
         time.sleep(0.02)
     for _ in range(10):
         assert receiver.recv(100) == MARKER
-    assert not capture.count(cloud.pcap.path, MARKER, since)
+    assert not capture.count(cloud.pcap.now(), MARKER, since)
     relayed = [r for r in cloud.sealed(since)
                if r.src == cloud.hvs[1].ip and r.dst == cloud.hvs[2].ip]
     assert len(relayed) >= 10
