@@ -14,18 +14,26 @@
  * limitations under the License.
  */
 
-/* Lanes: a session takes the place of another, and a lane without one borrows
- * that of another lane. */
+/* Lanes: a session takes the place of another, also while threads use it, and
+ * a lane without one borrows that of another lane.  A rate holds for all
+ * threads together.
+ *
+ * Keywords: threads. */
 
 #include <config.h>
 #undef NDEBUG
 #include "vnetenc/bridge/lanes.h"
 
+#include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ovs-rcu.h"
+#include "ovs-thread.h"
 #include "util.h"
+#include "vnetenc/bridge/rate.h"
 #include "vnetenc/bridge/tx.h"
+#include "vnetenc/crypto/aead.h"
 #include "vnetenc-unit.h"
 
 /* Nobody looks into these. */
@@ -90,13 +98,129 @@ test_choose(void)
     }
 }
 
+enum { N_THREADS = 4, N_LANES = 3, N_SWAPS = 300, N_USES = 1000 };
+
+static struct vnetenc_lanes shared;
+static atomic_bool done;
+
+/* Takes numbers of each lane's session, which another thread replaces. */
+static void *
+use_lanes(void *n_taken_)
+{
+    struct vnetenc_tx *tx[VNETENC_MAX_LANES];
+    atomic_uint *n_taken = n_taken_;
+    unsigned int orig;
+    bool end;
+
+    do {
+        unsigned int n = vnetenc_lanes_get(&shared, tx);
+
+        for (unsigned int i = 0; i < n; i++) {
+            if (vnetenc_tx_reserve(tx[i], 1, 1) != UINT64_MAX) {
+                atomic_add_relaxed(n_taken, 1, &orig);
+            }
+        }
+        ovsrcu_quiesce();
+        atomic_read_relaxed(&done, &end);
+    } while (!end);
+    return NULL;
+}
+
+/* The smallest of the threads' numbers. */
+static unsigned int
+least(atomic_uint n_taken[N_THREADS])
+{
+    unsigned int smallest = UINT_MAX;
+
+    for (unsigned int i = 0; i < N_THREADS; i++) {
+        unsigned int n;
+
+        atomic_read_relaxed(&n_taken[i], &n);
+        smallest = MIN(smallest, n);
+    }
+    return smallest;
+}
+
+/* Sessions are replaced and freed while threads take numbers of them.  The
+ * sanitizers would see a session that is used after its end. */
+static void
+test_threads(void)
+{
+    struct vnetenc_record_key key;
+    atomic_uint n_taken[N_THREADS];
+    pthread_t threads[N_THREADS];
+
+    memset(&key, 9, sizeof key);
+    key.cipher = VNETENC_AES256_GCM;
+    key.single = false;
+    vnetenc_lanes_init(&shared, N_LANES);
+    atomic_init(&done, false);
+    for (unsigned int i = 0; i < N_THREADS; i++) {
+        atomic_init(&n_taken[i], 0);
+        threads[i] = ovs_thread_create("use", use_lanes, &n_taken[i]);
+    }
+    for (unsigned int i = 0; i < N_SWAPS || least(n_taken) < N_USES; i++) {
+        /* Now and then a lane has none, and borrows. */
+        struct vnetenc_tx *tx = i % 7
+            ? vnetenc_tx_create(&key, htons(1), VNETENC_FIRST_SEQ + 1000, 1000)
+            : NULL;
+
+        ovs_assert(!tx == !(i % 7));
+        vnetenc_tx_retire(vnetenc_lanes_swap(&shared, i % N_LANES, tx));
+        ovsrcu_quiesce();
+    }
+    atomic_store_relaxed(&done, true);
+    for (unsigned int i = 0; i < N_THREADS; i++) {
+        xpthread_join(threads[i], NULL);
+    }
+    for (unsigned int i = 0; i < N_LANES; i++) {
+        vnetenc_tx_retire(vnetenc_lanes_swap(&shared, i, NULL));
+    }
+}
+
+enum { BURST = 1000 };
+
+static struct vnetenc_rate rate;
+
+static void *
+take_tokens(void *n_taken_)
+{
+    unsigned int *n_taken = n_taken_;
+
+    for (unsigned int i = 0; i < BURST; i++) {
+        *n_taken += vnetenc_rate_take(&rate, 1000, 1000, BURST);
+    }
+    return NULL;
+}
+
+static void
+test_rate(void)
+{
+    unsigned int n_taken[N_THREADS] = { 0 };
+    pthread_t threads[N_THREADS];
+    unsigned int sum = 0;
+
+    vnetenc_rate_init(&rate);
+    for (unsigned int i = 0; i < N_THREADS; i++) {
+        threads[i] = ovs_thread_create("take", take_tokens, &n_taken[i]);
+    }
+    for (unsigned int i = 0; i < N_THREADS; i++) {
+        xpthread_join(threads[i], NULL);
+        sum += n_taken[i];
+    }
+    CHECK(sum == BURST);
+}
+
 int
 main(int argc OVS_UNUSED, char *argv[])
 {
     set_program_name(argv[0]);
+    vnetenc_aead_init(NULL);
     test_swap();
     test_get();
     test_choose();
+    test_threads();
+    test_rate();
     ovsrcu_quiesce();
     return unit_end();
 }

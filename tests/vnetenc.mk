@@ -342,6 +342,12 @@ tests_test_vnetenc_join_tsan_CFLAGS = $(tsan_cflags)
 tests_test_vnetenc_join_tsan_LDFLAGS = $(tsan_ldflags)
 tests_test_vnetenc_join_tsan_LDADD = $(tsan_ldadd)
 
+EXTRA_PROGRAMS += tests/test-vnetenc-lanes-tsan
+tests_test_vnetenc_lanes_tsan_SOURCES = tests/test-vnetenc-lanes.c
+tests_test_vnetenc_lanes_tsan_CFLAGS = $(tsan_cflags)
+tests_test_vnetenc_lanes_tsan_LDFLAGS = $(tsan_ldflags)
+tests_test_vnetenc_lanes_tsan_LDADD = $(tsan_ldadd)
+
 EXTRA_PROGRAMS += tests/test-vnetenc-open-tsan
 tests_test_vnetenc_open_tsan_SOURCES = tests/test-vnetenc-open.c
 tests_test_vnetenc_open_tsan_CFLAGS = $(tsan_cflags)
@@ -371,3 +377,9 @@ tests_test_vnetenc_split_tsan_SOURCES = tests/test-vnetenc-split.c
 tests_test_vnetenc_split_tsan_CFLAGS = $(tsan_cflags)
 tests_test_vnetenc_split_tsan_LDFLAGS = $(tsan_ldflags)
 tests_test_vnetenc_split_tsan_LDADD = $(tsan_ldadd)
+
+EXTRA_PROGRAMS += tests/test-vnetenc-worker-tsan
+tests_test_vnetenc_worker_tsan_SOURCES = tests/test-vnetenc-worker.c
+tests_test_vnetenc_worker_tsan_CFLAGS = $(tsan_cflags)
+tests_test_vnetenc_worker_tsan_LDFLAGS = $(tsan_ldflags)
+tests_test_vnetenc_worker_tsan_LDADD = $(tsan_ldadd)
