@@ -35,6 +35,7 @@
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/message.h"
 #include "vnetenc/control/incoming.h"
+#include "vnetenc/control/judge.h"
 #include "vnetenc/control/outgoing.h"
 #include "vnetenc/control/socket.h"
 #include "vnetenc/crypto/aead.h"
@@ -47,13 +48,15 @@
 #include "vnetenc-unit-pki.h"
 
 enum { MAX_FLOWS = 4096, PATIENCE_MS = 5000, MAX_ROUNDS = 10000 };
+enum { MAX_PROFILES = 4 };
 
 struct in6_addr unit_a, unit_b;
 struct vnetenc_path_key unit_ab;
 bool (*unit_control_fate)(const struct unit_wire *);
 long long int unit_control_delay_ms;
-struct vnetenc_config_peer unit_rows[UNIT_ROWS];
+struct vnetenc_config_peer unit_rows[UNIT_MAX_ROWS];
 struct vnetenc_config_profile unit_profile;
+size_t unit_n_profiles;
 
 /* Rules. */
 
@@ -421,11 +424,13 @@ unit_control_run(long long int ms)
     int rounds = 0;
 
     for (;;) {
-        long long int wake, wake_incoming, wake_slow;
+        long long int wake, wake_judge, wake_incoming, wake_slow;
 
         slow_run();
         unit_control_exchange();
+        wake_judge = vnetenc_judge_run(unit_now_ms);
         wake = vnetenc_outgoing_run(unit_now_ms);
+        wake = MIN(wake, wake_judge);
         wake_incoming = vnetenc_incoming_run(unit_now_ms);
         wake = MIN(wake, wake_incoming);
         wake_slow = slow_wake();
@@ -539,20 +544,25 @@ remote_ended(struct vnetenc_peer *remote)
 void
 unit_control_configure(size_t n_rows)
 {
+    struct vnetenc_config_profile profiles[MAX_PROFILES];
     const struct vnetenc_config config = {
         .directory = CONST_CAST(char *, pki_path("own")),
         .peers = unit_rows,
         .n_peers = n_rows,
-        .profiles = &unit_profile,
-        .n_profiles = 1,
+        .profiles = profiles,
+        .n_profiles = unit_n_profiles,
     };
     bool changed;
 
+    ovs_assert(unit_n_profiles <= MAX_PROFILES);
+    for (size_t i = 0; i < unit_n_profiles; i++) {
+        profiles[i] = unit_profile;
+        profiles[i].id = i;
+    }
     changed = vnetenc_profiles_configure(&config);
     changed |= vnetenc_peers_configure(&config, remote_ended);
     if (changed) {
-        vnetenc_outgoing_judge(unit_now_ms);
-        vnetenc_incoming_judge(unit_now_ms);
+        vnetenc_judge(unit_now_ms);
     }
 }
 
@@ -582,6 +592,7 @@ unit_control_begin(void)
     unit_control_delay_ms = 0;
     vnetenc_config_profile_init(&unit_profile, 0);
     unit_profile.has_row = true;
+    unit_n_profiles = 1;
     unit_control_configure(0);
     for (size_t i = 0; i < UNIT_ROWS; i++) {
         const struct vnetenc_cred *cred = vnetenc_profile_get(0)->cred;

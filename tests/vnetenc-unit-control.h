@@ -46,7 +46,7 @@
 #include "vnetenc/trust/config.h"
 #include "vnetenc/trust/peer.h"
 
-enum { UNIT_DTLS_PORT = 6082, UNIT_ROWS = 2 };
+enum { UNIT_DTLS_PORT = 6082, UNIT_ROWS = 2, UNIT_MAX_ROWS = 3 };
 
 extern struct in6_addr unit_a, unit_b;
 
@@ -66,8 +66,9 @@ bool unit_control_lose(const struct unit_wire *);   /* All of them. */
 extern long long int unit_control_delay_ms;
 
 /* What the next configuration is made of. */
-extern struct vnetenc_config_peer unit_rows[UNIT_ROWS];     /* A, B. */
+extern struct vnetenc_config_peer unit_rows[UNIT_MAX_ROWS]; /* A, B, ... */
 extern struct vnetenc_config_profile unit_profile;          /* Profile 0. */
+extern size_t unit_n_profiles;      /* 1 to 4; all are like profile 0. */
 
 /* Once. */
 void unit_control_init(void);

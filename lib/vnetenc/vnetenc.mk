@@ -61,6 +61,8 @@ vnetenc_sources = \
 	lib/vnetenc/control/incoming.h \
 	lib/vnetenc/control/initiator.c \
 	lib/vnetenc/control/initiator.h \
+	lib/vnetenc/control/judge.c \
+	lib/vnetenc/control/judge.h \
 	lib/vnetenc/control/keylog.c \
 	lib/vnetenc/control/keylog.h \
 	lib/vnetenc/control/keys.c \

@@ -345,6 +345,7 @@ enum {
     VNETENC_STRANGER_BURST = 256,
     VNETENC_HELLO_BURST = 256,
     VNETENC_BEGIN_BURST = 8,            /* Handshakes that these begin. */
+    VNETENC_JUDGE_BURST = 16,           /* Of control/judge.h. */
     VNETENC_GUEST_BURST = 64,
     VNETENC_RECEIVE_BURST = 16,         /* Datagrams of one socket. */
 };

@@ -17,12 +17,10 @@
 #include <config.h>
 #include "vnetenc/control/control.h"
 #include <limits.h>
-#include "connectivity.h"
 #include "openvswitch/poll-loop.h"
 #include "ovs-atomic.h"
 #include "ovs-rcu.h"
 #include "packets.h"
-#include "seq.h"
 #include "timeval.h"
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
@@ -36,6 +34,7 @@
 #include "vnetenc/control/execute.h"
 #include "vnetenc/control/icmp.h"
 #include "vnetenc/control/incoming.h"
+#include "vnetenc/control/judge.h"
 #include "vnetenc/control/keylog.h"
 #include "vnetenc/control/outgoing.h"
 #include "vnetenc/control/post.h"
@@ -56,14 +55,6 @@ static bool running;            /* Main thread. */
 static pthread_t thread;        /* Main thread. */
 
 /* Configuration. */
-
-static void
-judge(long long int now)
-{
-    vnetenc_outgoing_judge(now);
-    vnetenc_incoming_judge(now);
-    seq_change(connectivity_seq_get());
-}
 
 static void
 peer_ended(struct vnetenc_peer *peer)
@@ -87,7 +78,7 @@ take_config(long long int now)
     changed = vnetenc_profiles_configure(config);
     changed |= vnetenc_peers_configure(config, peer_ended);
     if (changed) {
-        judge(now);
+        vnetenc_judge(now);
     }
     vnetenc_gates_set_loaded();
     vnetenc_config_destroy(config);
@@ -101,7 +92,7 @@ refresh(long long int now)
     if (now >= next) {
         next = now + VNETENC_REFRESH_MS;
         if (vnetenc_profiles_refresh()) {
-            judge(now);
+            vnetenc_judge(now);
         }
     }
     return next;
@@ -243,6 +234,8 @@ run(void)
     now = time_msec();
     wake = refresh(now);
     /* MIN() is a macro, which would call a function twice. */
+    next = vnetenc_judge_run(now);
+    wake = MIN(wake, next);
     next = vnetenc_outgoing_run(now);
     wake = MIN(wake, next);
     next = vnetenc_release_run(vnetenc_execute, vnetenc_outgoing_patience,

@@ -31,6 +31,7 @@
 #include "vnetenc/control/outgoing.h"
 #include "vnetenc/control/responder.h"
 #include "vnetenc/control/session-status.h"
+#include "vnetenc/trust/profile.h"
 
 /* The sessions of one 4-tuple: one that is up, a half-open one that may take
  * its place, or both. */
@@ -437,19 +438,62 @@ vnetenc_incoming_run(long long int now)
 
 /* Judgement and end. */
 
+/* Judges the session of 'in' that is up, if it is due.  A half-open session is
+ * judged when its handshake ends.  Returns false if none was due. */
+static bool
+incoming_judge(struct incoming *in, bool in_full, long long int now)
+{
+    if (!in->up || !vnetenc_responder_is_due(in->up)) {
+        return false;
+    }
+    if (!vnetenc_responder_judge(in->up, in_full, now)) {
+        incoming_drop(in, in->up);
+    }
+    return true;
+}
+
 void
-vnetenc_incoming_judge(long long int now)
+vnetenc_incoming_judge_pins(long long int now)
 {
     struct incoming *in;
 
     HMAP_FOR_EACH_SAFE (in, node, &incomings) {
-        /* A half-open session is judged when its handshake ends. */
-        if (in->up && vnetenc_peer_has_changed(in->up->peer, &in->up->path)
-            && (!vnetenc_responder_is_trusted(in->up, now)
-                || !vnetenc_responder_judge_cipher(in->up, now))) {
-            incoming_drop(in, in->up);
+        incoming_judge(in, false, now);
+    }
+}
+
+/* Returns the entry that is to be judged next, in a circle.  There must be
+ * one. */
+static struct incoming *
+incoming_to_judge(void)
+{
+    static struct hmap_position next;
+    struct hmap_node *node = hmap_at_position(&incomings, &next);
+
+    if (!node) {
+        node = hmap_at_position(&incomings, &next);
+    }
+    return CONTAINER_OF(node, struct incoming, node);
+}
+
+bool
+vnetenc_incoming_judge(long long int now)
+{
+    unsigned int n = 0;
+    bool any = false;
+
+    for (size_t i = hmap_count(&incomings);
+         i > 0 && n < VNETENC_JUDGE_BURST && !hmap_is_empty(&incomings);
+         i--) {
+        struct incoming *in = incoming_to_judge();
+        bool costs = in->up && vnetenc_profile_has_ca(in->up->path.profile);
+
+        if (incoming_judge(in, true, now)) {
+            any = true;
+            n += costs;
         }
     }
+    return any;
 }
 
 void

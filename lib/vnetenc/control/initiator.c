@@ -403,13 +403,16 @@ vnetenc_initiator_is_over(const struct vnetenc_initiator *session,
 
 bool
 vnetenc_initiator_is_trusted(const struct vnetenc_initiator *session,
-                             char **reason)
+                             bool in_full, char **reason)
 {
-    const struct vnetenc_profile *profile
-        = vnetenc_profile_get(session->path->profile);
+    const struct vnetenc_cred *cred
+        = vnetenc_profile_get(session->path->profile)->cred;
 
-    return vnetenc_trust_judge_live(&session->peer->trust, profile->cred,
-                                    session->chain, reason);
+    return (in_full
+            ? vnetenc_trust_judge_live(&session->peer->trust, cred,
+                                       session->chain, reason)
+            : vnetenc_trust_judge_pins(&session->peer->trust, cred,
+                                       session->chain, reason));
 }
 
 void

@@ -140,9 +140,10 @@ bool vnetenc_initiator_is_over(const struct vnetenc_initiator *,
 bool vnetenc_initiator_is_outdated(const struct vnetenc_initiator *);
 
 /* Returns false, and sets '*reason', which the caller frees, if the peer is no
- * longer accepted. */
+ * longer accepted.  Unless 'in_full', only what costs next to nothing is
+ * judged: pins, and whether the profile is there. */
 bool vnetenc_initiator_is_trusted(const struct vnetenc_initiator *,
-                                  char **reason);
+                                  bool in_full, char **reason);
 
 /* Sets 'end_at' to 'at' if the profile has lost the session's cipher, unless
  * that was so before, or to LLONG_MAX if it has the cipher. */

@@ -87,6 +87,8 @@ vnetenc_lane_init(struct vnetenc_lane *lane, struct vnetenc_lane_path *path,
     ovs_list_init(&lane->attempts);
     ovs_list_init(&lane->closing);
     lane->next_try = now;
+    lane->judged = vnetenc_peer_version(path->peer,
+                                        path->published->key.profile);
 }
 
 /* End. */
@@ -557,31 +559,64 @@ vnetenc_lane_hurry(struct vnetenc_lane *lane, bool rekey, long long int now)
     lane->next_try = now;
 }
 
-void
-vnetenc_lane_judge(struct vnetenc_lane *lane, long long int now)
+bool
+vnetenc_lane_is_due(const struct vnetenc_lane *lane)
+{
+    return vnetenc_peer_has_changed(lane->path->peer,
+                                    lane->path->published->key.profile,
+                                    &lane->judged);
+}
+
+/* Ends sessions whose peer is no longer accepted.  Returns the number of
+ * sessions that were judged. */
+static unsigned int
+judge_peer(struct vnetenc_lane *lane, bool in_full, long long int now)
 {
     struct vnetenc_initiator *session;
-    bool outdated = false;
+    unsigned int n = 0;
     char *reason;
 
-    if (lane->up && !vnetenc_initiator_is_trusted(lane->up, &reason)) {
-        lane_end_session(lane, "peer no longer accepted", now, now);
-        vnetenc_peer_lane_failed(lane->path->peer, &lane->error, reason);
-    } else if (lane->up) {
-        outdated = vnetenc_initiator_is_outdated(lane->up);
-        vnetenc_initiator_judge_cipher(
-            lane->up, now + vnetenc_lane_path_patience(
-                lane->path, VNETENC_PREFER_LOST_MS));
+    if (lane->up) {
+        n++;
+        if (!vnetenc_initiator_is_trusted(lane->up, in_full, &reason)) {
+            lane_end_session(lane, "peer no longer accepted", now, now);
+            vnetenc_peer_lane_failed(lane->path->peer, &lane->error, reason);
+        }
     }
     LIST_FOR_EACH_SAFE (session, node, &lane->closing) {
-        if (!vnetenc_initiator_is_trusted(session, &reason)) {
+        n++;
+        if (!vnetenc_initiator_is_trusted(session, in_full, &reason)) {
             free(reason);
             ovs_list_remove(&session->node);
             vnetenc_initiator_destroy(session, now);
         }
     }
+    return n;
+}
+
+void
+vnetenc_lane_judge_pins(struct vnetenc_lane *lane, long long int now)
+{
+    judge_peer(lane, false, now);
+}
+
+unsigned int
+vnetenc_lane_judge(struct vnetenc_lane *lane, long long int now)
+{
+    uint8_t profile = lane->path->published->key.profile;
+    unsigned int n = judge_peer(lane, true, now);
+    bool outdated = false;
+
+    if (lane->up) {
+        outdated = vnetenc_initiator_is_outdated(lane->up);
+        vnetenc_initiator_judge_cipher(
+            lane->up, now + vnetenc_lane_path_patience(
+                lane->path, VNETENC_PREFER_LOST_MS));
+    }
     /* An attempt that failed before may succeed now. */
     vnetenc_lane_hurry(lane, outdated, now);
+    lane->judged = vnetenc_peer_version(lane->path->peer, profile);
+    return (vnetenc_profile_has_ca(profile) ? n : 0) + outdated;
 }
 
 /* Status. */

@@ -61,6 +61,7 @@ struct vnetenc_lane {
     bool rekey;                 /* A successor was requested. */
     unsigned int backoff_ms;    /* Newest pause between attempts, or 0. */
     unsigned int n_restarts;    /* Since the newest pause. */
+    struct vnetenc_peer_version judged;     /* By which all are accepted. */
     struct vnetenc_peer_lane_error error;
     long long int next_try;
 };
@@ -121,9 +122,16 @@ long long int vnetenc_lane_wake(const struct vnetenc_lane *,
  * next failure. */
 void vnetenc_lane_hurry(struct vnetenc_lane *, bool rekey, long long int now);
 
+/* Returns true if the judgement of the lane's sessions may have changed. */
+bool vnetenc_lane_is_due(const struct vnetenc_lane *);
+
+/* Ends sessions whose pins no longer admit them, without further ado. */
+void vnetenc_lane_judge_pins(struct vnetenc_lane *, long long int now);
+
 /* Ends sessions whose peer is no longer accepted.  Has a session replaced if
- * its profile has new credentials. */
-void vnetenc_lane_judge(struct vnetenc_lane *, long long int now);
+ * its profile has new credentials.  Returns how many certificates were judged
+ * by a CA and sessions are to be replaced: these take time. */
+unsigned int vnetenc_lane_judge(struct vnetenc_lane *, long long int now);
 
 /* Fills in the status except the counters of the path.  The pointers in it are
  * into the lane. */

@@ -389,17 +389,60 @@ vnetenc_outgoing_rekey(const struct vnetenc_peer *peer, long long int now)
 }
 
 void
-vnetenc_outgoing_judge(long long int now)
+vnetenc_outgoing_judge_pins(long long int now)
 {
     struct outgoing *out;
 
     HMAP_FOR_EACH (out, node, &outgoings) {
-        for (unsigned int i = 0; i < VNETENC_MAX_LANES
-             && vnetenc_peer_has_changed(out->path.peer,
-                                         &out->path.published->key); i++) {
-            vnetenc_lane_judge(&out->lane[i], now);
+        for (unsigned int i = 0; i < out->n_lanes; i++) {
+            if (vnetenc_lane_is_due(&out->lane[i])) {
+                vnetenc_lane_judge_pins(&out->lane[i], now);
+            }
         }
     }
+}
+
+/* Judges the lanes of 'out' that are due, and adds to '*n' what took time.
+ * Returns true if a lane was due. */
+static bool
+outgoing_judge(struct outgoing *out, unsigned int *n, long long int now)
+{
+    bool any = false;
+
+    for (unsigned int i = 0; i < out->n_lanes; i++) {
+        if (vnetenc_lane_is_due(&out->lane[i])) {
+            any = true;
+            *n += vnetenc_lane_judge(&out->lane[i], now);
+        }
+    }
+    return any;
+}
+
+/* Returns the path that is to be judged next, in a circle.  There must be
+ * one. */
+static struct outgoing *
+outgoing_to_judge(void)
+{
+    static struct hmap_position next;
+    struct hmap_node *node = hmap_at_position(&outgoings, &next);
+
+    if (!node) {
+        node = hmap_at_position(&outgoings, &next);
+    }
+    return CONTAINER_OF(node, struct outgoing, node);
+}
+
+bool
+vnetenc_outgoing_judge(long long int now)
+{
+    unsigned int n = 0;
+    bool any = false;
+
+    for (size_t i = hmap_count(&outgoings);
+         i > 0 && n < VNETENC_JUDGE_BURST; i--) {
+        any |= outgoing_judge(outgoing_to_judge(), &n, now);
+    }
+    return any;
 }
 
 void

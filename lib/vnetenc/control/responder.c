@@ -193,6 +193,8 @@ vnetenc_responder_establish(struct vnetenc_responder *session,
         return false;
     }
     session->chain = vnetenc_handshake_take_peer(session->handshake);
+    session->judged = vnetenc_peer_version(session->peer,
+                                           session->path.profile);
     session->suite = xstrdup(vnetenc_handshake_suite(session->handshake));
     session->tx = tx;
     session->rx = rx;
@@ -304,9 +306,10 @@ vnetenc_responder_reply(struct vnetenc_responder *session, uint64_t echo,
     send_record(session, VNETENC_RECORD_DATA, message, sizeof message, now);
 }
 
-bool
-vnetenc_responder_judge_cipher(struct vnetenc_responder *session,
-                               long long int now)
+/* Ends 'session' soon if the profile has lost its cipher.  Returns false if
+ * the session must end now. */
+static bool
+judge_cipher(struct vnetenc_responder *session, long long int now)
 {
     const struct vnetenc_cred *cred
         = vnetenc_profile_get(session->path.profile)->cred;
@@ -362,16 +365,30 @@ vnetenc_responder_run(struct vnetenc_responder *session, long long int now)
 /* Judgement and status. */
 
 bool
-vnetenc_responder_is_trusted(const struct vnetenc_responder *session,
-                             long long int now)
+vnetenc_responder_is_due(const struct vnetenc_responder *session)
 {
-    const struct vnetenc_profile *profile
-        = vnetenc_profile_get(session->path.profile);
+    return vnetenc_peer_has_changed(session->peer, session->path.profile,
+                                    &session->judged);
+}
+
+bool
+vnetenc_responder_judge(struct vnetenc_responder *session, bool in_full,
+                        long long int now)
+{
+    const struct vnetenc_trust *trust = &session->peer->trust;
+    const struct vnetenc_cred *cred
+        = vnetenc_profile_get(session->path.profile)->cred;
     char *reason;
 
-    if (vnetenc_trust_judge_live(&session->peer->trust, profile->cred,
-                                 session->chain, &reason)) {
-        return true;
+    if (in_full
+        ? vnetenc_trust_judge_live(trust, cred, session->chain, &reason)
+        : vnetenc_trust_judge_pins(trust, cred, session->chain, &reason)) {
+        if (!in_full) {
+            return true;
+        }
+        session->judged = vnetenc_peer_version(session->peer,
+                                               session->path.profile);
+        return judge_cipher(session, now);
     }
     session->peer->failed_at = now;
     vnetenc_peer_set_error(session->peer, VNETENC_IN, reason);

@@ -61,6 +61,7 @@ struct vnetenc_responder {
     struct vnetenc_rx *rx;      /* Opens data.  The owner publishes it. */
     struct vnetenc_tx *tx;      /* Seals replies, once released. */
     struct vnetenc_cert_chain *chain;
+    struct vnetenc_peer_version judged;     /* By which it is accepted. */
     char *suite;
     uint64_t n_records;         /* Opened until the last run. */
     long long int forget_at;    /* LLONG_MAX until the peer ends it. */
@@ -135,20 +136,20 @@ void vnetenc_responder_reply(struct vnetenc_responder *, uint64_t echo,
 bool vnetenc_responder_run(struct vnetenc_responder *, long long int now)
     OVS_WARN_UNUSED_RESULT;
 
-/* Returns false, and sets the reason as the error of the peer, if the peer of
- * a session that is up is no longer accepted. */
-bool vnetenc_responder_is_trusted(const struct vnetenc_responder *,
-                                  long long int now);
-
 /* Returns the records and plaintext bytes of a session that is up. */
 struct vnetenc_traffic_counts vnetenc_responder_traffic(
     const struct vnetenc_responder *);
 
-/* Ends the session soon if the profile has lost its cipher: the peer is told,
- * sealed, and may use it until it has another one, for VNETENC_LINGER_MS.
- * Returns false if the session must end now. */
-bool vnetenc_responder_judge_cipher(struct vnetenc_responder *,
-                                    long long int now)
+/* Returns true if the judgement of a session that is up may have changed. */
+bool vnetenc_responder_is_due(const struct vnetenc_responder *);
+
+/* Judges a session that is up, by pins alone unless 'in_full'.  Returns false
+ * if the session must end now; if its peer is no longer accepted, the reason
+ * becomes the error of the peer.  If the profile has lost its cipher, the
+ * session ends soon: the peer is told, sealed, and may use it until it has
+ * another one, for VNETENC_LINGER_MS. */
+bool vnetenc_responder_judge(struct vnetenc_responder *, bool in_full,
+                             long long int now)
     OVS_WARN_UNUSED_RESULT;
 
 /* Fills in the status.  The pointers in it are into the session. */

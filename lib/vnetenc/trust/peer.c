@@ -25,11 +25,13 @@
 #include "util.h"
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/limits.h"
-#include "vnetenc/bridge/path.h"
 #include "vnetenc/trust/config.h"
 #include "vnetenc/trust/profile.h"
 
 static struct hmap peers = HMAP_INITIALIZER(&peers);
+
+/* The newest serial number of all peers. */
+static unsigned int last_serial;
 
 static uint32_t
 hash_address(const struct in6_addr *address)
@@ -153,11 +155,23 @@ vnetenc_peer_error(const struct vnetenc_peer *peer)
             : peer->errors[VNETENC_IN]);
 }
 
-bool
-vnetenc_peer_has_changed(const struct vnetenc_peer *peer,
-                         const struct vnetenc_path_key *path)
+struct vnetenc_peer_version
+vnetenc_peer_version(const struct vnetenc_peer *peer, uint8_t profile)
 {
-    return peer->changed || vnetenc_profile_has_changed(path->profile);
+    return (struct vnetenc_peer_version) {
+        .peer = peer->serial,
+        .profile = vnetenc_profile_get(profile)->serial,
+    };
+}
+
+bool
+vnetenc_peer_has_changed(const struct vnetenc_peer *peer, uint8_t profile,
+                         const struct vnetenc_peer_version *version)
+{
+    struct vnetenc_peer_version newest = vnetenc_peer_version(peer, profile);
+
+    return (version->peer != newest.peer
+            || version->profile != newest.profile);
 }
 
 void
@@ -219,6 +233,7 @@ peer_create(const struct in6_addr *address)
 
     ovs_list_init(&peer->lane_errors);
     peer->trust.remote_ip = *address;
+    peer->serial = ++last_serial;
     peer->failed_at = peer->shaken_at = LLONG_MIN / 2;
     peer->gate = vnetenc_gate_add(address);
     hmap_insert(&peers, &peer->node, hash_address(address));
@@ -280,7 +295,7 @@ configure_one(const struct vnetenc_config_peer *config)
                                   config->n_pins * sizeof *config->pins)
                         : NULL);
     peer->trust.n_pins = config->n_pins;
-    peer->changed = true;
+    peer->serial = ++last_serial;
     return true;
 }
 
@@ -293,7 +308,6 @@ vnetenc_peers_configure(const struct vnetenc_config *config,
 
     HMAP_FOR_EACH (peer, node, &peers) {
         peer->configured = false;
-        peer->changed = false;
     }
     for (size_t i = 0; i < config->n_peers; i++) {
         changed |= configure_one(&config->peers[i]);

@@ -39,7 +39,6 @@
 
 struct vnetenc_config;
 struct vnetenc_gate;
-struct vnetenc_path_key;
 
 enum vnetenc_direction {
     VNETENC_OUT,                /* We initiate, and seal. */
@@ -52,6 +51,12 @@ struct vnetenc_traffic_counts {
     uint64_t n_bytes;
 };
 
+/* A version of what sessions with a peer are judged by. */
+struct vnetenc_peer_version {
+    unsigned int peer;          /* Serial number of the peer's trust, */
+    unsigned int profile;       /* and of the profile's credentials. */
+};
+
 /* Why handshakes of one lane of ours fail.  All zeros if they do not. */
 struct vnetenc_peer_lane_error {
     struct ovs_list node;       /* In 'lane_errors' of the peer. */
@@ -61,7 +66,7 @@ struct vnetenc_peer_lane_error {
 struct vnetenc_peer {
     struct hmap_node node;      /* In all peers, by address. */
     struct vnetenc_trust trust;
-    bool changed;               /* The newest configuration changed it. */
+    unsigned int serial;        /* Changes with 'trust'. */
     struct vnetenc_gate *gate;  /* Published. */
     char *config_error;         /* A bad value in the row, or NULL. */
     unsigned int mtu;           /* MTU of the underlay.  0: measure it. */
@@ -157,10 +162,15 @@ void vnetenc_peer_set_door_error(struct vnetenc_peer *,
                                  const struct in6_addr *local,
                                  ovs_be16 dtls_port, char *error);
 
-/* Returns true if the newest configuration, or newer credentials of the
- * profile, can change the judgement of sessions of 'path' with the peer. */
-bool vnetenc_peer_has_changed(const struct vnetenc_peer *peer,
-                              const struct vnetenc_path_key *path);
+/* Returns the version of all that sessions of 'profile' with 'peer' are judged
+ * by, for comparison with the one by which a session was judged. */
+struct vnetenc_peer_version vnetenc_peer_version(const struct vnetenc_peer *,
+                                                 uint8_t profile);
+
+/* Returns true if sessions of 'profile' with 'peer' that were judged by the
+ * version given have to be judged anew. */
+bool vnetenc_peer_has_changed(const struct vnetenc_peer *, uint8_t profile,
+                              const struct vnetenc_peer_version *);
 
 /* Takes the round trip of a handshake with 'peer' that has succeeded as a
  * guess (bridge/rtt.h). */

@@ -55,10 +55,6 @@ static char *directory;
  * profile that is deleted and made anew has other credentials than before. */
 static unsigned int last_serial;
 
-/* Set for each profile that the newest configuration, or the newest check of
- * files, has changed. */
-static bool changed[N_PROFILES];
-
 static void
 file_states_get(const struct vnetenc_config_profile *config,
                 struct file_state states[N_FILES])
@@ -173,7 +169,6 @@ load(struct entry *entry)
     vnetenc_cred_unref(profile->cred);
     profile->cred = cred;
     profile->serial = ++last_serial;
-    changed[asked->id] = true;
     vnetenc_config_profile_uninit(&profile->config);
     vnetenc_config_profile_copy(&profile->config, asked);
     check_dates(profile);
@@ -242,8 +237,6 @@ vnetenc_profiles_configure(const struct vnetenc_config *config)
     bool seen[N_PROFILES] = { false };
     bool any = false;
 
-    memset(changed, false, sizeof changed);
-
     if (!directory) {
         directory = xstrdup(config->directory);
     }
@@ -257,7 +250,7 @@ vnetenc_profiles_configure(const struct vnetenc_config *config)
         if (entries[id] && !seen[id] && entries[id]->asked.has_row) {
             entry_destroy(entries[id]);
             entries[id] = NULL;
-            changed[id] = any = true;
+            any = true;
         }
     }
     return any;
@@ -268,7 +261,6 @@ vnetenc_profiles_refresh(void)
 {
     bool any = false;
 
-    memset(changed, false, sizeof changed);
     for (int id = 0; id < N_PROFILES; id++) {
         struct entry *entry = entries[id];
         struct file_state now[N_FILES];
@@ -331,7 +323,9 @@ vnetenc_profile_peek(uint8_t id)
 }
 
 bool
-vnetenc_profile_has_changed(uint8_t id)
+vnetenc_profile_has_ca(uint8_t id)
 {
-    return changed[id];
+    const struct vnetenc_cred *cred = vnetenc_profile_get(id)->cred;
+
+    return cred && vnetenc_cred_ca(cred);
 }

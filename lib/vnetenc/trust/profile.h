@@ -36,7 +36,7 @@ struct vnetenc_cred;
 struct vnetenc_profile {
     struct vnetenc_config_profile config;   /* In force. */
     struct vnetenc_cred *cred;              /* NULL: none could be loaded. */
-    unsigned int serial;                    /* Changes with 'cred'. */
+    unsigned int serial;                    /* Changes with 'cred', 0: none. */
     char *error;                            /* Of the newest change. */
     char *date_error;                       /* Of the dates of 'cred'. */
 };
@@ -64,9 +64,8 @@ const struct vnetenc_profile *vnetenc_profile_get(uint8_t id);
  * NULL. */
 const struct vnetenc_profile *vnetenc_profile_peek(uint8_t id);
 
-/* Returns true if the newest vnetenc_profiles_configure() or
- * vnetenc_profiles_refresh() has changed the credentials of a profile or
- * removed the profile. */
-bool vnetenc_profile_has_changed(uint8_t id);
+/* Returns true if a CA of the profile judges its peers, which takes much more
+ * time than a comparison of fingerprints. */
+bool vnetenc_profile_has_ca(uint8_t id);
 
 #endif /* vnetenc/trust/profile.h */

@@ -30,17 +30,27 @@
 #include "util.h"
 #include "vnetenc/trust/cred.h"
 
+/* Judges by all that takes no certificate but its fingerprint. */
 static char *
-judge_pins(const struct vnetenc_trust *trust, const X509 *leaf)
+judge_pins(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
+           const uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES])
 {
     char text[VNETENC_FINGERPRINT_TEXT_BYTES];
-    uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES];
 
-    if (!vnetenc_cert_fingerprint(leaf, fingerprint)) {
-        return xstrdup("certificate has no fingerprint");
+    if (!trust) {
+        return xstrdup("no such peer");
+    }
+    if (!cred) {
+        return xstrdup("no such profile");
+    }
+    if (!trust->n_pins) {
+        return (vnetenc_cred_ca(cred)
+                ? NULL
+                : xasprintf("peer has no fingerprint and profile %u no "
+                            "ca_cert", vnetenc_cred_profile(cred)));
     }
     for (size_t i = 0; i < trust->n_pins; i++) {
-        if (!memcmp(trust->pins[i], fingerprint, sizeof fingerprint)) {
+        if (!memcmp(trust->pins[i], fingerprint, sizeof *trust->pins)) {
             return NULL;
         }
     }
@@ -214,38 +224,44 @@ verify(const struct vnetenc_cred *cred, X509 *leaf, STACK_OF(X509) *chain,
     return why;
 }
 
-/* The certificate of a 'live' session was judged in full when the session
- * began.  With pins and no CA, no other part of the judgement can have changed
- * since. */
 static char *
 judge(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
-      X509 *leaf, STACK_OF(X509) *chain, bool live)
+      X509 *leaf, STACK_OF(X509) *chain)
 {
-    char *why = NULL;
+    uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES];
+    char *why;
 
-    if (!trust) {
-        return xstrdup("no such peer");
-    }
-    if (!cred) {
-        return xstrdup("no such profile");
-    }
-    if (!leaf) {
+    if (!leaf || !vnetenc_cert_fingerprint(leaf, fingerprint)) {
         return xstrdup("no certificate");
     }
-    if (!trust->n_pins && !vnetenc_cred_ca(cred)) {
-        return xasprintf("peer has no fingerprint and profile %u no ca_cert",
-                         vnetenc_cred_profile(cred));
-    }
-    if (trust->n_pins) {
-        why = judge_pins(trust, leaf);
-    }
+    why = judge_pins(trust, cred, fingerprint);
     if (!why && vnetenc_cred_ca(cred)) {
         why = judge_san(trust, leaf);
     }
-    if (why || (live && !vnetenc_cred_ca(cred))) {
+    return why ? why : verify(cred, leaf, chain, false);
+}
+
+/* The certificate was judged in full when the session began.  With pins and no
+ * CA, no other part of the judgement can have changed since. */
+static char *
+judge_live(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
+           const struct vnetenc_cert_chain *c)
+{
+    char *why = judge_pins(trust, cred, vnetenc_cert_chain_fingerprint(c));
+    STACK_OF(X509) *chain;
+    X509 *leaf;
+
+    if (why || !vnetenc_cred_ca(cred)) {
         return why;
     }
-    return verify(cred, leaf, chain, live);
+    chain = vnetenc_cert_chain_certs(c);
+    leaf = sk_X509_value(chain, 0);
+    why = leaf ? judge_san(trust, leaf) : xstrdup("no certificate");
+    if (!why) {
+        why = verify(cred, leaf, chain, true);
+    }
+    sk_X509_pop_free(chain, X509_free);
+    return why;
 }
 
 static bool
@@ -266,7 +282,7 @@ vnetenc_trust_judge(const struct vnetenc_trust *trust,
                     const struct vnetenc_cred *cred,
                     X509 *leaf, STACK_OF(X509) *chain, char **reason)
 {
-    return say(judge(trust, cred, leaf, chain, false), reason);
+    return say(judge(trust, cred, leaf, chain), reason);
 }
 
 bool
@@ -274,10 +290,14 @@ vnetenc_trust_judge_live(const struct vnetenc_trust *trust,
                          const struct vnetenc_cred *cred,
                          const struct vnetenc_cert_chain *c, char **reason)
 {
-    STACK_OF(X509) *chain = vnetenc_cert_chain_certs(c);
-    bool ok = say(judge(trust, cred, sk_X509_value(chain, 0), chain, true),
-                  reason);
+    return say(judge_live(trust, cred, c), reason);
+}
 
-    sk_X509_pop_free(chain, X509_free);
-    return ok;
+bool
+vnetenc_trust_judge_pins(const struct vnetenc_trust *trust,
+                         const struct vnetenc_cred *cred,
+                         const struct vnetenc_cert_chain *c, char **reason)
+{
+    return say(judge_pins(trust, cred, vnetenc_cert_chain_fingerprint(c)),
+               reason);
 }

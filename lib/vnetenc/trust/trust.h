@@ -75,4 +75,12 @@ bool vnetenc_trust_judge_live(const struct vnetenc_trust *,
                               const struct vnetenc_cert_chain *, char **reason)
     OVS_WARN_UNUSED_RESULT;
 
+/* Does the part of vnetenc_trust_judge_live() that costs next to nothing: it
+ * returns false if the peer, its pins or the profile alone refuse the session.
+ * If the profile has no 'ca_cert', that is the whole judgement. */
+bool vnetenc_trust_judge_pins(const struct vnetenc_trust *,
+                              const struct vnetenc_cred *,
+                              const struct vnetenc_cert_chain *, char **reason)
+    OVS_WARN_UNUSED_RESULT;
+
 #endif /* vnetenc/trust/trust.h */
