@@ -33,6 +33,7 @@
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/control/hello.h"
+#include "vnetenc/crypto/record.h"
 #include "vnetenc/trust/cred.h"
 
 struct packet {
@@ -267,6 +268,22 @@ transmit(struct unit_duel *duel, struct ofpbuf *data, bool to_server)
     }
 }
 
+/* RFC 6347 section 4.2.1: a peer drops records in clear whose number it has
+ * seen, so handshakes number theirs one after the other. */
+static void
+check_numbers(struct unit_duel *duel, const struct ofpbuf *data,
+              bool to_server)
+{
+    struct vnetenc_record record;
+    size_t pos = 0;
+
+    while (vnetenc_record_next(data->data, data->size, &pos, &record)) {
+        if (!record.epoch && record.seq != duel->next_clear[to_server]++) {
+            duel->bad_number = true;
+        }
+    }
+}
+
 /* Takes what 'h' has to give, in the order that is demanded. */
 static void
 collect(struct unit_duel *duel, struct vnetenc_handshake *h, bool to_server,
@@ -283,6 +300,7 @@ collect(struct unit_duel *duel, struct vnetenc_handshake *h, bool to_server,
         *done = true;
     }
     while (h && (b = vnetenc_handshake_pop_output(h))) {
+        check_numbers(duel, b, to_server);
         transmit(duel, b, to_server);
     }
 }
@@ -326,6 +344,9 @@ unit_duel_to_server(struct unit_duel *duel, const void *data, size_t size)
         vnetenc_handshake_destroy(duel->server);
         duel->server = server;
         duel->server_done = false;
+        ovs_assert(vnetenc_hello_parse(data, size, &hello)
+                   == VNETENC_HELLO_OK);
+        duel->next_clear[false] = hello.record_sequence;
     }
 }
 

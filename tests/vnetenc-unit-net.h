@@ -90,6 +90,9 @@ struct unit_duel {
     struct vnetenc_keys server_keys;
     bool client_done, server_done;
     bool early_output;          /* Output between DONE and taking keys. */
+    uint64_t next_clear[2];     /* Number of the next record in clear, to the
+                                 * initiator and to the responder. */
+    bool bad_number;            /* A record in clear had another number. */
 
     struct ovs_list packets;
     unsigned int n_packets;
