@@ -458,15 +458,46 @@ test_key_kinds(void)
 static void
 test_weak_signature(void)
 {
-    struct vnetenc_cred_config config = usual();
-    struct pki_id weak = pki_make(&(struct pki_spec) {
-        .ca = true, .issuer = &ca, .digest = "SHA1" });
+    static const struct {
+        bool ca;                /* Follows the certificate of the host. */
+        bool self_signed;
+        const char *digest;
+        const char *key;
+        bool accepted;
+    } rows[] = {
+        { true, false, "SHA1", "P-256", false },
+        { true, false, "SHA256", "RSA-1024", false },
+        { true, true, "SHA256", "RSA-1024", false },
+        { true, false, "SHA256", "RSA-2048", true },
+        { true, true, "SHA1", "P-256", true },
+        { false, false, "SHA1", "P-256", false },
+        { false, true, "SHA1", "P-256", true },
+    };
 
-    config.certificate = pki_path("weak-chain.pem");
-    pki_write(config.certificate, 0644, NULL, id.cert, weak.cert, NULL);
-    check_error(&config, "weak-chain.pem",
-                "a signature or a key of a CA is weaker than 112 bits");
-    pki_free(&weak);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct vnetenc_cred_config config = usual();
+        struct pki_id made = pki_make(&(struct pki_spec) {
+            .ca = rows[i].ca, .issuer = rows[i].self_signed ? NULL : &ca,
+            .digest = rows[i].digest, .key = rows[i].key });
+
+        config.certificate = pki_path("weak-chain.pem");
+        if (rows[i].ca) {
+            pki_write(config.certificate, 0644, NULL, id.cert, made.cert,
+                      NULL);
+        } else {
+            config.private_key = pki_path("weak.key");
+            pki_write(config.private_key, 0600, made.key, NULL);
+            pki_write(config.certificate, 0644, NULL, made.cert, NULL);
+        }
+        if (rows[i].accepted) {
+            vnetenc_cred_unref(load(&config));
+        } else {
+            check_error(&config, "weak-chain.pem", "a signature or a key of "
+                        "a CA is weaker than 112 bits; SHA-256 and RSA with "
+                        "2048 bits are accepted");
+        }
+        pki_free(&made);
+    }
 }
 
 static void

@@ -105,7 +105,8 @@ enum {
 
 /* Credentials, cookies and secrets, section 2. */
 enum {
-    VNETENC_SECURITY_LEVEL = 2,         /* OpenSSL's: 112 bits. */
+    VNETENC_SECURITY_LEVEL = 2,         /* OpenSSL's: */
+    VNETENC_SECURITY_BITS = 112,
     VNETENC_MIN_RSA_BITS = 2048,        /* The same. */
     VNETENC_MAX_CHAIN_DEPTH = 8,        /* CAs between leaf and anchor. */
     VNETENC_MAX_CRED_FILE_BYTES = 1 << 20,

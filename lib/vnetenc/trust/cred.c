@@ -368,9 +368,27 @@ weak_error(const char *option, const char *file)
 {
     ERR_clear_error();
     return file_error(option, file,
-                      xstrdup("a signature or a key of a CA is weaker than "
-                              "112 bits; SHA-256 and RSA with 2048 bits are "
-                              "accepted"));
+                      xasprintf("a signature or a key of a CA is weaker than "
+                                "%d bits; SHA-256 and RSA with %d bits are "
+                                "accepted", VNETENC_SECURITY_BITS,
+                                VNETENC_MIN_RSA_BITS));
+}
+
+/* Returns true if peers refuse 'cert' for its signature, or for its key if it
+ * is that of a CA.  OpenSSL 3.5 lets a host send such certificates.  Nobody
+ * verifies the signature of a self-signed certificate. */
+static bool
+is_weak(X509 *cert, bool is_ca)
+{
+    int bits;
+
+    if (is_ca && (EVP_PKEY_get_security_bits(X509_get0_pubkey(cert))
+                  < VNETENC_SECURITY_BITS)) {
+        return true;
+    }
+    return (!(X509_get_extension_flags(cert) & EXFLAG_SS)
+            && (X509_get_signature_info(cert, NULL, NULL, &bits, NULL) != 1
+                || bits < VNETENC_SECURITY_BITS));
 }
 
 /* Returns the usual name of the curve of 'key', or NULL if the key has
@@ -456,6 +474,8 @@ use_certificates(struct vnetenc_cred *cred, const char *file,
         error = pem_error("certificate", file, "certificate");
     } else if ((cause = check_certificate(cert))) {
         error = file_error("certificate", file, cause);
+    } else if (is_weak(cert, false)) {
+        error = weak_error("certificate", file);
     } else if (SSL_CTX_use_certificate(cred->ctx, cert) != 1
                || !vnetenc_cert_fingerprint(cert, cred->fingerprint)) {
         error = libssl_error("certificate", file);
@@ -467,8 +487,10 @@ use_certificates(struct vnetenc_cred *cred, const char *file,
 
     while (!error
            && (cert = PEM_read_bio_X509(bio, NULL, no_password_cb, NULL))) {
-        if (SSL_CTX_add1_chain_cert(cred->ctx, cert) != 1) {
+        if (is_weak(cert, true)) {
             error = weak_error("certificate", file);
+        } else if (SSL_CTX_add1_chain_cert(cred->ctx, cert) != 1) {
+            error = libssl_error("certificate", file);
         }
         X509_free(cert);
     }
