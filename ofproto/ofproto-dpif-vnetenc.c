@@ -111,7 +111,7 @@ vnetenc_xlate_tx(struct flow_tnl *tnl, const char *tunnel_type,
 }
 
 bool
-vnetenc_xlate_find_port(const struct flow_tnl *tnl, const char *tunnel_type,
+vnetenc_xlate_find_port(struct flow_tnl *tnl, const char *tunnel_type,
                         const struct dpif *dpif, struct ds *why, int *reason)
 {
     if (tnl->enc_mode == VNETENC_OFF

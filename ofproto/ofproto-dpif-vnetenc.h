@@ -75,7 +75,7 @@ bool vnetenc_xlate_tx(struct flow_tnl *, const char *tunnel_type,
  * a packet with a demand must not leave while the datapath has no port for
  * this demand.  Mode `prefer` makes no difference, as the port comes soon.
  * Appends to 'why', stores '*reason' and returns like vnetenc_xlate_tx(). */
-bool vnetenc_xlate_find_port(const struct flow_tnl *, const char *tunnel_type,
+bool vnetenc_xlate_find_port(struct flow_tnl *, const char *tunnel_type,
                              const struct dpif *dpif, struct ds *why,
                              int *reason)
     OVS_WARN_UNUSED_RESULT;

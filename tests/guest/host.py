@@ -5,6 +5,7 @@
 import re
 
 from lab import Hypervisor, tcp_transfer
+from runspace import wait_until
 
 MARKER = b"nobody on the underlay reads this "
 VNI = 7
@@ -51,6 +52,22 @@ class KernelHost(Hypervisor):
     def clear_flows(self):
         """Returns when the datapath's flows are gone."""
         self.appctl("revalidator/purge")
+
+
+def capable(lab):
+    """Returns when each host says that it can encrypt."""
+    for hv in lab.hvs:
+        wait_until(lambda: hv.capability() == "true",
+                   f"{hv.name} says that it can encrypt")
+
+
+def sessions_up(lab):
+    """Returns when all peers have sessions."""
+    def peers():
+        return [peer for hv in lab.hvs for peer in hv.show_json()["peers"]]
+    wait_until(lambda: peers() and all(peer.get("state") == "up"
+                                       for peer in peers()),
+               "sessions are up", 15)
 
 
 def follow_flows(lab, out="vnetenc", match="tun_flags=+vnetenc"):

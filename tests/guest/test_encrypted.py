@@ -11,7 +11,7 @@ import capture
 import packets
 from claims import assert_sealed
 from host import (
-    MARKER, KernelHost, assert_traffic, follow_flows)
+    MARKER, KernelHost, assert_traffic, capable, follow_flows)
 from lab import Hypervisor
 from runspace import wait_until
 
@@ -25,9 +25,7 @@ class TestPortOption:
     @pytest.fixture(name="lab", scope="class")
     def fixture_lab(self, make_hosts):
         lab = make_hosts()
-        for hv in lab.hvs:
-            wait_until(lambda: hv.capability() == "true",
-                       f"{hv.name} says that it can encrypt")
+        capable(lab)
         lab.pin()
         lab.connect(encryption="require", tos="inherit")
         for vm in lab.vms:
@@ -135,9 +133,8 @@ class TestAction:
     def fixture_lab(self, make_hosts):
         lab = make_hosts()
         lab.pin()
+        capable(lab)
         for hv in lab.hvs:
-            wait_until(lambda: hv.capability() == "true",
-                       f"{hv.name} says that it can encrypt")
             hv.add_tunnel("flow", "gnv", key="flow")
         follow_flows(lab)
         return lab

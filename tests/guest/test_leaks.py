@@ -14,7 +14,7 @@ import pytest
 import capture
 import packets
 from claims import assert_silent
-from host import MARKER, VNI, assert_traffic
+from host import MARKER, VNI, assert_traffic, sessions_up
 from lab import packet_socket
 from runspace import Failed, serves, socket_in, wait_until
 
@@ -247,9 +247,7 @@ class TestForgery:
                 sock.send(attacker.frame(port))
         assert not attacker.succeeds()
         # The flood may have taken the processor, which probes need too.
-        wait_until(lambda: all(
-            peer["state"] == "up" for hv in lab.hvs
-            for peer in hv.show_json()["peers"]), "sessions are up")
+        sessions_up(lab)
         assert_traffic(lab, 100)
 
     def test_from_host(self, lab):

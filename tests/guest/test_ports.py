@@ -7,6 +7,7 @@ import os
 import re
 
 import capture
+from host import capable
 from runspace import wait_until
 
 IN, OUT = "vnetenc_63999", "vnetenc_64001"     # Geneve; profile 0, require.
@@ -22,9 +23,7 @@ def ports(hv):
 def encrypted(lab):
     lab.pin()
     lab.connect(encryption="require")
-    for hv in lab.hvs:
-        wait_until(lambda: hv.capability() == "true",
-                   f"{hv.name} says that it can encrypt")
+    capable(lab)
     lab.vms[0].reaches(lab.vms[1].ip, timeout=20)
 
 
@@ -136,26 +135,3 @@ def test_no_namespace(make_hosts):
     hv1.vswitchd.stop()
     hv1.restart_vswitchd()
     vm1.reaches(vm2.ip, timeout=20)
-
-
-def test_vxlan_is_refused(make_hosts):
-    """The kernel's VXLAN device would not send to the port that it was given:
-    nothing leaves, and the trace says why."""
-    lab = make_hosts()
-    encrypted(lab)
-    (hv1, hv2), (vm1, vm2) = lab.hvs, lab.vms
-    for hv, other in ((hv1, hv2), (hv2, hv1)):
-        hv.vsctl("add-port", "br-int", "vx", "--", "set", "Interface", "vx",
-                 "type=vxlan", "options:key=8",
-                 f"options:remote_ip={other.ip}",
-                 "options:encryption=require")
-        port = f"v-vm{hv.number}"
-        hv.ofctl("add-flow", "br-int",
-                 f"priority=9,in_port={port},actions=vx")
-        hv.revalidate()
-    pcap = lab.underlay.capture()
-    assert not vm1.ping(vm2.ip, 5, 0.05, wait=1).received
-    path = no_plaintext(pcap)
-    assert not [d for d in capture.datagrams(path) if d.dport == 4789]
-    text = hv1.appctl("ofproto/trace", "br-int", "in_port=v-vm1")
-    assert "the kernel datapath cannot encrypt VXLAN" in text, text

@@ -17,8 +17,8 @@ import time
 
 from runspace import Failed, Late, socket_in, wait_until
 
-GENEVE = 6081
-DTLS = 6082
+GENEVE, VXLAN = 6081, 4789
+DTLS, DTLS_VXLAN = 6082, 6089
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
 CLIENT_HELLO, SERVER_HELLO = 1, 2
 BFD_PORTS = (3784, 4784)
@@ -164,7 +164,7 @@ def plaintext_tunnel(path, since=0.0):
     """The tunnel packets in clear that carry tenant frames, from `since`
     on."""
     return [d for d in datagrams(path)
-            if d.dport == GENEVE and d.time >= since
+            if d.dport in (GENEVE, VXLAN) and d.time >= since
             and not is_tunnel_bfd(d.payload)]
 
 

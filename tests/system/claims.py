@@ -12,13 +12,15 @@ import packets
 from lab import DECODER, NOBODY
 
 
-def assert_sealed(path, lab, *texts, since=0.0, both_ways=True):
-    """The capture has tunnel traffic, and nothing of an inner packet."""
-    sealed = capture.data_records(path, since)
+def assert_sealed(path, lab, *texts, since=0.0, both_ways=True,
+                  port=capture.DTLS):
+    """The capture has tunnel traffic to `port`, and nothing of an inner
+    packet."""
+    sealed = capture.data_records(path, since, port)
     ways = {(r.src, r.dst) for r in sealed}
     assert len(ways) >= (2 if both_ways else 1), "no sealed traffic"
     assert_silent(path, lab, *texts, since=since)
-    assert not capture.repeated_nonces(path)
+    assert not capture.repeated_nonces(path, port)
     return sealed
 
 

@@ -470,11 +470,11 @@ class Hypervisor:
 
     # Tunnels.
 
-    def add_tunnel(self, remote, name="gnv0", **options):
-        """A Geneve port of br-int."""
+    def add_tunnel(self, remote, name="gnv0", kind="geneve", **options):
+        """A tunnel port of br-int."""
         options = {"remote_ip": remote, "key": "7", **options}
         self.vsctl("add-port", "br-int", name,
-                   "--", "set", "Interface", name, "type=geneve",
+                   "--", "set", "Interface", name, f"type={kind}",
                    *(f'options:{k}="{v}"' for k, v in options.items()))
 
     # Encryption.
@@ -545,7 +545,7 @@ class Lab:
             vm.know(*(other for other in self.vms if other is not vm))
 
     def connect(self, ipv6=False, **options):
-        """Full mesh of Geneve ports."""
+        """Full mesh of tunnel ports, Geneve unless `kind` says otherwise."""
         for hv in self.hvs:
             for other in self.hvs:
                 if other is not hv:

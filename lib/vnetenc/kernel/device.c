@@ -179,6 +179,9 @@ put_create(struct ofpbuf *request, ovs_be16 d, const char *name, uint32_t nsid)
         nl_msg_put_u8(request, IFLA_VXLAN_COLLECT_METADATA, 1);
         nl_msg_put_u8(request, IFLA_VXLAN_UDP_ZERO_CSUM6_RX, 1);
         nl_msg_put_be16(request, IFLA_VXLAN_PORT, d);
+        /* Any tunnel port may have exts=gbp.  This adds nothing to packets
+         * without a group policy. */
+        nl_msg_put_flag(request, IFLA_VXLAN_GBP);
     } else {
         nl_msg_put_flag(request, IFLA_GENEVE_COLLECT_METADATA);
         nl_msg_put_u8(request, IFLA_GENEVE_UDP_ZERO_CSUM6_RX, 1);

@@ -349,7 +349,7 @@ get_tunnel(size_t i)
 
 odp_port_t
 vnetenc_vport_find(const struct dpif *dpif, const char *type,
-                   const struct flow_tnl *tnl)
+                   struct flow_tnl *tnl)
 {
     const struct vnetenc_device_demand demand = {
         .vxlan = !strcmp(type, tunnels[VXLAN].type),
@@ -365,6 +365,9 @@ vnetenc_vport_find(const struct dpif *dpif, const char *type,
     d = vnetenc_device_out_port(&demand);
     switch (get_state(vport_of(d))) {
     case PRESENT:
+        if (demand.vxlan) {
+            tnl->tp_dst = 0;
+        }
         return d_to_odp(d);
     case UNUSED:
         want(d);

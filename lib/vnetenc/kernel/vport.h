@@ -86,9 +86,12 @@ void vnetenc_vport_set_tunnels(const struct dpif *,
 /* Returns the port for packets of 'tunnel_type' with the demand in the tunnel
  * metadata.  If there is none yet, has it made and returns ODPP_NONE.  The
  * caller has checked that tunnels to the metadata's UDP port can carry
- * records. */
+ * records.
+ *
+ * For VXLAN, sets the UDP port of the metadata to 0: a VXLAN device of the
+ * kernel, unlike a Geneve device, would send to that port instead of D. */
 odp_port_t vnetenc_vport_find(const struct dpif *, const char *tunnel_type,
-                              const struct flow_tnl *);
+                              struct flow_tnl *);
 
 /* Call for each flow that was parsed from a key of the datapath.  An arrival
  * on a port of ours becomes one on the port of its tunnel type, with the mark.
