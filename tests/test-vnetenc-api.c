@@ -191,13 +191,14 @@ test_ports(void)
 {
     static const char *const bad[] = {
         "0", "65536", "-1", "", "abc", "6081", "4789", "4790", "0x1000",
-        " 7000",
+        " 7000", "63998", "64001", "65023",
     };
 
     CHECK(ports_are(NULL, NULL, 6082, 6089));
     CHECK(ports_are("7000", NULL, 7000, 6089));
     CHECK(ports_are(NULL, "65535", 6082, 65535));
     CHECK(ports_are("1", "2", 1, 2));
+    CHECK(ports_are("63997", "65024", 63997, 65024));
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         CHECK(ports_are(bad[i], NULL, 6082, 6089));
         CHECK(ports_are("7000", bad[i], 7000, 6089));

@@ -78,6 +78,8 @@ enum {
     VNETENC_CLEAR_VXLAN_PORT = 4789,
     VNETENC_GENEVE_PORT = 6082,
     VNETENC_VXLAN_PORT = 6089,
+    VNETENC_KERNEL_FIRST_PORT = 63998,  /* Of devices of kernel/device.h. */
+    VNETENC_KERNEL_LAST_PORT = 65023,
     VNETENC_MAX_LANES = 16,
     VNETENC_DEFAULT_LANES = 1,
     VNETENC_POOL_SOCKETS = 64,          /* Lane sockets per local address, */

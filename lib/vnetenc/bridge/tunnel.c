@@ -65,7 +65,9 @@ is_taken(unsigned int port, const struct tunnel *self)
             return true;
         }
     }
-    return port == VXLAN_GPE_PORT;
+    return (port == VXLAN_GPE_PORT
+            || (port >= VNETENC_KERNEL_FIRST_PORT
+                && port <= VNETENC_KERNEL_LAST_PORT));
 }
 
 static uint16_t
@@ -80,8 +82,10 @@ choose_port(const struct smap *other_config, const struct tunnel *t)
     if (!vnetenc_mode_parse_uint(s, UINT16_MAX, &port)
         || !port || is_taken(port, t)) {
         VLOG_ERR("other_config:%s: \"%s\" is not a UDP port from 1 to 65535 "
-                 "other than 4789, 4790, 6081 and the DTLS port of another "
-                 "tunnel type; using %"PRIu16, t->key, s, t->default_port);
+                 "other than 4789, 4790, 6081, %d to %d and the DTLS port of "
+                 "another tunnel type; using %"PRIu16, t->key, s,
+                 VNETENC_KERNEL_FIRST_PORT, VNETENC_KERNEL_LAST_PORT,
+                 t->default_port);
         return t->default_port;
     }
     return port;

@@ -40,11 +40,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "openvswitch/types.h"
+#include "vnetenc/bridge/limits.h"
 
 enum {
     VNETENC_DEVICE_N_TYPES = 2,     /* Geneve, VXLAN. */
-    VNETENC_DEVICE_FIRST_D = 63998, /* The lowest and the highest D, */
-    VNETENC_DEVICE_LAST_D = 65023,  /* with those of arrivals. */
+
+    /* The lowest and the highest D, with those of arrivals.  No DTLS port may
+     * be one of them, see kernel/transmit.c. */
+    VNETENC_DEVICE_FIRST_D = VNETENC_KERNEL_FIRST_PORT,
+    VNETENC_DEVICE_LAST_D = VNETENC_KERNEL_LAST_PORT,
 };
 
 /* A demand that has a device. */
