@@ -55,6 +55,27 @@ def test_deleted_devices(make_hosts):
     assert capture.data_records(no_plaintext(pcap))
 
 
+def test_order(make_hosts):
+    """A device is up only as a port of the datapath: before that, the host
+    itself would receive what arrives."""
+    lab = make_hosts()
+    encrypted(lab)
+    hv1 = lab.hvs[0]
+    monitor = lab.run.spawn("ip", "-o", "monitor", "link", netns=hv1.netns)
+    wait_until(lambda: "mon" in (hv1.run.ip(
+        hv1.netns, "link add mon type dummy", "link del dev mon"),
+        monitor.output())[1], "the monitor works")
+    hv1.run.ip(hv1.netns, f"link del dev {IN}")
+    wait_until(lambda: ports(hv1).get(IN) == 63999, f"{IN} is made again")
+    lab.vms[1].reaches(lab.vms[0].ip)
+    monitor.stop()
+    events = [line for line in monitor.output().splitlines()
+              if f" {IN}:" in line and not line.startswith("Deleted")]
+    up = [line for line in events if re.search("[<,]UP[,>]", line)]
+    assert up, events
+    assert all("master ovs-system" in line for line in up), up
+
+
 def test_strangers_device(make_hosts):
     """A device with a name of ours that is not ours is replaced, and no bridge
     may have one."""

@@ -239,16 +239,25 @@ vnetenc_device_make(ovs_be16 d, const char **what)
     put_create(&request, d, name, nsid);
     error = nl_transact(NETLINK_ROUTE, &request, NULL);
     if (!error) {
-        *what = "cannot bring a tunnel device up";
         put_no_addresses(&request, name);
         /* This fails if the host has no IPv6; then there are no addresses. */
         nl_transact(NETLINK_ROUTE, &request, NULL);
-        put_up(&request, name);
-        error = nl_transact(NETLINK_ROUTE, &request, NULL);
-        if (error) {
-            vnetenc_device_delete(d);
-        }
     }
+    ofpbuf_uninit(&request);
+    return error;
+}
+
+int
+vnetenc_device_bring_up(ovs_be16 d)
+{
+    char name[VNETENC_DEVICE_NAME_SIZE];
+    struct ofpbuf request;
+    int error;
+
+    vnetenc_device_name(d, name);
+    ofpbuf_init(&request, 0);
+    put_up(&request, name);
+    error = nl_transact(NETLINK_ROUTE, &request, NULL);
     ofpbuf_uninit(&request);
     return error;
 }

@@ -34,8 +34,9 @@
  * gets it, so a flow keeps its meaning as long as it lives, or drops its
  * packets.
  *
- * Thread-safety: vnetenc_device_make() and vnetenc_device_delete() belong to
- * the main thread; the others depend only on their arguments. */
+ * Thread-safety: vnetenc_device_make(), vnetenc_device_bring_up() and
+ * vnetenc_device_delete() belong to the main thread; the others depend only on
+ * their arguments. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -79,9 +80,15 @@ void vnetenc_device_name(ovs_be16 d, char name[VNETENC_DEVICE_NAME_SIZE]);
 bool vnetenc_device_from_name(const char *, ovs_be16 *d);
 
 /* Makes the device for 'd' and replaces any other device of its name.  N must
- * be up.  Returns 0 or a positive errno value.  In the latter case '*what'
- * describes the step that failed, as a constant string. */
+ * be up.  The device is down: as long as it is no port of the datapath, the
+ * host itself would receive what arrives on it.  Returns 0 or a positive errno
+ * value.  In the latter case '*what' describes the step that failed, as a
+ * constant string. */
 int vnetenc_device_make(ovs_be16 d, const char **what);
+
+/* Brings up the device for 'd', which is a port of the datapath.  Returns 0 or
+ * a positive errno value. */
+int vnetenc_device_bring_up(ovs_be16 d);
 
 /* Deletes the device for 'd' if it exists. */
 void vnetenc_device_delete(ovs_be16 d);

@@ -159,6 +159,10 @@ make_port(struct dpif *dpif, ovs_be16 d)
         what = "cannot add a tunnel device to the datapath";
         error = add_port(dpif, d);
     }
+    if (!error) {
+        what = "cannot bring a tunnel device up";
+        error = vnetenc_device_bring_up(d);
+    }
     if (error) {
         static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
         static char text[128];
