@@ -61,10 +61,10 @@ def capable(lab):
                    f"{hv.name} says that it can encrypt")
 
 
-def sessions_up(lab):
-    """Returns when all peers have sessions."""
+def sessions_up(hvs):
+    """Returns when all peers of these hosts have sessions."""
     def peers():
-        return [peer for hv in lab.hvs for peer in hv.show_json()["peers"]]
+        return [peer for hv in hvs for peer in hv.show_json()["peers"]]
     wait_until(lambda: peers() and all(peer.get("state") == "up"
                                        for peer in peers()),
                "sessions are up", 15)

@@ -247,7 +247,7 @@ class TestForgery:
                 sock.send(attacker.frame(port))
         assert not attacker.succeeds()
         # The flood may have taken the processor, which probes need too.
-        sessions_up(lab)
+        sessions_up(lab.hvs)
         assert_traffic(lab, 100)
 
     def test_from_host(self, lab):

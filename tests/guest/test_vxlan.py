@@ -196,7 +196,7 @@ def test_prefer(make_hosts):
     for hv in lab.hvs:
         hv.expect("vnetenc_clear_no_peer", 10)
     lab.pin()
-    sessions_up(lab)
+    sessions_up(lab.hvs)
     pcap = lab.underlay.capture()
     assert_traffic(lab, 100)
     assert_sealed(pcap.stop(), lab, MARKER, port=PORT)

@@ -27,6 +27,10 @@ def _no_packet(_frame):
     return False
 
 
+def _as_it_is(frame):
+    return frame
+
+
 @dataclasses.dataclass
 class Faults:
     """The faults of one direction; probabilities are 0..1, times are
@@ -37,6 +41,7 @@ class Faults:
     hold: float = 0.005             # for so long.
     delay: float = 0.0              # Of every packet.
     drop: Callable = _no_packet     # Packets that are always lost.
+    change: Callable = _as_it_is    # What leaves instead of a packet.
 
 
 @dataclasses.dataclass
@@ -121,7 +126,9 @@ class Relay(threading.Thread):
                 if way.source not in readable:
                     continue
                 for frame in self._receive(way.source):
-                    for delay in way.fates(frame):
+                    fates = way.fates(frame)
+                    frame = way.faults.change(frame)
+                    for delay in fates:
                         if delay <= 0:
                             self._send(way.sink, frame)
                         else:

@@ -1,0 +1,151 @@
+# Copyright (c) 2026 The vnetenc authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Mode `prefer`, several profiles and new keys, on the kernel datapath."""
+
+import time
+
+import pytest
+
+import capture
+from claims import assert_sealed, assert_silent, sessions_on_wire
+from host import MARKER, assert_traffic, capable, sessions_up
+from lab import pings
+from runspace import wait_until
+
+
+def test_prefer(make_hosts):
+    """To a stock host in clear, sealed once the host is upgraded, in clear
+    when its ovs-vswitchd has ended, and sealed again; each is counted."""
+    lab = make_hosts()
+    hv1, hv2 = lab.hvs
+    vm1, vm2 = lab.vms
+    hv1.add_tunnel(hv2.ip, "gnv2", encryption="prefer")
+    hv2.add_tunnel(hv1.ip, "gnv1")
+    capable(lab)
+    pcap = lab.underlay.capture()
+    assert_traffic(lab, 100)
+    hv1.expect("vnetenc_clear_no_peer", 20)
+    path = pcap.stop()
+    assert {d.src for d in capture.plaintext_tunnel(path)} == {hv1.ip, hv2.ip}
+    assert capture.count(path, MARKER)
+    assert not capture.data_records(path)
+
+    # The stock host is upgraded: first it only has peers.
+    lab.pin()
+    sessions_up([hv1])
+    pcap = lab.underlay.capture()
+    assert_traffic(lab, 100)
+    path = pcap.stop()
+    assert {d.src for d in capture.plaintext_tunnel(path)} == {hv2.ip}
+    assert {r.src for r in capture.data_records(path)
+            if r.dport == capture.DTLS} >= {hv1.ip}
+    hv2.vsctl("set", "Interface", "gnv1", "options:encryption=prefer")
+    hv2.revalidate()
+    pcap = lab.underlay.capture()
+    assert_traffic(lab, 100)
+    assert_sealed(pcap.stop(), lab, MARKER)
+
+    # The peer is gone.
+    assert not hv1.coverage("vnetenc_clear_lost")
+    hv2.kill_vswitchd()
+    pcap = lab.underlay.capture()
+    running = vm1.ping_start(vm2.ip, 100000, 0.1)
+    wait_until(lambda: hv1.coverage("vnetenc_clear_lost") >= 5,
+               "packets leave in clear", 60)
+    assert len(capture.plaintext_tunnel(pcap.stop())) >= 5
+    running.stop()
+    hv2.restart_vswitchd()
+    vm1.reaches(vm2.ip, 20)
+    sessions_up(lab.hvs)
+    pcap = lab.underlay.capture()
+    assert_traffic(lab, 100)
+    assert_sealed(pcap.stop(), lab, MARKER)
+
+
+def test_prefer_with_require(make_hosts):
+    """One side prefers, the other requires: the latter accepts nothing in
+    clear."""
+    lab = make_hosts()
+    hv1, hv2 = lab.hvs
+    vm1, vm2 = lab.vms
+    hv1.add_tunnel(hv2.ip, encryption="prefer")
+    hv2.add_tunnel(hv1.ip, encryption="require")
+    capable(lab)
+    assert vm1.ping(vm2.ip, 10, 0.05, wait=1).lost == 10
+    hv1.expect("vnetenc_clear_no_peer", 5)
+    lab.pin()
+    vm1.reaches(vm2.ip, 20)
+    pcap = lab.underlay.capture()
+    assert_traffic(lab, 100)
+    assert_sealed(pcap.stop(), lab, MARKER)
+
+
+class TestProfiles:
+    """Two bridges, whose tunnels have a profile each."""
+
+    @pytest.fixture(name="lab", scope="class")
+    def fixture_lab(self, make_hosts):
+        lab = make_hosts()
+        for hv in lab.hvs:
+            hv.add_profile(1)
+        lab.pin()
+        lab.connect(encryption="require")
+        for hv, other in zip(lab.hvs, reversed(lab.hvs)):
+            hv.vsctl("add-br", "br-two")
+            lab.run.ip(hv.netns, f"addr add 10.8.0.{hv.number}/24 dev br-two",
+                       "link set dev br-two mtu 1400 up")
+            hv.vsctl("add-port", "br-two", "second", "--", "set", "Interface",
+                     "second", "type=geneve", f"options:remote_ip={other.ip}",
+                     "options:key=8", "options:encryption=require",
+                     "options:encryption_profile=1")
+        lab.vms[0].reaches(lab.vms[1].ip, 15)
+        return lab
+
+    def second(self, lab, count=10, interval=0.1):
+        return lab.run.cmd("ping", "-n", "-c", str(count), "-i",
+                           str(interval), "-W", "1", "10.8.0.2",
+                           netns=lab.hvs[0].netns, check=False)
+
+    def test_traffic(self, lab):
+        wait_until(lambda: " 0% packet loss" in self.second(lab, 2),
+                   "the second bridges reach each other")
+        pcap = lab.underlay.capture()
+        assert " 0% packet loss" in self.second(lab)
+        assert_traffic(lab, 500)
+        path = pcap.stop()
+        assert_sealed(path, lab, MARKER)
+        # Of each profile one session in each direction.
+        assert len(sessions_on_wire(path)) == 4
+        for hv in lab.hvs:
+            assert {"vnetenc_64001", "vnetenc_64003"} <= set(hv.devices())
+
+    def test_rekey(self, lab):
+        """Keys change under traffic, and nothing is lost."""
+        vm1, vm2 = lab.vms
+        pcap = lab.underlay.capture()
+        running = vm1.ping_start(vm2.ip, 100000, 0.01)
+        for _ in range(4):
+            time.sleep(0.5)
+            for hv, other in zip(lab.hvs, reversed(lab.hvs)):
+                hv.appctl("vnetenc/rekey", other.ip)
+        assert " 0% packet loss" in self.second(lab)
+        time.sleep(1)
+        ping = pings(running, stop=True)
+        assert ping.sent > 100
+        assert not ping.lost, ping.text
+        path = pcap.stop()
+        assert_sealed(path, lab)
+        assert len(sessions_on_wire(path)) >= 12
+
+    def test_one_without_session(self, lab):
+        """One profile has no peer any more: the other still works."""
+        hv1 = lab.hvs[0]
+        for hv in lab.hvs:
+            hv.vsctl("set", "Interface", "second",
+                     "options:encryption_profile=2")
+            hv.revalidate()
+        pcap = lab.underlay.capture()
+        assert "100% packet loss" in self.second(lab, 5)
+        assert_traffic(lab, 100)
+        assert_silent(pcap.stop(), lab, MARKER)
+        assert "vnetenc_64005" in hv1.devices()
