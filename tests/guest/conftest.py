@@ -15,10 +15,10 @@ from harness.run import Failure
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "system"))
 
-from host import KernelHost         # noqa: E402
 from fixtures import (              # noqa: E402, F401
-    fixture_isolation, fixture_make_lab, fixture_run, fixture_tree,
-    pytest_runtest_makereport, run_item)
+    fixture_isolation, fixture_make_cloud, fixture_make_lab, fixture_run,
+    fixture_tree, pytest_runtest_makereport, run_item)
+from lab import KernelHost          # noqa: E402
 
 # Lines of the kernel that no test may cause.
 BUG = re.compile(r"BUG:|Oops|WARNING:|general protection|unregister_netdevice"
@@ -79,6 +79,11 @@ def fixture_kernel(run):
     lines = [line for line in run.cmd("dmesg").splitlines()
              if BUG.search(line)]
     assert not lines, "\n".join(lines)
+
+
+@pytest.fixture(name="kinds", scope="class")
+def fixture_kinds():
+    return [KernelHost]
 
 
 @pytest.fixture(name="make_hosts", scope="class")

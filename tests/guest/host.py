@@ -2,56 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hosts with the kernel datapath, in the lab of the system tests."""
 
-import re
-
-from lab import Hypervisor, tcp_transfer
+from lab import tcp_transfer
 from runspace import wait_until
 
 MARKER = b"nobody on the underlay reads this "
 VNI = 7
-
-
-class KernelHost(Hypervisor):
-    """A host that runs Open vSwitch with the kernel datapath.  The underlay
-    addresses are on the uplink, as on most hosts, and no bridge has it."""
-
-    datapath = "system"
-    device = "u"
-
-    def _add_bridges(self):
-        # What is captured has the size that the wire sees.
-        self.run.cmd("ethtool", "-K", "u", "tx", "on", "tso", "off",
-                     "tx-udp-segmentation", "off", netns=self.netns)
-        self.vsctl("add-br", "br-int")
-        # ovn-controller makes this row, for what the datapath can do.
-        self.vsctl("--", "--id=@d", "create", "Datapath",
-                   "datapath_version=0", "--", "set", "Open_vSwitch", ".",
-                   "datapaths:system=@d")
-
-    def capability(self):
-        """What the database says of encryption: "true" or "false"."""
-        return self.vsctl("--if-exists", "get", "Datapath", self.vsctl(
-            "--bare", "--columns=_uuid", "list", "Datapath"),
-            "capabilities:vnetenc").strip('"')
-
-    def flows(self):
-        """The flows of the datapath."""
-        return self.appctl("dpctl/dump-flows", "system@ovs-system")
-
-    def packets(self, *texts):
-        """How many packets the datapath's flows with all `texts` have seen."""
-        return sum(int(re.search(r"packets:(\d+)", flow)[1])
-                   for flow in self.flows().splitlines()
-                   if all(text in flow for text in texts))
-
-    def devices(self):
-        """Our tunnel devices, which are ports of the datapath."""
-        links = self.run.cmd("ip", "-n", self.netns, "-o", "link")
-        return re.findall(r"^\d+: (vnetenc\w+)", links, re.M)
-
-    def clear_flows(self):
-        """Returns when the datapath's flows are gone."""
-        self.appctl("revalidator/purge")
 
 
 def capable(lab):

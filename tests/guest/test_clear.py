@@ -7,8 +7,7 @@ import pytest
 
 import capture
 import packets
-from host import KernelHost
-from lab import tcp_transfer
+from lab import KernelHost, tcp_transfer
 from runspace import Failed, wait_until
 
 MARKER = b"what the capture must be able to see "

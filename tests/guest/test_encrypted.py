@@ -10,9 +10,8 @@ import pytest
 import capture
 import packets
 from claims import assert_sealed
-from host import (
-    MARKER, KernelHost, assert_traffic, capable, follow_flows)
-from lab import Hypervisor
+from host import MARKER, assert_traffic, capable, follow_flows
+from lab import Hypervisor, KernelHost
 from runspace import wait_until
 
 IPPROTO_UDP_SEGMENT = 103

@@ -11,9 +11,8 @@ import capture
 import packets
 from claims import assert_sealed, assert_silent
 from host import (
-    MARKER, VNI, KernelHost, assert_traffic, capable, follow_flows,
-    sessions_up)
-from lab import Hypervisor
+    MARKER, VNI, assert_traffic, capable, follow_flows, sessions_up)
+from lab import Hypervisor, KernelHost
 from runspace import wait_until
 
 PORT = capture.DTLS_VXLAN

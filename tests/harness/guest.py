@@ -5,13 +5,15 @@ datapath.  The kernel of this machine may lack its modules, and is not ours to
 configure.
 
 The tests of each file of tests/guest that a run selects run in one guest, in a
-pytest of its own, and all these guests run side by side.  A guest has the
-files of this machine, so the tree is used as it was built; all that it writes
-is lost, but for the folder of its results.  There it writes the reports of
-pytest, one line of JSON each, and the run out here reports them as its own.
+pytest of its own.  A guest has the files of this machine, so the tree is used
+as it was built; all that it writes is lost, but for the folder of its results.
+There it writes the reports of pytest, one line of JSON each, and the run out
+here reports them as its own.
 
 The guest is User Mode Linux, a program, unless VNETENC_GUEST_KERNEL names a
-kernel of Debian for QEMU, 6.1 or 6.12.
+kernel of Debian for QEMU, 6.1 or 6.12.  QEMU uses KVM where that works, and
+emulates the processor elsewhere.  Guests of User Mode Linux run side by side,
+those of QEMU, which have two processors, one after the other.
 """
 
 import contextlib
@@ -31,10 +33,13 @@ INSIDE = os.environ.get("VNETENC_GUEST")
 KERNEL = os.environ.get("VNETENC_GUEST_KERNEL", "uml")
 UML = KERNEL == "uml"
 
-TEST_TIMEOUT_S = 120 if UML else 600
-BOOT_TIMEOUT_S = 120 if UML else 300
+TEST_TIMEOUT_S = 120 if UML else 1800
+BOOT_TIMEOUT_S = 120 if UML else 600
 FETCH_TIMEOUT_S = 600
+PROBE_TIMEOUT_S = 20
 MEMORY_MB = 1536
+# How many times as long as elsewhere the tests of an emulated guest wait.
+EMULATED_PATIENCE = 10
 
 # How a guest in QEMU mounts the files of this machine.
 ROOT_9P = "trans=virtio,version=9p2000.L,cache=loose,msize=512000"
@@ -67,38 +72,126 @@ class Guests:
 
     def __init__(self, run):
         self._run = run
+        self._kernel = None
+        self._is_emulated = False
+        self._files = {}            # File -> its tests.
         self._guests = {}           # File -> its guest.
         self._failure = None
 
     def start(self, tests):
-        """Boots the guests, which run `tests`, in their order."""
-        run = self._run
-        kernel = run.builddir / "_guest" / KERNEL
-        log = run.fresh_log("guest-kernel.log")
-        if run.call([run.srcdir / "tests/guest/kernel", KERNEL, kernel], log,
-                    timeout=FETCH_TIMEOUT_S):
-            self._failure = "there is no kernel for the guest:\n" + tail(log)
+        """Prepares the guests, which run `tests`, in their order."""
+        try:
+            self._kernel = fetch_kernel(self._run)
+        except Failure as failure:
+            self._failure = str(failure)
             return
-        results = run.logs / f"guest-{KERNEL}"
-        shutil.rmtree(results, ignore_errors=True)
-        files = {}
+        self._is_emulated = not UML and not has_kvm(self._run, self._kernel)
+        shutil.rmtree(self._results, ignore_errors=True)
         for test in tests:
-            files.setdefault(test.partition("::")[0], []).append(test)
-        for file, its_tests in files.items():
-            self._guests[file] = Guest(run, kernel, its_tests,
-                                       results / pathlib.Path(file).stem)
+            self._files.setdefault(test.partition("::")[0], []).append(test)
+        if UML:
+            for file in self._files:
+                self._boot(file)
+
+    @property
+    def _results(self):
+        return self._run.logs / f"guest-{KERNEL}"
+
+    def _boot(self, file):
+        self._guests[file] = Guest(self._run, self._kernel, self._is_emulated,
+                                   self._files[file],
+                                   self._results / pathlib.Path(file).stem)
 
     def reports(self, config, test):
         """The reports of a test, which is the next one of its file."""
         if self._failure:
             raise Failure(self._failure)
-        return self._guests[test.partition("::")[0]].reports(config, test)
+        file = test.partition("::")[0]
+        if file not in self._guests:
+            self._boot(file)
+        return self._guests[file].reports(config, test)
+
+
+def fetch_kernel(run):
+    """The folder of the kernel, which is fetched if it is not there."""
+    kernel = run.builddir / "_guest" / KERNEL
+    log = run.fresh_log("guest-kernel.log")
+    if run.call([run.srcdir / "tests/guest/kernel", KERNEL, kernel], log,
+                timeout=FETCH_TIMEOUT_S):
+        raise Failure("there is no kernel for the guest:\n" + tail(log))
+    return kernel
+
+
+def environment(is_emulated):
+    """What a guest's command sets for tests and demonstration."""
+    patience = EMULATED_PATIENCE if is_emulated else 1
+    return (f"export VNETENC_GUEST_KERNEL={KERNEL}\n"
+            f"export VNETENC_PATIENCE={patience}\n")
+
+
+def machine(accelerator):
+    """The command of QEMU, without its kernel and disks."""
+    return ["qemu-system-x86_64", "-machine", "q35",
+            *accelerator, "-smp", "2", "-m", str(MEMORY_MB),
+            "-display", "none", "-nodefaults", "-no-reboot",
+            "-serial", "stdio"]
+
+
+KVM = ["-accel", "kvm", "-cpu", "host"]
+EMULATED = ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]
+
+
+def has_kvm(run, kernel):
+    """Whether KVM works: there are machines with a /dev/kvm that does not.
+    The kernel boots, finds no files and ends."""
+    return os.access("/dev/kvm", os.R_OK | os.W_OK) and not run.call(
+        [*machine(KVM), "-kernel", kernel / "linux", "-initrd",
+         kernel / "initrd", "-append", "console=ttyS0 panic=-1 quiet"],
+        run.fresh_log("guest-kvm.log"), timeout=PROBE_TIMEOUT_S)
+
+
+def boot(run, kernel, is_emulated, results, output):
+    """Boots a guest that runs the shell script `command' of the folder
+    `results', and ends.  The folder is the guest's /run/results."""
+    init = pathlib.Path(__file__).parents[1] / "guest/init"
+    arguments = [f"VNETENC_GUEST={results}",
+                 f"VNETENC_MODULES={kernel / 'modules'}",
+                 f"VNETENC_SHARE={'hostfs' if UML else '9p'}"]
+    if UML:
+        command = [kernel / "linux", f"mem={MEMORY_MB}M", f"uml_dir={results}",
+                   "rootfstype=hostfs", "rootflags=/", "ro", f"init={init}",
+                   "con=null", "con0=null,fd:1", "ssl=null", "quiet",
+                   *arguments]
+    else:
+        share = "security_model=none,multidevs=remap"
+        command = [*machine(EMULATED if is_emulated else KVM),
+                   "-kernel", kernel / "linux", "-initrd", kernel / "initrd",
+                   "-fsdev", f"local,id=root,path=/,readonly=on,{share}",
+                   "-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
+                   "-fsdev", f"local,id=results,path={results},{share}",
+                   "-device", "virtio-9p-pci,fsdev=results,mount_tag=results",
+                   "-append", " ".join(
+                       ["console=ttyS0", "panic=-1", "quiet",
+                        "mitigations=off", f"VNETENC_INIT={init}",
+                        f"VNETENC_9P={ROOT_9P}", *arguments])]
+    return run.child(command, stdout=output, cwd=results,
+                     env={**os.environ, **_scratch(results)})
+
+
+def _scratch(results):
+    """User Mode Linux keeps its memory in a file: in memory, if there is
+    enough of that."""
+    with contextlib.suppress(OSError):
+        free = os.statvfs("/dev/shm")
+        if free.f_bavail * free.f_frsize > MEMORY_MB << 20:
+            return {"TMPDIR": "/dev/shm"}
+    return {"TMPDIR": str(results)}
 
 
 class Guest:
     """A guest, which runs `tests`."""
 
-    def __init__(self, run, kernel, tests, results):
+    def __init__(self, run, kernel, is_emulated, tests, results):
         self._results = results
         self._console = results / "console.log"
         self._stack = contextlib.ExitStack()
@@ -110,55 +203,14 @@ class Guest:
                   "-p", "no:cacheprovider", *tests]
         (self._results / "command").write_text(
             f"cd {shlex.quote(str(run.srcdir / 'tests'))}\n"
-            f"export VNETENC_GUEST_KERNEL={KERNEL}\n"
+            f"{environment(is_emulated)}"
             f"exec {shlex.join(pytest)}\n")
         self._reports = open(self._results / "reports", "a+",
                              encoding="utf-8")
         self._reports.seek(0)
         console = self._stack.enter_context(open(self._console, "wb"))
-        self._process = self._stack.enter_context(run.child(
-            self._uml(kernel) if UML else self._qemu(kernel), stdout=console,
-            cwd=self._results, env={**os.environ, **self._scratch()}))
-
-    @staticmethod
-    def _arguments(kernel, share, results):
-        init = pathlib.Path(__file__).parents[1] / "guest/init"
-        return init, [f"VNETENC_GUEST={results}", f"VNETENC_SHARE={share}",
-                      f"VNETENC_MODULES={kernel / 'modules'}"]
-
-    def _scratch(self):
-        """User Mode Linux keeps its memory in a file: in memory, if there is
-        enough of that."""
-        with contextlib.suppress(OSError):
-            free = os.statvfs("/dev/shm")
-            if free.f_bavail * free.f_frsize > MEMORY_MB << 20:
-                return {"TMPDIR": "/dev/shm"}
-        return {"TMPDIR": str(self._results)}
-
-    def _uml(self, kernel):
-        init, arguments = self._arguments(kernel, "hostfs", self._results)
-        return [kernel / "linux", f"mem={MEMORY_MB}M",
-                f"uml_dir={self._results}", "rootfstype=hostfs",
-                "rootflags=/", "ro", f"init={init}", "con=null",
-                "con0=null,fd:1", "ssl=null", "quiet", *arguments]
-
-    def _qemu(self, kernel):
-        init, arguments = self._arguments(kernel, "9p", self._results)
-        share = "security_model=none,multidevs=remap"
-        return ["qemu-system-x86_64", "-machine", "q35",
-                "-accel", "tcg,thread=multi", "-smp", "2",
-                "-cpu", "max,la57=off", "-m", str(MEMORY_MB),
-                "-display", "none", "-nodefaults", "-no-reboot",
-                "-serial", "stdio", "-kernel", kernel / "linux",
-                "-initrd", kernel / "initrd",
-                "-fsdev", f"local,id=root,path=/,readonly=on,{share}",
-                "-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
-                "-fsdev", f"local,id=results,path={self._results},{share}",
-                "-device", "virtio-9p-pci,fsdev=results,mount_tag=results",
-                "-append", " ".join(
-                    ["console=ttyS0", "panic=-1", "quiet", "mitigations=off",
-                     f"VNETENC_INIT={init}", f"VNETENC_9P={ROOT_9P}",
-                     *arguments])]
+        self._process = self._stack.enter_context(
+            boot(run, kernel, is_emulated, results, console))
 
     def _until(self, timeout, is_last):
         """The entries of the guest, up to one for which `is_last` is true."""

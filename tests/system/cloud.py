@@ -17,23 +17,24 @@ import capture
 import packets
 from lab import Host, Hypervisor, Underlay
 from ovn import Central
-from runspace import Failed, start_time, wait_until
+from runspace import PATIENCE, Failed, start_time, wait_until
 
 PROVIDER = "ex0"
 OUTSIDE = "192.0.2.%d"
 
 
 class Cloud:
-    """A central and `n` chassis.  Those whose numbers are in `incapable`
-    hide that they can encrypt."""
+    """A central and `n` chassis, which are of `kinds` in turn.  Those whose
+    numbers are in `incapable` hide that they can encrypt."""
 
     def __init__(self, run, tree, n=2, incapable=(), switches=("sw0",),
-                 **register):
+                 kinds=(Hypervisor,), **register):
         self.run = run
         self.tree = tree
+        self.kinds = kinds
         self.underlay = Underlay(run)
         self.central = Central(self.underlay, tree)
-        self.hvs = [Hypervisor(tree, self.underlay, i + 1) for i in range(n)]
+        self.hvs = [self.make_host(i + 1) for i in range(n)]
         for hv in self.hvs:
             if hv.number in incapable:
                 hv.hide_capability()
@@ -50,6 +51,10 @@ class Cloud:
         self.pcap = self.underlay.capture()
 
     # Building.
+
+    def make_host(self, number):
+        kind = self.kinds[(number - 1) % len(self.kinds)]
+        return kind(self.tree, self.underlay, number)
 
     def add_vm(self, hv, number, switch="sw0", **kwargs):
         vm = self.central.add_vm(self.hvs[hv - 1], number, switch, **kwargs)
@@ -71,7 +76,8 @@ class Cloud:
             self.underlay.plug(f"x{number}", hv.netns, "ex", PROVIDER)
             run.ip(hv.netns, "link set dev ex arp off")
             hv.vsctl("add-br", "br-ex", "--", "set", "Bridge", "br-ex",
-                     "datapath_type=netdev", "--", "add-port", "br-ex", "ex",
+                     f"datapath_type={hv.datapath}",
+                     "--", "add-port", "br-ex", "ex",
                      "--", "set", "Open_vSwitch", ".",
                      "external_ids:ovn-bridge-mappings=physnet:br-ex")
         self.internet = Host(run, "internet", OUTSIDE % 1)
@@ -277,7 +283,7 @@ def _names(frame, vms):
 
 def drain(sock, pause=0.15):
     """The frames that arrive until a pause."""
-    sock.settimeout(pause)
+    sock.settimeout(pause * PATIENCE)
     frames = []
     try:
         while True:

@@ -5,15 +5,12 @@
 import pathlib
 import sys
 
-import pytest
-
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from cloud import Cloud             # noqa: E402
 from fixtures import (              # noqa: E402, F401
-    fixture_isolation, fixture_make_lab, fixture_run, fixture_tree,
-    pytest_runtest_makereport, run_item)
+    fixture_isolation, fixture_kinds, fixture_make_cloud, fixture_make_lab,
+    fixture_run, fixture_tree, pytest_runtest_makereport, run_item)
 
 
 def pytest_runtest_protocol(item, nextitem):
@@ -21,17 +18,3 @@ def pytest_runtest_protocol(item, nextitem):
         return None
     run_item(item, nextitem)
     return True
-
-
-@pytest.fixture(name="make_cloud")
-def fixture_make_cloud(run, tree):
-    """Makes a Cloud; afterwards nothing may have leaked."""
-    clouds = []
-
-    def make(**kwargs):
-        clouds.append(Cloud(run, tree, **kwargs))
-        return clouds[-1]
-
-    yield make
-    for cloud in clouds:
-        cloud.close()

@@ -9,7 +9,8 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 import runspace
-from lab import Lab, Tree
+from cloud import Cloud
+from lab import Hypervisor, Lab, Tree
 
 
 _runs = []                          # Those that a test uses now.
@@ -88,3 +89,23 @@ def fixture_make_lab(run, tree):
     yield make
     for lab in labs:
         lab.check_alive()
+
+
+@pytest.fixture(name="kinds", scope="class")
+def fixture_kinds():
+    """The kinds of the hosts of a cloud, in turn."""
+    return [Hypervisor]
+
+
+@pytest.fixture(name="make_cloud", scope="class")
+def fixture_make_cloud(run, tree, kinds):
+    """Makes a Cloud; afterwards nothing may have leaked."""
+    clouds = []
+
+    def make(**kwargs):
+        clouds.append(Cloud(run, tree, **{"kinds": kinds, **kwargs}))
+        return clouds[-1]
+
+    yield make
+    for cloud in clouds:
+        cloud.close()

@@ -14,8 +14,9 @@
            [vm1]                      [vm2]
 
 A hypervisor is a network namespace with its own ovsdb-server and
-ovs-vswitchd (userspace datapath).  br-phys holds the uplink "u" and, as a
-host's network set-up would, the underlay addresses.  A stranger is a
+ovs-vswitchd.  With the userspace datapath, br-phys holds the uplink "u" and,
+as a host's network set-up would, the underlay addresses; with the kernel
+datapath, "u" has them itself.  A stranger is a
 namespace with plain kernel addresses on the underlay, for peers that are
 not Open vSwitch.  A management bridge apart from the underlay carries all
 traffic that is not tunnel traffic.
@@ -34,7 +35,8 @@ import time
 
 from capture import Capture
 from relay import Relay
-from runspace import Failed, serves, socket_in, start_time, wait_until
+from runspace import (
+    PATIENCE, Failed, serves, socket_in, start_time, wait_until)
 
 UNDERLAY4 = "172.31.0.%d"
 UNDERLAY6 = "fd00:31::%x"
@@ -183,13 +185,14 @@ class Host:
         options say; that is too short on a busy machine.  Without `wait`, it
         therefore continues until `count` replies arrived, or for 2 s, and only
         the first `count` requests count."""
-        deadline = None if wait else math.ceil(count * interval) + 2
+        deadline = (None if wait
+                    else math.ceil(count * interval) + 2 * PATIENCE)
         return pings(self.ping_start(dst, count, interval, wait, deadline))
 
     def reaches(self, dst, timeout=5.0):
         """Waits until `dst` answers; returns the seconds until then."""
         start = time.monotonic()
-        wait_until(lambda: self.ping(dst, 1, 1, wait=0.2).received,
+        wait_until(lambda: self.ping(dst, 1, 1, wait=0.2 * PATIENCE).received,
                    f"{self.name} reaches {dst}", timeout)
         return time.monotonic() - start
 
@@ -199,7 +202,7 @@ def pings(process, stop=False):
     result."""
     if stop:
         process.popen.send_signal(signal.SIGINT)
-    process.popen.wait(60)
+    process.popen.wait(60 * PATIENCE)
     text = process.output()
     match = re.search(r"(\d+) packets transmitted, (\d+) received", text)
     if not match:
@@ -217,6 +220,7 @@ def pings(process, stop=False):
 def tcp_transfer(src, dst, data, port=5001, timeout=10.0):
     """Sends `data` from one host to another; returns the data that
     arrived."""
+    timeout *= PATIENCE
     family = socket.AF_INET6 if ":" in dst.ip else socket.AF_INET
     listener = dst.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -286,7 +290,7 @@ class VM(Host):
         sock = self.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
         sock.bind(("", port))
-        sock.settimeout(2.0)
+        sock.settimeout(2.0 * PATIENCE)
         return sock
 
 
@@ -418,18 +422,20 @@ class Hypervisor:
     # Commands.
 
     def vsctl(self, *args, check=True):
-        return self.run.cmd(self.tree.program("ovs-vsctl"), "--timeout=15",
+        return self.run.cmd(self.tree.program("ovs-vsctl"),
+                            f"--timeout={15 * PATIENCE}",
                             f"--db=unix:{self.dir}/db.sock", *args,
                             env=self.env, check=check).strip()
 
     def ofctl(self, *args, check=True):
-        return self.run.cmd(self.tree.program("ovs-ofctl"), "--timeout=10",
-                            *args, env=self.env, check=check)
+        return self.run.cmd(self.tree.program("ovs-ofctl"),
+                            f"--timeout={10 * PATIENCE}", *args,
+                            env=self.env, check=check)
 
     def appctl(self, *args, check=True):
-        return self.run.cmd(self.tree.program("ovs-appctl"), "--timeout=10",
-                            *args, env=self.env,
-                            check=check)
+        return self.run.cmd(self.tree.program("ovs-appctl"),
+                            f"--timeout={10 * PATIENCE}", *args,
+                            env=self.env, check=check)
 
     def controller_ctl(self, *args):
         """As appctl(), for this host's ovn-controller."""
@@ -449,7 +455,8 @@ class Hypervisor:
         if not self.vsctl("list", "Datapath"):
             self.vsctl("--", "--id=@d", "create", "Datapath",
                        "datapath_version=1", "--", "set",
-                       "Open_vSwitch", ".", "datapaths:netdev=@d")
+                       "Open_vSwitch", ".",
+                       f"datapaths:{self.datapath}=@d")
         self.vsctl("set", "Datapath", self.vsctl(
             "--bare", "--columns=_uuid", "list", "Datapath"),
             "capabilities:vnetenc=false")
@@ -524,6 +531,49 @@ class Hypervisor:
 def _quote(value):
     """A value of a column as ovs-vsctl reads it."""
     return str(value) if isinstance(value, int) else f'"{value}"'
+
+
+class KernelHost(Hypervisor):
+    """A host that runs Open vSwitch with the kernel datapath.  The underlay
+    addresses are on the uplink, as on most hosts, and no bridge has it."""
+
+    datapath = "system"
+    device = "u"
+
+    def _add_bridges(self):
+        # What is captured has the size that the wire sees.
+        self.run.cmd("ethtool", "-K", "u", "tx", "on", "tso", "off",
+                     "tx-udp-segmentation", "off", netns=self.netns)
+        self.vsctl("add-br", "br-int")
+        # ovn-controller makes this row, for what the datapath can do.
+        self.vsctl("--", "--id=@d", "create", "Datapath",
+                   "datapath_version=0", "--", "set", "Open_vSwitch", ".",
+                   "datapaths:system=@d")
+
+    def capability(self):
+        """What the database says of encryption: "true" or "false"."""
+        return self.vsctl("--if-exists", "get", "Datapath", self.vsctl(
+            "--bare", "--columns=_uuid", "list", "Datapath"),
+            "capabilities:vnetenc").strip('"')
+
+    def flows(self):
+        """The flows of the datapath."""
+        return self.appctl("dpctl/dump-flows", "system@ovs-system")
+
+    def packets(self, *texts):
+        """How many packets the datapath's flows with all `texts` have seen."""
+        return sum(int(re.search(r"packets:(\d+)", flow)[1])
+                   for flow in self.flows().splitlines()
+                   if all(text in flow for text in texts))
+
+    def devices(self):
+        """Our tunnel devices, which are ports of the datapath."""
+        links = self.run.cmd("ip", "-n", self.netns, "-o", "link")
+        return re.findall(r"^\d+: (vnetenc\w+)", links, re.M)
+
+    def clear_flows(self):
+        """Returns when the datapath's flows are gone."""
+        self.appctl("revalidator/purge")
 
 
 class Lab:

@@ -4,7 +4,7 @@
 with role-based access, and hypervisors registered with it."""
 
 from lab import MANAGEMENT, VM
-from runspace import serves, wait_until
+from runspace import PATIENCE, serves, wait_until
 
 SB_PORT = 6642
 
@@ -91,19 +91,21 @@ class Central:
                    f"pssl:{sb_port}:{MANAGEMENT % 254}")
 
     def nbctl(self, *args, check=True):
-        return self.run.cmd(self.tree.program("ovn-nbctl"), "--timeout=30",
+        return self.run.cmd(self.tree.program("ovn-nbctl"),
+                            f"--timeout={30 * PATIENCE}",
                             f"--db=unix:{self.dir}/nb.sock", *args,
                             env=self.env, timeout=35, check=check).strip()
 
     def sbctl(self, *args, check=True):
-        return self.run.cmd(self.tree.program("ovn-sbctl"), "--timeout=15",
+        return self.run.cmd(self.tree.program("ovn-sbctl"),
+                            f"--timeout={15 * PATIENCE}",
                             f"--db=unix:{self.dir}/sb.sock", *args,
                             env=self.env, check=check).strip()
 
     def sbctl_as(self, hv, *args):
         """Runs ovn-sbctl as the chassis `hv`, over TLS."""
         return self.run.cmd(
-            self.tree.program("ovn-sbctl"), "--timeout=5",
+            self.tree.program("ovn-sbctl"), f"--timeout={5 * PATIENCE}",
             f"--db={self.sb_remote}", *hv.sb_tls, *args,
             netns=self.netns, env=self.env).strip()
 
@@ -119,7 +121,7 @@ class Central:
             f'external_ids:{k}="{v}"' for k, v in (
                 ("ovn-remote", self.sb_remote),
                 ("ovn-encap-type", "geneve"), ("ovn-encap-ip", hv.ip),
-                ("ovn-bridge-datapath-type", "netdev"),
+                ("ovn-bridge-datapath-type", hv.datapath),
                 *((k.replace("_", "-"), v(hv) if callable(v) else v)
                   for k, v in external_ids.items()))))
         hv.controller = self.run.spawn(
@@ -182,7 +184,8 @@ class Interconnection:
 
     def ctl(self, name, *args):
         return self.run.cmd(
-            self.tree.program(f"ovn-{name}ctl"), "--timeout=10",
+            self.tree.program(f"ovn-{name}ctl"),
+            f"--timeout={10 * PATIENCE}",
             f"--db=unix:{self.dir}/{name}.sock", *args, env=self.env).strip()
 
     def _start(self, zone):

@@ -30,6 +30,8 @@ import tempfile
 import time
 
 PREFIX = "vnetenc-run-"
+# Where the processor is emulated, everything may take this many times as long.
+PATIENCE = int(os.environ.get("VNETENC_PATIENCE", "1"))
 CLONE_NEWNET = 0x40000000
 CLONE_NEWNS = 0x00020000
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -62,6 +64,7 @@ def enter():
 
 def wait_until(condition, what, timeout=15.0, interval=0.02):
     """Polls `condition` until it is true, and returns its value."""
+    timeout *= PATIENCE
     deadline = time.monotonic() + timeout
     while True:
         value = condition()
@@ -187,6 +190,7 @@ class Process:
 
     def stop(self, sig=signal.SIGTERM, timeout=5.0):
         """Ends the process and waits for it; returns its exit status."""
+        timeout *= PATIENCE
         if self.alive():
             self.popen.send_signal(sig)
         try:
@@ -252,6 +256,7 @@ class Run:
             stdin=None):
         """Runs a command to its end; returns its output."""
         full = self._enter(netns) + [str(arg) for arg in argv]
+        timeout *= PATIENCE
         try:
             done = subprocess.run(full, capture_output=True, text=True,
                                   timeout=timeout, input=stdin,

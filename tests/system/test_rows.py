@@ -16,7 +16,7 @@ import capture
 import packets
 from cloud import drain
 from lab import TENANT, TENANT_MAC, VM
-from runspace import Failed, wait_until
+from runspace import PATIENCE, Failed, wait_until
 
 MARKER = b"of a row of the table "
 BROADCAST = "ff:ff:ff:ff:ff:ff"
@@ -234,7 +234,7 @@ def test_row09_one_to_many(make_cloud):
             assert [gets(sock, text) for sock in sockets] == [True, third]
 
 
-def gets(sock, text, within=0.3):
+def gets(sock, text, within=0.3 * PATIENCE):
     """Whether a frame with `text` arrives."""
     deadline = time.monotonic() + within
     while (left := deadline - time.monotonic()) > 0:

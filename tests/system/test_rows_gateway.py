@@ -15,7 +15,7 @@ import capture
 import packets
 from cloud import PROVIDER
 from lab import Stranger
-from runspace import wait_until
+from runspace import PATIENCE, wait_until
 
 MARKER = b"of a gateway's row "
 VXLAN = 4789
@@ -190,7 +190,7 @@ class Vtep(Stranger):
         super().__init__(cloud.underlay, number)
         self.sock = self.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind((self.ip, VXLAN))
-        self.sock.settimeout(0.3)
+        self.sock.settimeout(0.3 * PATIENCE)
         nbctl, sbctl = cloud.central.nbctl, cloud.central.sbctl
         nbctl("--wait=sb", "lsp-add", "sw0", "gw",
               "--", "lsp-set-type", "gw", "vtep",
@@ -228,7 +228,7 @@ def test_row17_vtep(make_cloud):
         "out": packets.udp_frame(vm1.mac, vm1.ip, "ff:ff:ff:ff:ff:ff",
                                  "255.255.255.255", MARKER)}
     receiver = vm1.receiver()
-    receiver.settimeout(0.3)
+    receiver.settimeout(0.3 * PATIENCE)
     sender = vm1.packet_socket("e0")
 
     def passes():

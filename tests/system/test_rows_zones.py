@@ -10,7 +10,6 @@ availability zones joined by ovn-ic and a transit switch.
 
 import pytest
 
-from lab import Hypervisor
 from ovn import SB_PORT, Central, Interconnection
 from runspace import wait_until
 
@@ -22,7 +21,7 @@ class Zones:
         self.cloud = cloud
         self.east = cloud.central
         self.west = Central(cloud.underlay, cloud.tree, "west", SB_PORT + 1)
-        hv3 = Hypervisor(cloud.tree, cloud.underlay, 3)
+        hv3 = cloud.make_host(3)
         if incapable:
             hv3.hide_capability()
         self.west.register(hv3, ovn_is_interconn="true")
