@@ -38,6 +38,7 @@
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/bridge/marks.h"
 #include "vnetenc/bridge/message.h"
 #include "vnetenc/control/announce.h"
 #include "vnetenc/control/incoming.h"
@@ -1277,6 +1278,76 @@ test_pins_changed_while_closing(void)
     end();
 }
 
+/* Marks. */
+
+/* The underlay carries only what has these marks, by destination. */
+static uint32_t way_to_a, way_to_b;
+
+static bool
+follow_ways(const struct unit_wire *wire)
+{
+    return wire->mark == (ipv6_addr_equals(&wire->to, &unit_b)
+                          ? way_to_b : way_to_a);
+}
+
+static void
+set_marks(uint32_t to_a, uint32_t to_b)
+{
+    const struct vnetenc_mark marks[] = {
+        { .remote = unit_a, .mark = to_a },
+        { .remote = unit_b, .mark = to_b },
+    };
+
+    CHECK(!vnetenc_marks_set(marks, ARRAY_SIZE(marks)));
+}
+
+/* Handshakes of both ends have the mark of the peer's port, from the first
+ * datagram to the last. */
+static void
+test_marks(void)
+{
+    ovs_be16 port;
+
+    begin();
+    way_to_a = 0x80000001;
+    way_to_b = 7;
+    unit_control_fate = follow_ways;
+
+    /* Without the marks nothing arrives.  When they are there, the attempt
+     * that waits is not waited for. */
+    want();
+    unit_control_run(3000);
+    CHECK(!lane_port(0));
+    CHECK(unit_control_n_ports_with_hello() == 1);
+    set_marks(way_to_a, way_to_b);
+    unit_control_run(100);
+    CHECK(lane_port(0));
+    CHECK(unit_control_n_ports_with_hello() == 2);
+    CHECK(!remote_b()->n_attempts && !remote_b()->n_failures);
+
+    /* Records leave through the same socket; probes do, too. */
+    unit_control_run(2 * VNETENC_PROBE_IDLE_MS);
+    CHECK(!remote_b()->n_lost);
+
+    /* Another way: another session, because workers use the socket of this
+     * one. */
+    port = lane_port(0);
+    way_to_b = 8;
+    set_marks(way_to_a, way_to_b);
+    unit_control_run(100);
+    CHECK(lane_port(0) && lane_port(0) != port);
+    port = lane_port(0);
+    unit_control_run(2 * VNETENC_PROBE_IDLE_MS);
+    CHECK(lane_port(0) == port && !remote_b()->n_lost);
+
+    /* None again. */
+    way_to_a = way_to_b = 0;
+    vnetenc_marks_set(NULL, 0);
+    unit_control_run(100);
+    CHECK(lane_port(0) && lane_port(0) != port);
+    end();
+}
+
 static void
 test_row_removed(void)
 {
@@ -1423,6 +1494,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_peer_forgot();
     test_pins_changed();
     test_pins_changed_while_closing();
+    test_marks();
     test_row_removed();
     test_slow_underlay();
 

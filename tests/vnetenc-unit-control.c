@@ -309,10 +309,11 @@ sendto(int fd, const void *data, size_t size, int flags,
 {
     struct unit_wire wire = { .data = data, .size = size };
     struct sockaddr_storage from;
-    socklen_t from_size = sizeof from;
+    socklen_t from_size = sizeof from, mark_size = sizeof wire.mark;
     const void *to_sa = to.__sockaddr__;
 
     ovs_assert(!getsockname(fd, (struct sockaddr *) &from, &from_size));
+    ovs_assert(!getsockopt(fd, SOL_SOCKET, SO_MARK, &wire.mark, &mark_size));
     parse_sockaddr(&from, &wire.from, &wire.from_port);
     parse_sockaddr(to_sa, &wire.to, &wire.to_port);
     *port_is_open(&wire.from, wire.from_port) = true;

@@ -55,6 +55,7 @@ struct unit_wire {
     ovs_be16 from_port, to_port;
     const uint8_t *data;
     size_t size;
+    uint32_t mark;              /* SO_MARK. */
 };
 
 /* False: the datagram is lost.  NULL: none is. */

@@ -76,6 +76,10 @@ noinst_PROGRAMS += tests/test-vnetenc-gate
 tests_test_vnetenc_gate_SOURCES = tests/test-vnetenc-gate.c tests/vnetenc-unit.h
 tests_test_vnetenc_gate_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
+noinst_PROGRAMS += tests/test-vnetenc-marks
+tests_test_vnetenc_marks_SOURCES = tests/test-vnetenc-marks.c tests/vnetenc-unit-loopback.c tests/vnetenc-unit-loopback.h tests/vnetenc-unit-shell.h tests/vnetenc-unit.h
+tests_test_vnetenc_marks_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
 noinst_PROGRAMS += tests/test-vnetenc-vni
 tests_test_vnetenc_vni_SOURCES = tests/test-vnetenc-vni.c tests/vnetenc-unit.h
 tests_test_vnetenc_vni_LDADD = lib/libopenvswitch.la $(SSL_LIBS)

@@ -16,6 +16,8 @@ vnetenc_sources = \
 	lib/vnetenc/bridge/limits.h \
 	lib/vnetenc/bridge/mail.c \
 	lib/vnetenc/bridge/mail.h \
+	lib/vnetenc/bridge/marks.c \
+	lib/vnetenc/bridge/marks.h \
 	lib/vnetenc/bridge/message.c \
 	lib/vnetenc/bridge/message.h \
 	lib/vnetenc/bridge/path.c \

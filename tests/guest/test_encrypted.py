@@ -302,3 +302,31 @@ def test_conntrack(make_hosts):
     assert_traffic(lab)
     assert_sealed(pcap.stop(), lab, MARKER)
     assert "ct(commit" in lab.hvs[0].flows()
+
+
+def test_mark_in_kernel(make_hosts):
+    """Handshakes, records and packets in clear take the way that the mark of
+    the tunnel port chooses: the hosts have no other way to each other."""
+    lab = make_hosts()
+    hv1, hv2 = lab.hvs
+    vm1, vm2 = lab.vms
+    lab.only_with_mark(100)
+    lab.connect(encryption="prefer")
+    assert vm1.ping(vm2.ip, 5, 0.1, wait=0.2).lost == 5
+    for hv, other in ((hv1, hv2), (hv2, hv1)):
+        hv.vsctl("set", "Interface", f"gnv{other.number}",
+                 "options:egress_pkt_mark=100")
+
+    # In clear, for want of a peer.
+    pcap = lab.underlay.capture()
+    vm1.reaches(vm2.ip, 15)
+    assert capture.plaintext_tunnel(pcap.stop())
+
+    for hv, other in ((hv1, hv2), (hv2, hv1)):
+        hv.vsctl("set", "Interface", f"gnv{other.number}",
+                 "options:encryption=require")
+    lab.pin()
+    vm1.reaches(vm2.ip, 15)
+    pcap = lab.underlay.capture()
+    assert_traffic(lab)
+    assert_sealed(pcap.stop(), lab, MARKER)

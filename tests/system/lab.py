@@ -616,6 +616,17 @@ class Lab:
                     hv.add_peer(other.ip6 if ipv6 else other.ip,
                                 prints[other.number])
 
+    def only_with_mark(self, mark):
+        """Rules of the hosts let only marked packets to each other."""
+        for hv in self.hvs:
+            self.run.ip(hv.netns, f"rule add fwmark {mark} lookup 100")
+            for other in self.hvs:
+                if other is not hv:
+                    self.run.ip(
+                        hv.netns, f"route add unreachable {other.ip}",
+                        f"route add {other.ip} dev {hv.device} src {hv.ip} "
+                        "table 100")
+
     def check_alive(self):
         """No daemon has ended by itself."""
         for hv in self.hvs:

@@ -116,6 +116,27 @@ def test_without_peer_nothing_leaves(make_lab):
                 if d.dport in (capture.GENEVE, capture.DTLS)]
 
 
+def test_mark(make_lab):
+    """Handshakes take the way that the mark of the tunnel port chooses: the
+    hosts have no other way to each other."""
+    lab = make_lab()
+    lab.pin()
+    lab.only_with_mark(100)
+    lab.connect(encryption="require")
+    vm1, vm2 = lab.vms
+    assert vm1.ping(vm2.ip, 5, 0.1, wait=0.2).lost == 5
+    hv1, hv2 = lab.hvs
+    for hv, other in ((hv1, hv2), (hv2, hv1)):
+        hv.appctl("ovs/route/add", f"{other.ip}/32", hv.device,
+                  f"src={hv.ip}", "pkt_mark=100")
+        hv.vsctl("set", "Interface", f"gnv{other.number}",
+                 "options:egress_pkt_mark=100")
+    pcap = lab.underlay.capture()
+    vm1.reaches(vm2.ip)
+    assert not vm1.ping(vm2.ip, 20, 0.01).lost
+    assert_sealed(pcap.stop(), lab, packets.mac(vm1.mac))
+
+
 def test_one_side_only(make_lab):
     """`require` on one side: it drops the other's plaintext on arrival, and
     the other opens its sealed packets."""

@@ -25,6 +25,7 @@
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/lanes.h"
+#include "vnetenc/bridge/marks.h"
 #include "vnetenc/bridge/path.h"
 #include "vnetenc/bridge/rtt.h"
 #include "vnetenc/bridge/tunnel.h"
@@ -89,6 +90,7 @@ vnetenc_lane_init(struct vnetenc_lane *lane, struct vnetenc_lane_path *path,
     lane->next_try = now;
     lane->judged = vnetenc_peer_version(path->peer,
                                         path->published->key.profile);
+    lane->mark = vnetenc_marks_find(&path->published->key.remote);
 }
 
 /* End. */
@@ -504,9 +506,29 @@ run_session(struct vnetenc_lane *lane, long long int now)
     }
 }
 
+/* Begins anew if packets to the peer have another mark than before: they take
+ * another way, on which attempts that wait for an answer may succeed at once.
+ * A session goes on until there is another, because its socket keeps its
+ * mark. */
+static void
+follow_mark(struct vnetenc_lane *lane, long long int now)
+{
+    uint32_t mark
+        = vnetenc_marks_find(&lane->path->published->key.remote);
+
+    if (mark != lane->mark) {
+        lane->mark = mark;
+        session_list_destroy(&lane->attempts, now);
+        lane->rekey = lane->rekey || lane->up;
+        lane->backoff_ms = 0;
+        lane->next_try = now;
+    }
+}
+
 void
 vnetenc_lane_run(struct vnetenc_lane *lane, long long int now)
 {
+    follow_mark(lane, now);
     run_attempts(lane, now);
     run_closing(lane, now);
     if (lane->up) {

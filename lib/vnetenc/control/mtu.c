@@ -25,6 +25,7 @@
 #include "socket-util.h"
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/bridge/marks.h"
 
 /* A handshake must get through before a probe can. */
 BUILD_ASSERT_DECL(VNETENC_MIN_MTU >= (VNETENC_HANDSHAKE_MTU_BYTES
@@ -141,7 +142,9 @@ vnetenc_mtu_of_route(const struct in6_addr *local,
     struct netdev *netdev;
     int mtu = 0;
 
-    if (!ovs_router_lookup(0, remote, name, &src, &gw)) {
+    /* Open vSwitch does not know the host's rules for marks. */
+    if (!ovs_router_lookup(vnetenc_marks_find(remote), remote, name, &src, &gw)
+        && !ovs_router_lookup(0, remote, name, &src, &gw)) {
         return 0;
     }
     netdev = netdev_from_name(name);

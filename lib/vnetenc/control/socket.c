@@ -33,6 +33,7 @@
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/bridge/marks.h"
 #include "vnetenc/bridge/readers.h"
 #include "vnetenc/bridge/sockaddr.h"
 #include "vnetenc/kernel/worker.h"
@@ -44,6 +45,8 @@ struct vnetenc_socket {
     struct in6_addr local;
     ovs_be16 port;
     int fd;
+    bool is_lane;
+    uint32_t mark;              /* Of what it sends. */
     bool deaf;                  /* Responder sockets: workers read the port. */
     uint32_t n_lost;            /* As the kernel last reported. */
     struct ovs_list leases;     /* Lane sockets: "struct vnetenc_lease". */
@@ -175,6 +178,20 @@ follow_readers(void)
     if (!error) {
         readers_seen = serial;
     }
+}
+
+/* Marks what 'sock' sends.  Returns 0, or a positive errno value, for instance
+ * without CAP_NET_ADMIN. */
+static int
+set_mark(struct vnetenc_socket *sock, uint32_t mark)
+{
+    if (mark != sock->mark) {
+        if (setsockopt(sock->fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark)) {
+            return errno;
+        }
+        sock->mark = mark;
+    }
+    return 0;
 }
 
 /* Returns a socket bound to 'local' and 'port', or a negative errno value.  If
@@ -323,7 +340,7 @@ expire_leases(struct vnetenc_socket *sock, long long int now)
 }
 
 struct lease_search {
-    size_t n_sockets;           /* Of the local address. */
+    size_t n_sockets;           /* Of the local address and the mark. */
     size_t n_fresh;             /* Without a lease of the peer. */
     struct vnetenc_socket *fresh;   /* A random one of these. */
     struct vnetenc_lease *oldest;   /* Returned longest ago, or NULL. */
@@ -331,7 +348,7 @@ struct lease_search {
 
 static void
 search_sockets(const struct in6_addr *local, const struct in6_addr *remote,
-               long long int now, struct lease_search *search)
+               uint32_t mark, long long int now, struct lease_search *search)
 {
     struct vnetenc_socket *sock;
 
@@ -339,7 +356,7 @@ search_sockets(const struct in6_addr *local, const struct in6_addr *remote,
     LIST_FOR_EACH (sock, node, &lanes) {
         struct vnetenc_lease *lease;
 
-        if (!ipv6_addr_equals(&sock->local, local)) {
+        if (sock->mark != mark || !ipv6_addr_equals(&sock->local, local)) {
             continue;
         }
         search->n_sockets++;
@@ -357,6 +374,25 @@ search_sockets(const struct in6_addr *local, const struct in6_addr *remote,
     }
 }
 
+static struct vnetenc_socket *
+lane_socket_create(const struct in6_addr *local, uint32_t mark, char **errorp)
+{
+    struct vnetenc_socket *sock = socket_create(&lanes, local, 0, errorp);
+    int error = sock ? set_mark(sock, mark) : 0;
+
+    if (error) {
+        socket_destroy(sock);
+        *errorp = xasprintf("cannot set the mark %"PRIu32" of "
+                            "options:egress_pkt_mark: %s", mark,
+                            ovs_strerror(error));
+        return NULL;
+    }
+    if (sock) {
+        sock->is_lane = true;
+    }
+    return sock;
+}
+
 /* If the peer has used every socket of a full pool within the last minute, it
  * gets the one that it used longest ago: the responder replaces the session
  * that it may still have for that port in one step (RFC 6347 section 4.2.8).
@@ -367,16 +403,17 @@ vnetenc_socket_lease(const struct in6_addr *local,
                      const struct in6_addr *remote, void *owner,
                      long long int now, char **error)
 {
+    uint32_t mark = vnetenc_marks_find(remote);
     struct lease_search search;
     struct vnetenc_lease *lease;
     struct vnetenc_socket *sock;
 
     *error = NULL;
-    search_sockets(local, remote, now, &search);
+    search_sockets(local, remote, mark, now, &search);
     sock = search.fresh;
     if (!sock && search.n_sockets < (search.oldest ? VNETENC_POOL_SOCKETS
                                      : VNETENC_MAX_SOCKETS)) {
-        sock = socket_create(&lanes, local, 0, error);
+        sock = lane_socket_create(local, mark, error);
         if (!sock) {
             return NULL;
         }
@@ -457,7 +494,12 @@ vnetenc_socket_send(struct vnetenc_socket *sock,
 {
     struct sockaddr_storage ss;
     socklen_t ss_size = vnetenc_sockaddr_init(&ss, remote, port);
+    int error = sock->is_lane ? 0 : set_mark(sock, vnetenc_marks_find(remote));
 
+    if (error) {
+        COVERAGE_INC(vnetenc_socket_send_error);
+        return error;
+    }
     forget_error(sock);
     if (sendto(sock->fd, data, size, 0, (struct sockaddr *) &ss, ss_size)
         < 0) {

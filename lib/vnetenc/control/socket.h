@@ -33,6 +33,9 @@
  *     socket that its peer has not used for VNETENC_PORT_REUSE_MS, if there is
  *     one.
  *
+ * What is sent to a peer has the mark of the tunnel port (bridge/marks.h).  A
+ * lane socket has one mark for ever, because workers send through it as well.
+ *
  * Thread-safety: under vnetenc_control_mutex. */
 
 #include <netinet/in.h>

@@ -23,6 +23,7 @@
 #include "packets.h"
 #include "socket-util.h"
 #include "util.h"
+#include "vnetenc/bridge/marks.h"
 #include "vnetenc/bridge/sockaddr.h"
 
 void
@@ -49,9 +50,11 @@ vnetenc_source_ask(const struct vnetenc_source *source,
 {
     const struct sockaddr none = { .sa_family = AF_UNSPEC };
     int fd = source->fds[!IN6_IS_ADDR_V4MAPPED(remote)];
+    uint32_t mark = vnetenc_marks_find(remote);
     struct sockaddr_storage ss;
     socklen_t size;
 
+    setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark);
     /* Any port will do: nothing is sent. */
     size = vnetenc_sockaddr_init(&ss, remote, htons(VNETENC_GENEVE_PORT));
     /* A socket keeps its source until it is disconnected. */

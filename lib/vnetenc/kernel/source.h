@@ -22,7 +22,8 @@
  *
  * A tunnel without a local_ip leaves the choice of its source to the host's
  * routes, rules included.  To ask the kernel, a UDP socket is connected, which
- * sends nothing.  The answer is cached for VNETENC_SOURCE_MS.
+ * sends nothing but has the mark of packets to the peer (bridge/marks.h).  The
+ * answer is cached for VNETENC_SOURCE_MS.
  *
  * Thread-safety: none.  Each reader of kernel/egress has its own struct, and
  * so has the main thread. */

@@ -30,6 +30,7 @@
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/bridge/marks.h"
 #include "vnetenc/bridge/path.h"
 #include "vnetenc/bridge/sockaddr.h"
 #include "vnetenc/bridge/tx.h"
@@ -44,7 +45,7 @@ VLOG_DEFINE_THIS_MODULE(vnetenc_transmit);
 #define UDP_SEGMENT 103
 #endif
 
-/* Ancillary data of a message: TOS, TTL, UDP_SEGMENT. */
+/* Ancillary data of a message: TOS, TTL, UDP_SEGMENT; of a raw one: a mark. */
 union control {
     struct cmsghdr align;
     char data[2 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint16_t))];
@@ -56,6 +57,7 @@ struct sending {
     struct vnetenc_path *path;          /* Or NULL. */
     bool ipv6;
     int fd;
+    uint32_t mark;                      /* Of raw messages. */
     struct sockaddr_storage to;
     socklen_t to_size;
 
@@ -85,6 +87,7 @@ sending_init(struct sending *s, struct vnetenc_worker *worker,
     s->path = path;
     s->ipv6 = ipv6;
     s->fd = -1;
+    s->mark = 0;
     s->n_messages = 0;
     s->n_records = 0;
     s->open = false;
@@ -277,6 +280,13 @@ sending_add_raw(struct sending *s, void *data, size_t size)
     m->msg_namelen = s->to_size;
     m->msg_iov = &s->records[s->n_records++];
     m->msg_iovlen = 1;
+    if (s->mark) {
+        union control *control = &s->controls[s->n_messages - 1];
+
+        memset(control, 0, sizeof *control);
+        m->msg_control = control->data;
+        put_control(m, SOL_SOCKET, SO_MARK, &s->mark, sizeof s->mark);
+    }
 }
 
 /* Sealed packets. */
@@ -402,6 +412,7 @@ send_clear(struct vnetenc_worker *worker, struct dp_packet_batch *batch,
 
     sending_init(&s, worker, route->path, route->ipv6, &route->key.remote, 0);
     s.fd = raw_fds[route->ipv6];
+    s.mark = vnetenc_marks_find(&route->key.remote);
     if (s.fd < 0) {
         vnetenc_path_count(route->path, VNETENC_DROP_tx_socket,
                            dp_packet_batch_size(batch));

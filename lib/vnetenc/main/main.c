@@ -131,6 +131,7 @@ vnetenc_main_run(struct ovsdb_idl *idl, const struct ovsrec_open_vswitch *cfg)
     seqno = ovsdb_idl_get_seqno(idl);
     vnetenc_init(&cfg->other_config);
     give_way_to_plain_tunnels(idl);
+    vnetenc_ovsdb_read_marks(idl);
     config = vnetenc_ovsdb_read(idl, cfg);
     set_peers(config);
     vnetenc_run(&cfg->other_config, config);

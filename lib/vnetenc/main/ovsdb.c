@@ -16,19 +16,25 @@
 
 #include <config.h>
 #include "vnetenc/main/ovsdb.h"
+#include <stdlib.h>
 #include <string.h>
 #include "dirs.h"
+#include "openvswitch/dynamic-string.h"
+#include "openvswitch/vlog.h"
 #include "ovsdb-idl.h"
 #include "packets.h"
 #include "smap.h"
 #include "timeval.h"
 #include "util.h"
+#include "vnetenc/bridge/marks.h"
 #include "vnetenc/main/status.h"
 #include "vnetenc/trust/config.h"
 #include "vnetenc/trust/cred.h"
 #include "vnetenc/trust/peer.h"
 #include "vnetenc/trust/profile.h"
 #include "vswitch-idl.h"
+
+VLOG_DEFINE_THIS_MODULE(vnetenc_ovsdb);
 
 /* Reading. */
 
@@ -116,6 +122,55 @@ read_profiles(const struct ovsdb_idl *idl, struct vnetenc_config *config)
         read_profile(row, &config->profiles[config->n_profiles++]);
         read_vnis(row, config);
     }
+}
+
+/* Adds the mark of 'iface' to the '*n' marks of '*marks', if it has one. */
+static void
+read_mark(const struct ovsrec_interface *iface, struct vnetenc_mark **marks,
+          size_t *n, size_t *allocated)
+{
+    const char *mark = smap_get(&iface->options, "egress_pkt_mark");
+    const char *remote_ip = smap_get(&iface->options, "remote_ip");
+    struct in6_addr remote = in6addr_any;
+
+    if (!mark || !remote_ip
+        || (strcmp(iface->type, "geneve") && strcmp(iface->type, "vxlan"))
+        || (strcmp(remote_ip, "flow")
+            && !vnetenc_config_address_parse(remote_ip, &remote))) {
+        return;
+    }
+    if (*n >= *allocated) {
+        *marks = x2nrealloc(*marks, allocated, sizeof **marks);
+    }
+    (*marks)[(*n)++] = (struct vnetenc_mark) {
+        .remote = remote,
+        .mark = strtoul(mark, NULL, 10),    /* As the tunnel port reads it. */
+    };
+}
+
+void
+vnetenc_ovsdb_read_marks(const struct ovsdb_idl *idl)
+{
+    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 1);
+    const struct ovsrec_interface *iface;
+    const struct in6_addr *ambiguous;
+    struct vnetenc_mark *marks = NULL;
+    size_t n = 0, allocated = 0;
+
+    OVSREC_INTERFACE_FOR_EACH (iface, idl) {
+        read_mark(iface, &marks, &n, &allocated);
+    }
+    ambiguous = vnetenc_marks_set(marks, n);
+    if (ambiguous) {
+        struct ds s = DS_EMPTY_INITIALIZER;
+
+        ipv6_format_mapped(ambiguous, &s);
+        VLOG_WARN_RL(&rl, "tunnel ports to %s have different values of "
+                     "options:egress_pkt_mark: handshakes take the lowest, "
+                     "%"PRIu32, ds_cstr(&s), vnetenc_marks_find(ambiguous));
+        ds_destroy(&s);
+    }
+    free(marks);
 }
 
 struct vnetenc_config *

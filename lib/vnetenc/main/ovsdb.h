@@ -22,7 +22,8 @@
  *
  * This file reads the rows of the tables VNetEnc_Peer and VNetEnc_Profile, and
  * writes their status columns.  The status of a row names a value of the row
- * that was refused (trust/config.h).
+ * that was refused (trust/config.h).  From the rows of tunnel ports it reads
+ * the marks of packets to peers.
  *
  * Thread-safety: main thread. */
 
@@ -33,6 +34,9 @@ struct vnetenc_config;
 /* Makes changes of status columns wake nobody.  Call this once, before 'idl'
  * runs. */
 void vnetenc_ovsdb_init(struct ovsdb_idl *idl);
+
+/* Sets the marks that the database has now (bridge/marks.h). */
+void vnetenc_ovsdb_read_marks(const struct ovsdb_idl *);
 
 /* Returns the configuration that the database has now, never NULL.  The caller
  * destroys it or passes it to vnetenc_run(). */
