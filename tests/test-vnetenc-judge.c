@@ -26,12 +26,16 @@
 #include <limits.h>
 #include <openssl/x509.h>
 
+#include "openvswitch/dynamic-string.h"
 #include "openvswitch/vlog.h"
 #include "ovs-rcu.h"
 #include "packets.h"
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/control/incoming.h"
 #include "vnetenc/control/outgoing.h"
+#include "vnetenc/control/session-status.h"
+#include "vnetenc/control/socket.h"
 #include "vnetenc/trust/peer.h"
 #include "vnetenc/trust/profile.h"
 #include "vnetenc-unit.h"
@@ -40,22 +44,24 @@
 #include "vnetenc-unit-net.h"
 #include "vnetenc-unit-pki.h"
 
+/* A has a session with each of its peers, which are all in this process, and
+ * each peer has the same one with A.  Peers take turns in using profiles. */
 enum {
-    N_PROFILES = 3,
-    N_SESSIONS = N_PROFILES * VNETENC_MAX_LANES,    /* In each direction. */
-
-    /* A slice ends with the path that exceeds it. */
-    SLICE = 2 * VNETENC_JUDGE_BURST + VNETENC_MAX_LANES
+    N_PROFILES = 2,
+    N_PEERS = 48,
+    N_ROWS = N_PEERS + 1,       /* Row 0 is A's. */
+    UNRELATED = N_ROWS,         /* A row of a peer without sessions. */
+    SLICE = VNETENC_JUDGE_BURST     /* In each direction. */
 };
 
-static struct pki_id ca, both;
+static struct pki_id ca, all, new;
 
 /* Counts. */
 
 static unsigned int n_verified, n_decoded;
 
 /* Certificates of sessions that were decoded, each session's once. */
-static const unsigned char *seen[2 * N_SESSIONS];
+static const unsigned char *seen[2 * N_PEERS];
 static size_t n_seen;
 
 static void
@@ -107,7 +113,7 @@ finish(void)
         unsigned int before = n_verified;
         bool more = vnetenc_judge_run(unit_now_ms) <= unit_now_ms;
 
-        CHECK(n_verified - before <= SLICE);
+        CHECK(n_verified - before <= 2 * SLICE);
         n++;
         if (!more) {
             return n;
@@ -118,25 +124,39 @@ finish(void)
 
 /* Hosts. */
 
+static struct in6_addr
+address(unsigned int row)
+{
+    struct in6_addr a;
+
+    in6_addr_set_mapped_ipv4(&a, htonl(0x7f000001 + row));
+    return a;
+}
+
+static void
+count_up(const struct vnetenc_session_status *status, void *n_)
+{
+    size_t *n = n_;
+
+    *n += !strcmp(status->state, "up");
+}
+
 static size_t
 n_out(void)
 {
-    struct vnetenc_session_status s[N_SESSIONS];
-    size_t n = unit_control_sessions(VNETENC_OUT, &unit_b, s, ARRAY_SIZE(s));
-    size_t n_up = 0;
+    size_t n = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        n_up += !strcmp(s[i].state, "up");
-    }
-    return n_up;
+    vnetenc_outgoing_for_each(count_up, &n, unit_now_ms);
+    return n;
 }
 
 static size_t
 n_in(void)
 {
-    struct vnetenc_session_status s[2 * N_SESSIONS];
+    size_t n = 0;
 
-    return unit_control_sessions(VNETENC_IN, &unit_a, s, ARRAY_SIZE(s));
+    vnetenc_incoming_for_each(count_up, &n, unit_now_ms);
+    return n;
 }
 
 static void
@@ -157,35 +177,50 @@ refresh(void)
     }
 }
 
-/* All lanes of some profiles from A to B, judged by a CA with a CRL or, if
- * 'pinned', by pins alone. */
+static void
+want(void)
+{
+    struct vnetenc_path_key path = unit_ab;
+
+    for (unsigned int i = 1; i <= N_PEERS; i++) {
+        path.remote = address(i);
+        path.profile = i % N_PROFILES;
+        vnetenc_outgoing_want(&path, unit_now_ms);
+    }
+}
+
+/* All sessions are up, judged by a CA with a CRL or, if 'pinned', by pins
+ * alone. */
 static void
 begin_up(bool pinned)
 {
-    struct vnetenc_path_key path = unit_ab;
+    static uint8_t pins[UNIT_MAX_ROWS][1][VNETENC_FINGERPRINT_BYTES];
+    char *error;
 
     write_crl(NULL);
     unit_control_begin();
     unit_n_profiles = N_PROFILES;
-    unit_profile.n_lanes = VNETENC_MAX_LANES;
     if (!pinned) {
-        unit_profile.certificate = CONST_CAST(char *, pki_path("both.pem"));
-        unit_profile.private_key = CONST_CAST(char *, pki_path("both.key"));
+        unit_profile.certificate = CONST_CAST(char *, pki_path("all.pem"));
+        unit_profile.private_key = CONST_CAST(char *, pki_path("all.key"));
         unit_profile.ca_cert = CONST_CAST(char *, pki_path("ca.pem"));
         unit_profile.crl = CONST_CAST(char *, pki_path("ca.crl"));
-        for (size_t i = 0; i < UNIT_ROWS; i++) {
-            unit_rows[i].n_pins = 0;
-        }
     }
-    unit_rows[UNIT_ROWS] = (struct vnetenc_config_peer) { .n_pins = 0 };
-    in6_addr_set_mapped_ipv4(&unit_rows[UNIT_ROWS].remote, htonl(0x7f000003));
-    unit_control_configure(UNIT_ROWS);
-    for (path.profile = 0; path.profile < N_PROFILES; path.profile++) {
-        vnetenc_outgoing_want(&path, unit_now_ms);
+    for (unsigned int i = 0; i < UNIT_MAX_ROWS; i++) {
+        memcpy(pins[i], unit_rows[0].pins, sizeof pins[i]);
     }
-    unit_control_run(5000);
-    CHECK(n_out() == N_SESSIONS);
-    CHECK(n_in() == N_SESSIONS);
+    for (unsigned int i = 0; i < UNIT_MAX_ROWS; i++) {
+        unit_rows[i] = (struct vnetenc_config_peer) {
+            .remote = address(i), .pins = pins[i], .n_pins = pinned,
+        };
+        ovs_assert(vnetenc_socket_responder(&unit_rows[i].remote,
+                                            htons(UNIT_DTLS_PORT), &error));
+    }
+    unit_control_configure(N_ROWS);
+    want();
+    unit_control_run(20000);
+    CHECK(n_out() == N_PEERS);
+    CHECK(n_in() == N_PEERS);
     finish();
     reset();
 }
@@ -197,57 +232,86 @@ end(void)
     CHECK(!unit_control_n_broken());
 }
 
+static bool
+all_are_up(void)
+{
+    return CHECK(n_out() == N_PEERS) && CHECK(n_in() == N_PEERS);
+}
+
 /* A row of another peer concerns nobody. */
 static void
 test_unrelated(void)
 {
     begin_up(false);
-    unit_control_configure(UNIT_ROWS + 1);
+    unit_control_configure(UNRELATED + 1);
     CHECK(finish() == 1);
     CHECK(!n_verified && !n_decoded);
-    unit_rows[UNIT_ROWS].name = CONST_CAST(char *, "hv3");
-    unit_control_configure(UNIT_ROWS + 1);
+    unit_rows[UNRELATED].name = CONST_CAST(char *, "other");
+    unit_control_configure(UNRELATED + 1);
     CHECK(finish() == 1);
     CHECK(!n_verified && !n_decoded);
-    CHECK(n_out() == N_SESSIONS && n_in() == N_SESSIONS);
+    all_are_up();
 
-    /* One of the two peers: its sessions, once. */
-    unit_rows[1].name = CONST_CAST(char *, "hv2");
-    unit_control_configure(UNIT_ROWS + 1);
+    /* One of the peers: its session, once. */
+    unit_rows[5].name = CONST_CAST(char *, "hv5");
+    unit_control_configure(UNRELATED + 1);
     finish();
-    CHECK(n_verified == N_SESSIONS);
+    CHECK(n_verified == 1);
     finish();
-    CHECK(n_verified == N_SESSIONS);
-    CHECK(n_out() == N_SESSIONS && n_in() == N_SESSIONS);
+    CHECK(n_verified == 1);
+
+    /* The peer with many sessions: its certificate, once for a profile. */
+    reset();
+    unit_rows[0].name = CONST_CAST(char *, "hv0");
+    unit_control_configure(UNRELATED + 1);
+    finish();
+    CHECK(n_verified == N_PROFILES);
+    all_are_up();
     end();
 }
 
-/* Another CRL: every session once, and never many at a time. */
+/* Another CRL: every peer once, and never many at a time.  No session is
+ * replaced. */
 static void
 test_slices(void)
 {
+    unsigned int n_hellos;
+
     begin_up(false);
+    n_hellos = unit_control_n_hellos();
     write_crl(NULL);
     refresh();
     CHECK(!n_verified);
-    CHECK(finish() > 2 * N_SESSIONS / SLICE);
-    CHECK(n_verified == 2 * N_SESSIONS);
-    CHECK(n_out() == N_SESSIONS && n_in() == N_SESSIONS);
+    CHECK(finish() > N_PEERS / SLICE);
+    CHECK(n_verified == N_PEERS + N_PROFILES);
+    unit_control_run(10000);
+    CHECK(unit_control_n_hellos() == n_hellos);
+    all_are_up();
 
     /* Nothing has changed since. */
-    unit_control_run(10000);
-    CHECK(n_out() == N_SESSIONS && n_in() == N_SESSIONS);
     reset();
     refresh();
     finish();
     CHECK(!n_verified && !n_decoded);
 
     /* Revoked. */
-    write_crl(&both);
+    write_crl(&all);
     refresh();
-    finish();
-    CHECK(n_verified == 2 * N_SESSIONS);
+    CHECK(finish() > N_PEERS / SLICE);
+    CHECK(n_verified == 2 * N_PEERS);
     CHECK(!n_out() && !n_in());
+    end();
+
+    /* Another certificate of ours: all sessions are replaced. */
+    begin_up(false);
+    unit_profile.certificate = CONST_CAST(char *, pki_path("new.pem"));
+    unit_profile.private_key = CONST_CAST(char *, pki_path("new.key"));
+    n_hellos = unit_control_n_hellos();
+    unit_control_configure(N_ROWS);
+    CHECK(finish() > N_PEERS / SLICE);
+    unit_control_run(20000);
+    CHECK(unit_control_n_hellos() >= n_hellos + 2 * N_PEERS);
+    all_are_up();
     end();
 }
 
@@ -262,15 +326,25 @@ test_change_within(void)
         refresh();
         vnetenc_judge_run(unit_now_ms);
     }
-    CHECK(n_seen == 2 * N_SESSIONS);    /* None waits for ever. */
-    CHECK(n_out() == N_SESSIONS && n_in() == N_SESSIONS);
-    write_crl(&both);
+    CHECK(n_seen > N_PEERS);            /* None waits for ever. */
+    all_are_up();
+    write_crl(&all);
     refresh();
     vnetenc_judge_run(unit_now_ms);
-    CHECK(n_out() < N_SESSIONS && n_in() < N_SESSIONS);
+    CHECK(n_out() == N_PEERS - SLICE && n_in() == N_PEERS - SLICE);
     finish();
     CHECK(!n_out() && !n_in());
     end();
+}
+
+static void
+withdraw_pins(void)
+{
+    for (unsigned int i = 0; i < N_ROWS; i++) {
+        unit_rows[i].pins[0][31] ^= 1;
+        unit_rows[i].n_pins = 1;
+    }
+    unit_control_configure(N_ROWS);
 }
 
 /* A pin that is withdrawn ends its sessions before any slice. */
@@ -279,13 +353,11 @@ test_pins(void)
 {
     begin_up(true);
     unit_rows[1].pins[0][31] ^= 1;
-    unit_control_configure(UNIT_ROWS);
-    CHECK(!n_out());
-    CHECK(n_in() == N_SESSIONS);
-    CHECK(finish() == 2);
-    unit_rows[0].pins[0][31] ^= 1;
-    unit_control_configure(UNIT_ROWS);
-    CHECK(!n_in());
+    unit_control_configure(N_ROWS);
+    CHECK(n_out() == N_PEERS - 1 && n_in() == N_PEERS);
+    unit_rows[1].pins[0][31] ^= 1;
+    withdraw_pins();
+    CHECK(!n_out() && !n_in());
     finish();
     CHECK(!n_verified && !n_decoded);
     end();
@@ -295,15 +367,11 @@ test_pins(void)
     write_crl(NULL);
     refresh();
     vnetenc_judge_run(unit_now_ms);
-    CHECK(n_verified && n_verified <= SLICE);
+    CHECK(n_verified && n_verified <= 2 * SLICE);
     reset();
-    unit_rows[1].n_pins = 1;
-    unit_control_configure(UNIT_ROWS);
-    CHECK(!n_out());
-    CHECK(n_in() == N_SESSIONS);
+    withdraw_pins();
+    CHECK(!n_out() && !n_in());
     CHECK(!n_verified && !n_decoded);
-    finish();
-    CHECK(n_in() == N_SESSIONS);
     end();
 }
 
@@ -313,20 +381,17 @@ test_profile_removed(void)
 {
     begin_up(false);
     unit_n_profiles--;
-    unit_control_configure(UNIT_ROWS);
-    CHECK(n_out() == N_SESSIONS - VNETENC_MAX_LANES);
-    CHECK(n_in() == N_SESSIONS - VNETENC_MAX_LANES);
+    unit_control_configure(N_ROWS);
+    CHECK(n_out() == N_PEERS / N_PROFILES && n_in() == N_PEERS / N_PROFILES);
     CHECK(!n_verified && !n_decoded);
     end();
 }
 
-/* A row is removed and comes back while slices are left: its old sessions
- * have ended, and its new ones are judged by what is in force. */
+/* Rows are removed and come back while slices are left: their old sessions
+ * have ended, and their new ones are judged by what is in force. */
 static void
 test_row_within(void)
 {
-    struct vnetenc_path_key path = unit_ab;
-
     begin_up(false);
     write_crl(NULL);
     refresh();
@@ -334,40 +399,33 @@ test_row_within(void)
     unit_control_configure(1);
     CHECK(!vnetenc_peer_find(&unit_b));
     CHECK(!n_out());
-    unit_control_configure(UNIT_ROWS);
-    for (path.profile = 0; path.profile < N_PROFILES; path.profile++) {
-        vnetenc_outgoing_want(&path, unit_now_ms);
-    }
-    unit_control_run(10000);
-    CHECK(n_out() == N_SESSIONS);
-    write_crl(&both);
+    unit_control_configure(N_ROWS);
+    want();
+    unit_control_run(20000);
+    CHECK(n_out() == N_PEERS);
+    write_crl(&all);
     refresh();
     finish();
     CHECK(!n_out() && !n_in());
     end();
 }
 
-/* A lane that comes back during a judgement knows what is in force. */
+/* Lanes that end and come back during a judgement know what is in force. */
 static void
 test_lanes_within(void)
 {
-    struct vnetenc_path_key path = unit_ab;
-
     begin_up(false);
-    unit_profile.n_lanes = 1;
-    unit_control_configure(UNIT_ROWS);
-    unit_control_run(5000);
-    CHECK(n_out() == N_PROFILES);
-    write_crl(NULL);
-    refresh();
-    unit_profile.n_lanes = VNETENC_MAX_LANES;
-    unit_control_configure(UNIT_ROWS);
-    for (path.profile = 0; path.profile < N_PROFILES; path.profile++) {
-        vnetenc_outgoing_want(&path, unit_now_ms);
+    for (unsigned int n = 2; n; n--) {
+        write_crl(NULL);
+        refresh();
+        vnetenc_judge_run(unit_now_ms);
+        unit_profile.n_lanes = n;
+        unit_control_configure(N_ROWS);
+        want();
+        unit_control_run(30000);
+        CHECK(n_out() == n * N_PEERS);
     }
-    unit_control_run(5000);
-    CHECK(n_out() == N_SESSIONS);
-    write_crl(&both);
+    write_crl(&all);
     refresh();
     finish();
     CHECK(!n_out() && !n_in());
@@ -377,9 +435,8 @@ test_lanes_within(void)
 int
 main(int argc OVS_UNUSED, char *argv[])
 {
-    struct pki_spec spec = {
-        .ca = true,
-    };
+    struct pki_spec spec = { .ca = true };
+    struct ds san = DS_EMPTY_INITIALIZER;
 
     set_program_name(argv[0]);
     vlog_set_levels(NULL, VLF_ANY_DESTINATION, VLL_OFF);
@@ -387,13 +444,18 @@ main(int argc OVS_UNUSED, char *argv[])
     unit_control_init();
 
     ca = pki_make(&spec);
-    spec = (struct pki_spec) {
-        .issuer = &ca, .san = "IP:127.0.0.1,IP:127.0.0.2",
-    };
-    both = pki_make(&spec);
+    for (unsigned int i = 0; i < UNIT_MAX_ROWS; i++) {
+        ds_put_format(&san, "%sIP:127.0.0.%u", i ? "," : "", 1 + i);
+    }
+    spec = (struct pki_spec) { .issuer = &ca, .san = ds_cstr(&san) };
+    all = pki_make(&spec);
+    new = pki_make(&spec);
+    ds_destroy(&san);
     pki_write(pki_path("ca.pem"), 0644, NULL, ca.cert, NULL);
-    pki_write(pki_path("both.pem"), 0644, NULL, both.cert, NULL);
-    pki_write(pki_path("both.key"), 0600, both.key, NULL);
+    pki_write(pki_path("all.pem"), 0644, NULL, all.cert, NULL);
+    pki_write(pki_path("all.key"), 0600, all.key, NULL);
+    pki_write(pki_path("new.pem"), 0644, NULL, new.cert, NULL);
+    pki_write(pki_path("new.key"), 0600, new.key, NULL);
 
     test_unrelated();
     test_slices();
@@ -403,7 +465,8 @@ main(int argc OVS_UNUSED, char *argv[])
     test_row_within();
     test_lanes_within();
 
-    pki_free(&both);
+    pki_free(&new);
+    pki_free(&all);
     pki_free(&ca);
     pki_cleanup();
     return unit_end();

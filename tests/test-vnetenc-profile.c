@@ -240,6 +240,52 @@ test_change(void)
     end();
 }
 
+/* What peers see of the credentials, which is why sessions are replaced: our
+ * own certificate, its chain, the ciphers.  Not what peers are judged by. */
+static void
+test_own(void)
+{
+    struct pki_id ca = pki_make(&(struct pki_spec) { .ca = true });
+    unsigned int own, judged;
+
+    begin();
+    CHECK(configure());
+    own = vnetenc_profile_get(5)->own_serial;
+    judged = serial();
+
+    pki_write(pki_path("ca.pem"), 0644, NULL, ca.cert, NULL);
+    row.ca_cert = CONST_CAST(char *, pki_path("ca.pem"));
+    CHECK(configure());
+    CHECK(serial() != judged);
+    judged = serial();
+    touch(pki_path("id.pem"));
+    CHECK(vnetenc_profiles_refresh());
+    CHECK(serial() != judged);
+    CHECK(vnetenc_profile_get(5)->own_serial == own);
+
+    pki_write(pki_path("id.pem"), 0644, NULL, id.cert, ca.cert, NULL);
+    touch(pki_path("id.pem"));
+    CHECK(vnetenc_profiles_refresh());
+    CHECK(vnetenc_profile_get(5)->own_serial != own);
+    own = vnetenc_profile_get(5)->own_serial;
+    pki_write(pki_path("id.pem"), 0644, NULL, id.cert, other.cert, NULL);
+    touch(pki_path("id.pem"));
+    CHECK(vnetenc_profiles_refresh());
+    CHECK(vnetenc_profile_get(5)->own_serial != own);
+    own = vnetenc_profile_get(5)->own_serial;
+
+    row.ciphers = CONST_CAST(char *, "aes128-gcm");
+    CHECK(configure());
+    CHECK(vnetenc_profile_get(5)->own_serial != own);
+    own = vnetenc_profile_get(5)->own_serial;
+    row.certificate = CONST_CAST(char *, pki_path("other.pem"));
+    row.private_key = CONST_CAST(char *, pki_path("other.key"));
+    CHECK(configure());
+    CHECK(vnetenc_profile_get(5)->own_serial != own);
+    pki_free(&ca);
+    end();
+}
+
 /* The change 'option', 'value' is refused with a text that has 'cause'; what
  * was good stays. */
 static void
@@ -521,6 +567,7 @@ main(int argc OVS_UNUSED, char *argv[])
     other = pki_make(&(struct pki_spec) { .san = NULL });
     test_defaults();
     test_change();
+    test_own();
     test_bad_change();
     test_never_good();
     test_files();

@@ -46,7 +46,7 @@
 #include "vnetenc/trust/config.h"
 #include "vnetenc/trust/peer.h"
 
-enum { UNIT_DTLS_PORT = 6082, UNIT_ROWS = 2, UNIT_MAX_ROWS = 3 };
+enum { UNIT_DTLS_PORT = 6082, UNIT_ROWS = 2, UNIT_MAX_ROWS = 50 };
 
 extern struct in6_addr unit_a, unit_b;
 

@@ -113,6 +113,7 @@ enum {
     VNETENC_MAX_CHAIN_DEPTH = 8,        /* CAs between leaf and anchor. */
     VNETENC_MAX_CRED_FILE_BYTES = 1 << 20,
     VNETENC_FINGERPRINT_BYTES = 32,     /* SHA-256. */
+    VNETENC_ACCEPTED = 4,               /* Chains of a peer, by profile. */
     VNETENC_COOKIE_BYTES = 32,          /* HMAC-SHA256. */
     VNETENC_COOKIE_SECRET_BYTES = 32,
     VNETENC_HELLO_RANDOM_BYTES = 32,    /* RFC 5246 section 7.4.1.2. */

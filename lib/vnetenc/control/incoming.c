@@ -31,7 +31,7 @@
 #include "vnetenc/control/outgoing.h"
 #include "vnetenc/control/responder.h"
 #include "vnetenc/control/session-status.h"
-#include "vnetenc/trust/profile.h"
+#include "vnetenc/trust/trust.h"
 
 /* The sessions of one 4-tuple: one that is up, a half-open one that may take
  * its place, or both. */
@@ -479,19 +479,13 @@ incoming_to_judge(void)
 bool
 vnetenc_incoming_judge(long long int now)
 {
-    unsigned int n = 0;
+    unsigned int end = vnetenc_trust_n_verified() + VNETENC_JUDGE_BURST;
     bool any = false;
 
     for (size_t i = hmap_count(&incomings);
-         i > 0 && n < VNETENC_JUDGE_BURST && !hmap_is_empty(&incomings);
-         i--) {
-        struct incoming *in = incoming_to_judge();
-        bool costs = in->up && vnetenc_profile_has_ca(in->up->path.profile);
-
-        if (incoming_judge(in, true, now)) {
-            any = true;
-            n += costs;
-        }
+         i > 0 && vnetenc_trust_n_verified() != end
+         && !hmap_is_empty(&incomings); i--) {
+        any |= incoming_judge(incoming_to_judge(), true, now);
     }
     return any;
 }

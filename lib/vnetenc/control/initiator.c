@@ -208,7 +208,7 @@ vnetenc_initiator_create(const struct vnetenc_path_key *path,
     session->path = path;
     session->peer = peer;
     session->since = now;
-    session->serial = vnetenc_profile_get(path->profile)->serial;
+    session->serial = vnetenc_profile_get(path->profile)->own_serial;
     session->handshake = vnetenc_handshake_initiate(&vnetenc_peer_lookup,
                                                     &path->remote,
                                                     path->profile, now);
@@ -275,7 +275,7 @@ bool
 vnetenc_initiator_is_outdated(const struct vnetenc_initiator *session)
 {
     return (session->serial
-            != vnetenc_profile_get(session->path->profile)->serial);
+            != vnetenc_profile_get(session->path->profile)->own_serial);
 }
 
 void
@@ -405,14 +405,8 @@ bool
 vnetenc_initiator_is_trusted(const struct vnetenc_initiator *session,
                              bool in_full, char **reason)
 {
-    const struct vnetenc_cred *cred
-        = vnetenc_profile_get(session->path->profile)->cred;
-
-    return (in_full
-            ? vnetenc_trust_judge_live(&session->peer->trust, cred,
-                                       session->chain, reason)
-            : vnetenc_trust_judge_pins(&session->peer->trust, cred,
-                                       session->chain, reason));
+    return vnetenc_peer_judge_live(session->peer, session->path->profile,
+                                   session->chain, in_full, reason);
 }
 
 void

@@ -53,7 +53,7 @@ struct vnetenc_initiator {
     struct vnetenc_peer *peer;  /* Likewise. */
     struct vnetenc_lease *lease;
     long long int since;        /* When begun, then when established. */
-    unsigned int serial;        /* Of the profile's credentials. */
+    unsigned int serial;        /* 'own_serial' of the profile. */
 
     struct vnetenc_handshake *handshake;    /* NULL: established. */
     bool young;                 /* Counted among the young handshakes. */
@@ -135,8 +135,8 @@ uint64_t vnetenc_initiator_next_seq(const struct vnetenc_initiator *);
 bool vnetenc_initiator_is_over(const struct vnetenc_initiator *,
                                long long int now);
 
-/* Returns true if the profile's credentials have changed since the session
- * began. */
+/* Returns true if our own certificate or the ciphers of the profile have
+ * changed since the session began. */
 bool vnetenc_initiator_is_outdated(const struct vnetenc_initiator *);
 
 /* Returns false, and sets '*reason', which the caller frees, if the peer is no

@@ -29,11 +29,11 @@
  *     thread.
  *
  *   - All else follows in slices: certificates that a CA and its CRLs judge,
- *     and sessions that are replaced because of new credentials.  A slice ends
- *     after VNETENC_JUDGE_BURST of these in each direction, and others may
- *     have the mutex between two slices.  Each slice begins where the last one
- *     ended, so files that change all the time keep no session from being
- *     judged.
+ *     and sessions that are replaced because our own certificate or our
+ *     ciphers have changed.  A slice ends after VNETENC_JUDGE_BURST of these
+ *     in each direction, and others may have the mutex between two slices.
+ *     Each slice begins where the last one ended, so files that change all the
+ *     time keep no session from being judged.
  *
  * Thread-safety: under vnetenc_control_mutex. */
 

@@ -589,31 +589,25 @@ vnetenc_lane_is_due(const struct vnetenc_lane *lane)
                                     &lane->judged);
 }
 
-/* Ends sessions whose peer is no longer accepted.  Returns the number of
- * sessions that were judged. */
-static unsigned int
+/* Ends sessions whose peer is no longer accepted. */
+static void
 judge_peer(struct vnetenc_lane *lane, bool in_full, long long int now)
 {
     struct vnetenc_initiator *session;
-    unsigned int n = 0;
     char *reason;
 
-    if (lane->up) {
-        n++;
-        if (!vnetenc_initiator_is_trusted(lane->up, in_full, &reason)) {
-            lane_end_session(lane, "peer no longer accepted", now, now);
-            vnetenc_peer_lane_failed(lane->path->peer, &lane->error, reason);
-        }
+    if (lane->up
+        && !vnetenc_initiator_is_trusted(lane->up, in_full, &reason)) {
+        lane_end_session(lane, "peer no longer accepted", now, now);
+        vnetenc_peer_lane_failed(lane->path->peer, &lane->error, reason);
     }
     LIST_FOR_EACH_SAFE (session, node, &lane->closing) {
-        n++;
         if (!vnetenc_initiator_is_trusted(session, in_full, &reason)) {
             free(reason);
             ovs_list_remove(&session->node);
             vnetenc_initiator_destroy(session, now);
         }
     }
-    return n;
 }
 
 void
@@ -622,13 +616,13 @@ vnetenc_lane_judge_pins(struct vnetenc_lane *lane, long long int now)
     judge_peer(lane, false, now);
 }
 
-unsigned int
+bool
 vnetenc_lane_judge(struct vnetenc_lane *lane, long long int now)
 {
     uint8_t profile = lane->path->published->key.profile;
-    unsigned int n = judge_peer(lane, true, now);
     bool outdated = false;
 
+    judge_peer(lane, true, now);
     if (lane->up) {
         outdated = vnetenc_initiator_is_outdated(lane->up);
         vnetenc_initiator_judge_cipher(
@@ -638,7 +632,7 @@ vnetenc_lane_judge(struct vnetenc_lane *lane, long long int now)
     /* An attempt that failed before may succeed now. */
     vnetenc_lane_hurry(lane, outdated, now);
     lane->judged = vnetenc_peer_version(lane->path->peer, profile);
-    return (vnetenc_profile_has_ca(profile) ? n : 0) + outdated;
+    return outdated;
 }
 
 /* Status. */

@@ -130,9 +130,9 @@ bool vnetenc_lane_is_due(const struct vnetenc_lane *);
 void vnetenc_lane_judge_pins(struct vnetenc_lane *, long long int now);
 
 /* Ends sessions whose peer is no longer accepted.  Has a session replaced if
- * its profile has new credentials.  Returns how many certificates were judged
- * by a CA and sessions are to be replaced: these take time. */
-unsigned int vnetenc_lane_judge(struct vnetenc_lane *, long long int now);
+ * our own certificate or the ciphers of its profile have changed.  Returns
+ * true in the latter case. */
+bool vnetenc_lane_judge(struct vnetenc_lane *, long long int now);
 
 /* Fills in the status except the counters of the path.  The pointers in it are
  * into the lane. */

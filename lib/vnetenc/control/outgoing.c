@@ -32,6 +32,7 @@
 #include "vnetenc/control/socket.h"
 #include "vnetenc/trust/peer.h"
 #include "vnetenc/trust/profile.h"
+#include "vnetenc/trust/trust.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_outgoing);
 
@@ -407,6 +408,7 @@ vnetenc_outgoing_judge_pins(long long int now)
 static bool
 outgoing_judge(struct outgoing *out, unsigned int *n, long long int now)
 {
+    unsigned int n_verified = vnetenc_trust_n_verified();
     bool any = false;
 
     for (unsigned int i = 0; i < out->n_lanes; i++) {
@@ -415,6 +417,7 @@ outgoing_judge(struct outgoing *out, unsigned int *n, long long int now)
             *n += vnetenc_lane_judge(&out->lane[i], now);
         }
     }
+    *n += vnetenc_trust_n_verified() - n_verified;
     return any;
 }
 

@@ -74,8 +74,8 @@ void vnetenc_outgoing_peer_is_back(const struct vnetenc_peer *,
 void vnetenc_outgoing_judge_pins(long long int now);
 
 /* Ends sessions whose peer is no longer accepted, and replaces sessions whose
- * profile has new credentials, some at each call.  Returns true if more may be
- * left.  For control/judge.c. */
+ * profile has another certificate of ours or other ciphers, some at each call.
+ * Returns true if more may be left.  For control/judge.c. */
 bool vnetenc_outgoing_judge(long long int now);
 
 /* Ends all sessions and attempts towards 'peer', or those towards all peers if

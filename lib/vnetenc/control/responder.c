@@ -375,14 +375,10 @@ bool
 vnetenc_responder_judge(struct vnetenc_responder *session, bool in_full,
                         long long int now)
 {
-    const struct vnetenc_trust *trust = &session->peer->trust;
-    const struct vnetenc_cred *cred
-        = vnetenc_profile_get(session->path.profile)->cred;
     char *reason;
 
-    if (in_full
-        ? vnetenc_trust_judge_live(trust, cred, session->chain, &reason)
-        : vnetenc_trust_judge_pins(trust, cred, session->chain, &reason)) {
+    if (vnetenc_peer_judge_live(session->peer, session->path.profile,
+                                session->chain, in_full, &reason)) {
         if (!in_full) {
             return true;
         }

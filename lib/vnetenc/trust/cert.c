@@ -29,6 +29,7 @@
 
 struct vnetenc_cert_chain {
     uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES];
+    uint8_t digest[VNETENC_FINGERPRINT_BYTES];  /* Of 'der'. */
     struct ofpbuf der;          /* Concatenated certificates, leaf first. */
 };
 
@@ -162,7 +163,8 @@ vnetenc_cert_chain_create(X509 *leaf, const STACK_OF(X509) *chain)
             ok = put_der(&c->der, cert);
         }
     }
-    if (!ok) {
+    if (!ok || !EVP_Digest(c->der.data, c->der.size, c->digest, NULL,
+                           EVP_sha256(), NULL)) {
         vnetenc_cert_chain_destroy(c);
         return NULL;
     }
@@ -183,6 +185,12 @@ const uint8_t *
 vnetenc_cert_chain_fingerprint(const struct vnetenc_cert_chain *c)
 {
     return c->fingerprint;
+}
+
+const uint8_t *
+vnetenc_cert_chain_digest(const struct vnetenc_cert_chain *c)
+{
+    return c->digest;
 }
 
 STACK_OF(X509) *

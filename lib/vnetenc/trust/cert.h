@@ -82,6 +82,10 @@ void vnetenc_cert_chain_destroy(struct vnetenc_cert_chain *);
 const uint8_t *vnetenc_cert_chain_fingerprint(
     const struct vnetenc_cert_chain *);
 
+/* Returns the SHA-256 of all certificates of the chain,
+ * VNETENC_FINGERPRINT_BYTES long, owned by the chain. */
+const uint8_t *vnetenc_cert_chain_digest(const struct vnetenc_cert_chain *);
+
 /* Decodes the certificates of the chain, leaf first, for the caller, who frees
  * them with the stack.  The stack ends before a certificate that cannot be
  * read. */

@@ -172,6 +172,33 @@ vnetenc_cred_has_cipher_info(const struct vnetenc_cred *cred,
     return false;
 }
 
+static bool
+is_same_chain(const struct vnetenc_cred *a, const struct vnetenc_cred *b)
+{
+    STACK_OF(X509) *a_chain = NULL, *b_chain = NULL;
+
+    SSL_CTX_get0_chain_certs(a->ctx, &a_chain);
+    SSL_CTX_get0_chain_certs(b->ctx, &b_chain);
+    if (sk_X509_num(a_chain) != sk_X509_num(b_chain)) {
+        return false;
+    }
+    for (int i = 0; i < sk_X509_num(a_chain); i++) {
+        if (X509_cmp(sk_X509_value(a_chain, i), sk_X509_value(b_chain, i))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+vnetenc_cred_is_same_own(const struct vnetenc_cred *a,
+                         const struct vnetenc_cred *b)
+{
+    return (!memcmp(a->fingerprint, b->fingerprint, sizeof a->fingerprint)
+            && is_same_chain(a, b)
+            && !strcmp(a->ciphers_text, b->ciphers_text));
+}
+
 X509_STORE *
 vnetenc_cred_ca(const struct vnetenc_cred *cred)
 {

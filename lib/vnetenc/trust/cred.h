@@ -96,6 +96,12 @@ bool vnetenc_cred_has_cipher_info(const struct vnetenc_cred *,
 /* Returns true if the profile has the cipher. */
 bool vnetenc_cred_has_cipher(const struct vnetenc_cred *, enum vnetenc_cipher);
 
+/* Returns true if both have the same certificate of our own, with the same
+ * chain, and the same ciphers in the same order, so that sessions need not be
+ * replaced. */
+bool vnetenc_cred_is_same_own(const struct vnetenc_cred *,
+                              const struct vnetenc_cred *);
+
 /* Returns the CA by which peers are judged, with the CRLs, or NULL without
  * 'ca_cert'. */
 X509_STORE *vnetenc_cred_ca(const struct vnetenc_cred *);

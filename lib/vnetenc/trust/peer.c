@@ -174,6 +174,33 @@ vnetenc_peer_has_changed(const struct vnetenc_peer *peer, uint8_t profile,
             || version->profile != newest.profile);
 }
 
+bool
+vnetenc_peer_judge_live(struct vnetenc_peer *peer, uint8_t profile,
+                        const struct vnetenc_cert_chain *chain, bool in_full,
+                        char **reason)
+{
+    const struct vnetenc_cred *cred = vnetenc_profile_get(profile)->cred;
+    struct vnetenc_peer_accepted *accepted
+        = &peer->accepted[profile % VNETENC_ACCEPTED];
+    const uint8_t *digest = vnetenc_cert_chain_digest(chain);
+
+    if (!in_full) {
+        return vnetenc_trust_judge_pins(&peer->trust, cred, chain, reason);
+    }
+    if (accepted->profile == profile
+        && !vnetenc_peer_has_changed(peer, profile, &accepted->version)
+        && !memcmp(accepted->chain, digest, sizeof accepted->chain)) {
+        return true;
+    }
+    if (!vnetenc_trust_judge_live(&peer->trust, cred, chain, reason)) {
+        return false;
+    }
+    accepted->version = vnetenc_peer_version(peer, profile);
+    accepted->profile = profile;
+    memcpy(accepted->chain, digest, sizeof accepted->chain);
+    return true;
+}
+
 void
 vnetenc_peer_take_rtt(struct vnetenc_peer *peer, const struct vnetenc_rtt *rtt)
 {

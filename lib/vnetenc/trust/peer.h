@@ -57,6 +57,13 @@ struct vnetenc_peer_version {
     unsigned int profile;       /* and of the profile's credentials. */
 };
 
+/* A chain that was accepted for sessions of a profile. */
+struct vnetenc_peer_accepted {
+    struct vnetenc_peer_version version;
+    uint8_t profile;
+    uint8_t chain[VNETENC_FINGERPRINT_BYTES];   /* Its digest. */
+};
+
 /* Why handshakes of one lane of ours fail.  All zeros if they do not. */
 struct vnetenc_peer_lane_error {
     struct ovs_list node;       /* In 'lane_errors' of the peer. */
@@ -67,6 +74,8 @@ struct vnetenc_peer {
     struct hmap_node node;      /* In all peers, by address. */
     struct vnetenc_trust trust;
     unsigned int serial;        /* Changes with 'trust'. */
+    struct vnetenc_peer_accepted accepted[VNETENC_ACCEPTED];    /* By profile,
+                                                         * modulo. */
     struct vnetenc_gate *gate;  /* Published. */
     char *config_error;         /* A bad value in the row, or NULL. */
     unsigned int mtu;           /* MTU of the underlay.  0: measure it. */
@@ -171,6 +180,18 @@ struct vnetenc_peer_version vnetenc_peer_version(const struct vnetenc_peer *,
  * version given have to be judged anew. */
 bool vnetenc_peer_has_changed(const struct vnetenc_peer *, uint8_t profile,
                               const struct vnetenc_peer_version *);
+
+/* Judges a session of 'profile' with 'peer' that is up, by the present
+ * configuration.  Unless 'in_full', judges only by what takes next to no time:
+ * pins, and whether the profile is there.  Returns false, and sets '*reason',
+ * which the caller frees, if the peer is no longer accepted.
+ *
+ * A peer has many sessions, mostly with one certificate: that is verified
+ * once. */
+bool vnetenc_peer_judge_live(struct vnetenc_peer *, uint8_t profile,
+                             const struct vnetenc_cert_chain *, bool in_full,
+                             char **reason)
+    OVS_WARN_UNUSED_RESULT;
 
 /* Takes the round trip of a handshake with 'peer' that has succeeded as a
  * guess (bridge/rtt.h). */

@@ -166,9 +166,12 @@ load(struct entry *entry)
         return false;
     }
     set_error(profile, NULL);
+    profile->serial = ++last_serial;
+    if (!profile->cred || !vnetenc_cred_is_same_own(profile->cred, cred)) {
+        profile->own_serial = last_serial;
+    }
     vnetenc_cred_unref(profile->cred);
     profile->cred = cred;
-    profile->serial = ++last_serial;
     vnetenc_config_profile_uninit(&profile->config);
     vnetenc_config_profile_copy(&profile->config, asked);
     check_dates(profile);
@@ -320,12 +323,4 @@ const struct vnetenc_profile *
 vnetenc_profile_peek(uint8_t id)
 {
     return entries[id] ? &entries[id]->profile : NULL;
-}
-
-bool
-vnetenc_profile_has_ca(uint8_t id)
-{
-    const struct vnetenc_cred *cred = vnetenc_profile_get(id)->cred;
-
-    return cred && vnetenc_cred_ca(cred);
 }

@@ -36,7 +36,10 @@ struct vnetenc_cred;
 struct vnetenc_profile {
     struct vnetenc_config_profile config;   /* In force. */
     struct vnetenc_cred *cred;              /* NULL: none could be loaded. */
-    unsigned int serial;                    /* Changes with 'cred', 0: none. */
+    unsigned int serial;                    /* Changes with 'cred'. */
+    unsigned int own_serial;                /* Changes with what peers see of
+                                             * 'cred', see
+                                             * vnetenc_cred_is_same_own(). */
     char *error;                            /* Of the newest change. */
     char *date_error;                       /* Of the dates of 'cred'. */
 };
@@ -63,9 +66,5 @@ const struct vnetenc_profile *vnetenc_profile_get(uint8_t id);
 /* Returns the profile if it has a row or was asked for before, otherwise
  * NULL. */
 const struct vnetenc_profile *vnetenc_profile_peek(uint8_t id);
-
-/* Returns true if a CA of the profile judges its peers, which takes much more
- * time than a comparison of fingerprints. */
-bool vnetenc_profile_has_ca(uint8_t id);
 
 #endif /* vnetenc/trust/profile.h */

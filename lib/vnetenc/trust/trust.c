@@ -201,6 +201,14 @@ judge_x509(X509_STORE_CTX *ctx, const struct vnetenc_cred *cred, bool live)
     return NULL;
 }
 
+static unsigned int n_verified;
+
+unsigned int
+vnetenc_trust_n_verified(void)
+{
+    return n_verified;
+}
+
 static char *
 verify(const struct vnetenc_cred *cred, X509 *leaf, STACK_OF(X509) *chain,
        bool live)
@@ -210,6 +218,7 @@ verify(const struct vnetenc_cred *cred, X509 *leaf, STACK_OF(X509) *chain,
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
     char *why;
 
+    n_verified++;
     if (store && ctx
         && X509_STORE_CTX_init(ctx, store, leaf, ca ? chain : NULL)) {
         why = judge_x509(ctx, cred, live);

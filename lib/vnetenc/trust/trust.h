@@ -37,8 +37,8 @@
  * is both.  Names are compared whole: a wildcard in a SAN matches nothing, and
  * the subject's common name is not read.
  *
- * Thread-safety: pure functions of their arguments, the wall clock (dates)
- * and, for the CA, OpenSSL's reference counts.  Control thread. */
+ * Thread-safety: functions of their arguments, the wall clock (dates) and, for
+ * the CA, OpenSSL's reference counts.  Control thread. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -74,6 +74,10 @@ bool vnetenc_trust_judge_live(const struct vnetenc_trust *,
                               const struct vnetenc_cred *,
                               const struct vnetenc_cert_chain *, char **reason)
     OVS_WARN_UNUSED_RESULT;
+
+/* Returns how many chains were verified up to now, which is the part of a
+ * judgement that takes time. */
+unsigned int vnetenc_trust_n_verified(void);
 
 /* Does the part of vnetenc_trust_judge_live() that costs next to nothing: it
  * returns false if the peer, its pins or the profile alone refuse the session.
