@@ -119,6 +119,10 @@ tests_test_vnetenc_memory_asan_CFLAGS = $(AM_CFLAGS) $(SANITIZE_CFLAGS)
 tests_test_vnetenc_memory_asan_LDFLAGS = $(tests_test_vnetenc_memory_LDFLAGS)
 tests_test_vnetenc_memory_asan_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
+noinst_PROGRAMS += tests/test-vnetenc-execute
+tests_test_vnetenc_execute_SOURCES = tests/test-vnetenc-execute.c tests/vnetenc-unit.h
+tests_test_vnetenc_execute_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
 noinst_PROGRAMS += tests/test-vnetenc-netns
 tests_test_vnetenc_netns_SOURCES = tests/test-vnetenc-netns.c tests/vnetenc-unit.h
 tests_test_vnetenc_netns_LDADD = lib/libopenvswitch.la $(SSL_LIBS)

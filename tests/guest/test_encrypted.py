@@ -10,7 +10,7 @@ import pytest
 import capture
 import packets
 from claims import assert_sealed
-from host import MARKER, assert_traffic, capable, follow_flows
+from host import MARKER, VNI, assert_traffic, capable, follow_flows
 from lab import Hypervisor, KernelHost
 from runspace import wait_until
 
@@ -179,6 +179,36 @@ class TestAction:
         finally:
             hv2.ofctl("--strict", "del-flows", "br-int", "priority=50000,"
                       "in_port=gnv,tun_flags=+vnetenc")
+
+    def test_pause(self, lab):
+        """A controller resumes packets that left, and that arrived."""
+        flows = (
+            f"icmp,in_port=v-vm1,actions=controller(pause),"
+            f"set_field:{lab.hvs[1].ip}->tun_dst,set_field:{VNI}->tun_id,"
+            "vnetenc,output:gnv",
+            "icmp,in_port=gnv,tun_flags=+vnetenc,actions=controller(pause),"
+            "resubmit(,6)")
+        controllers = []
+        for hv, flow in zip(lab.hvs, flows):
+            controllers.append(lab.run.spawn(
+                hv.tree.program("ovs-ofctl"), "monitor", "br-int", "resume",
+                netns=hv.netns, env=hv.env))
+            hv.ofctl("add-flow", "br-int", f"priority=50000,{flow}")
+        lab.hvs[1].ofctl("add-flow", "br-int",
+                         "table=6,tun_flags=+vnetenc,actions=output:v-vm2")
+        try:
+            vm1, vm2 = lab.vms
+            pcap = lab.underlay.capture()
+            vm1.reaches(vm2.ip, 10)
+            ping = vm1.ping(vm2.ip, 5, 0.2)
+            assert not ping.lost, ping.text
+            assert_sealed(pcap.stop(), lab)
+            for controller in controllers:
+                assert "NXT_PACKET_IN2" in controller.output()
+        finally:
+            for controller in controllers:
+                controller.stop()
+            follow_flows(lab)
 
     def test_match(self, lab):
         """What is sent in clear does not match the flag."""
