@@ -123,6 +123,10 @@ noinst_PROGRAMS += tests/test-vnetenc-execute
 tests_test_vnetenc_execute_SOURCES = tests/test-vnetenc-execute.c tests/vnetenc-unit.h
 tests_test_vnetenc_execute_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
+noinst_PROGRAMS += tests/test-vnetenc-too-long
+tests_test_vnetenc_too_long_SOURCES = tests/test-vnetenc-too-long.c tests/vnetenc-unit.h
+tests_test_vnetenc_too_long_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
 noinst_PROGRAMS += tests/test-vnetenc-netns
 tests_test_vnetenc_netns_SOURCES = tests/test-vnetenc-netns.c tests/vnetenc-unit.h
 tests_test_vnetenc_netns_LDADD = lib/libopenvswitch.la $(SSL_LIBS)

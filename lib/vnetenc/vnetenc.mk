@@ -131,6 +131,8 @@ vnetenc_sources = \
 	lib/vnetenc/kernel/netns.h \
 	lib/vnetenc/kernel/source.c \
 	lib/vnetenc/kernel/source.h \
+	lib/vnetenc/kernel/too-long.c \
+	lib/vnetenc/kernel/too-long.h \
 	lib/vnetenc/kernel/transmit.c \
 	lib/vnetenc/kernel/transmit.h \
 	lib/vnetenc/kernel/underlay.c \

@@ -6,6 +6,8 @@ back."""
 import os
 import re
 
+import pytest
+
 import capture
 from host import capable
 from runspace import wait_until
@@ -20,9 +22,9 @@ def ports(hv):
             re.findall(r"port (\d+): (\S+)", text)}
 
 
-def encrypted(lab):
-    lab.pin()
-    lab.connect(encryption="require")
+def encrypted(lab, ipv6=False):
+    lab.pin(ipv6)
+    lab.connect(ipv6, encryption="require")
     capable(lab)
     lab.vms[0].reaches(lab.vms[1].ip, timeout=20)
 
@@ -110,26 +112,43 @@ def test_dropped_root(make_hosts):
     no_plaintext(pcap)
 
 
-def test_too_long(make_hosts):
-    """The kernel tells a guest what fits into one record, and just that
-    passes."""
+@pytest.mark.parametrize("ipv6", [False, True], ids=["ipv4", "ipv6"])
+def test_too_long(make_hosts, ipv6):
+    """A guest is told what fits into one record, also if its packets have a
+    VLAN tag, and just that passes."""
     lab = make_hosts(mtu=1500)
-    encrypted(lab)
+    encrypted(lab, ipv6)
     vm1, vm2 = lab.vms
     for hv, other in zip(lab.hvs, reversed(lab.hvs)):
-        hv.set_peer(other.ip, "other_config:split=false")
-    lab.run.ip(lab.hvs[0].netns, f"link set dev {vm1.port} mtu 1500")
-    lab.run.ip(vm1.netns, "link set dev e0 mtu 1500")
+        hv.set_peer(other.ip6 if ipv6 else other.ip,
+                    "other_config:split=false")
+    for hv, vm in zip(lab.hvs, lab.vms):
+        lab.run.ip(hv.netns, f"link set dev {vm.port} mtu 1504")
+        lab.run.ip(vm.netns, "link set dev e0 mtu 1504",
+                   f"addr add fd00:9::{vm.number}/64 dev e0 nodad",
+                   "link add link e0 name e0.5 type vlan id 5",
+                   "link set dev e0.5 mtu 1500 up",
+                   f"addr add 10.5.0.{vm.number}/24 dev e0.5",
+                   f"addr add fd00:5::{vm.number}/64 dev e0.5 nodad")
+    # Record 37, IP and UDP, Geneve without options 8, Ethernet 14.
+    fits = 1500 - 37 - (48 if ipv6 else 28) - 8 - 14
 
-    def told():
-        vm1.cmd("ping", "-c", "1", "-W", "1", "-M", "do", "-s", "1472",
-                vm2.ip, check=False)
-        text = vm1.cmd("ip", "route", "get", vm2.ip)
-        return re.search(r"mtu (\d+)", text)
+    def ping(dst, mtu):
+        return vm1.cmd("ping", "-c", "1", "-W", "1", "-M", "do", "-s",
+                       str(mtu - (48 if ":" in dst else 28)), dst,
+                       check=False)
 
-    wait_until(told, "the guest knows the MTU", 20)
-    # Record 37, IP and UDP 28, Geneve without options 8, Ethernet 14.
-    assert int(told().group(1)) == 1500 - 37 - 28 - 8 - 14
+    def told(dst):
+        ping(dst, 1500)
+        return re.search(r"mtu (\d+)", vm1.cmd("ip", "route", "get", dst))
+
+    for dst, mtu in ((vm2.ip, fits), ("fd00:9::2", fits),
+                     ("10.5.0.2", fits - 4), ("fd00:5::2", fits - 4)):
+        match = wait_until(lambda: told(dst), f"the guest knows the MTU to"
+                           f" {dst}", 20)
+        assert int(match[1]) == mtu
+        assert "1 received" in ping(dst, mtu)
+    lab.hvs[0].expect("vnetenc_tx_mtu", 2)
 
 
 def test_no_namespace(make_hosts):

@@ -124,7 +124,7 @@ take_event(struct vnetenc_event *event, long long int now)
         vnetenc_incoming_unknown(&event->path, event->remote_port);
         break;
     case VNETENC_EV_TOO_LONG:
-        vnetenc_icmp_answer(event->data, event->size);
+        vnetenc_icmp_answer(&event->path, event->data, event->size);
         break;
     case VNETENC_EV_HELD:
         /* VNETENC_EV_WANT is posted at most every 10 ms for a peer, perhaps

@@ -29,8 +29,11 @@
 #include "packets.h"
 #include "unaligned.h"
 #include "util.h"
+#include "vnetenc/bridge/path.h"
+#include "vnetenc/bridge/tunnel.h"
 #include "vnetenc/control/execute.h"
 #include "vnetenc/crypto/wire.h"
+#include "vnetenc/kernel/inject.h"
 #include "vnetenc/packet/pmtu.h"
 
 COVERAGE_DEFINE(vnetenc_pmtu_sent);
@@ -246,9 +249,31 @@ send_out(struct dp_packet *packet, uint32_t port)
     ofpbuf_uninit(&actions);
 }
 
-void
-vnetenc_icmp_answer(const uint8_t *data, size_t size)
+/* Sends 'packet' as an arrival from the tunnel of 'path', with the tunnel
+ * header of the packet that was too long. */
+static void
+send_in(struct dp_packet *packet, const struct vnetenc_path_key *path,
+        const uint8_t *tunnel, size_t tunnel_size)
 {
+    const struct vnetenc_coalesce_outer outer = {
+        .src = path->remote,
+        .dst = path->local,
+        .udp_src = path->dtls_port,
+        .vxlan = vnetenc_tunnel_is_vxlan(path->dtls_port),
+    };
+
+    dp_packet_push(packet, tunnel, tunnel_size);
+    vnetenc_inject_packet(&outer, dp_packet_data(packet),
+                          dp_packet_size(packet));
+    COVERAGE_INC(vnetenc_pmtu_sent);
+    dp_packet_delete(packet);
+}
+
+void
+vnetenc_icmp_answer(const struct vnetenc_path_key *path, const uint8_t *data,
+                    size_t size)
+{
+    const uint8_t *frame = data + sizeof(struct vnetenc_pmtu_note);
     struct vnetenc_pmtu_note note;
     struct dp_packet *packet;
 
@@ -256,9 +281,15 @@ vnetenc_icmp_answer(const uint8_t *data, size_t size)
         return;
     }
     memcpy(&note, data, sizeof note);
-    packet = vnetenc_icmp_build(&note, data + sizeof note,
-                                size - sizeof note);
-    if (packet) {
+    size -= sizeof note;
+    if (size < note.tunnel_size) {
+        return;
+    }
+    packet = vnetenc_icmp_build(&note, frame + note.tunnel_size,
+                                size - note.tunnel_size);
+    if (packet && note.tunnel_size) {
+        send_in(packet, path, frame, note.tunnel_size);
+    } else if (packet) {
         send_out(packet, note.in_port);
     }
 }

@@ -24,7 +24,9 @@
  * that was too long gets ICMP "fragmentation needed" (RFC 792, RFC 1191) or
  * ICMPv6 "packet too big" (RFC 4443 section 3.2), in the name of the packet's
  * destination, because a switched network has no router to send it.  The
- * message leaves through the port on which the packet came in.
+ * message leaves through the port on which the packet came in.  In the kernel
+ * datapath, that port is unknown: the message arrives from the tunnel, as an
+ * answer of the destination would.
  *
  * Thread-safety: vnetenc_icmp_build() is a pure function;
  * vnetenc_icmp_answer() runs under vnetenc_control_mutex. */
@@ -34,6 +36,7 @@
 #include "openvswitch/compiler.h"
 
 struct dp_packet;
+struct vnetenc_path_key;
 struct vnetenc_pmtu_note;
 
 /* Returns the message to send about the packet that begins with the 'size'
@@ -43,8 +46,9 @@ struct dp_packet *vnetenc_icmp_build(const struct vnetenc_pmtu_note *note,
                                      const uint8_t *frame, size_t size)
     OVS_WARN_UNUSED_RESULT;
 
-/* Sends the message about the packet that vnetenc_pmtu_report() posted as the
+/* Sends the message about the packet of 'path' that packet/pmtu posted as the
  * 'size' bytes at 'data', if there must be one. */
-void vnetenc_icmp_answer(const uint8_t *data, size_t size);
+void vnetenc_icmp_answer(const struct vnetenc_path_key *path,
+                         const uint8_t *data, size_t size);
 
 #endif /* vnetenc/control/icmp.h */

@@ -23,6 +23,7 @@
 #include "vnetenc/kernel/egress.h"
 #include "vnetenc/kernel/inject.h"
 #include "vnetenc/kernel/netns.h"
+#include "vnetenc/kernel/too-long.h"
 #include "vnetenc/kernel/worker.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_datapath);
@@ -62,6 +63,7 @@ vnetenc_datapath_start(void)
     vnetenc_inject_choose(vnetenc_netns_tap_fd(0), way_in);
     vnetenc_worker_start(n_workers);
     vnetenc_egress_start();
+    vnetenc_too_long_start();
     VLOG_INFO("kernel datapath: %u workers read from a %s", n_workers,
               vnetenc_egress_way());
 }

@@ -332,3 +332,19 @@ vnetenc_inject_run(struct vnetenc_inject *inject,
                            : VNETENC_DROP_rx_tap_error, run->n);
     }
 }
+
+void
+vnetenc_inject_packet(const struct vnetenc_coalesce_outer *outer, void *data,
+                      size_t size)
+{
+    struct vnetenc_coalesce_run run;
+    struct vnetenc_inject inject;
+
+    memset(&run, 0, sizeof run);
+    run.outer = *outer;
+    run.n = 1;
+    run.size = size;
+    run.iov[0] = (struct iovec) { data, size };
+    vnetenc_inject_init(&inject, vnetenc_netns_tap_fd(0));
+    vnetenc_inject_run(&inject, &run);
+}

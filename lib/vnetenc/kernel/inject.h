@@ -93,4 +93,10 @@ void vnetenc_inject_init(struct vnetenc_inject *, int tap_fd);
 void vnetenc_inject_run(struct vnetenc_inject *,
                         struct vnetenc_coalesce_run *run);
 
+/* Writes the tunnel packet of 'size' bytes at 'data', which begins with the
+ * Geneve or VXLAN header.  Any thread, once vnetenc_inject_choose() was
+ * called. */
+void vnetenc_inject_packet(const struct vnetenc_coalesce_outer *, void *data,
+                           size_t size);
+
 #endif /* vnetenc/kernel/inject.h */

@@ -55,7 +55,8 @@ static struct {
     int tap[VNETENC_KERNEL_QUEUES];
     int out[VNETENC_KERNEL_QUEUES];
     bool has_out;               /* Are 'out' bound to the dummy device? */
-} netns = { .fd = -1, .threaded = -1 };
+    int icmp[2];                /* IPv4, IPv6; -1 if there is none. */
+} netns = { .fd = -1, .threaded = -1, .icmp = { -1, -1 } };
 
 /* The reason why N is not up, or NULL.  Former reasons are never freed,
  * because any thread may still read them. */
@@ -105,6 +106,12 @@ int
 vnetenc_netns_out_fd(unsigned int queue)
 {
     return netns.has_out ? netns.out[queue] : -1;
+}
+
+int
+vnetenc_netns_icmp_fd(bool ipv6)
+{
+    return netns.icmp[ipv6];
 }
 
 int
@@ -216,6 +223,17 @@ open_out(void)
     return true;
 }
 
+/* Opens the sockets for ICMP messages.  A failure is no error: without them,
+ * only kernel/too-long.c does nothing. */
+static void
+open_icmp(void)
+{
+    const int type = SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC;
+
+    netns.icmp[0] = socket(AF_INET, type, IPPROTO_ICMP);
+    netns.icmp[1] = socket(AF_INET6, type, IPPROTO_ICMPV6);
+}
+
 /* Opens the file that switches threaded NAPI of the TAP.  Only a sysfs that is
  * mounted in N has it; that mount ends with this thread. */
 static void
@@ -282,6 +300,7 @@ open_all(void *ok_)
 
     *ok = (open_namespace() && set_sysctls() && open_tap() && open_out());
     if (*ok) {
+        open_icmp();
         open_threaded();
     }
     return NULL;

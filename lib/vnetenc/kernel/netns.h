@@ -94,6 +94,10 @@ int vnetenc_netns_tap_fd(unsigned int queue);
  * leave through the TAP. */
 int vnetenc_netns_out_fd(unsigned int queue);
 
+/* Returns the descriptor of a raw socket of N, nonblocking, that receives the
+ * messages of ICMP or ICMPv6.  Returns -1 if there is none. */
+int vnetenc_netns_icmp_fd(bool ipv6);
+
 /* Switches threaded NAPI of the TAP on or off.  Returns 0, or a positive errno
  * value: EOPNOTSUPP if the kernel is too old. */
 int vnetenc_netns_set_threaded(bool);

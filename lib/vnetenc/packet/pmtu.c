@@ -34,11 +34,9 @@ static struct vnetenc_rate of_port[VNETENC_PMTU_PORTS];
 static struct vnetenc_rate of_all;
 
 static bool
-may_report(odp_port_t in_port, long long int now)
+may_report(uint32_t bucket, long long int now)
 {
-    size_t i = odp_to_u32(in_port) % VNETENC_PMTU_PORTS;
-
-    return (vnetenc_rate_take(&of_port[i], now,
+    return (vnetenc_rate_take(&of_port[bucket % VNETENC_PMTU_PORTS], now,
                               1000000 / VNETENC_PMTU_PER_SECOND,
                               VNETENC_PMTU_BURST)
             && vnetenc_rate_take(&of_all, now,
@@ -47,11 +45,26 @@ may_report(odp_port_t in_port, long long int now)
 }
 
 void
+vnetenc_pmtu_post(const struct vnetenc_path_key *path,
+                  const struct vnetenc_pmtu_note *note, uint32_t bucket,
+                  const void *data, size_t size)
+{
+    uint8_t event[sizeof *note + VNETENC_PMTU_HEAD_BYTES];
+
+    if (may_report(bucket, time_msec())) {
+        size = MIN(size, VNETENC_PMTU_HEAD_BYTES);
+        memcpy(event, note, sizeof *note);
+        memcpy(event + sizeof *note, data, size);
+        vnetenc_inbox_post(VNETENC_INBOX_GUESTS, VNETENC_EV_TOO_LONG, path, 0,
+                           0, event, sizeof *note + size);
+    }
+}
+
+void
 vnetenc_pmtu_report(const struct vnetenc_path_key *path,
                     const struct flow *flow, const void *frame, size_t size,
                     size_t max_frame)
 {
-    uint8_t data[sizeof(struct vnetenc_pmtu_note) + VNETENC_PMTU_HEAD_BYTES];
     struct vnetenc_pmtu_note note;
 
     /* A packet that came out of a tunnel, or that Open vSwitch made, was sent
@@ -60,8 +73,7 @@ vnetenc_pmtu_report(const struct vnetenc_path_key *path,
      * not use it. */
     if (!flow || flow_tnl_dst_is_set(&flow->tunnel)
         || flow->in_port.odp_port == ODPP_NONE
-        || flow->ct_state & (CS_SRC_NAT | CS_DST_NAT)
-        || !may_report(flow->in_port.odp_port, time_msec())) {
+        || flow->ct_state & (CS_SRC_NAT | CS_DST_NAT)) {
         return;
     }
 
@@ -82,9 +94,5 @@ vnetenc_pmtu_report(const struct vnetenc_path_key *path,
         }
     }
     note.max_frame = max_frame;
-    size = MIN(size, VNETENC_PMTU_HEAD_BYTES);
-    memcpy(data, &note, sizeof note);
-    memcpy(data + sizeof note, frame, size);
-    vnetenc_inbox_post(VNETENC_INBOX_GUESTS, VNETENC_EV_TOO_LONG, path, 0, 0,
-                       data, sizeof note + size);
+    vnetenc_pmtu_post(path, &note, note.in_port, frame, size);
 }

@@ -47,6 +47,8 @@ struct vnetenc_pmtu_note {
     struct eth_addr src, dst;   /* As the packet came in. */
     ovs_be16 tags[VNETENC_PMTU_MAX_TAGS][2];    /* TPID and TCI, or 0. */
     uint16_t max_frame;         /* Bytes of the longest possible frame. */
+    uint16_t tunnel_size;       /* Kernel datapath: bytes of the tunnel header
+                                 * in front of the frame. */
 };
 
 /* Reports the frame of 'size' bytes at 'frame', which a guest sent and which
@@ -56,5 +58,12 @@ struct vnetenc_pmtu_note {
  * VNETENC_PMTU_ALL_PER_SECOND, are lost. */
 void vnetenc_pmtu_report(const struct vnetenc_path_key *, const struct flow *,
                          const void *frame, size_t size, size_t max_frame);
+
+/* Does the same for the frame that 'note' describes.  The 'size' bytes at
+ * 'data' begin with its tunnel header, if it has one.  Senders with the same
+ * 'bucket' share a rate. */
+void vnetenc_pmtu_post(const struct vnetenc_path_key *,
+                       const struct vnetenc_pmtu_note *, uint32_t bucket,
+                       const void *data, size_t size);
 
 #endif /* vnetenc/packet/pmtu.h */
