@@ -799,6 +799,43 @@ test_trust_withdrawn(void)
     b.trust_lookups = -1;
 }
 
+static struct unit_host *withdrawer;
+
+/* Takes away the cipher that was chosen while the responder's first flight is
+ * on the way. */
+static enum unit_fate
+withdraw_cipher(struct unit_duel *duel, unsigned int index)
+{
+    if (index == 3) {
+        unit_host_set_cred(withdrawer, duel->profile, NULL, "AES256-GCM");
+    }
+    return UNIT_PASS;
+}
+
+static void
+test_cipher_withdrawn(void)
+{
+    struct unit_host *hosts[] = { &a, &b };
+
+    for (int i = 0; i < 2; i++) {
+        const struct vnetenc_handshake *h;
+        struct unit_duel duel;
+
+        withdrawer = hosts[i];
+        unit_host_set_cred(&a, 1, NULL, "AES128-GCM:AES256-GCM");
+        unit_duel_init(&duel, &a, &b, 1);
+        duel.fate = withdraw_cipher;
+        unit_duel_run(&duel);
+        h = i ? duel.server : duel.client;
+        CHECK(!(i ? duel.server_done : duel.client_done));
+        CHECK(vnetenc_handshake_state(h) == VNETENC_HANDSHAKE_FAILED);
+        CHECK_HAS(vnetenc_handshake_reason(h), "profile 1 has no ");
+        unit_duel_uninit(&duel);
+        unit_host_set_cred(&a, 1, NULL, NULL);
+        unit_host_set_cred(&b, 1, NULL, NULL);
+    }
+}
+
 static void
 test_unknown_profile(void)
 {
@@ -920,6 +957,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_odd_datagrams();
     test_nonce_space();
     test_trust_withdrawn();
+    test_cipher_withdrawn();
     test_unknown_profile();
     test_openssl_cnf();
     test_keylog();

@@ -578,13 +578,16 @@ judge_again(struct vnetenc_handshake *h)
 static char *
 examine(struct vnetenc_handshake *h)
 {
+    /* The profile may have changed since the handshake began. */
+    const struct vnetenc_cred *cred
+        = h->lookup.cred(h->lookup.aux, h->profile);
     const char *problem = vnetenc_ssl_check(h->ssl, &h->suite);
     char *why;
 
     if (problem) {
         return xstrdup(problem);
     }
-    if (!vnetenc_cred_has_cipher(h->cred, h->suite->cipher)) {
+    if (!cred || !vnetenc_cred_has_cipher(cred, h->suite->cipher)) {
         return xasprintf("profile %u has no %s", h->profile, h->suite->name);
     }
     why = judge_again(h);

@@ -72,12 +72,12 @@ void vnetenc_incoming_unknown(const struct vnetenc_path_key *path,
 /* Runs the timers.  Returns when to call again, at the latest. */
 long long int vnetenc_incoming_run(long long int now);
 
-/* Ends every session whose pins no longer admit it.  For control/judge.c. */
+/* Ends every session whose pins no longer admit it, and, soon, every one whose
+ * cipher is no longer allowed.  For control/judge.c. */
 void vnetenc_incoming_judge_pins(long long int now);
 
-/* Ends sessions whose peer is no longer accepted, and, soon, those whose
- * cipher is no longer allowed, some at each call.  Returns true if more may be
- * left.  For control/judge.c. */
+/* Ends sessions whose peer is no longer accepted, some at each call.  Returns
+ * true if more may be left.  For control/judge.c. */
 bool vnetenc_incoming_judge(long long int now);
 
 /* Ends all sessions and handshakes from 'peer', or those from all peers if

@@ -24,9 +24,9 @@
  * that this concerns are judged anew: each session knows by which version of
  * both it was accepted (trust/peer.h).
  *
- *   - Pins are compared at once, for all sessions: that takes no certificate,
- *     and a session that lost its pin ends in the same turn of the control
- *     thread.
+ *   - Pins and ciphers are compared at once, for all sessions: that takes no
+ *     certificate.  A session that lost its pin ends in the same turn of the
+ *     control thread.
  *
  *   - All else follows in slices: certificates that a CA and its CRLs judge,
  *     and sessions that are replaced because our own certificate or our

@@ -589,9 +589,10 @@ vnetenc_lane_is_due(const struct vnetenc_lane *lane)
                                     &lane->judged);
 }
 
-/* Ends sessions whose peer is no longer accepted. */
+/* Ends sessions whose peer is no longer accepted, and soon one whose cipher is
+ * no longer allowed. */
 static void
-judge_peer(struct vnetenc_lane *lane, bool in_full, long long int now)
+judge_sessions(struct vnetenc_lane *lane, bool in_full, long long int now)
 {
     struct vnetenc_initiator *session;
     char *reason;
@@ -608,27 +609,27 @@ judge_peer(struct vnetenc_lane *lane, bool in_full, long long int now)
             vnetenc_initiator_destroy(session, now);
         }
     }
+    if (lane->up) {
+        vnetenc_initiator_judge_cipher(
+            lane->up, now + vnetenc_lane_path_patience(
+                lane->path, VNETENC_PREFER_LOST_MS));
+    }
 }
 
 void
 vnetenc_lane_judge_pins(struct vnetenc_lane *lane, long long int now)
 {
-    judge_peer(lane, false, now);
+    judge_sessions(lane, false, now);
 }
 
 bool
 vnetenc_lane_judge(struct vnetenc_lane *lane, long long int now)
 {
     uint8_t profile = lane->path->published->key.profile;
-    bool outdated = false;
+    bool outdated;
 
-    judge_peer(lane, true, now);
-    if (lane->up) {
-        outdated = vnetenc_initiator_is_outdated(lane->up);
-        vnetenc_initiator_judge_cipher(
-            lane->up, now + vnetenc_lane_path_patience(
-                lane->path, VNETENC_PREFER_LOST_MS));
-    }
+    judge_sessions(lane, true, now);
+    outdated = lane->up && vnetenc_initiator_is_outdated(lane->up);
     /* An attempt that failed before may succeed now. */
     vnetenc_lane_hurry(lane, outdated, now);
     lane->judged = vnetenc_peer_version(lane->path->peer, profile);

@@ -70,7 +70,8 @@ unsigned int vnetenc_outgoing_rekey(const struct vnetenc_peer *,
 void vnetenc_outgoing_peer_is_back(const struct vnetenc_peer *,
                                    long long int now);
 
-/* Ends every session whose pins no longer admit it.  For control/judge.c. */
+/* Ends every session whose pins no longer admit it, and, soon, every one whose
+ * cipher is no longer allowed.  For control/judge.c. */
 void vnetenc_outgoing_judge_pins(long long int now);
 
 /* Ends sessions whose peer is no longer accepted, and replaces sessions whose

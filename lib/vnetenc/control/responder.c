@@ -379,11 +379,10 @@ vnetenc_responder_judge(struct vnetenc_responder *session, bool in_full,
 
     if (vnetenc_peer_judge_live(session->peer, session->path.profile,
                                 session->chain, in_full, &reason)) {
-        if (!in_full) {
-            return true;
+        if (in_full) {
+            session->judged = vnetenc_peer_version(session->peer,
+                                                   session->path.profile);
         }
-        session->judged = vnetenc_peer_version(session->peer,
-                                               session->path.profile);
         return judge_cipher(session, now);
     }
     session->peer->failed_at = now;

@@ -143,7 +143,7 @@ struct vnetenc_traffic_counts vnetenc_responder_traffic(
 /* Returns true if the judgement of a session that is up may have changed. */
 bool vnetenc_responder_is_due(const struct vnetenc_responder *);
 
-/* Judges a session that is up, by pins alone unless 'in_full'.  Returns false
+/* Judges a session that is up, by pins and cipher alone unless 'in_full'.  Returns false
  * if the session must end now; if its peer is no longer accepted, the reason
  * becomes the error of the peer.  If the profile has lost its cipher, the
  * session ends soon: the peer is told, sealed, and may use it until it has
