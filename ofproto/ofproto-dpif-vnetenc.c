@@ -20,6 +20,7 @@
 #include <inttypes.h>
 
 #include "flow.h"
+#include "netdev.h"
 #include "odp-util.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/ofpbuf.h"
@@ -108,6 +109,17 @@ vnetenc_xlate_tx(struct flow_tnl *tnl, const char *tunnel_type,
     tnl->enc_mode = VNETENC_OFF;
     tnl->enc_profile = 0;
     return true;
+}
+
+const char *
+vnetenc_xlate_kernel_obstacle(const struct netdev *netdev)
+{
+    const struct netdev_tunnel_config *config
+        = netdev_get_tunnel_config(netdev);
+
+    return (config && config->exts & 1u << OVS_VXLAN_EXT_GBP
+            ? "the kernel datapath cannot encrypt VXLAN with exts=gbp"
+            : NULL);
 }
 
 bool

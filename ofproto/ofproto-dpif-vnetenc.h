@@ -55,6 +55,7 @@ struct ds;
 struct flow;
 struct flow_tnl;
 struct flow_wildcards;
+struct netdev;
 struct ofpbuf;
 
 /* Decides about a packet that is about to leave through a tunnel of type
@@ -79,6 +80,10 @@ bool vnetenc_xlate_find_port(struct flow_tnl *, const char *tunnel_type,
                              const struct dpif *dpif, struct ds *why,
                              int *reason)
     OVS_WARN_UNUSED_RESULT;
+
+/* Returns why a kernel datapath that can encrypt cannot encrypt what it sends
+ * through the tunnel 'netdev', or NULL. */
+const char *vnetenc_xlate_kernel_obstacle(const struct netdev *netdev);
 
 /* Returns the sentence for the end of a packet's translation, or NULL.
  * 'unused' is true if no output through a tunnel followed the last demand,

@@ -114,15 +114,13 @@ class TestPortOption:
 
 
 def test_action(make_hosts):
-    """The action demands it, a match wants it, and a group policy travels
-    with the packet."""
+    """The action demands it, and a match wants it."""
     lab = make_hosts()
     lab.pin()
     capable(lab)
     for hv in lab.hvs:
-        hv.add_tunnel("flow", "gnv", kind="vxlan", key="flow", exts="gbp")
-    follow_flows(lab, out="set_field:77->tun_gbp_id,vnetenc",
-                 match="tun_flags=+vnetenc,tun_gbp_id=77")
+        hv.add_tunnel("flow", "gnv", kind="vxlan", key="flow")
+    follow_flows(lab)
     pcap = lab.underlay.capture()
     assert_traffic(lab)
     receiver = lab.vms[1].receiver()
@@ -131,9 +129,26 @@ def test_action(make_hosts):
     hv1.ofctl("packet-out", "br-int",
               f"in_port=controller, packet={frame.hex()}, actions="
               f"set_field:{lab.hvs[1].ip}->tun_dst,set_field:7->tun_id,"
-              "set_field:77->tun_gbp_id,vnetenc,output:gnv")
+              "vnetenc,output:gnv")
     assert receiver.recv(100) == MARKER
     assert_sealed(pcap.stop(), lab, MARKER, port=PORT)
+
+
+def test_group_policy(make_hosts):
+    """A port with group policies carries nothing.  Without a policy, the
+    kernel would send what is in its memory as one."""
+    lab = make_hosts()
+    lab.pin()
+    capable(lab)
+    lab.connect(kind="vxlan", encryption="require", exts="gbp")
+    pcap = lab.underlay.capture()
+    assert lab.vms[0].ping(lab.vms[1].ip, 5, 0.05, wait=0.5).lost == 5
+    lab.hvs[0].expect("vnetenc_tx_datapath", 5)
+    path = pcap.stop()
+    assert_silent(path, lab)
+    assert not capture.data_records(path, port=PORT)
+    assert "cannot encrypt VXLAN with exts=gbp" in lab.hvs[0].appctl(
+        "ofproto/trace", "br-int", f"in_port={lab.vms[0].port}")
 
 
 def test_both_types(make_hosts):

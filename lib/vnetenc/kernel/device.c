@@ -179,9 +179,6 @@ put_create(struct ofpbuf *request, ovs_be16 d, const char *name, uint32_t nsid)
         nl_msg_put_u8(request, IFLA_VXLAN_COLLECT_METADATA, 1);
         nl_msg_put_u8(request, IFLA_VXLAN_UDP_ZERO_CSUM6_RX, 1);
         nl_msg_put_be16(request, IFLA_VXLAN_PORT, d);
-        /* Any tunnel port may have exts=gbp.  This adds nothing to packets
-         * without a group policy. */
-        nl_msg_put_flag(request, IFLA_VXLAN_GBP);
     } else {
         nl_msg_put_flag(request, IFLA_GENEVE_COLLECT_METADATA);
         nl_msg_put_u8(request, IFLA_GENEVE_UDP_ZERO_CSUM6_RX, 1);
@@ -208,11 +205,12 @@ put_no_addresses(struct ofpbuf *request, const char *name)
 }
 
 static void
-put_up(struct ofpbuf *request, const char *name)
+put_up(struct ofpbuf *request, const char *name, bool up)
 {
     struct ifinfomsg *ifi = put_link(request, RTM_SETLINK, 0, name);
 
-    ifi->ifi_flags = ifi->ifi_change = IFF_UP;
+    ifi->ifi_flags = up ? IFF_UP : 0;
+    ifi->ifi_change = IFF_UP;
 }
 
 int
@@ -248,7 +246,7 @@ vnetenc_device_make(ovs_be16 d, const char **what)
 }
 
 int
-vnetenc_device_bring_up(ovs_be16 d)
+vnetenc_device_set_up(ovs_be16 d, bool up)
 {
     char name[VNETENC_DEVICE_NAME_SIZE];
     struct ofpbuf request;
@@ -256,7 +254,7 @@ vnetenc_device_bring_up(ovs_be16 d)
 
     vnetenc_device_name(d, name);
     ofpbuf_init(&request, 0);
-    put_up(&request, name);
+    put_up(&request, name, up);
     error = nl_transact(NETLINK_ROUTE, &request, NULL);
     ofpbuf_uninit(&request);
     return error;

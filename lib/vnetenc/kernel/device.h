@@ -34,7 +34,7 @@
  * gets it, so a flow keeps its meaning as long as it lives, or drops its
  * packets.
  *
- * Thread-safety: vnetenc_device_make(), vnetenc_device_bring_up() and
+ * Thread-safety: vnetenc_device_make(), vnetenc_device_set_up() and
  * vnetenc_device_delete() belong to the main thread; the others depend only on
  * their arguments. */
 
@@ -86,9 +86,9 @@ bool vnetenc_device_from_name(const char *, ovs_be16 *d);
  * constant string. */
 int vnetenc_device_make(ovs_be16 d, const char **what);
 
-/* Brings up the device for 'd', which is a port of the datapath.  Returns 0 or
- * a positive errno value. */
-int vnetenc_device_bring_up(ovs_be16 d);
+/* Brings the device for 'd' up, which may only be so while it is a port of the
+ * datapath, or down.  Returns 0 or a positive errno value. */
+int vnetenc_device_set_up(ovs_be16 d, bool up);
 
 /* Deletes the device for 'd' if it exists. */
 void vnetenc_device_delete(ovs_be16 d);

@@ -102,7 +102,7 @@ d_to_odp(ovs_be16 d)
     return u32_to_odp(ntohs(d));
 }
 
-/* Has the main thread make the port for 'd'. */
+/* Has the port for 'd' made, or made again.  Main thread. */
 static void
 want(ovs_be16 d)
 {
@@ -110,13 +110,30 @@ want(ovs_be16 d)
     atomic_store_relaxed(&any_wanted, true);
 }
 
-/* Deletes the port for 'd', whoever made it, with its device. */
+/* Has the main thread make the port for 'd', unless that was asked for before.
+ * Any thread. */
+static void
+want_first(ovs_be16 d)
+{
+    int state = UNUSED;
+
+    if (atomic_compare_exchange_strong_relaxed(&vport_of(d)->state, &state,
+                                               WANTED)) {
+        atomic_store_relaxed(&any_wanted, true);
+        seq_change(connectivity_seq_get());
+    }
+}
+
+/* Deletes the port for 'd', whoever made it, with its device.  The device goes
+ * down first: the host itself would receive what arrives on one that is up and
+ * no port. */
 static void
 delete_port(struct dpif *dpif, ovs_be16 d)
 {
     char name[VNETENC_DEVICE_NAME_SIZE];
     struct dpif_port port;
 
+    vnetenc_device_set_up(d, false);
     vnetenc_device_name(d, name);
     if (dpif_port_exists(dpif, name)
         && !dpif_port_query_by_name(dpif, name, &port)) {
@@ -161,7 +178,7 @@ make_port(struct dpif *dpif, ovs_be16 d)
     }
     if (!error) {
         what = "cannot bring a tunnel device up";
-        error = vnetenc_device_bring_up(d);
+        error = vnetenc_device_set_up(d, true);
     }
     if (error) {
         static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
@@ -264,6 +281,7 @@ check_port(struct dpif *dpif, ovs_be16 d)
     if (get_state(vport_of(d)) == PRESENT && !is_ours(dpif, d)) {
         VLOG_WARN("vnetenc_%"PRIu16": the port is gone, making it again",
                   ntohs(d));
+        vnetenc_device_set_up(d, false);
         want(d);
     }
 }
@@ -374,8 +392,7 @@ vnetenc_vport_find(const struct dpif *dpif, const char *type,
         }
         return d_to_odp(d);
     case UNUSED:
-        want(d);
-        seq_change(connectivity_seq_get());
+        want_first(d);
         return ODPP_NONE;
     case WANTED:
     default:
