@@ -331,7 +331,7 @@ def test_no_namespace(make_hosts):
     hv1 = lab.hvs[0]
     vm1, vm2 = lab.vms
     vm1.reaches(vm2.ip, 15)
-    assert hv1.capability() == "true"
+    wait_until(lambda: hv1.capability() == "true", "it can encrypt")
     hv1.kill_vswitchd()
     limit = lab.run.cmd("sysctl", "-n", "user.max_net_namespaces").strip()
     pcap = lab.underlay.capture()

@@ -452,14 +452,18 @@ class Hypervisor:
         """Makes this host unable to encrypt: Open vSwitch refuses the action
         and the flag, and its database shows that."""
         self.appctl("dpif/set-dp-features", "br-int", "vnetenc", "false")
+        self.vsctl("set", "Datapath", self._datapath_row(),
+                   "capabilities:vnetenc=false")
+
+    def _datapath_row(self):
+        """The row for what the datapath can do.  ovn-controller makes it, if
+        there is one."""
         if not self.vsctl("list", "Datapath"):
             self.vsctl("--", "--id=@d", "create", "Datapath",
                        "datapath_version=1", "--", "set",
                        "Open_vSwitch", ".",
                        f"datapaths:{self.datapath}=@d")
-        self.vsctl("set", "Datapath", self.vsctl(
-            "--bare", "--columns=_uuid", "list", "Datapath"),
-            "capabilities:vnetenc=false")
+        return self.vsctl("--bare", "--columns=_uuid", "list", "Datapath")
 
     def expect(self, counter, total):
         """Waits until a coverage counter has reached `total`: threads report
@@ -545,16 +549,12 @@ class KernelHost(Hypervisor):
         self.run.cmd("ethtool", "-K", "u", "tx", "on", "tso", "off",
                      "tx-udp-segmentation", "off", netns=self.netns)
         self.vsctl("add-br", "br-int")
-        # ovn-controller makes this row, for what the datapath can do.
-        self.vsctl("--", "--id=@d", "create", "Datapath",
-                   "datapath_version=0", "--", "set", "Open_vSwitch", ".",
-                   "datapaths:system=@d")
 
     def capability(self):
         """What the database says of encryption: "true" or "false"."""
-        return self.vsctl("--if-exists", "get", "Datapath", self.vsctl(
-            "--bare", "--columns=_uuid", "list", "Datapath"),
-            "capabilities:vnetenc").strip('"')
+        return self.vsctl("--if-exists", "get", "Datapath",
+                          self._datapath_row(),
+                          "capabilities:vnetenc").strip('"')
 
     def flows(self):
         """The flows of the datapath."""
