@@ -46,7 +46,10 @@ def refused(top, *args, under=()):
     (["check", "unit"], "unknown argument 'unit'; check takes none"),
     (["build", "-j"], "unknown argument '-j'; build takes none"),
     (["demo", "--quick"],
-     "unknown argument '--quick'; demo takes --keep and --report FILE"),
+     "unknown argument '--quick'; demo takes --datapath=kernel, --keep and"
+     " --report FILE"),
+    (["demo", "--datapath=system"],
+     "unknown argument '--datapath=system'; demo takes --datapath=kernel,"),
     (["bench", "--keep"],
      "unknown argument '--keep'; bench takes --quick and --report FILE"),
     (["demo", "--report"], "--report needs the name of a file"),

@@ -4,7 +4,7 @@
 with role-based access, and hypervisors registered with it."""
 
 from lab import MANAGEMENT, VM
-from runspace import PATIENCE, serves, wait_until
+from runspace import PATIENCE, Failed, serves, wait_until
 
 SB_PORT = 6642
 
@@ -103,11 +103,19 @@ class Central:
                             env=self.env, check=check).strip()
 
     def sbctl_as(self, hv, *args):
-        """Runs ovn-sbctl as the chassis `hv`, over TLS."""
-        return self.run.cmd(
-            self.tree.program("ovn-sbctl"), f"--timeout={5 * PATIENCE}",
-            f"--db={self.sb_remote}", *hv.sb_tls, *args,
-            netns=self.netns, env=self.env).strip()
+        """Runs ovn-sbctl as the chassis `hv`, over TLS.  It gives up if the
+        database does not greet within a second."""
+        def attempt():
+            try:
+                return [self.run.cmd(
+                    self.tree.program("ovn-sbctl"),
+                    f"--timeout={5 * PATIENCE}", f"--db={self.sb_remote}",
+                    *hv.sb_tls, *args, netns=self.netns, env=self.env)]
+            except Failed as error:
+                if "database connection failed" in str(error):
+                    return None
+                raise
+        return wait_until(attempt, "the database greets")[0].strip()
 
     def sync(self):
         """Returns when every chassis has done all changes of NB."""
