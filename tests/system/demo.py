@@ -152,7 +152,8 @@ class Demo:
         transfers, and the number of pairs of `vms` that reach each other."""
         vm1, vm2, _, vm4 = self.vms[:4]
         ping = vm1.ping(vm2.ip, count=20, interval=0.02)
-        started = [(a, a.ping_start(b.ip, 2, 0.2, wait=PATIENCE))
+        # A first packet waits only so long for its session.
+        started = [(a, a.ping_start(b.ip, 2 * PATIENCE, 0.2, wait=PATIENCE))
                    for a in vms for b in vms if a is not b]
         pairs = sum(pings(process).received > 0 for _, process in started)
         received = (tcp_transfer(vm1, vm2, TRANSFER)
@@ -305,7 +306,8 @@ class Demo:
         self.say("\nAnd back to require.")
         self.required.append([self.in_effect(*COMMAND), float("inf")])
         vm1, vm2, vm5 = self.vms[0], self.vms[1], self.vms[4]
-        lost = [vm1.ping(vm.ip, count=10, interval=0.05, wait=0.3).lost
+        lost = [vm1.ping(vm.ip, count=10, interval=0.05,
+                         wait=0.3 * PATIENCE).lost
                 for vm in (vm2, vm5)]
         self.claim("require again: sessions are still up, so vm2 loses"
                    " nothing, and vm5 is refused", lost == [0, 10],
