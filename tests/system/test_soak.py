@@ -13,6 +13,7 @@ import hashlib
 import itertools
 import os
 import random
+import re
 import socket
 import struct
 import threading
@@ -126,6 +127,8 @@ class Soak:
     def __init__(self, lab):
         self.lab = lab
         self.excused = []
+        self.story = []                     # (when, event or counters).
+        self._dropped = {}
         self._victims = itertools.cycle(lab.hvs)
         hv1, hv2 = lab.hvs
         self._hello = capture.udp(hello_frame(lab.pcap.now()))[4]
@@ -136,7 +139,29 @@ class Soak:
             "rekeys": Event(REKEY_S, lambda: rekey(lab)),
             "replays": Event(REPLAY_S, self._replay),
             "floods": Event(FLOOD_S, self._flood),
-            "kills": Event(KILL_S, self._kill)}
+            "kills": Event(KILL_S, self._kill),
+            "looks": Event(1.0, self._note_drops)}
+
+    def _note_drops(self):
+        """Notes which packets the hosts have dropped since the last look."""
+        for hv in self.lab.hvs:
+            now = {**hv.show_json()["drops"], "(kernel)": self._full(hv)}
+            before = self._dropped.get(hv, {})
+            new = {name: n - before.get(name, 0) for name, n in now.items()
+                   if n > before.get(name, 0)}
+            self._dropped[hv] = now
+            self.story.append((time.monotonic(), f"{hv.name} {new}"))
+
+    def _full(self, hv):
+        """How many packets the kernel has dropped because Open vSwitch did not
+        read them from its devices in time."""
+        text = self.lab.run.cmd("ss", "-0", "-n", "-m", netns=hv.netns)
+        return sum(map(int, re.findall(r"skmem:\(.*,d(\d+)\)", text)))
+
+    def around(self, at):
+        """What happened in the seconds around a time."""
+        return "\n".join(f"{when - at:+6.2f} s {what}"
+                         for when, what in self.story if abs(when - at) < 3)
 
     def _replay(self):
         """Repeats what passes just now."""
@@ -179,8 +204,12 @@ class Soak:
         self.streams = [Stream(vm1, vm2), Stream(vm2, vm1)]
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            for event in self.events.values():
-                event.turn(time.monotonic())
+            for name, event in self.events.items():
+                count = event.count
+                begin = time.monotonic()
+                event.turn(begin)
+                if event.count > count:
+                    self.story.append((begin, name))
             time.sleep(0.02)
         for stream in self.streams:
             stream.end()
@@ -204,6 +233,8 @@ def test_soak(make_lab):
         print(f"{len(stream.sent)} datagrams sent, {len(stream.got)} arrived,"
               f" {len(lost)} lost outside kills, {stream.twice} twice,"
               f" {stream.changed} changed")
+        for number in lost[:10]:
+            print(f"number {number}:\n{soak.around(stream.sent[number])}")
         assert not lost and not stream.twice and not stream.changed
     assert (any(hv.coverage("vnetenc_rx_replay") for hv in lab.hvs)
             or not soak.events["replays"].count)

@@ -126,8 +126,8 @@ void vnetenc_lane_hurry(struct vnetenc_lane *, bool rekey, long long int now);
 /* Returns true if the judgement of the lane's sessions may have changed. */
 bool vnetenc_lane_is_due(const struct vnetenc_lane *);
 
-/* Ends sessions whose pins no longer admit them, and, soon, one whose cipher is
- * no longer allowed: that takes next to no time. */
+/* Ends sessions whose pins no longer admit them, and, soon, one whose cipher
+ * is no longer allowed: that takes next to no time. */
 void vnetenc_lane_judge_pins(struct vnetenc_lane *, long long int now);
 
 /* Ends sessions whose peer is no longer accepted.  Has a session replaced if

@@ -143,11 +143,11 @@ struct vnetenc_traffic_counts vnetenc_responder_traffic(
 /* Returns true if the judgement of a session that is up may have changed. */
 bool vnetenc_responder_is_due(const struct vnetenc_responder *);
 
-/* Judges a session that is up, by pins and cipher alone unless 'in_full'.  Returns false
- * if the session must end now; if its peer is no longer accepted, the reason
- * becomes the error of the peer.  If the profile has lost its cipher, the
- * session ends soon: the peer is told, sealed, and may use it until it has
- * another one, for VNETENC_LINGER_MS. */
+/* Judges a session that is up; unless 'in_full', by pins and cipher alone.
+ * Returns false if the session must end now; if its peer is no longer
+ * accepted, the reason becomes the error of the peer.  If the profile has lost
+ * its cipher, the session ends soon: the peer is told, sealed, and may use it
+ * until it has another one, for VNETENC_LINGER_MS. */
 bool vnetenc_responder_judge(struct vnetenc_responder *, bool in_full,
                              long long int now)
     OVS_WARN_UNUSED_RESULT;
