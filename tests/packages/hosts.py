@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hosts with packages, for the tests of packages.
 
-A host is a Debian tree with a network namespace of its own: a writable layer
-over a tree that is made once.  Packages are installed, upgraded and removed in
+A host is a tree of the Debian release of this machine, with a network namespace
+of its own: a writable layer over a tree that is made once.  Packages are installed, upgraded and removed in
 it with apt and dpkg, as an administrator would do.  A Host has no init system:
 the packages run the init script of Open vSwitch, and the commands of OVN's
 units start OVN.  A SystemdHost has systemd, which runs the units, and
@@ -17,6 +17,7 @@ import atexit
 import hashlib
 import os
 import pathlib
+import platform
 import re
 import shutil
 import subprocess
@@ -27,13 +28,16 @@ import time
 UNDERLAY = "172.31.0.%d"
 MANAGEMENT = "10.99.0.%d"
 TENANT = "10.9.0.%d"
+RELEASE = platform.freedesktop_os_release().get("VERSION_CODENAME")
 # Packages that stock packages and ours need, so that nothing is fetched later.
+LIBRARIES = {"bookworm": ["libipsec-mb1", "librte-ethdev23", "librte-vhost23"],
+             "trixie": ["libipsec-mb2", "librte-ethdev25", "librte-vhost25"]}
 NEEDED = """ca-certificates dbus dpdk ifupdown iproute2 iputils-ping kmod
-    libbpf1 libcap-ng0 librte-ethdev23 librte-vhost23 libipsec-mb1
-    libjs-sphinxdoc libnuma1 libudev1 libunbound8 libxdp1 logrotate
-    lsb-base lsb-release netbase openssl procps python3 python3-netaddr
-    python3-netifaces python3-pyparsing python3-sortedcontainers
-    strongswan systemd systemd-sysv tcpdump uuid-runtime""".split()
+    libbpf1 libcap-ng0 libjs-sphinxdoc libnuma1 libudev1 libunbound8 libxdp1
+    logrotate lsb-base lsb-release netbase openssl procps python3
+    python3-netaddr python3-netifaces python3-pyparsing
+    python3-sortedcontainers strongswan systemd systemd-sysv tcpdump
+    uuid-runtime""".split() + LIBRARIES.get(RELEASE, [])
 STOCK = """openvswitch-common openvswitch-doc openvswitch-ipsec openvswitch-pki
     openvswitch-source openvswitch-switch openvswitch-switch-dpdk
     openvswitch-test openvswitch-testcontroller openvswitch-vtep
@@ -54,14 +58,17 @@ def run(*command, check=True, timeout=300, text=None):
 
 
 def mirror():
-    """The archive from which apt fetches Debian 12."""
+    """The archive from which apt fetches the packages of this release."""
+    if RELEASE not in LIBRARIES:
+        raise Broken("%s: packages are tested on %s"
+                     % (RELEASE, " and ".join(LIBRARIES)))
     out = run("apt-get", "indextargets", "--format",
               "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages")
     for line in out.stdout.splitlines():
         uri, release, component = line.split()
-        if (release, component) == ("bookworm", "main"):
+        if (release, component) == (RELEASE, "main"):
             return uri
-    raise Broken("apt has no archive of bookworm")
+    raise Broken("apt has no archive of " + RELEASE)
 
 
 def prepare(work, archive):
@@ -72,7 +79,7 @@ def prepare(work, archive):
         run("rm", "-rf", "--one-file-system", str(base))
         work.mkdir(parents=True, exist_ok=True)
         run("debootstrap", "--variant=minbase",
-            "--include=" + ",".join(NEEDED), "bookworm", str(base), archive,
+            "--include=" + ",".join(NEEDED), RELEASE, str(base), archive,
             timeout=1800)
         (base / "usr/sbin/policy-rc.d").unlink(missing_ok=True)
         done.write_text(" ".join(NEEDED))
@@ -95,7 +102,7 @@ def prepare_tested(work, archive, packages):
     run("rm", "-rf", "--one-file-system", str(tested))
     run("cp", "-a", str(work / "base"), str(tested))
     (tested / "etc/apt/sources.list").write_text(
-        "deb %s bookworm main\n" % archive)
+        "deb %s %s main\n" % (archive, RELEASE))
     shutil.copy("/etc/resolv.conf", tested / "etc/resolv.conf")
     policy = tested / "usr/sbin/policy-rc.d"
     policy.write_text("#!/bin/sh\nexit 101\n")
@@ -113,16 +120,16 @@ def prepare_tested(work, archive, packages):
 
 def make_archive(stock):
     """Turn the folder into an archive that apt takes for Debian's."""
-    index = stock / "dists/bookworm/main/binary-amd64"
+    index = stock / "dists" / RELEASE / "main/binary-amd64"
     index.mkdir(parents=True, exist_ok=True)
     with open(index / "Packages", "w") as f:
         subprocess.run(["dpkg-scanpackages", "-m", "."], cwd=stock, stdout=f,
                        stderr=subprocess.DEVNULL, check=True)
     text = (index / "Packages").read_bytes()
-    (stock / "dists/bookworm/Release").write_text(
-        "Suite: oldstable\nCodename: bookworm\nArchitectures: amd64\n"
+    (stock / "dists" / RELEASE / "Release").write_text(
+        "Codename: %s\nArchitectures: amd64\n"
         "Components: main\nSHA256:\n %s %d main/binary-amd64/Packages\n"
-        % (hashlib.sha256(text).hexdigest(), len(text)))
+        % (RELEASE, hashlib.sha256(text).hexdigest(), len(text)))
 
 
 def readme(title):
@@ -184,7 +191,7 @@ class Host:
         policy.write_text("#!/bin/sh\nexit 104\n")
         policy.chmod(0o755)
         (self.root / "etc/apt/sources.list").write_text(
-            "deb [trusted=yes] file:/debs/stock bookworm main\n")
+            "deb [trusted=yes] file:/debs/stock %s main\n" % RELEASE)
         # Nobody can answer questions.
         (self.root / "etc/apt/apt.conf.d/10test").write_text(
             'APT::Get::Assume-Yes "true";\nAPT::Install-Recommends "false";\n'
