@@ -3,6 +3,7 @@
 """VXLAN tunnels of the kernel datapath, encrypted."""
 
 import re
+import socket
 import struct
 
 import pytest
@@ -55,6 +56,38 @@ class TestPortOption:
                if (parsed := capture.udp(frame)) and parsed[0] ==
                lab.hvs[0].ip and parsed[4][:1] == b"\x17"]
         assert tos.count(0xb8) >= 3, tos
+
+    def test_clear_beside(self, lab):
+        """One packet leaves in clear, encrypted, and in clear: no output
+        takes the UDP port of another."""
+        hv1, hv2 = lab.hvs
+        vm1, vm2 = lab.vms
+        for hv, vm, other in ((hv1, vm1, hv2), (hv2, vm2, hv1)):
+            # Two tunnels between two bridges would be a loop.
+            hv.ofctl("del-flows", "br-int")
+            hv.add_tunnel(other.ip, "clear", kind="vxlan", key="9")
+            for port in ("clear", f"gnv{other.number}"):
+                hv.ofctl("add-flow", "br-int",
+                         f"in_port={port},actions={vm.port}")
+            hv.ofctl("add-flow", "br-int", f"in_port={vm.port},actions="
+                     f"gnv{other.number}")
+        hv1.ofctl("add-flow", "br-int", f"priority=50000,udp,in_port="
+                  f"{vm1.port},actions=clear,gnv2,clear")
+        receiver = vm2.receiver()
+        sender = vm1.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        pcap = lab.underlay.capture()
+        for _ in range(5):
+            sender.sendto(MARKER, (vm2.ip, 7777))
+            assert [receiver.recv(100) for _ in range(3)] == [MARKER] * 3
+        for hv in lab.hvs:
+            hv.vsctl("del-port", "clear")
+            hv.ofctl("del-flows", "br-int")
+            hv.ofctl("add-flow", "br-int", "actions=normal")
+        path = pcap.stop()
+        plain = capture.plaintext_tunnel(path)
+        assert len(plain) == 10 == capture.count(path, MARKER)
+        assert {int.from_bytes(d.payload[4:7], "big") for d in plain} == {9}
+        assert len(capture.data_records(path, port=PORT)) >= 5
 
     def test_forged(self, lab):
         """What arrives in clear is dropped, on whatever port."""
