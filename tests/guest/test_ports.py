@@ -57,6 +57,34 @@ def test_deleted_devices(make_hosts):
     assert capture.data_records(no_plaintext(pcap))
 
 
+def test_device_down(make_hosts):
+    """A device that somebody takes down comes up again."""
+    lab = make_hosts()
+    encrypted(lab)
+    hv1, (vm1, vm2) = lab.hvs[0], lab.vms
+    pcap = lab.underlay.capture()
+    for name in (OUT, IN):
+        hv1.run.ip(hv1.netns, f"link set dev {name} down")
+        assert vm1.ping(vm2.ip, 3, 0.05, wait=0.3).lost == 3
+        vm1.reaches(vm2.ip, timeout=20)
+    no_plaintext(pcap)
+
+
+def test_end_of_datapath(make_hosts):
+    """No device stays up when the datapath ends: the host itself would
+    receive what arrives.  A new datapath has them again."""
+    lab = make_hosts()
+    encrypted(lab)
+    hv1 = lab.hvs[0]
+    assert set(hv1.devices()) >= {IN, OUT}
+    hv1.vsctl("del-br", "br-int")
+    links = lab.run.cmd("ip", "-n", hv1.netns, "-o", "link", "show", "up")
+    assert "vnetenc_" not in links
+    hv1.vsctl("add-br", "br-int", "--", "add-port", "br-int", lab.vms[0].port)
+    hv1.add_tunnel(lab.hvs[1].ip, encryption="require")
+    lab.vms[0].reaches(lab.vms[1].ip, timeout=20)
+
+
 def test_order(make_hosts):
     """A device is up only as a port of the datapath: before that, the host
     itself would receive what arrives."""

@@ -25,10 +25,12 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "netlink.h"
 #include "netlink-socket.h"
 #include "openvswitch/ofpbuf.h"
+#include "socket-util.h"
 #include "util.h"
 #include "vnetenc/kernel/netns.h"
 #include "vnetenc/mode.h"
@@ -258,6 +260,17 @@ vnetenc_device_set_up(ovs_be16 d, bool up)
     error = nl_transact(NETLINK_ROUTE, &request, NULL);
     ofpbuf_uninit(&request);
     return error;
+}
+
+bool
+vnetenc_device_is_up(ovs_be16 d)
+{
+    char name[VNETENC_DEVICE_NAME_SIZE];
+    struct ifreq ifr;
+
+    vnetenc_device_name(d, name);
+    return (!af_inet_ifreq_ioctl(name, &ifr, SIOCGIFFLAGS, "SIOCGIFFLAGS")
+            && ifr.ifr_flags & IFF_UP);
 }
 
 void

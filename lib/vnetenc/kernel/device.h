@@ -90,6 +90,9 @@ int vnetenc_device_make(ovs_be16 d, const char **what);
  * datapath, or down.  Returns 0 or a positive errno value. */
 int vnetenc_device_set_up(ovs_be16 d, bool up);
 
+/* Returns true if the device for 'd' is up. */
+bool vnetenc_device_is_up(ovs_be16 d);
+
 /* Deletes the device for 'd' if it exists. */
 void vnetenc_device_delete(ovs_be16 d);
 

@@ -54,7 +54,10 @@ vnetenc_source_ask(const struct vnetenc_source *source,
     struct sockaddr_storage ss;
     socklen_t size;
 
-    setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark);
+    /* Without CAP_NET_ADMIN the socket has no mark. */
+    if (setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof mark) && mark) {
+        return in6addr_any;
+    }
     /* Any port will do: nothing is sent. */
     size = vnetenc_sockaddr_init(&ss, remote, htons(VNETENC_GENEVE_PORT));
     /* A socket keeps its source until it is disconnected. */

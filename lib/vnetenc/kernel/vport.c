@@ -124,6 +124,14 @@ want_first(ovs_be16 d)
     }
 }
 
+/* Takes the device for 'd' down, and has its port made again. */
+static void
+give_up(ovs_be16 d)
+{
+    vnetenc_device_set_up(d, false);
+    want(d);
+}
+
 /* Deletes the port for 'd', whoever made it, with its device.  The device goes
  * down first: the host itself would receive what arrives on one that is up and
  * no port. */
@@ -208,14 +216,21 @@ vnetenc_vport_open(struct dpif *dpif)
         return;
     }
     vnetenc_datapath_start();
-    /* Make the ports of an earlier datapath again. */
-    for (size_t i = 0; i < N_VPORTS; i++) {
-        if (get_state(&vports[i]) == PRESENT) {
-            want(htons(VNETENC_DEVICE_FIRST_D + i));
-        }
-    }
     if (make_port(dpif, vnetenc_device_in_port(false))) {
         error_text = NULL;
+    }
+}
+
+void
+vnetenc_vport_close(const struct dpif *dpif)
+{
+    if (dpif_is_netdev(dpif)) {
+        return;
+    }
+    for (size_t i = 0; i < N_VPORTS; i++) {
+        if (get_state(&vports[i]) == PRESENT) {
+            give_up(htons(VNETENC_DEVICE_FIRST_D + i));
+        }
     }
 }
 
@@ -274,15 +289,25 @@ is_ours(struct dpif *dpif, ovs_be16 d)
     return ours;
 }
 
-/* Has the port for 'd' made again if it is no longer the one that was made. */
+/* Has the port for 'd' made again if it is no longer the one that was made,
+ * and up. */
 static void
 check_port(struct dpif *dpif, ovs_be16 d)
 {
-    if (get_state(vport_of(d)) == PRESENT && !is_ours(dpif, d)) {
-        VLOG_WARN("vnetenc_%"PRIu16": the port is gone, making it again",
-                  ntohs(d));
-        vnetenc_device_set_up(d, false);
-        want(d);
+    switch (get_state(vport_of(d))) {
+    case PRESENT:
+        if (!is_ours(dpif, d) || !vnetenc_device_is_up(d)) {
+            VLOG_WARN("vnetenc_%"PRIu16": the port is gone or down, making it "
+                      "again", ntohs(d));
+            give_up(d);
+        }
+        break;
+    case WANTED:
+        /* Another thread may have asked while vnetenc_vport_run() looked. */
+        atomic_store_relaxed(&any_wanted, true);
+        break;
+    case UNUSED:
+        break;
     }
 }
 

@@ -36,9 +36,9 @@
  * Thread-safety
  * =============
  *
- * vnetenc_vport_open(), _expect(), _is_used(), _error(), _run(), _changed()
- * and _set_tunnels() belong to the main thread.  Any thread may call the
- * others. */
+ * vnetenc_vport_open(), _close(), _expect(), _is_used(), _error(), _run(),
+ * _changed() and _set_tunnels() belong to the main thread.  Any thread may
+ * call the others. */
 
 #include <stdbool.h>
 #include "openvswitch/types.h"
@@ -53,6 +53,10 @@ struct simap;
 /* Sets up N and the port of Geneve's arrivals.  Starts the workers.  Call when
  * a datapath is opened, before its ports are listed.  Logs a failure. */
 void vnetenc_vport_open(struct dpif *);
+
+/* Takes our devices down.  Call before a datapath is deleted: the host itself
+ * would receive what arrives on a device that is up and no port. */
+void vnetenc_vport_close(const struct dpif *);
 
 /* Has the ports of Geneve with profile 0, which nearly every host with peers
  * needs, made before the first packet asks for them. */
