@@ -30,6 +30,7 @@
 #include "odp-netlink.h"
 #include "odp-util.h"
 #include "openvswitch/ofpbuf.h"
+#include "ovs-numa.h"
 #include "ovs-rcu.h"
 #include "packets.h"
 #include "util.h"
@@ -123,6 +124,7 @@ int
 main(int argc OVS_UNUSED, char *argv[])
 {
     set_program_name(argv[0]);
+    ovs_numa_init();            /* For the number of queues. */
     dummy_enable("");
     test_drops();
     test_end();

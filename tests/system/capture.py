@@ -81,6 +81,7 @@ class Capture:
         if self._tcpdump.alive():
             if quiet:
                 self._settle()
+                self.now()
             self._tcpdump.stop(signal.SIGINT)
         counts = [int(n) for n in re.findall(
             r"(\d+) packets? (?:captured|received|dropped)",

@@ -259,6 +259,7 @@ class VM(Host):
     def __init__(self, hv, number, mtu=1400, iface_id=None, ip=None,
                  gateway=None):
         super().__init__(hv.run, f"vm{number}", ip or TENANT % number)
+        self._receivers = {}
         self.number = number
         self.hv = hv
         self.mac = TENANT_MAC % number
@@ -286,8 +287,12 @@ class VM(Host):
             for other in others))
 
     def receiver(self, port=7777):
-        """A UDP socket that waits a little for a datagram."""
-        sock = self.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        """A UDP socket that waits a little for a datagram.  It takes the
+        place of an earlier one, which a test that failed may have left."""
+        if port in self._receivers:
+            self._receivers.pop(port).close()
+        sock = self._receivers[port] = self.socket(socket.AF_INET,
+                                                   socket.SOCK_DGRAM)
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
         sock.bind(("", port))
         sock.settimeout(2.0 * PATIENCE)
