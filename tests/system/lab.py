@@ -259,7 +259,6 @@ class VM(Host):
     def __init__(self, hv, number, mtu=1400, iface_id=None, ip=None,
                  gateway=None):
         super().__init__(hv.run, f"vm{number}", ip or TENANT % number)
-        self._receivers = {}
         self.number = number
         self.hv = hv
         self.mac = TENANT_MAC % number
@@ -289,10 +288,11 @@ class VM(Host):
     def receiver(self, port=7777):
         """A UDP socket that waits a little for a datagram.  It takes the
         place of an earlier one, which a test that failed may have left."""
-        if port in self._receivers:
-            self._receivers.pop(port).close()
-        sock = self._receivers[port] = self.socket(socket.AF_INET,
-                                                   socket.SOCK_DGRAM)
+        receivers = self.__dict__.setdefault("_receivers", {})
+        if port in receivers:
+            receivers.pop(port).close()
+        sock = receivers[port] = self.socket(socket.AF_INET,
+                                             socket.SOCK_DGRAM)
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
         sock.bind(("", port))
         sock.settimeout(2.0 * PATIENCE)
@@ -475,6 +475,12 @@ class Hypervisor:
         their counts once a second."""
         wait_until(lambda: self.coverage(counter) >= total,
                    f"{counter} of {self.name} reaches {total}", 5)
+
+    def n_unread(self):
+        """How many packets the kernel has dropped because Open vSwitch did
+        not read them from its devices in time."""
+        text = self.run.cmd("ss", "-0", "-n", "-m", netns=self.netns)
+        return sum(map(int, re.findall(r"skmem:\(.*,d(\d+)\)", text)))
 
     def revalidate(self):
         """Returns when the datapath follows the flow tables: changes of flow
