@@ -59,6 +59,8 @@ vnetenc_sources = \
 	lib/vnetenc/control/hello.h \
 	lib/vnetenc/control/icmp.c \
 	lib/vnetenc/control/icmp.h \
+	lib/vnetenc/control/incoming-table.c \
+	lib/vnetenc/control/incoming-table.h \
 	lib/vnetenc/control/incoming.c \
 	lib/vnetenc/control/incoming.h \
 	lib/vnetenc/control/initiator.c \

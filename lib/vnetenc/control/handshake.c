@@ -64,7 +64,7 @@ struct vnetenc_handshake {
     struct vnetenc_rtt rtt;     /* Of this handshake's flights. */
     char *reason;               /* Why FAILED. */
     char *refusal;              /* Why one of our callbacks said no. */
-    const char *peer_alert;     /* What the peer said, unverified. */
+    const char *peer_alert;     /* Of the peer, unverified. */
     bool disturbed;             /* FAILED, not for a reason of ours. */
 
     /* Our own decision about the peer's certificate. */

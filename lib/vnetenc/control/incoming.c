@@ -22,75 +22,16 @@
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/rx.h"
-#include "vnetenc/bridge/tuple.h"
 #include "vnetenc/control/announce.h"
 #include "vnetenc/control/door.h"
 #include "vnetenc/control/handshake.h"
 #include "vnetenc/control/hello.h"
+#include "vnetenc/control/incoming-table.h"
 #include "vnetenc/control/listener.h"
 #include "vnetenc/control/outgoing.h"
 #include "vnetenc/control/responder.h"
 #include "vnetenc/control/session-status.h"
 #include "vnetenc/trust/trust.h"
-
-/* The sessions of one 4-tuple: one that is up, a half-open one that may take
- * its place, or both. */
-struct incoming {
-    struct hmap_node node;      /* In 'incomings', by 4-tuple. */
-    struct vnetenc_path_key path;   /* The profile is each session's. */
-    ovs_be16 lane_port;
-    struct vnetenc_responder *half_open;    /* Or NULL. */
-    struct vnetenc_responder *up;           /* Published, or NULL. */
-};
-
-static struct hmap incomings = HMAP_INITIALIZER(&incomings);
-
-/* The table. */
-
-static struct incoming *
-incoming_find(const struct vnetenc_path_key *path, ovs_be16 lane_port)
-{
-    struct incoming *in;
-
-    HMAP_FOR_EACH_WITH_HASH (in, node,
-                             vnetenc_tuple_hash_path(path, lane_port),
-                             &incomings) {
-        if (in->lane_port == lane_port
-            && vnetenc_tuple_is_of_path(&in->path, &path->local,
-                                        path->dtls_port, &path->remote)) {
-            return in;
-        }
-    }
-    return NULL;
-}
-
-static struct incoming *
-incoming_create(const struct vnetenc_path_key *path, ovs_be16 lane_port)
-{
-    struct incoming *in = xzalloc(sizeof *in);
-
-    in->path = *path;
-    in->lane_port = lane_port;
-    hmap_insert(&incomings, &in->node,
-                vnetenc_tuple_hash_path(path, lane_port));
-    return in;
-}
-
-/* Ends 'session', one of those of 'in'.  Frees 'in' if it was the last. */
-static void
-incoming_drop(struct incoming *in, struct vnetenc_responder *session)
-{
-    if (session == in->up) {
-        in->up = NULL;
-    } else {
-        in->half_open = NULL;
-    }
-    vnetenc_responder_destroy(session);
-    if (!in->up && !in->half_open) {
-        hmap_remove(&incomings, &in->node);
-        free(in);
-    }
-}
 
 /* From half-open to up. */
 
@@ -99,10 +40,10 @@ incoming_drop(struct incoming *in, struct vnetenc_responder *session)
 static void
 trim_sessions(const struct vnetenc_responder *newest)
 {
-    struct incoming *in, *idlest = NULL;
+    struct vnetenc_incoming *in, *idlest = NULL;
     size_t n = 0;
 
-    HMAP_FOR_EACH (in, node, &incomings) {
+    HMAP_FOR_EACH (in, node, vnetenc_incoming_table()) {
         if (in->up && vnetenc_path_equals(&in->up->path, &newest->path)) {
             n++;
             if (in->up != newest
@@ -112,7 +53,7 @@ trim_sessions(const struct vnetenc_responder *newest)
         }
     }
     if (n > VNETENC_MAX_RX_SESSIONS) {
-        incoming_drop(idlest, idlest->up);
+        vnetenc_incoming_table_drop(idlest, idlest->up);
     }
 }
 
@@ -120,7 +61,7 @@ trim_sessions(const struct vnetenc_responder *newest)
  * the session that was up in the same step.  Returns false if the session
  * cannot be published. */
 static bool
-incoming_establish(struct incoming *in, long long int now)
+incoming_establish(struct vnetenc_incoming *in, long long int now)
 {
     struct vnetenc_responder *session = in->half_open;
     struct vnetenc_responder *old = in->up;
@@ -146,7 +87,7 @@ incoming_establish(struct incoming *in, long long int now)
  * publishes or drops the session if the state of the handshake says so.  May
  * destroy both. */
 static void
-incoming_settle(struct incoming *in, struct vnetenc_responder *session,
+incoming_settle(struct vnetenc_incoming *in, struct vnetenc_responder *session,
                 long long int now)
 {
     const char *reason = "cannot set up the cipher";
@@ -169,7 +110,7 @@ incoming_settle(struct incoming *in, struct vnetenc_responder *session,
         break;
     }
     vnetenc_responder_failed(session, reason, now);
-    incoming_drop(in, session);
+    vnetenc_incoming_table_drop(in, session);
 }
 
 /* Handshakes. */
@@ -186,12 +127,12 @@ is_old(const struct vnetenc_responder *half_open, long long int now)
 /* Returns the oldest handshake that may be stuck and may end for another one
  * of 'peer', or NULL: one of 'peer', or of any peer if 'peer' has not reached
  * its own limit. */
-static struct incoming *
+static struct vnetenc_incoming *
 find_stuck(const struct vnetenc_peer *peer, long long int now)
 {
-    struct incoming *in, *stuck = NULL;
+    struct vnetenc_incoming *in, *stuck = NULL;
 
-    HMAP_FOR_EACH (in, node, &incomings) {
+    HMAP_FOR_EACH (in, node, vnetenc_incoming_table()) {
         if (in->half_open
             && (in->half_open->peer == peer
                 || peer->n_half_open < VNETENC_MAX_HALF_OPEN_PEER)
@@ -210,7 +151,7 @@ find_stuck(const struct vnetenc_peer *peer, long long int now)
 static bool
 may_begin(const struct vnetenc_peer *peer,
           const struct vnetenc_responder *half_open, long long int now,
-          struct incoming **stuck)
+          struct vnetenc_incoming **stuck)
 {
     bool full = (peer->n_half_open >= VNETENC_MAX_HALF_OPEN_PEER
                  || vnetenc_responder_n_half_open() >= VNETENC_MAX_HALF_OPEN);
@@ -227,10 +168,10 @@ begin(const struct vnetenc_path_key *path, ovs_be16 lane_port,
       struct vnetenc_peer *peer, struct vnetenc_door *door,
       struct vnetenc_handshake *handshake, long long int now)
 {
-    struct incoming *in = incoming_find(path, lane_port);
+    struct vnetenc_incoming *in = vnetenc_incoming_table_find(path, lane_port);
 
     if (!in) {
-        in = incoming_create(path, lane_port);
+        in = vnetenc_incoming_table_add(path, lane_port);
     } else if (in->half_open) {
         vnetenc_responder_destroy(in->half_open);
     }
@@ -248,7 +189,7 @@ input_new_hello(const struct vnetenc_path_key *path, ovs_be16 remote_port,
                 const uint8_t *data, size_t size, long long int now)
 {
     struct vnetenc_door *door = vnetenc_door_get(path, peer, now);
-    struct incoming *stuck;
+    struct vnetenc_incoming *stuck;
 
     if (!door || !vnetenc_door_input(door, path, remote_port, data, size,
                                      now)) {
@@ -263,7 +204,7 @@ input_new_hello(const struct vnetenc_path_key *path, ovs_be16 remote_port,
         return false;
     }
     if (stuck) {
-        incoming_drop(stuck, stuck->half_open);
+        vnetenc_incoming_table_drop(stuck, stuck->half_open);
     }
     begin(path, remote_port, peer, door,
           vnetenc_listener_accept(door->listener, &path->remote, remote_port,
@@ -273,7 +214,8 @@ input_new_hello(const struct vnetenc_path_key *path, ovs_be16 remote_port,
 }
 
 static void
-input_to_handshake(struct incoming *in, struct vnetenc_responder *session,
+input_to_handshake(struct vnetenc_incoming *in,
+                   struct vnetenc_responder *session,
                    const uint8_t *data, size_t size, long long int now)
 {
     vnetenc_handshake_input(session->handshake, data, size, now);
@@ -284,7 +226,7 @@ input_to_handshake(struct incoming *in, struct vnetenc_responder *session,
  * retransmitting its flight.  The rate is limited, because everyone who saw
  * that ClientHello can send it. */
 static void
-input_own_hello(struct incoming *in, struct vnetenc_responder *session,
+input_own_hello(struct vnetenc_incoming *in, struct vnetenc_responder *session,
                 const uint8_t *data, size_t size, long long int now)
 {
     if (vnetenc_responder_admit_hello(session, now)) {
@@ -300,7 +242,8 @@ vnetenc_incoming_hello(const struct vnetenc_path_key *path,
                        long long int arrived_at, long long int now)
 {
     struct vnetenc_peer *peer = vnetenc_peer_find(&path->remote);
-    struct incoming *in = incoming_find(path, remote_port);
+    struct vnetenc_incoming *in
+        = vnetenc_incoming_table_find(path, remote_port);
     struct vnetenc_responder *half_open = in ? in->half_open : NULL;
     struct vnetenc_responder *up = in ? in->up : NULL;
 
@@ -326,7 +269,8 @@ vnetenc_incoming_input(const struct vnetenc_path_key *path,
                        ovs_be16 remote_port, uint8_t *data, size_t size,
                        long long int now)
 {
-    struct incoming *in = incoming_find(path, remote_port);
+    struct vnetenc_incoming *in
+        = vnetenc_incoming_table_find(path, remote_port);
     struct vnetenc_responder *half_open = in ? in->half_open : NULL;
     struct vnetenc_responder *up = in ? in->up : NULL;
 
@@ -351,7 +295,8 @@ void
 vnetenc_incoming_probe(const struct vnetenc_path_key *path,
                        ovs_be16 remote_port, uint64_t echo, long long int now)
 {
-    struct incoming *in = incoming_find(path, remote_port);
+    struct vnetenc_incoming *in
+        = vnetenc_incoming_table_find(path, remote_port);
     struct vnetenc_responder *up = in ? in->up : NULL;
 
     /* The probe may be of a session that was replaced meanwhile: only the
@@ -365,7 +310,7 @@ vnetenc_incoming_probe(const struct vnetenc_path_key *path,
     if (vnetenc_responder_release(up)) {
         vnetenc_responder_reply(up, echo, now);
     } else {
-        incoming_drop(in, up);
+        vnetenc_incoming_table_drop(in, up);
     }
 }
 
@@ -373,7 +318,8 @@ void
 vnetenc_incoming_unknown(const struct vnetenc_path_key *path,
                          ovs_be16 remote_port)
 {
-    struct incoming *in = incoming_find(path, remote_port);
+    struct vnetenc_incoming *in
+        = vnetenc_incoming_table_find(path, remote_port);
 
     if (vnetenc_peer_find(&path->remote) && (!in || !in->up)) {
         vnetenc_door_hint(path, remote_port);
@@ -385,7 +331,7 @@ vnetenc_incoming_unknown(const struct vnetenc_path_key *path,
 /* Runs the timers of a half-open session.  Returns when to call again; 'now'
  * if 'in' may have ended, but no other: timers finish no handshake. */
 static long long int
-run_half_open(struct incoming *in, long long int now)
+run_half_open(struct vnetenc_incoming *in, long long int now)
 {
     struct vnetenc_responder *session = in->half_open;
     struct vnetenc_handshake *handshake = session->handshake;
@@ -403,10 +349,10 @@ run_half_open(struct incoming *in, long long int now)
 /* Runs the timers of a session that is up.  Returns when to call again.  May
  * free 'in'. */
 static long long int
-run_up(struct incoming *in, long long int now)
+run_up(struct vnetenc_incoming *in, long long int now)
 {
     if (!vnetenc_responder_run(in->up, now)) {
-        incoming_drop(in, in->up);
+        vnetenc_incoming_table_drop(in, in->up);
         return LLONG_MAX;
     }
     return now + VNETENC_TICK_MS;
@@ -416,9 +362,9 @@ long long int
 vnetenc_incoming_run(long long int now)
 {
     long long int wake = LLONG_MAX;
-    struct incoming *in;
+    struct vnetenc_incoming *in;
 
-    HMAP_FOR_EACH_SAFE (in, node, &incomings) {
+    HMAP_FOR_EACH_SAFE (in, node, vnetenc_incoming_table()) {
         long long int next;         /* MIN() would evaluate a call twice. */
 
         if (in->half_open) {
@@ -441,13 +387,13 @@ vnetenc_incoming_run(long long int now)
 /* Judges the session of 'in' that is up, if it is due.  A half-open session is
  * judged when its handshake ends.  Returns false if none was due. */
 static bool
-incoming_judge(struct incoming *in, bool in_full, long long int now)
+incoming_judge(struct vnetenc_incoming *in, bool in_full, long long int now)
 {
     if (!in->up || !vnetenc_responder_is_due(in->up)) {
         return false;
     }
     if (!vnetenc_responder_judge(in->up, in_full, now)) {
-        incoming_drop(in, in->up);
+        vnetenc_incoming_table_drop(in, in->up);
     }
     return true;
 }
@@ -455,25 +401,11 @@ incoming_judge(struct incoming *in, bool in_full, long long int now)
 void
 vnetenc_incoming_judge_pins(long long int now)
 {
-    struct incoming *in;
+    struct vnetenc_incoming *in;
 
-    HMAP_FOR_EACH_SAFE (in, node, &incomings) {
+    HMAP_FOR_EACH_SAFE (in, node, vnetenc_incoming_table()) {
         incoming_judge(in, false, now);
     }
-}
-
-/* Returns the entry that is to be judged next, in a circle.  There must be
- * one. */
-static struct incoming *
-incoming_to_judge(void)
-{
-    static struct hmap_position next;
-    struct hmap_node *node = hmap_at_position(&incomings, &next);
-
-    if (!node) {
-        node = hmap_at_position(&incomings, &next);
-    }
-    return CONTAINER_OF(node, struct incoming, node);
 }
 
 bool
@@ -482,10 +414,10 @@ vnetenc_incoming_judge(long long int now)
     unsigned int end = vnetenc_trust_n_verified() + VNETENC_JUDGE_BURST;
     bool any = false;
 
-    for (size_t i = hmap_count(&incomings);
+    for (size_t i = hmap_count(vnetenc_incoming_table());
          i > 0 && vnetenc_trust_n_verified() != end
-         && !hmap_is_empty(&incomings); i--) {
-        any |= incoming_judge(incoming_to_judge(), true, now);
+         && !hmap_is_empty(vnetenc_incoming_table()); i--) {
+        any |= incoming_judge(vnetenc_incoming_table_next(), true, now);
     }
     return any;
 }
@@ -493,19 +425,19 @@ vnetenc_incoming_judge(long long int now)
 void
 vnetenc_incoming_end(const struct vnetenc_peer *peer)
 {
-    struct incoming *in;
+    struct vnetenc_incoming *in;
 
-    HMAP_FOR_EACH_SAFE (in, node, &incomings) {
+    HMAP_FOR_EACH_SAFE (in, node, vnetenc_incoming_table()) {
         struct vnetenc_responder *half_open = in->half_open, *up = in->up;
 
         if (peer && (up ? up : half_open)->peer != peer) {
             continue;
         }
         if (half_open) {
-            incoming_drop(in, half_open);
+            vnetenc_incoming_table_drop(in, half_open);
         }
         if (up) {
-            incoming_drop(in, up);
+            vnetenc_incoming_table_drop(in, up);
         }
     }
     if (!peer) {
@@ -520,9 +452,9 @@ vnetenc_incoming_for_each(
     void (*cb)(const struct vnetenc_session_status *, void *aux), void *aux,
     long long int now)
 {
-    struct incoming *in;
+    struct vnetenc_incoming *in;
 
-    HMAP_FOR_EACH (in, node, &incomings) {
+    HMAP_FOR_EACH (in, node, vnetenc_incoming_table()) {
         struct vnetenc_responder *sessions[] = { in->half_open, in->up };
 
         for (size_t i = 0; i < ARRAY_SIZE(sessions); i++) {
