@@ -342,6 +342,22 @@ test_errors(void)
     vnetenc_sockets_destroy();
 }
 
+/* Sends through the socket of 'l' as a worker does, to 'remote', which answers
+ * with errors.  None of these may fail a later send. */
+static void
+send_as_worker(struct vnetenc_lease *l, const struct in6_addr *remote)
+{
+    struct sockaddr_storage ss;
+    socklen_t size = vnetenc_sockaddr_init(&ss, remote, htons(9));
+    int fd = vnetenc_socket_dup(l);
+
+    for (int i = 0; i < 20; i++) {
+        CHECK(sendto(fd, "x", 1, 0, (struct sockaddr *) &ss, size) == 1);
+        poll(NULL, 0, 1);
+    }
+    close(fd);
+}
+
 /* Where workers send records through it, a socket reports no error: it would
  * cost a record, and anybody can forge it. */
 static void
@@ -350,30 +366,17 @@ test_no_errors_with_workers(void)
     struct in6_addr local = address("127.0.0.1");
     struct in6_addr closed = address("127.0.1.1");
     struct vnetenc_lease *l = lease(&local, &closed, START);
-    struct sockaddr_storage ss;
-    socklen_t size = vnetenc_sockaddr_init(&ss, &closed, htons(9));
-    int fd;
 
     vnetenc_worker_start(1);
     vnetenc_socket_send(vnetenc_socket_of_lease(l), &closed, htons(9), "x", 1);
     poll(NULL, 0, 10);
-    fd = vnetenc_socket_dup(l);
-    for (int i = 0; i < 20; i++) {
-        CHECK(sendto(fd, "x", 1, 0, (struct sockaddr *) &ss, size) == 1);
-        poll(NULL, 0, 1);
-    }
-    close(fd);
+    send_as_worker(l, &closed);
     vnetenc_sockets_destroy();
 
     /* Nor does a new one. */
     l = lease(&local, &closed, START);
     vnetenc_worker_stop();
-    fd = vnetenc_socket_dup(l);
-    for (int i = 0; i < 20; i++) {
-        CHECK(sendto(fd, "x", 1, 0, (struct sockaddr *) &ss, size) == 1);
-        poll(NULL, 0, 1);
-    }
-    close(fd);
+    send_as_worker(l, &closed);
     vnetenc_sockets_destroy();
 }
 

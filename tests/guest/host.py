@@ -2,11 +2,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hosts with the kernel datapath, in the lab of the system tests."""
 
+import capture
 from lab import tcp_transfer
 from runspace import wait_until
 
 MARKER = b"nobody on the underlay reads this "
 VNI = 7
+
+
+def dscp_on_underlay(lab):
+    """The TOS octets of the records that the first host sends while its guest
+    pings with DSCP 46."""
+    vm1, vm2 = lab.vms
+    pcap = lab.underlay.capture()
+    vm1.cmd("ping", "-c", "3", "-i", "0.1", "-Q", "0xb8", vm2.ip)
+    return [frame[15] for _, frame in capture.frames(pcap.stop())
+            if (parsed := capture.udp(frame)) and parsed[0] ==
+            lab.hvs[0].ip and parsed[4][:1] == b"\x17"]
+
+
+def add_second_bridges(lab, name, kind, **options):
+    """Another bridge on each of two hosts, with the address 10.8.0.N and an
+    encrypted tunnel port `name` to the other host."""
+    for hv, other in zip(lab.hvs, reversed(lab.hvs)):
+        hv.vsctl("add-br", "br-two")
+        lab.run.ip(hv.netns, f"addr add 10.8.0.{hv.number}/24 dev br-two",
+                   "link set dev br-two mtu 1400 up")
+        hv.vsctl("add-port", "br-two", name, "--", "set", "Interface", name,
+                 f"type={kind}", f"options:remote_ip={other.ip}",
+                 "options:key=8", "options:encryption=require",
+                 *(f"options:{k}={v}" for k, v in options.items()))
 
 
 def capable(lab):

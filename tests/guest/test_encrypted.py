@@ -10,7 +10,8 @@ import pytest
 import capture
 import packets
 from claims import assert_sealed
-from host import MARKER, VNI, assert_traffic, capable, follow_flows
+from host import (
+    MARKER, VNI, assert_traffic, capable, dscp_on_underlay, follow_flows)
 from lab import Hypervisor, KernelHost
 from runspace import wait_until
 
@@ -71,12 +72,7 @@ class TestPortOption:
 
     def test_dscp(self, lab):
         """The underlay sees the DSCP, and the other guest too."""
-        vm1, vm2 = lab.vms
-        pcap = lab.underlay.capture()
-        vm1.cmd("ping", "-c", "3", "-i", "0.1", "-Q", "0xb8", vm2.ip)
-        tos = [frame[15] for _, frame in capture.frames(pcap.stop())
-               if (parsed := capture.udp(frame)) and parsed[0] ==
-               lab.hvs[0].ip and parsed[4][:1] == b"\x17"]
+        tos = dscp_on_underlay(lab)
         assert tos.count(0xb8) >= 3, tos
 
     def test_counters(self, lab):

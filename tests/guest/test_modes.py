@@ -8,7 +8,8 @@ import pytest
 
 import capture
 from claims import assert_sealed, assert_silent, sessions_on_wire
-from host import MARKER, assert_traffic, capable, sessions_up
+from host import (
+    MARKER, add_second_bridges, assert_traffic, capable, sessions_up)
 from lab import pings
 from runspace import wait_until
 
@@ -90,14 +91,7 @@ class TestProfiles:
             hv.add_profile(1)
         lab.pin()
         lab.connect(encryption="require")
-        for hv, other in zip(lab.hvs, reversed(lab.hvs)):
-            hv.vsctl("add-br", "br-two")
-            lab.run.ip(hv.netns, f"addr add 10.8.0.{hv.number}/24 dev br-two",
-                       "link set dev br-two mtu 1400 up")
-            hv.vsctl("add-port", "br-two", "second", "--", "set", "Interface",
-                     "second", "type=geneve", f"options:remote_ip={other.ip}",
-                     "options:key=8", "options:encryption=require",
-                     "options:encryption_profile=1")
+        add_second_bridges(lab, "second", "geneve", encryption_profile=1)
         lab.vms[0].reaches(lab.vms[1].ip, 15)
         return lab
 

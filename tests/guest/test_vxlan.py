@@ -12,7 +12,8 @@ import capture
 import packets
 from claims import assert_sealed, assert_silent
 from host import (
-    MARKER, VNI, assert_traffic, capable, follow_flows, sessions_up)
+    MARKER, VNI, add_second_bridges, assert_traffic, capable,
+    dscp_on_underlay, follow_flows, sessions_up)
 from lab import Hypervisor, KernelHost
 from runspace import wait_until
 
@@ -49,12 +50,7 @@ class TestPortOption:
         assert {VX_IN, VX_OUT} <= set(lab.hvs[0].devices())
 
     def test_dscp(self, lab):
-        vm1, vm2 = lab.vms
-        pcap = lab.underlay.capture()
-        vm1.cmd("ping", "-c", "3", "-i", "0.1", "-Q", "0xb8", vm2.ip)
-        tos = [frame[15] for _, frame in capture.frames(pcap.stop())
-               if (parsed := capture.udp(frame)) and parsed[0] ==
-               lab.hvs[0].ip and parsed[4][:1] == b"\x17"]
+        tos = dscp_on_underlay(lab)
         assert tos.count(0xb8) >= 3, tos
 
     def test_clear_beside(self, lab):
@@ -189,13 +185,7 @@ def test_both_types(make_hosts):
     lab = make_hosts()
     lab.pin()
     lab.connect(encryption="require")
-    for hv, other in zip(lab.hvs, reversed(lab.hvs)):
-        hv.vsctl("add-br", "br-two")
-        lab.run.ip(hv.netns, f"addr add 10.8.0.{hv.number}/24 dev br-two",
-                   "link set dev br-two mtu 1400 up")
-        hv.vsctl("add-port", "br-two", "vx", "--", "set", "Interface", "vx",
-                 "type=vxlan", f"options:remote_ip={other.ip}",
-                 "options:key=8", "options:encryption=require")
+    add_second_bridges(lab, "vx", "vxlan")
     pcap = lab.underlay.capture()
     assert_traffic(lab, 1000)
     hv1 = lab.hvs[0]
