@@ -415,7 +415,8 @@ static void
 check_no_cred(const char *cause)
 {
     const struct vnetenc_lookup *lookup = &vnetenc_peer_lookup;
-    char *expected = xasprintf("no credentials for profile 9: %s", cause);
+    char *expected = xasprintf("no_credential: no credentials for profile "
+                               "9: %s", cause);
     char *why = lookup->why_no_cred(lookup->aux, 9);
 
     CHECK(!strcmp(why, expected));

@@ -150,14 +150,14 @@ test_live(void)
     struct vnetenc_trust trust = the_peer();
     struct pki_id expired = pki_make(&spec);
 
-    CHECK_HAS(judge(&trust, ca_cred, &expired), "has expired");
+    CHECK_HAS(judge(&trust, ca_cred, &expired), "dates: ");
     CHECK(!judge_live(&trust, ca_cred, &expired));
-    CHECK_HAS(judge_live(&trust, plain_cred, &expired), "no fingerprint");
+    CHECK_HAS(judge_live(&trust, plain_cred, &expired), "no_pin: ");
 
     pki_pin(&expired, pin[0]);
     trust.pins = pin;
     trust.n_pins = 1;
-    CHECK_HAS(judge(&trust, plain_cred, &expired), "has expired");
+    CHECK_HAS(judge(&trust, plain_cred, &expired), "dates: ");
     CHECK(!judge_live(&trust, plain_cred, &expired));
     CHECK(!judge_live(&trust, ca_cred, &expired));
     pin[0][0] ^= 1;
@@ -171,18 +171,20 @@ test_bad_certificates(void)
 {
     check_refused_everywhere(
         &(struct pki_spec) { .from_s = -7200, .to_s = -3600 },
-        "certificate refused: certificate has expired; expired on 20");
+        "dates: certificate refused: certificate has expired; expired on 20");
     check_refused_everywhere(
         &(struct pki_spec) { .from_s = 3600, .to_s = 7200 },
         "not yet valid; not valid before 20");
     check_refused_everywhere(
         &(struct pki_spec) { .key = "RSA-1024" },
-        "EE certificate key too weak; 112 bits are needed");
+        "weak: certificate refused: EE certificate key too weak; 112 bits "
+        "are needed");
     check_refused_everywhere(
         &(struct pki_spec) { .eku = "emailProtection" },
         "certificate purpose; extendedKeyUsage must allow ");
     check_refused_everywhere(
-        &(struct pki_spec) { .eku = "clientAuth" }, "not for TLS servers");
+        &(struct pki_spec) { .eku = "clientAuth" },
+        "purpose: certificate refused: not for TLS servers");
     check_refused_everywhere(
         &(struct pki_spec) { .eku = "serverAuth" },
         "certificate purpose; extendedKeyUsage must allow ");
@@ -222,8 +224,8 @@ test_pins(void)
     CHECK_HAS(judge(&trust, plain_cred, &good),
               "is not among the peer's fingerprints");
 
-    CHECK_HAS(judge(NULL, plain_cred, &good), "no such peer");
-    CHECK_HAS(judge(&trust, NULL, &good), "no such profile");
+    CHECK_HAS(judge(NULL, plain_cred, &good), "no_peer: no such peer");
+    CHECK_HAS(judge(&trust, NULL, &good), "no_credential: no such profile");
     pki_free(&good);
     pki_free(&rsa);
     pki_free(&issued);
@@ -321,7 +323,7 @@ test_common_name(void)
     X509_NAME_get_text_by_NID(X509_get_subject_name(id.cert), NID_commonName,
                               cn, sizeof cn);
     trust.name = cn;
-    CHECK_HAS(judge(&trust, ca_cred, &id), "holds neither");
+    CHECK_HAS(judge(&trust, ca_cred, &id), "other_name: ");
     pki_free(&id);
 }
 
@@ -346,7 +348,7 @@ test_chains(void)
     /* Self-signed: only a pin could vouch for it. */
     spec.issuer = NULL;
     id = pki_make(&spec);
-    CHECK_HAS(judge(&trust, ca_cred, &id), "self-signed");
+    CHECK_HAS(judge(&trust, ca_cred, &id), "issuer: ");
     pki_free(&id);
 
     /* Intermediate, with and without it being sent along. */
@@ -411,14 +413,14 @@ test_both(void)
     spec.issuer = NULL;
     other = pki_make(&spec);
     pki_pin(&other, pin[0]);
-    CHECK_HAS(judge(&trust, ca_cred, &other), "self-signed");
+    CHECK_HAS(judge(&trust, ca_cred, &other), "issuer: ");
     pki_free(&other);
 
     spec.issuer = &ca;
     spec.san = "IP:192.0.2.2";
     other = pki_make(&spec);
     pki_pin(&other, pin[0]);
-    CHECK_HAS(judge(&trust, ca_cred, &other), "holds neither");
+    CHECK_HAS(judge(&trust, ca_cred, &other), "other_name: ");
     pki_free(&other);
 
     pki_free(&good);
@@ -439,14 +441,15 @@ test_crl(void)
     crl_cred = load_cred(pki_path("ca.pem"), pki_path("ca.crl"));
     CHECK(!judge(&trust, ca_cred, &revoked));
     CHECK(!judge(&trust, crl_cred, &good));
-    CHECK_HAS(judge(&trust, crl_cred, &revoked), "certificate revoked");
+    CHECK_HAS(judge(&trust, crl_cred, &revoked), "revoked: ");
 
     /* An intermediate without a CRL of its own. */
     spec.issuer = &intermediate;
     below = pki_make(&spec);
     sk_X509_push(stack, intermediate.cert);
     CHECK_HAS(judge_with_chain(&trust, crl_cred, &below, stack),
-              "unable to get certificate CRL");
+              "crl: certificate refused: unable to get "
+              "certificate CRL");
     vnetenc_cred_unref(crl_cred);
 
     /* An intermediate that is revoked itself, below which nothing is. */
@@ -456,7 +459,7 @@ test_crl(void)
                     pki_path("intermediate.crl"));
     crl_cred = load_cred(pki_path("ca.pem"), pki_path("both.crl"));
     CHECK_HAS(judge_with_chain(&trust, crl_cred, &below, stack),
-              "certificate revoked");
+              "revoked: ");
     vnetenc_cred_unref(crl_cred);
 
     /* The same without its being revoked. */
@@ -480,13 +483,15 @@ test_crl(void)
     vnetenc_cred_unref(crl_cred);
     crl_cred = load_cred(pki_path("ca.pem"), pki_path("ca.crl"));
     CHECK(!judge_live(&trust, crl_cred, &good));
-    CHECK_HAS(judge_live(&trust, crl_cred, &revoked), "certificate revoked");
+    CHECK_HAS(judge_live(&trust, crl_cred, &revoked), "revoked: ");
     vnetenc_cred_unref(crl_cred);
 
     /* A CRL of somebody else. */
     pki_write_crl(pki_path("other.crl"), &other_ca, NULL, 3600);
     crl_cred = load_cred(pki_path("ca.pem"), pki_path("other.crl"));
-    CHECK_HAS(judge(&trust, crl_cred, &good), "unable to get certificate CRL");
+    CHECK_HAS(judge(&trust, crl_cred, &good),
+              "crl: certificate refused: unable to get "
+              "certificate CRL");
     vnetenc_cred_unref(crl_cred);
 
     sk_X509_free(stack);

@@ -187,6 +187,8 @@ vnetenc_sources = \
 	lib/vnetenc/trust/config.h \
 	lib/vnetenc/trust/cred.c \
 	lib/vnetenc/trust/cred.h \
+	lib/vnetenc/trust/failures.c \
+	lib/vnetenc/trust/failures.h \
 	lib/vnetenc/trust/file.c \
 	lib/vnetenc/trust/file.h \
 	lib/vnetenc/trust/lookup.h \

@@ -593,7 +593,7 @@ def check_local_peers(local, south, where, report):
                         "see chassis-no-pin, or set fingerprints of the row")
         error = as_one(row["last_error"])
         if error and (as_one(row["state"]) != "up"
-                      or error.startswith("cannot answer handshakes")):
+                      or error.startswith("cannot_answer:")):
             report.fail("local-peer", f"{peer}: {error}", where,
                         "see `It does not work' in OPERATING.md")
 

@@ -25,6 +25,7 @@
 #include "vnetenc/bridge/rate.h"
 #include "vnetenc/control/listener.h"
 #include "vnetenc/control/socket.h"
+#include "vnetenc/trust/failures.h"
 #include "vnetenc/trust/peer.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_door);
@@ -48,7 +49,8 @@ vnetenc_door_open(const struct vnetenc_path_key *path,
     if (error) {
         char *cause = error;
 
-        error = xasprintf("cannot answer handshakes: %s", cause);
+        error = vnetenc_failure_text(VNETENC_FAILURE_cannot_answer,
+                                     "cannot answer handshakes: %s", cause);
         VLOG_WARN_RL(&rl, "%s", error);
         free(cause);
     }

@@ -36,6 +36,7 @@
 #include "vnetenc/crypto/record.h"
 #include "vnetenc/crypto/secret.h"
 #include "vnetenc/trust/cred.h"
+#include "vnetenc/trust/failures.h"
 #include "vnetenc/trust/ssl.h"
 #include "vnetenc/trust/trust.h"
 
@@ -91,8 +92,8 @@ static void finish(struct vnetenc_handshake *, long long int now_ms);
 static void drain(struct vnetenc_handshake *);
 static bool is_wanted(struct vnetenc_handshake *,
                       const struct vnetenc_record *, const uint8_t *body);
-static void fail(struct vnetenc_handshake *, const char *format, ...)
-    OVS_PRINTF_FORMAT(2, 3);
+static void fail(struct vnetenc_handshake *, enum vnetenc_failure,
+                 const char *format, ...) OVS_PRINTF_FORMAT(3, 4);
 
 static struct vnetenc_handshake *
 handshake_create(const struct vnetenc_lookup *lookup,
@@ -125,14 +126,15 @@ vnetenc_handshake_initiate(const struct vnetenc_lookup *lookup,
 
     h->profile = profile;
     if (!ctx) {
-        fail(h, "refused");
+        fail(h, VNETENC_FAILURE_internal, "refused");
         return h;
     }
     h->ssl = vnetenc_ssl_new_client(ctx, &h->owner,
                                     vnetenc_dgram_bio_new(&h->dgram),
                                     profile);
     if (!h->ssl) {
-        fail(h, "cannot start: %s", vnetenc_ssl_error());
+        fail(h, VNETENC_FAILURE_internal, "cannot start: %s",
+             vnetenc_ssl_error());
         return h;
     }
     advance(h, now_ms);
@@ -151,7 +153,8 @@ vnetenc_handshake_respond(const struct vnetenc_lookup *lookup,
     h->responder = true;
     if (vnetenc_hello_parse(data, size, &hello) != VNETENC_HELLO_OK
         || hello.cookie_size != sizeof h->cookie) {
-        fail(h, "not a ClientHello with a cookie");
+        fail(h, VNETENC_FAILURE_protocol,
+             "not a ClientHello with a cookie");
         return h;
     }
     memcpy(h->hello_random, hello.random, sizeof h->hello_random);
@@ -161,7 +164,8 @@ vnetenc_handshake_respond(const struct vnetenc_lookup *lookup,
     h->ssl = vnetenc_ssl_new_server(&h->owner,
                                     vnetenc_dgram_bio_new(&h->dgram));
     if (!h->ssl) {
-        fail(h, "cannot start: %s", vnetenc_ssl_error());
+        fail(h, VNETENC_FAILURE_internal, "cannot start: %s",
+             vnetenc_ssl_error());
         return h;
     }
     accept_hello(h, data, size);
@@ -238,11 +242,19 @@ vnetenc_handshake_was_disturbed(const struct vnetenc_handshake *h)
     return h->state == VNETENC_HANDSHAKE_FAILED && h->disturbed;
 }
 
+/* Returns the failure of a handshake that does not end. */
+static enum vnetenc_failure
+no_end(const struct vnetenc_handshake *h)
+{
+    return (h->peer_alert ? VNETENC_FAILURE_refused_by_peer
+            : VNETENC_FAILURE_too_slow);
+}
+
 void
 vnetenc_handshake_abandon(struct vnetenc_handshake *h)
 {
     if (h->state == VNETENC_HANDSHAKE_RUNNING) {
-        fail(h, "peer stopped answering");
+        fail(h, no_end(h), "peer stopped answering");
     }
 }
 
@@ -385,7 +397,8 @@ rearm(struct vnetenc_handshake *h, long long int now_ms)
     long long int left = libssl_timer(h->ssl);
 
     if (left > VNETENC_RTO_MAX_MS) {
-        fail(h, "expired: the wall clock was set back");
+        fail(h, VNETENC_FAILURE_internal,
+             "expired: the wall clock was set back");
     } else {
         h->timer_ms = left < 0 ? LLONG_MAX : now_ms + left;
     }
@@ -414,7 +427,8 @@ vnetenc_handshake_tick(struct vnetenc_handshake *h, long long int now_ms)
         return;
     }
     if (now_ms >= h->started_ms + VNETENC_HANDSHAKE_DEADLINE_MS) {
-        fail(h, "no end within %d s", VNETENC_HANDSHAKE_DEADLINE_MS / 1000);
+        fail(h, no_end(h), "no end within %d s",
+             VNETENC_HANDSHAKE_DEADLINE_MS / 1000);
         return;
     }
     if (now_ms < h->timer_ms) {
@@ -424,7 +438,8 @@ vnetenc_handshake_tick(struct vnetenc_handshake *h, long long int now_ms)
     ERR_clear_error();
     h->now_ms = now_ms;
     if (DTLSv1_handle_timeout(h->ssl) < 0) {
-        fail(h, "cannot repeat a flight: %s", vnetenc_ssl_error());
+        fail(h, VNETENC_FAILURE_internal, "cannot repeat a flight: %s",
+             vnetenc_ssl_error());
         return;
     }
     rearm(h, now_ms);
@@ -447,7 +462,8 @@ select_profile(struct vnetenc_ssl_owner *owner, uint8_t profile)
     struct vnetenc_cred *cred = h->lookup.cred(h->lookup.aux, profile);
 
     if (h->cred) {
-        refuse(h, xstrdup("profile named twice"));
+        refuse(h, vnetenc_failure_text(VNETENC_FAILURE_protocol,
+                                       "profile named twice"));
         return NULL;
     }
     if (!cred) {
@@ -488,7 +504,8 @@ check_cookie(struct vnetenc_ssl_owner *owner, const uint8_t *cookie,
 /* Steps. */
 
 static void
-fail(struct vnetenc_handshake *h, const char *format, ...)
+fail(struct vnetenc_handshake *h, enum vnetenc_failure failure,
+     const char *format, ...)
 {
     struct ds reason = DS_EMPTY_INITIALIZER;
     va_list args;
@@ -496,6 +513,7 @@ fail(struct vnetenc_handshake *h, const char *format, ...)
     if (h->refusal) {
         ds_put_cstr(&reason, h->refusal);
     } else {
+        ds_put_format(&reason, "%s: ", vnetenc_failure_name(failure));
         va_start(args, format);
         ds_put_format_valist(&reason, format, args);
         va_end(args);
@@ -521,7 +539,8 @@ accept_hello(struct vnetenc_handshake *h, const void *data, size_t size)
 
     vnetenc_dgram_lend(&h->dgram, data, size);
     if (!client || DTLSv1_listen(h->ssl, client) != 1) {
-        fail(h, "ClientHello refused: %s", vnetenc_ssl_error());
+        fail(h, VNETENC_FAILURE_protocol, "ClientHello refused: %s",
+             vnetenc_ssl_error());
     }
     vnetenc_dgram_take_back(&h->dgram);
     BIO_ADDR_free(client);
@@ -545,7 +564,7 @@ advance(struct vnetenc_handshake *h, long long int now_ms)
         rearm(h, now_ms);
     } else {
         h->disturbed = !h->refusal;
-        fail(h, "%s", vnetenc_ssl_error());
+        fail(h, VNETENC_FAILURE_protocol, "%s", vnetenc_ssl_error());
     }
 }
 
@@ -562,13 +581,15 @@ judge_again(struct vnetenc_handshake *h)
     char *why;
 
     if (!h->judged) {
-        return xstrdup("certificate was not judged");
+        return vnetenc_failure_text(VNETENC_FAILURE_internal,
+                                    "certificate was not judged");
     }
     h->peer = vnetenc_cert_chain_create(leaf, chain);
     if (!h->peer || memcmp(vnetenc_cert_chain_fingerprint(h->peer),
                            h->judged_fingerprint,
                            sizeof h->judged_fingerprint)) {
-        return xstrdup("certificate is not the one that was judged");
+        return vnetenc_failure_text(VNETENC_FAILURE_internal, "certificate is "
+                                    "not the one that was judged");
     }
     return vnetenc_trust_judge(trust, cred, leaf, chain, &why) ? NULL : why;
 }
@@ -585,20 +606,24 @@ examine(struct vnetenc_handshake *h)
     char *why;
 
     if (problem) {
-        return xstrdup(problem);
+        return vnetenc_failure_text(VNETENC_FAILURE_protocol, "%s", problem);
     }
     if (!cred || !vnetenc_cred_has_cipher(cred, h->suite->cipher)) {
-        return xasprintf("profile %u has no %s", h->profile, h->suite->name);
+        return vnetenc_failure_text(VNETENC_FAILURE_no_cipher,
+                                    "profile %u has no %s", h->profile,
+                                    h->suite->name);
     }
     why = judge_again(h);
     if (why) {
         return why;
     }
     if (!vnetenc_handshake_nonces_ok(h)) {
-        return xstrdup("nonce space: libssl drew a nonce that could be ours");
+        return vnetenc_failure_text(VNETENC_FAILURE_nonce, "libssl drew a "
+                                    "nonce that could be ours");
     }
     if (!vnetenc_keys_derive(h->ssl, &h->keys)) {
-        return xstrdup("record keys cannot be derived");
+        return vnetenc_failure_text(VNETENC_FAILURE_internal,
+                                    "record keys cannot be derived");
     }
     return NULL;
 }
@@ -613,7 +638,7 @@ finish(struct vnetenc_handshake *h, long long int now_ms)
          * handshake succeeded. */
         vnetenc_dgram_purge(&h->dgram);
         refuse(h, why);
-        fail(h, "refused");
+        fail(h, VNETENC_FAILURE_internal, "refused");
         return;
     }
 

@@ -31,6 +31,7 @@
 #include "vnetenc/control/outgoing.h"
 #include "vnetenc/control/responder.h"
 #include "vnetenc/control/session-status.h"
+#include "vnetenc/trust/failures.h"
 #include "vnetenc/trust/trust.h"
 
 /* From half-open to up. */
@@ -90,7 +91,7 @@ static void
 incoming_settle(struct vnetenc_incoming *in, struct vnetenc_responder *session,
                 long long int now)
 {
-    const char *reason = "cannot set up the cipher";
+    char *reason = NULL;
 
     switch (vnetenc_handshake_state(session->handshake)) {
     case VNETENC_HANDSHAKE_RUNNING:
@@ -99,6 +100,8 @@ incoming_settle(struct vnetenc_incoming *in, struct vnetenc_responder *session,
 
     case VNETENC_HANDSHAKE_DONE:
         if (session == in->half_open && !incoming_establish(in, now)) {
+            reason = vnetenc_failure_text(VNETENC_FAILURE_internal,
+                                          "cannot set up the cipher");
             break;
         }
         vnetenc_responder_flush(session, now);
@@ -106,10 +109,11 @@ incoming_settle(struct vnetenc_incoming *in, struct vnetenc_responder *session,
 
     case VNETENC_HANDSHAKE_FAILED:
         vnetenc_responder_flush(session, now);
-        reason = vnetenc_handshake_reason(session->handshake);
+        reason = xstrdup(vnetenc_handshake_reason(session->handshake));
         break;
     }
     vnetenc_responder_failed(session, reason, now);
+    free(reason);
     vnetenc_incoming_table_drop(in, session);
 }
 

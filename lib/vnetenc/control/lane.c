@@ -35,6 +35,7 @@
 #include "vnetenc/control/initiator.h"
 #include "vnetenc/control/session-status.h"
 #include "vnetenc/control/socket.h"
+#include "vnetenc/trust/failures.h"
 #include "vnetenc/trust/peer.h"
 #include "vnetenc/trust/profile.h"
 
@@ -300,25 +301,29 @@ lane_publish(struct vnetenc_lane *lane, struct vnetenc_initiator *session,
 static char *
 attempt_reason(const struct vnetenc_initiator *session, long long int now)
 {
-    const char *reason = vnetenc_handshake_reason(session->handshake);
     ovs_be16 port = session->path->dtls_port;
 
     if (session->heard_at
         || now < session->since + VNETENC_HANDSHAKE_DEADLINE_MS) {
-        return xstrdup(reason);
+        return xstrdup(vnetenc_handshake_reason(session->handshake));
     } else if (session->send_error) {
-        return xasprintf("%s: cannot send to UDP port %"PRIu16": %s", reason,
-                         ntohs(port), ovs_strerror(session->send_error));
+        return vnetenc_failure_text(VNETENC_FAILURE_cannot_send,
+                                    "cannot send to UDP port %"PRIu16": %s",
+                                    ntohs(port),
+                                    ovs_strerror(session->send_error));
     } else if (vnetenc_socket_lease_error(session->lease)) {
-        return xasprintf("%s: no answer from UDP port %"PRIu16" (network "
-                         "says, unverified: %s)", reason, ntohs(port),
-                         ovs_strerror(vnetenc_socket_lease_error(
-                             session->lease)));
+        return vnetenc_failure_text(VNETENC_FAILURE_no_answer,
+                                    "from UDP port %"PRIu16" (network says, "
+                                    "unverified: %s)", ntohs(port),
+                                    ovs_strerror(vnetenc_socket_lease_error(
+                                        session->lease)));
     }
-    return xasprintf("%s: no answer from UDP port %"PRIu16"; both hosts must "
-                     "have the same other_config:vnetenc-%s-port, and "
-                     "firewalls must let it pass", reason, ntohs(port),
-                     vnetenc_tunnel_is_vxlan(port) ? "vxlan" : "geneve");
+    return vnetenc_failure_text(VNETENC_FAILURE_no_answer,
+                                "from UDP port %"PRIu16"; both hosts must "
+                                "have the same other_config:vnetenc-%s-port, "
+                                "and firewalls must let it pass", ntohs(port),
+                                vnetenc_tunnel_is_vxlan(port) ? "vxlan"
+                                : "geneve");
 }
 
 /* Destroys 'session', an attempt that FAILED.  If a forged datagram may have
@@ -363,7 +368,8 @@ attempt_settle(struct vnetenc_initiator *session, long long int now)
             lane_publish(lane, session, now);
         } else {
             vnetenc_initiator_destroy(session, now);
-            attempt_failed(lane, xstrdup("cannot set up the cipher"), now);
+            attempt_failed(lane, vnetenc_failure_text(
+                VNETENC_FAILURE_internal, "cannot set up the cipher"), now);
         }
         return;
 
@@ -392,7 +398,9 @@ vnetenc_lane_attempt(struct vnetenc_lane *lane, long long int now)
     session = vnetenc_initiator_create(&lane->path->published->key,
                                        lane->path->peer, lane, now, &error);
     if (!session) {
-        attempt_failed(lane, error, now);
+        attempt_failed(lane, vnetenc_failure_text(VNETENC_FAILURE_no_socket,
+                                                  "%s", error), now);
+        free(error);
         return;
     }
     ovs_list_push_back(&lane->attempts, &session->node);

@@ -30,6 +30,7 @@
 #include "vnetenc/main/status.h"
 #include "vnetenc/trust/config.h"
 #include "vnetenc/trust/cred.h"
+#include "vnetenc/trust/failures.h"
 #include "vnetenc/trust/peer.h"
 #include "vnetenc/trust/profile.h"
 #include "vswitch-idl.h"
@@ -229,8 +230,9 @@ write_peers(struct ovsdb_idl *idl)
         struct in6_addr remote;
 
         if (!vnetenc_config_address_parse(row->remote_ip, &remote)) {
-            char *error = xasprintf("remote_ip: \"%s\" is not an IPv4 or IPv6 "
-                                    "address", row->remote_ip);
+            char *error = vnetenc_failure_text(
+                VNETENC_FAILURE_bad_value, "remote_ip: \"%s\" is not an IPv4 "
+                "or IPv6 address", row->remote_ip);
 
             ovsrec_vnetenc_peer_set_last_error(row, error);
             free(error);

@@ -20,6 +20,7 @@
 #include "packets.h"
 #include "util.h"
 #include "vnetenc/trust/cert.h"
+#include "vnetenc/trust/failures.h"
 
 /* Replaces a fingerprint that must not be trusted.  No certificate has this
  * one, so a bad value can only refuse a peer, even one that a CA would
@@ -44,6 +45,12 @@ add_error(struct vnetenc_config_peer *peer, char *error)
 
         free(error);
         error = both;
+    } else {
+        char *named = vnetenc_failure_text(VNETENC_FAILURE_bad_value, "%s",
+                                           error);
+
+        free(error);
+        error = named;
     }
     set_error(peer, error);
 }
@@ -180,8 +187,9 @@ vnetenc_config_merge_peers(struct vnetenc_config *config)
 
         if (n && !compare_peers(&config->peers[n - 1], peer)) {
             distrust(&config->peers[n - 1],
-                     xstrdup("remote_ip: more than one record has this "
-                             "address"));
+                     vnetenc_failure_text(VNETENC_FAILURE_bad_value,
+                                          "remote_ip: more than one record "
+                                          "has this address"));
             peer_uninit(peer);
         } else {
             config->peers[n++] = *peer;

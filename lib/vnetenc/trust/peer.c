@@ -26,6 +26,7 @@
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/trust/config.h"
+#include "vnetenc/trust/failures.h"
 #include "vnetenc/trust/profile.h"
 
 static struct hmap peers = HMAP_INITIALIZER(&peers);
@@ -221,11 +222,13 @@ lookup_why_no_cred(void *aux OVS_UNUSED, uint8_t profile)
     const char *error = vnetenc_profile_get(profile)->error;
 
     return (error
-            ? xasprintf("no credentials for profile %"PRIu8": %s", profile,
-                        error)
-            : xasprintf("no credentials for profile %"PRIu8": no record of "
-                        "table VNetEnc_Profile has id=%"PRIu8, profile,
-                        profile));
+            ? vnetenc_failure_text(VNETENC_FAILURE_no_credential,
+                                   "no credentials for profile %"PRIu8": %s",
+                                   profile, error)
+            : vnetenc_failure_text(VNETENC_FAILURE_no_credential,
+                                   "no credentials for profile %"PRIu8": no "
+                                   "record of table VNetEnc_Profile has "
+                                   "id=%"PRIu8, profile, profile));
 }
 
 static const struct vnetenc_trust *

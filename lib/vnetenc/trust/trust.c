@@ -29,6 +29,7 @@
 
 #include "util.h"
 #include "vnetenc/trust/cred.h"
+#include "vnetenc/trust/failures.h"
 
 /* Judges by all that takes no certificate but its fingerprint. */
 static char *
@@ -38,16 +39,19 @@ judge_pins(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
     char text[VNETENC_FINGERPRINT_TEXT_BYTES];
 
     if (!trust) {
-        return xstrdup("no such peer");
+        return vnetenc_failure_text(VNETENC_FAILURE_no_peer, "no such peer");
     }
     if (!cred) {
-        return xstrdup("no such profile");
+        return vnetenc_failure_text(VNETENC_FAILURE_no_credential,
+                                    "no such profile");
     }
     if (!trust->n_pins) {
         return (vnetenc_cred_ca(cred)
                 ? NULL
-                : xasprintf("peer has no fingerprint and profile %u no "
-                            "ca_cert", vnetenc_cred_profile(cred)));
+                : vnetenc_failure_text(VNETENC_FAILURE_no_pin,
+                                       "peer has no fingerprint and profile "
+                                       "%u no ca_cert",
+                                       vnetenc_cred_profile(cred)));
     }
     for (size_t i = 0; i < trust->n_pins; i++) {
         if (!memcmp(trust->pins[i], fingerprint, sizeof *trust->pins)) {
@@ -55,8 +59,9 @@ judge_pins(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
         }
     }
     vnetenc_cert_fingerprint_format(fingerprint, text);
-    return xasprintf("certificate %s is not among the peer's fingerprints",
-                     text);
+    return vnetenc_failure_text(VNETENC_FAILURE_other_certificate,
+                                "certificate %s is not among the peer's "
+                                "fingerprints", text);
 }
 
 /* Returns true if the SAN of 'leaf' holds 'name'.  A name that begins with a
@@ -83,8 +88,10 @@ judge_san(const struct vnetenc_trust *trust, X509 *leaf)
 {
     return (has_ip(leaf, &trust->remote_ip) || has_name(leaf, trust->name)
             ? NULL
-            : xstrdup("certificate holds neither the peer's address nor its "
-                      "name as a subject alternative name"));
+            : vnetenc_failure_text(VNETENC_FAILURE_other_name,
+                                   "certificate holds neither the peer's "
+                                   "address nor its name as a subject "
+                                   "alternative name"));
 }
 
 /* With pins and no CA, only the pin vouches for the certificate, and it has
@@ -120,36 +127,46 @@ may_serve(STACK_OF(X509) *chain)
 }
 
 /* Returns what libcrypto's finding in 'ctx' means for the operator, or NULL.
- * The caller frees it. */
+ * The caller frees it.  Stores the name of the failure in '*failure'. */
 static char *
-explain(X509_STORE_CTX *ctx, const struct vnetenc_cred *cred)
+explain(X509_STORE_CTX *ctx, const struct vnetenc_cred *cred,
+        enum vnetenc_failure *failure)
 {
     unsigned int profile = vnetenc_cred_profile(cred);
 
     switch (X509_STORE_CTX_get_error(ctx)) {
     case X509_V_ERR_CERT_HAS_EXPIRED:
     case X509_V_ERR_CERT_NOT_YET_VALID:
+        *failure = VNETENC_FAILURE_dates;
         return vnetenc_cert_check_dates(X509_STORE_CTX_get_current_cert(ctx),
                                         time(NULL));
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+        *failure = VNETENC_FAILURE_issuer;
         return xasprintf("neither the ca_cert of profile %u nor a CA that "
                          "the peer sent has issued it", profile);
     case X509_V_ERR_UNABLE_TO_GET_CRL:
     case X509_V_ERR_CRL_NOT_YET_VALID:
     case X509_V_ERR_CRL_HAS_EXPIRED:
+        *failure = VNETENC_FAILURE_crl;
         return xasprintf("the crl of profile %u must have a valid list of "
                          "each CA", profile);
     case X509_V_ERR_EE_KEY_TOO_SMALL:
     case X509_V_ERR_CA_KEY_TOO_SMALL:
     case X509_V_ERR_CA_MD_TOO_WEAK:
+        *failure = VNETENC_FAILURE_weak;
         return xstrdup("112 bits are needed: RSA with 2048 bits, SHA-256");
+    case X509_V_ERR_CERT_REVOKED:
+        *failure = VNETENC_FAILURE_revoked;
+        return NULL;
     case X509_V_ERR_INVALID_PURPOSE:
+        *failure = VNETENC_FAILURE_purpose;
         return xstrdup("extendedKeyUsage must allow serverAuth and "
                        "clientAuth, or be absent");
     default:
+        *failure = VNETENC_FAILURE_certificate;
         return NULL;
     }
 }
@@ -160,9 +177,11 @@ refusal(X509_STORE_CTX *ctx, const struct vnetenc_cred *cred)
 {
     const char *finding
         = X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx));
-    char *meaning = explain(ctx, cred);
-    char *why = xasprintf("certificate refused: %s%s%s", finding,
-                          meaning ? "; " : "", meaning ? meaning : "");
+    enum vnetenc_failure failure;
+    char *meaning = explain(ctx, cred, &failure);
+    char *why = vnetenc_failure_text(failure, "certificate refused: %s%s%s",
+                                     finding, meaning ? "; " : "",
+                                     meaning ? meaning : "");
 
     free(meaning);
     return why;
@@ -176,7 +195,8 @@ judge_x509(X509_STORE_CTX *ctx, const struct vnetenc_cred *cred, bool live)
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
 
     if (!X509_STORE_CTX_set_purpose(ctx, X509_PURPOSE_SSL_CLIENT)) {
-        return xstrdup("certificate's purpose cannot be checked");
+        return vnetenc_failure_text(VNETENC_FAILURE_internal, "certificate's "
+                                    "purpose cannot be checked");
     }
     X509_VERIFY_PARAM_set_auth_level(param, VNETENC_SECURITY_LEVEL);
     X509_VERIFY_PARAM_set_depth(param, VNETENC_MAX_CHAIN_DEPTH);
@@ -194,9 +214,10 @@ judge_x509(X509_STORE_CTX *ctx, const struct vnetenc_cred *cred, bool live)
         return refusal(ctx, cred);
     }
     if (!may_serve(X509_STORE_CTX_get0_chain(ctx))) {
-        return xstrdup("certificate refused: not for TLS servers; "
-                       "extendedKeyUsage must allow serverAuth and "
-                       "clientAuth, or be absent");
+        return vnetenc_failure_text(VNETENC_FAILURE_purpose, "certificate "
+                                    "refused: not for TLS servers; "
+                                    "extendedKeyUsage must allow serverAuth "
+                                    "and clientAuth, or be absent");
     }
     return NULL;
 }
@@ -223,7 +244,8 @@ verify(const struct vnetenc_cred *cred, X509 *leaf, STACK_OF(X509) *chain,
         && X509_STORE_CTX_init(ctx, store, leaf, ca ? chain : NULL)) {
         why = judge_x509(ctx, cred, live);
     } else {
-        why = xstrdup("certificate cannot be verified");
+        why = vnetenc_failure_text(VNETENC_FAILURE_internal,
+                                   "certificate cannot be verified");
     }
     X509_STORE_CTX_free(ctx);
     if (!ca) {
@@ -234,6 +256,12 @@ verify(const struct vnetenc_cred *cred, X509 *leaf, STACK_OF(X509) *chain,
 }
 
 static char *
+no_certificate(void)
+{
+    return vnetenc_failure_text(VNETENC_FAILURE_protocol, "no certificate");
+}
+
+static char *
 judge(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
       X509 *leaf, STACK_OF(X509) *chain)
 {
@@ -241,7 +269,7 @@ judge(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
     char *why;
 
     if (!leaf || !vnetenc_cert_fingerprint(leaf, fingerprint)) {
-        return xstrdup("no certificate");
+        return no_certificate();
     }
     why = judge_pins(trust, cred, fingerprint);
     if (!why && vnetenc_cred_ca(cred)) {
@@ -265,7 +293,7 @@ judge_live(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
     }
     chain = vnetenc_cert_chain_certs(c);
     leaf = sk_X509_value(chain, 0);
-    why = leaf ? judge_san(trust, leaf) : xstrdup("no certificate");
+    why = leaf ? judge_san(trust, leaf) : no_certificate();
     if (!why) {
         why = verify(cred, leaf, chain, true);
     }

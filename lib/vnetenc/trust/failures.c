@@ -1,0 +1,46 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc/trust/failures.h"
+#include <stdarg.h>
+#include "openvswitch/dynamic-string.h"
+#include "util.h"
+
+const char *
+vnetenc_failure_name(enum vnetenc_failure failure)
+{
+    static const char *const names[VNETENC_N_FAILURES] = {
+#define VNETENC_FAILURE(NAME, MEANING) [VNETENC_FAILURE_##NAME] = #NAME,
+        VNETENC_FAILURES
+#undef VNETENC_FAILURE
+    };
+
+    return failure < VNETENC_N_FAILURES ? names[failure] : "unknown";
+}
+
+char *
+vnetenc_failure_text(enum vnetenc_failure failure, const char *format, ...)
+{
+    struct ds s = DS_EMPTY_INITIALIZER;
+    va_list args;
+
+    ds_put_format(&s, "%s: ", vnetenc_failure_name(failure));
+    va_start(args, format);
+    ds_put_format_valist(&s, format, args);
+    va_end(args);
+    return ds_steal_cstr(&s);
+}

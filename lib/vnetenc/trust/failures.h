@@ -1,0 +1,76 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#ifndef VNETENC_FAILURES_H
+#define VNETENC_FAILURES_H 1
+
+/* Why there is no session
+ * =======================
+ *
+ * This list has a name for every reason why a peer has no session, or may soon
+ * have none.  The 'last_error' of a peer begins with the name and a colon, and
+ * goes on with a sentence for a human reader.  Programs may rely on the names;
+ * the sentences may change.  REFERENCE.md has a row for each name.
+ *
+ * Thread-safety: any thread. */
+
+#include "openvswitch/compiler.h"
+
+/* NAME, meaning. */
+#define VNETENC_FAILURES                                                    \
+    /* The network. */                                                      \
+    VNETENC_FAILURE(no_answer, "nothing came back from the peer")           \
+    VNETENC_FAILURE(cannot_send, "the host cannot send to the peer")        \
+    VNETENC_FAILURE(too_slow, "the handshake began and did not end")        \
+    /* The peer's certificate. */                                           \
+    VNETENC_FAILURE(no_pin, "neither a fingerprint nor a CA is given")      \
+    VNETENC_FAILURE(other_certificate, "its fingerprint is not given")      \
+    VNETENC_FAILURE(other_name, "it has another address and name")          \
+    VNETENC_FAILURE(dates, "it, or its CA, is not valid now")               \
+    VNETENC_FAILURE(issuer, "no known CA has issued it")                    \
+    VNETENC_FAILURE(crl, "no valid CRL for one of its CAs")                 \
+    VNETENC_FAILURE(revoked, "a CRL revokes it")                            \
+    VNETENC_FAILURE(weak, "a key or a signature is weaker than 112 bits")   \
+    VNETENC_FAILURE(purpose, "it is not for TLS clients and servers")       \
+    VNETENC_FAILURE(certificate, "it was refused for another reason")       \
+    /* Both ends together. */                                               \
+    VNETENC_FAILURE(refused_by_peer, "the peer says that it refuses us")    \
+    VNETENC_FAILURE(no_cipher, "the profile does not have the cipher")      \
+    VNETENC_FAILURE(protocol, "the peer breaks the protocol")               \
+    VNETENC_FAILURE(nonce, "a nonce was drawn that could be ours")          \
+    /* This host. */                                                        \
+    VNETENC_FAILURE(bad_value, "a bad value in the row of the peer")        \
+    VNETENC_FAILURE(no_peer, "no row for the address any more")             \
+    VNETENC_FAILURE(no_credential, "the profile has no credentials")        \
+    VNETENC_FAILURE(cannot_answer, "the DTLS port cannot be opened")        \
+    VNETENC_FAILURE(no_socket, "a lane socket cannot be opened")            \
+    VNETENC_FAILURE(internal, "libssl or a cipher does not work")
+
+enum vnetenc_failure {
+#define VNETENC_FAILURE(NAME, MEANING) VNETENC_FAILURE_##NAME,
+    VNETENC_FAILURES
+#undef VNETENC_FAILURE
+    VNETENC_N_FAILURES
+};
+
+/* Returns the name of a failure, or "unknown" for a value that is none. */
+const char *vnetenc_failure_name(enum vnetenc_failure);
+
+/* Returns "NAME: " and the text, which the caller frees. */
+char *vnetenc_failure_text(enum vnetenc_failure, const char *format, ...)
+    OVS_PRINTF_FORMAT(2, 3);
+
+#endif /* vnetenc/trust/failures.h */
