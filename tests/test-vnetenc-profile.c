@@ -413,6 +413,18 @@ test_files(void)
     pki_free(&ca);
 }
 
+/* Looks, and returns true if profile 5 has the alarm of 'bit'.  Each look is
+ * so late that former alarms are cleared. */
+static bool
+has_alarm(uint32_t bit)
+{
+    static long long int now = 1;
+
+    now += 2 * VNETENC_ALARM_MS;
+    vnetenc_profiles_watch(now);
+    return (vnetenc_profile_get(5)->alarms.raised & bit) != 0;
+}
+
 /* The own certificate does not have the right dates: peers refuse it. */
 static void
 test_dates(void)
@@ -442,12 +454,19 @@ test_dates(void)
     CHECK(uses(5, &late));
     CHECK(!said());
 
+    CHECK(has_alarm(VNETENC_ALARM_BIT(expiring)) == false);
+
+    /* The last quarter of its two hours. */
+    wall_offset_s = 4 * 3600 - 30 * 60 + 60;
+    CHECK(has_alarm(VNETENC_ALARM_BIT(expiring)));
+
     /* One that runs out stays, and this is said. */
     wall_offset_s = 5 * 3600;
     CHECK(!vnetenc_profiles_refresh());
     CHECK(uses(5, &late));
     CHECK_HAS(said(), "late.pem: expired on ");
     CHECK(!bad());
+    CHECK(has_alarm(VNETENC_ALARM_BIT(expired)));
 
     /* It keeps nothing else from being changed. */
     row.ca_cert = CONST_CAST(char *, pki_path("ca.pem"));

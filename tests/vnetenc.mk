@@ -222,6 +222,10 @@ noinst_PROGRAMS += tests/test-vnetenc-incoming
 tests_test_vnetenc_incoming_SOURCES = tests/test-vnetenc-incoming.c tests/vnetenc-unit.h tests/vnetenc-unit-control.c tests/vnetenc-unit-control.h tests/vnetenc-unit-loopback.c tests/vnetenc-unit-loopback.h tests/vnetenc-unit-net.c tests/vnetenc-unit-net.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h
 tests_test_vnetenc_incoming_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
+noinst_PROGRAMS += tests/test-vnetenc-alarms
+tests_test_vnetenc_alarms_SOURCES = tests/test-vnetenc-alarms.c tests/vnetenc-unit.h tests/vnetenc-unit-control.c tests/vnetenc-unit-control.h tests/vnetenc-unit-loopback.c tests/vnetenc-unit-loopback.h tests/vnetenc-unit-net.c tests/vnetenc-unit-net.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h
+tests_test_vnetenc_alarms_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
 noinst_PROGRAMS += tests/test-vnetenc-judge
 tests_test_vnetenc_judge_SOURCES = tests/test-vnetenc-judge.c tests/vnetenc-unit.h tests/vnetenc-unit-control.c tests/vnetenc-unit-control.h tests/vnetenc-unit-loopback.c tests/vnetenc-unit-loopback.h tests/vnetenc-unit-net.c tests/vnetenc-unit-net.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h
 tests_test_vnetenc_judge_LDADD = lib/libopenvswitch.la $(SSL_LIBS)

@@ -92,6 +92,8 @@ vnetenc_sources = \
 	lib/vnetenc/control/session-status.h \
 	lib/vnetenc/control/socket.c \
 	lib/vnetenc/control/socket.h \
+	lib/vnetenc/control/watch.c \
+	lib/vnetenc/control/watch.h \
 	lib/vnetenc/crypto/aead-answers.c \
 	lib/vnetenc/crypto/aead-cryptodev.c \
 	lib/vnetenc/crypto/aead-cryptodev.h \
@@ -181,6 +183,8 @@ vnetenc_sources = \
 	lib/vnetenc/packet/split.h \
 	lib/vnetenc/port.c \
 	lib/vnetenc/port.h \
+	lib/vnetenc/trust/alarms.c \
+	lib/vnetenc/trust/alarms.h \
 	lib/vnetenc/trust/cert.c \
 	lib/vnetenc/trust/cert.h \
 	lib/vnetenc/trust/config.c \

@@ -261,6 +261,15 @@ enum {
  *
  *   - Changes of sessions reach the database at most each ANNOUNCE_MS.
  *
+ *   - Alarms (trust/alarms.h) are looked at each WATCH_MS.  Peer `down':
+ *     DOWN_MS without a session.  Peer `forged': more than FORGED_PER_LOOK
+ *     forged records at each look for FORGED_MS.  Profile `expiring':
+ *     EXPIRING_S before its certificate expires, or a quarter of its life if
+ *     that is less.
+ *
+ *   - An alarm is cleared ALARM_MS after its newest cause.  At most
+ *     ALARM_LINES lines are logged in ALARM_LOG_MS.
+ *
  *   - Files with credentials are checked each REFRESH_MS.  While a key log is
  *     open, a warning is logged each KEYLOG_WARN_MS.
  *
@@ -322,6 +331,14 @@ enum {
     VNETENC_TICK_MS = 250,
     VNETENC_SHORT_TICK_MS = 20,
     VNETENC_ANNOUNCE_MS = 1000,
+    VNETENC_WATCH_MS = 1000,
+    VNETENC_DOWN_MS = 10000,
+    VNETENC_FORGED_PER_LOOK = 10,
+    VNETENC_FORGED_MS = 60000,
+    VNETENC_EXPIRING_S = 30 * 24 * 60 * 60,
+    VNETENC_ALARM_MS = 60000,
+    VNETENC_ALARM_LINES = 20,
+    VNETENC_ALARM_LOG_MS = 60000,
     VNETENC_REFRESH_MS = 2000,
     VNETENC_KEYLOG_WARN_MS = 600000,
     VNETENC_DEVICE_MS = 50,

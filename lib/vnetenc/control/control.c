@@ -40,6 +40,7 @@
 #include "vnetenc/control/post.h"
 #include "vnetenc/control/release.h"
 #include "vnetenc/control/socket.h"
+#include "vnetenc/control/watch.h"
 #include "vnetenc/crypto/record.h"
 #include "vnetenc/trust/config.h"
 #include "vnetenc/trust/peer.h"
@@ -61,6 +62,7 @@ peer_ended(struct vnetenc_peer *peer)
 {
     vnetenc_outgoing_end(peer, time_msec());
     vnetenc_incoming_end(peer);
+    vnetenc_watch_end(peer, time_msec());
 }
 
 static void
@@ -244,6 +246,8 @@ run(void)
     next = vnetenc_post_run(now);
     wake = MIN(wake, next);
     next = vnetenc_incoming_run(now);
+    wake = MIN(wake, next);
+    next = vnetenc_watch_run(now);
     wake = MIN(wake, next);
     next = sweep(now);
     wake = MIN(wake, next);

@@ -646,11 +646,17 @@ vnetenc_lane_judge(struct vnetenc_lane *lane, long long int now)
 
 /* Status. */
 
+bool
+vnetenc_lane_is_usable(const struct vnetenc_lane *lane)
+{
+    return lane->up && !lane->up->probe.lost;
+}
+
 static const char *
 lane_state(const struct vnetenc_lane *lane)
 {
     if (lane->up) {
-        return lane->up->probe.lost ? "lost" : "up";
+        return vnetenc_lane_is_usable(lane) ? "up" : "lost";
     }
     return ovs_list_is_empty(&lane->attempts) ? "waiting" : "handshaking";
 }

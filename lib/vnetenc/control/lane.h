@@ -50,6 +50,8 @@ struct vnetenc_lane_path {
     long long int grace_from;       /* Of vnetenc_lane_path_allow_clear(). */
     unsigned int grace_ms;          /* Likewise. */
     long long int wanted_at;        /* Newest packet, or loss of all. */
+    long long int usable_at;        /* Newest time with a session that is not
+                                     * lost, or when the path began. */
 };
 
 struct vnetenc_lane {
@@ -108,6 +110,9 @@ void vnetenc_lane_attempt(struct vnetenc_lane *, long long int now);
  * others of the same lane. */
 void vnetenc_lane_input(struct vnetenc_initiator *session, uint8_t *data,
                         size_t size, long long int now);
+
+/* Returns true if the lane has a session that is not lost. */
+bool vnetenc_lane_is_usable(const struct vnetenc_lane *);
 
 /* Runs the timers of attempts, of closing sessions, and of the session in
  * use. */

@@ -168,7 +168,7 @@ outgoing_create(const struct vnetenc_path_key *key, struct vnetenc_peer *peer,
     out->n_lanes = n_lanes_of_profile(key);
     out->path.published = vnetenc_path_create(key, out->n_lanes);
     out->path.peer = peer;
-    out->path.wanted_at = now;
+    out->path.wanted_at = out->path.usable_at = now;
     for (unsigned int i = 0; i < VNETENC_MAX_LANES; i++) {
         vnetenc_lane_init(&out->lane[i], &out->path, i, now);
     }
@@ -261,6 +261,9 @@ static long long int
 run_lane(struct outgoing *out, struct vnetenc_lane *lane, long long int now)
 {
     vnetenc_lane_run(lane, now);
+    if (vnetenc_lane_is_usable(lane)) {
+        out->path.usable_at = now;
+    }
     if (vnetenc_lane_wants_session(lane, now)) {
         bool idle = !out->path.n_up && !outgoing_has_attempt(out);
 
@@ -473,6 +476,15 @@ path_status(const struct vnetenc_path *published,
     atomic_read_relaxed(&published->mtu, &status->mtu);
 }
 
+/* Nobody misses a session that is not wanted.  A lost one is: attempts to
+ * replace it go on. */
+static bool
+path_is_down(const struct vnetenc_lane_path *path, long long int now)
+{
+    return ((path->n_up || now < path->wanted_at + VNETENC_WANTED_MS)
+            && now >= path->usable_at + VNETENC_DOWN_MS);
+}
+
 void
 vnetenc_outgoing_for_each(
     void (*cb)(const struct vnetenc_session_status *, void *aux), void *aux,
@@ -487,6 +499,7 @@ vnetenc_outgoing_for_each(
             vnetenc_lane_status(&out->lane[i], &status, now);
             if (!i) {
                 path_status(out->path.published, &status);
+                status.down = path_is_down(&out->path, now);
             }
             cb(&status, aux);
         }

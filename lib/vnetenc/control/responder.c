@@ -92,6 +92,15 @@ vnetenc_responder_traffic(const struct vnetenc_responder *session)
     return traffic;
 }
 
+static uint64_t
+responder_n_forged(const struct vnetenc_responder *session)
+{
+    uint64_t n_failed;
+
+    atomic_read_relaxed(&session->rx->n_failed, &n_failed);
+    return n_failed;
+}
+
 static void
 session_add_up(const struct vnetenc_responder *session)
 {
@@ -100,6 +109,7 @@ session_add_up(const struct vnetenc_responder *session)
 
     sum->n_records += traffic.n_records;
     sum->n_bytes += traffic.n_bytes;
+    session->peer->n_forged += responder_n_forged(session);
 }
 
 void
@@ -330,15 +340,6 @@ judge_cipher(struct vnetenc_responder *session, long long int now)
     return true;
 }
 
-static bool
-has_too_many_forgeries(const struct vnetenc_responder *session)
-{
-    uint64_t n_failed;
-
-    atomic_read_relaxed(&session->rx->n_failed, &n_failed);
-    return n_failed >= VNETENC_MAX_FAILED_OPENS;
-}
-
 bool
 vnetenc_responder_run(struct vnetenc_responder *session, long long int now)
 {
@@ -350,7 +351,7 @@ vnetenc_responder_run(struct vnetenc_responder *session, long long int now)
     }
     if (now >= session->forget_at
         || now >= session->heard_at + VNETENC_IDLE_MS
-        || has_too_many_forgeries(session)) {
+        || responder_n_forged(session) >= VNETENC_MAX_FAILED_OPENS) {
         return false;
     }
     vnetenc_peer_has_session(session->peer, now);
@@ -397,7 +398,7 @@ up_status(const struct vnetenc_responder *session,
     vnetenc_cert_fingerprint_format(
         vnetenc_cert_chain_fingerprint(session->chain), status->fingerprint);
     status->traffic = vnetenc_responder_traffic(session);
-    atomic_read_relaxed(&session->rx->n_failed, &status->n_failed);
+    status->n_failed = responder_n_forged(session);
     status->suite = session->suite;
     status->provider = vnetenc_aead_key_provider(session->rx->key);
 }

@@ -24,6 +24,7 @@
  * main/status.c collects it.  Its pointers are borrowed: they are good while
  * vnetenc_control_mutex is held. */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "openvswitch/types.h"
 #include "vnetenc/bridge/path.h"
@@ -49,6 +50,8 @@ struct vnetenc_session_status {
     uint64_t n_clear;           /* Likewise: that left in clear. */
     uint64_t n_split;           /* Likewise: sealed as two records. */
     unsigned int mtu;           /* Likewise: of the underlay. */
+    bool down;                  /* Likewise: packets have wanted a session for
+                                 * VNETENC_DOWN_MS, and none is up. */
 };
 
 #endif /* vnetenc/control/session-status.h */

@@ -28,6 +28,7 @@
 #include "util.h"
 #include "vnetenc/bridge/marks.h"
 #include "vnetenc/main/status.h"
+#include "vnetenc/trust/alarms.h"
 #include "vnetenc/trust/config.h"
 #include "vnetenc/trust/cred.h"
 #include "vnetenc/trust/failures.h"
@@ -209,12 +210,16 @@ write_peer(const struct ovsrec_vnetenc_peer *row,
            const struct vnetenc_peer_status *status)
 {
     const struct vnetenc_peer *peer = status->peer;
+    const char *alarms[VNETENC_N_ALARMS];
+    size_t n_alarms;
 
     ovsrec_vnetenc_peer_set_state(row, status->state);
     ovsrec_vnetenc_peer_set_peer_fingerprint(
         row, peer->fingerprint[0] ? peer->fingerprint : NULL);
     ovsrec_vnetenc_peer_set_cipher(row, peer->suite);
     ovsrec_vnetenc_peer_set_last_error(row, vnetenc_peer_error(peer));
+    n_alarms = vnetenc_alarms_names(&peer->watch.alarms, alarms);
+    ovsrec_vnetenc_peer_set_alarms(row, alarms, n_alarms);
     write_statistics(row, status);
 }
 
@@ -250,10 +255,14 @@ static void
 write_profile(const struct ovsrec_vnetenc_profile *row)
 {
     const struct vnetenc_profile *profile = vnetenc_profile_peek(row->id);
+    const char *alarms[VNETENC_N_ALARMS];
+    size_t n_alarms;
 
     if (!profile) {
         return;                 /* Not yet in force. */
     }
+    n_alarms = vnetenc_alarms_names(&profile->alarms, alarms);
+    ovsrec_vnetenc_profile_set_alarms(row, alarms, n_alarms);
     if (profile->cred) {
         char text[VNETENC_FINGERPRINT_TEXT_BYTES];
 
@@ -288,10 +297,12 @@ vnetenc_ovsdb_init(struct ovsdb_idl *idl)
         &ovsrec_vnetenc_peer_col_peer_fingerprint,
         &ovsrec_vnetenc_peer_col_cipher,
         &ovsrec_vnetenc_peer_col_last_error,
+        &ovsrec_vnetenc_peer_col_alarms,
         &ovsrec_vnetenc_peer_col_statistics,
         &ovsrec_vnetenc_profile_col_fingerprint,
         &ovsrec_vnetenc_profile_col_not_after,
         &ovsrec_vnetenc_profile_col_error,
+        &ovsrec_vnetenc_profile_col_alarms,
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(status); i++) {

@@ -181,6 +181,21 @@ print_ciphers(struct printer *p, const struct json *profile)
     ds_destroy(&usual);
 }
 
+/* Prints the alarms of a peer or a profile. */
+static void
+print_alarms(struct printer *p, const struct json *object)
+{
+    const struct json *alarms = member(object, "alarms");
+
+    for (size_t i = 0; i < json_array_size(alarms); i++) {
+        ds_put_format(&p->s, "%s%s", i ? ", " : "    alarms ",
+                      json_string(json_array_at(alarms, i)));
+    }
+    if (json_array_size(alarms)) {
+        ds_put_char(&p->s, '\n');
+    }
+}
+
 static void
 print_profiles(struct printer *p, const struct json *profiles)
 {
@@ -192,6 +207,7 @@ print_profiles(struct printer *p, const struct json *profiles)
         ds_put_format(&p->s, "  profile %"PRId64"\n",
                       json_integer(member(profile, "profile")));
         PRINT_MEMBERS(p, "    ", profile, "error");
+        print_alarms(p, profile);
         PRINT_MEMBERS(p, "    ", profile, "fingerprint");
         PRINT_MEMBERS(p, "    ", profile, "certificate", "not_after",
                       "ca_cert", "crl");
@@ -242,6 +258,7 @@ print_peer(struct printer *p, const struct json *peer)
     }
     ds_put_format(&p->s, ", state %s\n", peer_state(peer));
     PRINT_MEMBERS(p, "    ", peer, "last_error");
+    print_alarms(p, peer);
     PRINT_MEMBERS(p, "    ", peer, "n_fingerprints", "peer_fingerprint");
     print_members(p, "    ", statistics, vnetenc_peer_counter_names, 5);
     print_members(p, "    ", statistics, vnetenc_peer_counter_names + 5,
@@ -257,7 +274,7 @@ peer_rank(const struct json *peer)
 }
 
 /* The order in which peers are printed, highest first: those that are not up,
- * those with an error, those that are up, those that are idle. */
+ * those with an error or an alarm, those that are up, those that are idle. */
 enum { MAX_URGENCY = 3 * VNETENC_N_STATES };
 
 static unsigned int
@@ -268,7 +285,9 @@ peer_urgency(const struct json *peer)
     if (rank > 1) {
         return 2 * VNETENC_N_STATES + rank;
     }
-    return rank + (member(peer, "last_error") ? VNETENC_N_STATES : 0);
+    return rank + (member(peer, "last_error")
+                   || json_array_size(member(peer, "alarms"))
+                   ? VNETENC_N_STATES : 0);
 }
 
 /* Prints the number of peers in each state, as "1 lost, 2 up, 5 idle". */

@@ -67,6 +67,20 @@ put_number(struct json *object, const char *name, uint64_t value)
     json_object_put(object, name, json_integer_create(value));
 }
 
+/* Adds the names of alarms that have risen. */
+static void
+put_alarms(struct json *object, const struct vnetenc_alarms *alarms)
+{
+    const char *names[VNETENC_N_ALARMS];
+    size_t n = vnetenc_alarms_names(alarms, names);
+    struct json *array = json_array_create_empty();
+
+    for (size_t i = 0; i < n; i++) {
+        json_array_add(array, json_string_create(names[i]));
+    }
+    json_object_put(object, "alarms", array);
+}
+
 static struct json *
 describe_profile(const struct vnetenc_profile *profile)
 {
@@ -94,6 +108,7 @@ describe_profile(const struct vnetenc_profile *profile)
     put_number(object, "rekey_bytes", config->rekey_bytes);
     put_number(object, "rekey_interval", config->rekey_s);
     put_string(object, "error", vnetenc_profile_error(profile));
+    put_alarms(object, &profile->alarms);
     return object;
 }
 
@@ -179,6 +194,7 @@ describe_peer(const struct vnetenc_status *status,
     put_string(object, "state", peer_status->state);
     put_string(object, "peer_fingerprint", peer->fingerprint);
     put_string(object, "last_error", vnetenc_peer_error(peer));
+    put_alarms(object, &peer->watch.alarms);
     for (size_t i = 0; i < VNETENC_N_PEER_COUNTERS; i++) {
         put_number(counters, vnetenc_peer_counter_names[i],
                    peer_status->counters[i]);

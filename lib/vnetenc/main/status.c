@@ -104,6 +104,7 @@ init_peers(struct vnetenc_status *status)
         c[VNETENC_PEER_tx_split] = peer->n_split;
         c[VNETENC_PEER_rx_records] = peer->ended[VNETENC_IN].n_records;
         c[VNETENC_PEER_rx_bytes] = peer->ended[VNETENC_IN].n_bytes;
+        c[VNETENC_PEER_rx_failed] = peer->n_forged;
     }
     qsort(status->peers, status->n_peers, sizeof *status->peers,
           compare_peers);

@@ -45,7 +45,7 @@
     VNETENC_PEER_COUNTER(tx_split)      /* Packets sealed in two halves. */ \
     VNETENC_PEER_COUNTER(rx_records)                                        \
     VNETENC_PEER_COUNTER(rx_bytes)                                          \
-    VNETENC_PEER_COUNTER(rx_failed)     /* Forgeries in live sessions. */
+    VNETENC_PEER_COUNTER(rx_failed)     /* Forged records. */
 
 enum vnetenc_peer_counter {
 #define VNETENC_PEER_COUNTER(NAME) VNETENC_PEER_##NAME,

@@ -132,6 +132,32 @@ vnetenc_cert_check_dates(const X509 *cert, time_t now)
     return NULL;
 }
 
+/* Returns the seconds from 'from', or from now if it is NULL, to 'to', or
+ * LLONG_MAX if a date is unreadable. */
+static long long int
+seconds_between(const ASN1_TIME *from, const ASN1_TIME *to)
+{
+    int days, seconds;
+
+    return (ASN1_TIME_diff(&days, &seconds, from, to)
+            ? days * 24LL * 60 * 60 + seconds
+            : LLONG_MAX);
+}
+
+bool
+vnetenc_cert_expires_soon(const X509 *cert, time_t now)
+{
+    long long int life = seconds_between(X509_get0_notBefore(cert),
+                                         X509_get0_notAfter(cert));
+    ASN1_TIME *from = ASN1_TIME_set(NULL, now);
+    long long int left = (from
+                          ? seconds_between(from, X509_get0_notAfter(cert))
+                          : LLONG_MAX);
+
+    ASN1_TIME_free(from);
+    return left < MIN(life / 4, VNETENC_EXPIRING_S);
+}
+
 /* Chains. */
 
 static bool

@@ -64,6 +64,10 @@ void vnetenc_cert_not_after_format(const X509 *cert,
 char *vnetenc_cert_check_dates(const X509 *cert, time_t now)
     OVS_WARN_UNUSED_RESULT;
 
+/* Returns true if 'cert' expires less than VNETENC_EXPIRING_S after 'now', in
+ * wall-clock time, or within the last quarter of its life if that is less. */
+bool vnetenc_cert_expires_soon(const X509 *cert, time_t now);
+
 /* The certificate of a peer and the chain that came with it, in DER.  A
  * session keeps both to be judged again. */
 struct vnetenc_cert_chain;

@@ -137,6 +137,12 @@ vnetenc_cred_check_dates(const struct vnetenc_cred *cred, time_t now)
 }
 
 bool
+vnetenc_cred_expires_soon(const struct vnetenc_cred *cred, time_t now)
+{
+    return vnetenc_cert_expires_soon(SSL_CTX_get0_certificate(cred->ctx), now);
+}
+
+bool
 vnetenc_cred_is_self_made(const struct vnetenc_cred *cred)
 {
     return cred->self_made;

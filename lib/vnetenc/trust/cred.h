@@ -82,6 +82,10 @@ const char *vnetenc_cred_not_after(const struct vnetenc_cred *);
 char *vnetenc_cred_check_dates(const struct vnetenc_cred *, time_t now)
     OVS_WARN_UNUSED_RESULT;
 
+/* Returns true if our own certificate will soon expire, see
+ * vnetenc_cert_expires_soon(). */
+bool vnetenc_cred_expires_soon(const struct vnetenc_cred *, time_t now);
+
 /* Returns true if our own certificate is the self-signed one of
  * trust/selfcert.h. */
 bool vnetenc_cred_is_self_made(const struct vnetenc_cred *);

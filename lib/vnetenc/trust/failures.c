@@ -17,19 +17,38 @@
 #include <config.h>
 #include "vnetenc/trust/failures.h"
 #include <stdarg.h>
+#include <string.h>
 #include "openvswitch/dynamic-string.h"
 #include "util.h"
+
+static const struct {
+    const char *name;
+    bool refusal;
+} failures[VNETENC_N_FAILURES] = {
+#define VNETENC_FAILURE(NAME, REFUSAL, MEANING) \
+    [VNETENC_FAILURE_##NAME] = { #NAME, REFUSAL },
+    VNETENC_FAILURES
+#undef VNETENC_FAILURE
+};
 
 const char *
 vnetenc_failure_name(enum vnetenc_failure failure)
 {
-    static const char *const names[VNETENC_N_FAILURES] = {
-#define VNETENC_FAILURE(NAME, MEANING) [VNETENC_FAILURE_##NAME] = #NAME,
-        VNETENC_FAILURES
-#undef VNETENC_FAILURE
-    };
+    return failure < VNETENC_N_FAILURES ? failures[failure].name : "unknown";
+}
 
-    return failure < VNETENC_N_FAILURES ? names[failure] : "unknown";
+bool
+vnetenc_failure_is_refusal(const char *error)
+{
+    size_t n = error ? strcspn(error, ":") : 0;
+
+    for (int i = 0; i < VNETENC_N_FAILURES; i++) {
+        if (n == strlen(failures[i].name)
+            && !strncmp(error, failures[i].name, n)) {
+            return failures[i].refusal;
+        }
+    }
+    return false;
 }
 
 char *

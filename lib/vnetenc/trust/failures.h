@@ -27,40 +27,41 @@
  *
  * Thread-safety: any thread. */
 
+#include <stdbool.h>
 #include "openvswitch/compiler.h"
 
-/* NAME, meaning. */
+/* NAME, whether it is the refusal of a certificate, meaning. */
 #define VNETENC_FAILURES                                                    \
     /* The network. */                                                      \
-    VNETENC_FAILURE(no_answer, "nothing came back from the peer")           \
-    VNETENC_FAILURE(cannot_send, "the host cannot send to the peer")        \
-    VNETENC_FAILURE(too_slow, "the handshake began and did not end")        \
+    VNETENC_FAILURE(no_answer, false, "nothing came back from the peer")    \
+    VNETENC_FAILURE(cannot_send, false, "the host cannot send to the peer") \
+    VNETENC_FAILURE(too_slow, false, "the handshake began and did not end") \
     /* The peer's certificate. */                                           \
-    VNETENC_FAILURE(no_pin, "neither a fingerprint nor a CA is given")      \
-    VNETENC_FAILURE(other_certificate, "its fingerprint is not given")      \
-    VNETENC_FAILURE(other_name, "it has another address and name")          \
-    VNETENC_FAILURE(dates, "it, or its CA, is not valid now")               \
-    VNETENC_FAILURE(issuer, "no known CA has issued it")                    \
-    VNETENC_FAILURE(crl, "no valid CRL for one of its CAs")                 \
-    VNETENC_FAILURE(revoked, "a CRL revokes it")                            \
-    VNETENC_FAILURE(weak, "a key or a signature is weaker than 112 bits")   \
-    VNETENC_FAILURE(purpose, "it is not for TLS clients and servers")       \
-    VNETENC_FAILURE(certificate, "it was refused for another reason")       \
+    VNETENC_FAILURE(no_pin, true, "neither a fingerprint nor a CA is given")\
+    VNETENC_FAILURE(other_certificate, true, "its fingerprint is not given")\
+    VNETENC_FAILURE(other_name, true, "it has another address and name")    \
+    VNETENC_FAILURE(dates, true, "it, or its CA, is not valid now")         \
+    VNETENC_FAILURE(issuer, true, "no known CA has issued it")              \
+    VNETENC_FAILURE(crl, true, "no valid CRL for one of its CAs")           \
+    VNETENC_FAILURE(revoked, true, "a CRL revokes it")                      \
+    VNETENC_FAILURE(weak, true, "a key or signature of less than 112 bits") \
+    VNETENC_FAILURE(purpose, true, "it is not for TLS clients and servers") \
+    VNETENC_FAILURE(certificate, true, "it was refused for another reason") \
     /* Both ends together. */                                               \
-    VNETENC_FAILURE(refused_by_peer, "the peer says that it refuses us")    \
-    VNETENC_FAILURE(no_cipher, "the profile does not have the cipher")      \
-    VNETENC_FAILURE(protocol, "the peer breaks the protocol")               \
-    VNETENC_FAILURE(nonce, "a nonce was drawn that could be ours")          \
+    VNETENC_FAILURE(refused_by_peer, true, "the peer says so, unverified")  \
+    VNETENC_FAILURE(no_cipher, false, "the profile does not have the cipher")\
+    VNETENC_FAILURE(protocol, false, "the peer breaks the protocol")        \
+    VNETENC_FAILURE(nonce, false, "a nonce was drawn that could be ours")   \
     /* This host. */                                                        \
-    VNETENC_FAILURE(bad_value, "a bad value in the row of the peer")        \
-    VNETENC_FAILURE(no_peer, "no row for the address any more")             \
-    VNETENC_FAILURE(no_credential, "the profile has no credentials")        \
-    VNETENC_FAILURE(cannot_answer, "the DTLS port cannot be opened")        \
-    VNETENC_FAILURE(no_socket, "a lane socket cannot be opened")            \
-    VNETENC_FAILURE(internal, "libssl or a cipher does not work")
+    VNETENC_FAILURE(bad_value, false, "a bad value in the row of the peer") \
+    VNETENC_FAILURE(no_peer, false, "no row for the address any more")      \
+    VNETENC_FAILURE(no_credential, false, "the profile has no credentials") \
+    VNETENC_FAILURE(cannot_answer, false, "the DTLS port cannot be opened") \
+    VNETENC_FAILURE(no_socket, false, "a lane socket cannot be opened")     \
+    VNETENC_FAILURE(internal, false, "libssl or a cipher does not work")
 
 enum vnetenc_failure {
-#define VNETENC_FAILURE(NAME, MEANING) VNETENC_FAILURE_##NAME,
+#define VNETENC_FAILURE(NAME, REFUSAL, MEANING) VNETENC_FAILURE_##NAME,
     VNETENC_FAILURES
 #undef VNETENC_FAILURE
     VNETENC_N_FAILURES
@@ -68,6 +69,10 @@ enum vnetenc_failure {
 
 /* Returns the name of a failure, or "unknown" for a value that is none. */
 const char *vnetenc_failure_name(enum vnetenc_failure);
+
+/* Returns true if 'error', which is NULL or begins with a name and a colon, is
+ * the refusal of a certificate, by this host or by the peer. */
+bool vnetenc_failure_is_refusal(const char *error);
 
 /* Returns "NAME: " and the text, which the caller frees. */
 char *vnetenc_failure_text(enum vnetenc_failure, const char *format, ...)

@@ -147,6 +147,20 @@ vnetenc_peer_set_door_error(struct vnetenc_peer *peer,
     replace_error(&peer->door_error, error);
 }
 
+bool
+vnetenc_peer_is_refused(const struct vnetenc_peer *peer)
+{
+    const struct vnetenc_peer_lane_error *error;
+
+    LIST_FOR_EACH (error, node, &peer->lane_errors) {
+        if (vnetenc_failure_is_refusal(error->text)) {
+            return true;
+        }
+    }
+    return (vnetenc_failure_is_refusal(peer->errors[VNETENC_OUT])
+            || vnetenc_failure_is_refusal(peer->errors[VNETENC_IN]));
+}
+
 const char *
 vnetenc_peer_error(const struct vnetenc_peer *peer)
 {

@@ -33,6 +33,7 @@
 #include "openvswitch/list.h"
 #include "openvswitch/types.h"
 #include "vnetenc/bridge/rtt.h"
+#include "vnetenc/trust/alarms.h"
 #include "vnetenc/trust/cert.h"
 #include "vnetenc/trust/lookup.h"
 #include "vnetenc/trust/trust.h"
@@ -68,6 +69,18 @@ struct vnetenc_peer_accepted {
 struct vnetenc_peer_lane_error {
     struct ovs_list node;       /* In 'lane_errors' of the peer. */
     char *text;
+};
+
+/* What control/watch.c saw of a peer. */
+struct vnetenc_peer_watch {
+    struct vnetenc_alarms alarms;
+    long long int forged_since; /* Many forgeries at each look since then, or
+                                 * 0. */
+    bool down;                  /* A path has long been without a session. */
+
+    /* Since the peer was configured, at the newest look and the one before. */
+    uint64_t n_clear, former_clear;     /* Packets that left in clear. */
+    uint64_t n_forged, former_forged;   /* Forged records. */
 };
 
 struct vnetenc_peer {
@@ -109,10 +122,13 @@ struct vnetenc_peer {
 
     /* Of sessions that are gone. */
     struct vnetenc_traffic_counts ended[VNETENC_N_DIRECTIONS];
+    uint64_t n_forged;          /* Records of the incoming ones. */
 
     uint64_t n_dropped;         /* Paths gone: packets without a session. */
     uint64_t n_clear;           /* Likewise: that left in clear. */
     uint64_t n_split;           /* Likewise: that were split. */
+
+    struct vnetenc_peer_watch watch;
 
     bool configured;            /* Used by vnetenc_peers_configure(). */
 
@@ -197,6 +213,10 @@ bool vnetenc_peer_judge_live(struct vnetenc_peer *, uint8_t profile,
  * guess (bridge/rtt.h). */
 void vnetenc_peer_take_rtt(struct vnetenc_peer *peer,
                            const struct vnetenc_rtt *rtt);
+
+/* Returns true if the newest handshake in a direction, or of a lane, failed
+ * because this host or the peer refused a certificate. */
+bool vnetenc_peer_is_refused(const struct vnetenc_peer *);
 
 /* Returns the error to show the operator first, or NULL if all is well. */
 const char *vnetenc_peer_error(const struct vnetenc_peer *);

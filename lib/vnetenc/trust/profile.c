@@ -285,6 +285,39 @@ vnetenc_profiles_refresh(void)
     return any;
 }
 
+static bool
+watch(struct vnetenc_profile *profile, long long int now)
+{
+    char *whose = xasprintf("profile %"PRIu8, profile->config.id);
+    uint32_t causes = 0;
+    bool changed;
+
+    if (!profile->cred) {
+        causes |= VNETENC_ALARM_BIT(no_credential);
+    } else if (profile->date_error) {
+        causes |= VNETENC_ALARM_BIT(expired);
+    } else if (vnetenc_cred_expires_soon(profile->cred, time_wall())) {
+        causes |= VNETENC_ALARM_BIT(expiring);
+    }
+    changed = vnetenc_alarms_update(&profile->alarms, causes, whose,
+                                    vnetenc_profile_error(profile), now);
+    free(whose);
+    return changed;
+}
+
+bool
+vnetenc_profiles_watch(long long int now)
+{
+    bool changed = false;
+
+    for (int id = 0; id < N_PROFILES; id++) {
+        if (entries[id]) {
+            changed |= watch(&entries[id]->profile, now);
+        }
+    }
+    return changed;
+}
+
 void
 vnetenc_profiles_destroy(void)
 {

@@ -29,6 +29,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "vnetenc/trust/alarms.h"
 #include "vnetenc/trust/config.h"
 
 struct vnetenc_cred;
@@ -42,6 +43,7 @@ struct vnetenc_profile {
                                              * vnetenc_cred_is_same_own(). */
     char *error;                            /* Of the newest change. */
     char *date_error;                       /* Of the dates of 'cred'. */
+    struct vnetenc_alarms alarms;
 };
 
 /* Applies the profiles of 'config'.  Returns true if the judgement of a peer
@@ -52,6 +54,10 @@ bool vnetenc_profiles_configure(const struct vnetenc_config *);
  * compares the dates of certificates with the clock.  Returns true if the
  * judgement of a peer may have changed. */
 bool vnetenc_profiles_refresh(void);
+
+/* Raises and clears the alarms of all profiles.  'now' is in monotonic ms.
+ * Returns true if one has changed. */
+bool vnetenc_profiles_watch(long long int now);
 
 /* Frees all profiles and releases their credentials. */
 void vnetenc_profiles_destroy(void);
