@@ -24,7 +24,7 @@ from sslpeer import Mint
 
 sys.path.insert(0, str(TOP / "utilities"))
 
-from vnetenc_ready.fails import FAILS       # noqa: E402
+from vnetenc_tools.fails import FAILS       # noqa: E402
 
 READY = TOP / "utilities/ovn-vnetenc-ready"
 

@@ -16,7 +16,7 @@
 import datetime
 import re
 
-from vnetenc_ready.databases import Unreachable, run
+from vnetenc_tools.databases import Unreachable, run
 
 SOON = datetime.timedelta(days=7)
 PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.S)

@@ -17,8 +17,8 @@ import collections
 import re
 import time
 
-from vnetenc_ready import certificates
-from vnetenc_ready.databases import (FALLBACKS, MODES, address_of, as_list,
+from vnetenc_tools import certificates
+from vnetenc_tools.databases import (FALLBACKS, MODES, address_of, as_list,
                                      as_one, is_clear_remote, other_port_of)
 
 RECORD = 37             # Bytes that a record adds to a tunnel packet.
