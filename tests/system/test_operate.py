@@ -3,15 +3,17 @@
 """The operator's view and changes while traffic flows."""
 
 import os
+import re
 import stat
 import time
+from xml.etree import ElementTree
 
 import pytest
 
 import capture
 import packets
 from claims import assert_sealed, sessions_on_wire, tshark
-from lab import pings
+from lab import TOP, pings
 from runspace import wait_until
 from sslpeer import Mint
 
@@ -329,3 +331,47 @@ def test_address_changed(lab):
                and hv1.peer(hv2.ip, "last_error") in ("", "[]"),
                "the status is good")
     assert_sealed(lab.pcap.stop(), lab)
+
+
+def manual_firewall():
+    """The rules for nftables as the manual shows them, with our file."""
+    text = (TOP / "Documentation/OPERATING.md").read_text(encoding="utf-8")
+    block, = re.findall(r"^    table inet filter \{\n(?:    .*\n)+?    \}\n",
+                        text, re.M)
+    assert block.count("...") == 2 and block.count("policy drop") == 2
+    return block.replace("...", "").replace(
+        "/usr/share/vnetenc", str(TOP / "utilities"))
+
+
+def test_firewall(make_lab):
+    """The firewall of a host that accepts only what the manual says lets
+    handshakes through."""
+    lab = make_lab()
+    for hv in lab.hvs:
+        lab.run.cmd("nft", "-f", "-", netns=hv.netns, stdin=manual_firewall())
+    lab.pin()
+    lab.connect(encryption="require")
+    pcap = lab.underlay.capture()
+    for src, dst in ((lab.vms[0], lab.vms[1]), (lab.vms[1], lab.vms[0])):
+        src.reaches(dst.ip)
+        assert not src.ping(dst.ip).lost
+    assert_sealed(pcap.stop(), lab)
+    # Without our rules no session begins.
+    hv1, hv2 = lab.hvs
+    lab.run.cmd("nft", "flush", "chain", "inet", "filter", "vnetenc",
+                netns=hv2.netns)
+    hv1.kill_vswitchd()
+    hv1.restart_vswitchd()
+    wait_until(lambda: "no answer from UDP port 6082"
+               in hv1.peer(hv2.ip, "last_error"), "the reason is shown", 30)
+
+
+def test_firewalld_service():
+    """It opens the ports of the rules for nftables."""
+    service = ElementTree.parse(TOP / "utilities/firewalld/vnetenc.xml")
+    rules = (TOP / "utilities/vnetenc.nft").read_text(encoding="utf-8")
+    for field, tag in (("dport", "port"), ("sport", "source-port")):
+        ports = {e.get("port") for e in service.getroot().iter(tag)
+                 if e.get("protocol") == "udp"}
+        assert re.search(rf"udp {field} \{{ ([\d, ]+) \}} accept",
+                         rules)[1].split(", ") == sorted(ports)
