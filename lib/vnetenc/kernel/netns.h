@@ -25,7 +25,9 @@
  * but their sockets and routes are in N.  A process that can put packets into
  * N could have them sealed or pass them off as arrivals.  But entering N takes
  * CAP_SYS_ADMIN, and the host's routes, rules and sockets do not apply there.
- * N has only these devices:
+ * CAP_NET_ADMIN in the host's namespace is enough to put a device into N,
+ * because link-netnsid of our tunnel devices tells a number of N, but also to
+ * do the same harm with the kernel datapath alone.  N has only these devices:
  *
  *   lo         with the local addresses of tunnels, and the addresses below
  *              that stand for no source;
