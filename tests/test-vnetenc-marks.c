@@ -87,6 +87,20 @@ test_table(void)
     CHECK(ambiguous && ipv6_addr_equals(ambiguous, &marks[2].remote));
     CHECK(find("192.0.2.1") == 8);
 
+    /* Ports without a mark: beside one with a mark, beside one to any address,
+     * and nothing but such ports. */
+    marks[2].mark = 0;
+    ambiguous = vnetenc_marks_set(marks, 4);
+    CHECK(ambiguous && ipv6_addr_equals(ambiguous, &marks[2].remote));
+    CHECK(find("192.0.2.1") == 8);
+    marks[0].mark = 0;
+    marks[2].mark = 8;
+    CHECK(!vnetenc_marks_set(marks, 5));
+    CHECK(!find("192.0.2.2"));
+    CHECK(find("192.0.2.3") == 3);
+    CHECK(!vnetenc_marks_set(marks, 1));
+    CHECK(!find("192.0.2.2"));
+
     CHECK(!vnetenc_marks_set(NULL, 0));
     CHECK(!find("192.0.2.1"));
 }

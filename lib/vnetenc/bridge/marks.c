@@ -23,7 +23,7 @@
 
 struct mark_table {
     size_t n;
-    struct vnetenc_mark rows[];     /* In order of 'remote', then 'mark'. */
+    struct vnetenc_mark rows[];     /* In order of 'remote'. */
 };
 
 static OVSRCU_TYPE(struct mark_table *) table = OVSRCU_INITIALIZER(NULL);
@@ -37,18 +37,31 @@ compare_remotes(const void *a_, const void *b_)
     return memcmp(&a->remote, &b->remote, sizeof a->remote);
 }
 
+/* Among rows of an address, no mark comes last. */
 static int
 compare_marks(const void *a_, const void *b_)
 {
     const struct vnetenc_mark *a = a_;
     const struct vnetenc_mark *b = b_;
     int cmp = compare_remotes(a, b);
+    uint32_t a_rank = a->mark - 1, b_rank = b->mark - 1;
 
-    return cmp ? cmp : a->mark < b->mark ? -1 : a->mark > b->mark;
+    return cmp ? cmp : a_rank < b_rank ? -1 : a_rank > b_rank;
 }
 
-/* Keeps the first row of each address.  Returns a row of an address that had
- * several marks, or NULL. */
+static bool
+has_mark(const struct vnetenc_mark *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].mark) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Keeps the first row of each address.  Returns a row of an address whose rows
+ * differed, or NULL. */
 static const struct vnetenc_mark *
 remove_others(struct mark_table *t)
 {
@@ -73,7 +86,7 @@ vnetenc_marks_set(const struct vnetenc_mark *rows, size_t n)
     const struct vnetenc_mark *ambiguous = NULL;
     struct mark_table *new = NULL;
 
-    if (n) {
+    if (has_mark(rows, n)) {
         new = xmalloc(sizeof *new + n * sizeof *rows);
         new->n = n;
         memcpy(new->rows, rows, n * sizeof *rows);

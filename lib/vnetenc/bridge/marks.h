@@ -31,14 +31,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The mark of a tunnel port. */
 struct vnetenc_mark {
     struct in6_addr remote;     /* All zeros: of ports to any address. */
-    uint32_t mark;
+    uint32_t mark;              /* 0: none. */
 };
 
-/* Copies the 'n' marks, which replace all former ones.  If several are given
- * for an address, the lowest counts.  Returns one of these addresses, until
- * the next call, or NULL.  Main thread. */
+/* Copies the marks of the 'n' tunnel ports, which replace all former ones.  If
+ * the ports to an address differ, the lowest mark counts.  Returns one of
+ * these addresses, until the next call, or NULL.  Main thread. */
 const struct in6_addr *vnetenc_marks_set(const struct vnetenc_mark *,
                                          size_t n);
 

@@ -126,7 +126,8 @@ read_profiles(const struct ovsdb_idl *idl, struct vnetenc_config *config)
     }
 }
 
-/* Adds the mark of 'iface' to the '*n' marks of '*marks', if it has one. */
+/* Adds 'iface' to the '*n' marks of '*marks', if it is a tunnel port that may
+ * be encrypted. */
 static void
 read_mark(const struct ovsrec_interface *iface, struct vnetenc_mark **marks,
           size_t *n, size_t *allocated)
@@ -135,7 +136,7 @@ read_mark(const struct ovsrec_interface *iface, struct vnetenc_mark **marks,
     const char *remote_ip = smap_get(&iface->options, "remote_ip");
     struct in6_addr remote = in6addr_any;
 
-    if (!mark || !remote_ip
+    if (!remote_ip
         || (strcmp(iface->type, "geneve") && strcmp(iface->type, "vxlan"))
         || (strcmp(remote_ip, "flow")
             && !vnetenc_config_address_parse(remote_ip, &remote))) {
@@ -146,7 +147,8 @@ read_mark(const struct ovsrec_interface *iface, struct vnetenc_mark **marks,
     }
     (*marks)[(*n)++] = (struct vnetenc_mark) {
         .remote = remote,
-        .mark = strtoul(mark, NULL, 10),    /* As the tunnel port reads it. */
+        /* As the tunnel port reads it. */
+        .mark = mark ? strtoul(mark, NULL, 10) : 0,
     };
 }
 
@@ -168,8 +170,9 @@ vnetenc_ovsdb_read_marks(const struct ovsdb_idl *idl)
 
         ipv6_format_mapped(ambiguous, &s);
         VLOG_WARN_RL(&rl, "tunnel ports to %s have different values of "
-                     "options:egress_pkt_mark: handshakes take the lowest, "
-                     "%"PRIu32, ds_cstr(&s), vnetenc_marks_find(ambiguous));
+                     "options:egress_pkt_mark, or only some have one: "
+                     "handshakes take the lowest, %"PRIu32, ds_cstr(&s),
+                     vnetenc_marks_find(ambiguous));
         ds_destroy(&s);
     }
     free(marks);
