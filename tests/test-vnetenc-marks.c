@@ -129,8 +129,8 @@ test_lane_sockets(void)
     char *error;
 
     vnetenc_marks_set(marks, 2);
-    la = vnetenc_socket_lease(&local, &a, &local, 0, &error);
-    lb = vnetenc_socket_lease(&local, &b, &local, 0, &error);
+    la = vnetenc_socket_lease(&local, &a, 5, &local, 0, &error);
+    lb = vnetenc_socket_lease(&local, &b, 6, &local, 0, &error);
     fd_a = vnetenc_socket_dup(la);
     fd_b = vnetenc_socket_dup(lb);
     CHECK(mark_of(fd_a) == 5);
@@ -143,7 +143,7 @@ test_lane_sockets(void)
     CHECK(!vnetenc_socket_send(vnetenc_socket_of_lease(la), &a, htons(9), "x",
                                1));
     CHECK(mark_of(fd_a) == 5);
-    later = vnetenc_socket_lease(&local, &a, &local, 0, &error);
+    later = vnetenc_socket_lease(&local, &a, 6, &local, 0, &error);
     CHECK(vnetenc_socket_of_lease(later) == vnetenc_socket_of_lease(lb));
     fd_later = vnetenc_socket_dup(later);
     CHECK(mark_of(fd_later) == 6);
@@ -183,7 +183,7 @@ test_rules(void)
     CHECK(vnetenc_socket_send(responder, &mark.remote, htons(9), "x", 1));
     from = vnetenc_source_ask(&source, &mark.remote);
     CHECK(!ipv6_addr_is_set(&from));
-    lease = vnetenc_socket_lease(&local, &mark.remote, &local, 0, &error);
+    lease = vnetenc_socket_lease(&local, &mark.remote, 0, &local, 0, &error);
     CHECK(vnetenc_socket_send(vnetenc_socket_of_lease(lease), &mark.remote,
                               htons(9), "x", 1));
     vnetenc_socket_return(lease, 0);
@@ -192,7 +192,7 @@ test_rules(void)
     CHECK(!vnetenc_socket_send(responder, &mark.remote, htons(9), "x", 1));
     from = vnetenc_source_ask(&source, &mark.remote);
     CHECK(ipv6_addr_equals(&from, &local));
-    lease = vnetenc_socket_lease(&local, &mark.remote, &local, 0, &error);
+    lease = vnetenc_socket_lease(&local, &mark.remote, 5, &local, 0, &error);
     CHECK(!vnetenc_socket_send(vnetenc_socket_of_lease(lease), &mark.remote,
                                htons(9), "x", 1));
     vnetenc_socket_return(lease, 0);

@@ -193,7 +193,7 @@ lease(const struct in6_addr *local, const struct in6_addr *remote,
 {
     static int owner;
 
-    return vnetenc_socket_lease(local, remote, &owner, now, &error);
+    return vnetenc_socket_lease(local, remote, 0, &owner, now, &error);
 }
 
 static uint16_t
@@ -293,6 +293,54 @@ test_reuse(void)
     CHECK(!lease(&local, &a, START + 2));
     CHECK_HAS(error, "4096");
     free(error);
+    vnetenc_sockets_destroy();
+}
+
+/* Returns true if nobody has a UDP port of 'ip'. */
+static bool
+is_free(const char *ip, uint16_t port)
+{
+    int fd = stranger_open(ip, port);
+
+    if (fd < 0) {
+        return false;
+    }
+    close(fd);
+    return true;
+}
+
+/* A socket that no peer has used for a minute is closed; it may be one of a
+ * mark or of an address that is used no more. */
+static void
+test_unused(void)
+{
+    struct in6_addr local = address("127.0.0.1");
+    struct in6_addr a = address("127.0.1.1"), b = address("127.0.1.2");
+    struct vnetenc_lease *la, *lb;
+    static int owner;
+    uint16_t port_a, port_b;
+
+    la = vnetenc_socket_lease(&local, &a, 5, &owner, START, &error);
+    lb = lease(&local, &b, START);
+    port_a = lease_port(la);
+    port_b = lease_port(lb);
+    vnetenc_socket_return(la, START);
+    vnetenc_sockets_close_unused(START + VNETENC_PORT_REUSE_MS - 1);
+    CHECK(!is_free("127.0.0.1", port_a));
+    vnetenc_sockets_close_unused(START + 2 * VNETENC_PORT_REUSE_MS);
+    CHECK(is_free("127.0.0.1", port_a));
+    CHECK(!is_free("127.0.0.1", port_b));
+
+    /* One that has a lease of another peer stays. */
+    la = lease(&local, &a, START + 2 * VNETENC_PORT_REUSE_MS);
+    CHECK(lease_port(la) == port_b);
+    vnetenc_socket_return(lb, START + 2 * VNETENC_PORT_REUSE_MS);
+    vnetenc_sockets_close_unused(START + 9 * VNETENC_PORT_REUSE_MS);
+    CHECK(!is_free("127.0.0.1", port_b));
+    CHECK(vnetenc_socket_lease_owner(la));
+    vnetenc_socket_return(la, START + 9 * VNETENC_PORT_REUSE_MS);
+    vnetenc_sockets_close_unused(START + 99 * VNETENC_PORT_REUSE_MS);
+    CHECK(is_free("127.0.0.1", port_b));
     vnetenc_sockets_destroy();
 }
 
@@ -551,8 +599,8 @@ test_shared(void)
     int fa = stranger_open("127.0.1.1", 0), fb = stranger_open("127.0.1.2", 0);
     int owner_a, owner_b;
 
-    la = vnetenc_socket_lease(&local, &a, &owner_a, START, &error);
-    lb = vnetenc_socket_lease(&local, &b, &owner_b, START, &error);
+    la = vnetenc_socket_lease(&local, &a, 0, &owner_a, START, &error);
+    lb = vnetenc_socket_lease(&local, &b, 0, &owner_b, START, &error);
     CHECK(vnetenc_socket_of_lease(la) == vnetenc_socket_of_lease(lb));
     stranger_send(fb, vnetenc_socket_of_lease(la), "b", 1);
     CHECK(receive(1));
@@ -773,6 +821,7 @@ main(int argc OVS_UNUSED, char *argv[])
     ovs_assert(!setrlimit(RLIMIT_NOFILE, &limit));
     test_pool();
     test_reuse();
+    test_unused();
     test_errors();
     test_no_errors_with_workers();
     test_random();

@@ -436,6 +436,7 @@ unit_control_run(long long int ms)
         wake = MIN(wake, wake_incoming);
         wake_slow = slow_wake();
         wake = MIN(wake, wake_slow);
+        vnetenc_sockets_close_unused(unit_now_ms);
         ovsrcu_quiesce();
         if (n_received < n_sent || wake <= unit_now_ms) {
             ovs_assert(rounds++ < MAX_ROUNDS);

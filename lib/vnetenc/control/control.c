@@ -245,6 +245,7 @@ run(void)
     wake = MIN(wake, next);
     next = vnetenc_post_run(now);
     wake = MIN(wake, next);
+    vnetenc_sockets_close_unused(now);
     next = vnetenc_incoming_run(now);
     wake = MIN(wake, next);
     next = vnetenc_watch_run(now);

@@ -193,13 +193,13 @@ vnetenc_initiator_send_close_notify(struct vnetenc_initiator *session)
 
 struct vnetenc_initiator *
 vnetenc_initiator_create(const struct vnetenc_path_key *path,
-                         struct vnetenc_peer *peer, void *owner,
-                         long long int now, char **error)
+                         struct vnetenc_peer *peer, uint32_t mark,
+                         void *owner, long long int now, char **error)
 {
     struct vnetenc_initiator *session = xzalloc(sizeof *session);
 
-    session->lease = vnetenc_socket_lease(&path->local, &path->remote, session,
-                                          now, error);
+    session->lease = vnetenc_socket_lease(&path->local, &path->remote, mark,
+                                          session, now, error);
     if (!session->lease) {
         free(session);
         return NULL;

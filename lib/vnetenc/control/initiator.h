@@ -72,12 +72,13 @@ struct vnetenc_initiator {
     long long int end_at;       /* Its cipher was withdrawn; LLONG_MAX: no. */
 };
 
-/* Begins a handshake for 'owner', which this file does not read.  'now', here
- * and below, is in monotonic milliseconds.  Returns NULL and sets '*error', to
- * be freed, if there is no lane socket. */
+/* Begins a handshake for 'owner', which this file does not read.  All that the
+ * session sends has 'mark'.  'now', here and below, is in monotonic
+ * milliseconds.  Returns NULL and sets '*error', to be freed, if there is no
+ * lane socket. */
 struct vnetenc_initiator *vnetenc_initiator_create(
-    const struct vnetenc_path_key *, struct vnetenc_peer *, void *owner,
-    long long int now, char **error);
+    const struct vnetenc_path_key *, struct vnetenc_peer *, uint32_t mark,
+    void *owner, long long int now, char **error);
 
 /* Frees an attempt or a session that is on no list and that new packets do not
  * find.  Its keys are freed when the packet path has quiesced. */

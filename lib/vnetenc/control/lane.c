@@ -396,7 +396,8 @@ vnetenc_lane_attempt(struct vnetenc_lane *lane, long long int now)
     }
 
     session = vnetenc_initiator_create(&lane->path->published->key,
-                                       lane->path->peer, lane, now, &error);
+                                       lane->path->peer, lane->mark, lane,
+                                       now, &error);
     if (!session) {
         attempt_failed(lane, vnetenc_failure_text(VNETENC_FAILURE_no_socket,
                                                   "%s", error), now);

@@ -64,7 +64,7 @@ struct vnetenc_lane {
     unsigned int backoff_ms;    /* Newest pause between attempts, or 0. */
     unsigned int n_restarts;    /* Since the newest pause. */
     struct vnetenc_peer_version judged;     /* By which all are accepted. */
-    uint32_t mark;              /* Of packets to the peer, as last seen. */
+    uint32_t mark;              /* Of attempts. */
     struct vnetenc_peer_lane_error error;
     long long int next_try;
 };

@@ -18,6 +18,7 @@
 #include "vnetenc/control/socket.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -400,10 +401,9 @@ lane_socket_create(const struct in6_addr *local, uint32_t mark, char **errorp)
  * many lanes of many profiles. */
 struct vnetenc_lease *
 vnetenc_socket_lease(const struct in6_addr *local,
-                     const struct in6_addr *remote, void *owner,
+                     const struct in6_addr *remote, uint32_t mark, void *owner,
                      long long int now, char **error)
 {
-    uint32_t mark = vnetenc_marks_find(remote);
     struct lease_search search;
     struct vnetenc_lease *lease;
     struct vnetenc_socket *sock;
@@ -659,6 +659,24 @@ vnetenc_sockets_run(vnetenc_socket_cb *cb, long long int now)
     follow_readers();
     receive_all(&responders, false, cb, now);
     receive_all(&lanes, true, cb, now);
+}
+
+void
+vnetenc_sockets_close_unused(long long int now)
+{
+    static long long int next = LLONG_MIN;
+    struct vnetenc_socket *sock;
+
+    if (now < next && next <= now + VNETENC_LOOK_MS) {
+        return;
+    }
+    next = now + VNETENC_LOOK_MS;
+    LIST_FOR_EACH_SAFE (sock, node, &lanes) {
+        expire_leases(sock, now);
+        if (ovs_list_is_empty(&sock->leases)) {
+            socket_destroy(sock);
+        }
+    }
 }
 
 void

@@ -28,10 +28,10 @@
  *     pop (IP fragments, which the kernel joins), or nothing if workers read
  *     the port (bridge/readers.h).
  *
- *   - A pool of lane sockets per local address is shared by all peers, because
- *     the source of a datagram tells the peers apart.  A session leases a
- *     socket that its peer has not used for VNETENC_PORT_REUSE_MS, if there is
- *     one.
+ *   - All peers share a pool of lane sockets per local address and mark,
+ *     because the source of a datagram tells the peers apart.  A session
+ *     leases a socket that its peer has not used for VNETENC_PORT_REUSE_MS, if
+ *     there is one.  A socket that no peer has used for that time is closed.
  *
  * What is sent to a peer has the mark of the tunnel port (bridge/marks.h).  A
  * lane socket has one mark for ever, because workers send through it as well.
@@ -69,12 +69,13 @@ const struct in6_addr *vnetenc_socket_local(const struct vnetenc_socket *);
 /* Returns the UDP port to which the socket is bound. */
 ovs_be16 vnetenc_socket_port(const struct vnetenc_socket *);
 
-/* Leases a lane socket for a session of 'owner' with 'remote'.  Returns NULL
- * and sets '*error', to be freed, if no socket is free. */
+/* Leases a lane socket that marks what it sends by 'mark', for a session of
+ * 'owner' with 'remote'.  Returns NULL and sets '*error', to be freed, if no
+ * socket is free. */
 struct vnetenc_lease *vnetenc_socket_lease(const struct in6_addr *local,
                                            const struct in6_addr *remote,
-                                           void *owner, long long int now,
-                                           char **error);
+                                           uint32_t mark, void *owner,
+                                           long long int now, char **error);
 
 /* Returns the socket to the pool.  A session with another peer may lease it at
  * once, one with the same peer after VNETENC_PORT_REUSE_MS, or earlier if no
@@ -108,6 +109,11 @@ bool vnetenc_socket_is_local(const struct in6_addr *local);
 
 /* Receives from all sockets, a bounded number of datagrams from each. */
 void vnetenc_sockets_run(vnetenc_socket_cb *, long long int now);
+
+/* Closes lane sockets that no peer has used for VNETENC_PORT_REUSE_MS, for
+ * instance because their address or their mark is used no more.  No message
+ * that is due may wait for them (control/post.h). */
+void vnetenc_sockets_close_unused(long long int now);
 
 /* Makes poll_block() return when a socket has a datagram. */
 void vnetenc_sockets_wait(void);
