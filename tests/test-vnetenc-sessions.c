@@ -38,6 +38,7 @@
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/bridge/mail.h"
 #include "vnetenc/bridge/marks.h"
 #include "vnetenc/bridge/message.h"
 #include "vnetenc/control/announce.h"
@@ -1348,6 +1349,39 @@ test_marks(void)
     end();
 }
 
+/* A probe and its answer wait for data only where data was sent a moment ago,
+ * so the round trip of an idle path is not measured too long. */
+static void
+test_round_trip_of_idle_path(void)
+{
+    struct vnetenc_path_key ba = unit_ab;
+    struct vnetenc_path *paths[2];
+
+    begin_up();
+    ba.local = unit_b;
+    ba.remote = unit_a;
+    vnetenc_outgoing_want(&ba, unit_now_ms);
+    unit_control_run(0);
+    paths[0] = vnetenc_path_find(&unit_ab);
+    paths[1] = vnetenc_path_find(&ba);
+    ovs_assert(paths[1] && state_is(state_a(), "up"));
+    unit_control_carry(0, 1);
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+        vnetenc_mailbox_serve(&paths[i]->mailbox);
+    }
+    unit_control_run(VNETENC_PROBE_BUSY_MS + 2 * TICK_MS);
+    CHECK(remote_b()->rtt.sampled);
+    CHECK(remote_b()->rtt.smoothed_us <= 1000);
+
+    /* While data is sent, they travel with it. */
+    unit_control_carry(0, 1);
+    unit_control_run(VNETENC_PROBE_BUSY_MS - 2 * TICK_MS - 50);
+    vnetenc_mailbox_serve(&paths[0]->mailbox);
+    unit_control_run(60);
+    CHECK(vnetenc_mailbox_serve(&paths[0]->mailbox));
+    end();
+}
+
 static void
 test_row_removed(void)
 {
@@ -1495,6 +1529,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_pins_changed();
     test_pins_changed_while_closing();
     test_marks();
+    test_round_trip_of_idle_path();
     test_row_removed();
     test_slow_underlay();
 

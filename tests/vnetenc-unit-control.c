@@ -37,6 +37,7 @@
 #include "vnetenc/control/incoming.h"
 #include "vnetenc/control/judge.h"
 #include "vnetenc/control/outgoing.h"
+#include "vnetenc/control/post.h"
 #include "vnetenc/control/socket.h"
 #include "vnetenc/crypto/aead.h"
 #include "vnetenc/crypto/record.h"
@@ -425,7 +426,7 @@ unit_control_run(long long int ms)
     int rounds = 0;
 
     for (;;) {
-        long long int wake, wake_judge, wake_incoming, wake_slow;
+        long long int wake, wake_judge, wake_incoming, wake_post, wake_slow;
 
         slow_run();
         unit_control_exchange();
@@ -434,6 +435,8 @@ unit_control_run(long long int ms)
         wake = MIN(wake, wake_judge);
         wake_incoming = vnetenc_incoming_run(unit_now_ms);
         wake = MIN(wake, wake_incoming);
+        wake_post = vnetenc_post_run(unit_now_ms);
+        wake = MIN(wake, wake_post);
         wake_slow = slow_wake();
         wake = MIN(wake, wake_slow);
         vnetenc_sockets_close_unused(unit_now_ms);
@@ -616,6 +619,7 @@ unit_control_end(void)
     slow_end();
     vnetenc_outgoing_end(NULL, unit_now_ms);
     vnetenc_incoming_end(NULL);
+    vnetenc_post_end();
     vnetenc_peers_destroy();
     vnetenc_profiles_destroy();
     vnetenc_sockets_destroy();

@@ -200,7 +200,8 @@ enum {
  *     most one hint in the same time.
  *
  *   - A probe, or the answer to one, waits up to MAIL_MS for data to travel
- *     with, if data was sent since the last one.
+ *     with, if data was sent since the last one and within the last TICK_MS,
+ *     or up to twice that.
  *
  *   - A path without a session gets none if no packet has wanted it for
  *     WANTED_MS, and is forgotten after FORGET_MS.  Packets may want a session

@@ -27,6 +27,7 @@ vnetenc_mailbox_init(struct vnetenc_mailbox *box)
     }
     atomic_init(&box->full, false);
     atomic_init(&box->served, false);
+    box->recent = false;
 }
 
 void
@@ -51,7 +52,7 @@ vnetenc_mailbox_put(struct vnetenc_mailbox *box, ovs_be16 udp_src,
     bool served;
 
     atomic_read_relaxed(&box->served, &served);
-    if (!served) {
+    if (!served && !box->recent) {
         return NULL;
     }
     mail = xmalloc(sizeof *mail + size);
@@ -67,11 +68,21 @@ vnetenc_mailbox_put(struct vnetenc_mailbox *box, ovs_be16 udp_src,
                 memory_order_relaxed)) {
             atomic_store_relaxed(&box->served, false);
             atomic_store_relaxed(&box->full, true);
+            box->recent = false;
             return mail;
         }
     }
     free(mail);
     return NULL;
+}
+
+void
+vnetenc_mailbox_age(struct vnetenc_mailbox *box)
+{
+    atomic_read_relaxed(&box->served, &box->recent);
+    if (box->recent) {
+        atomic_store_relaxed(&box->served, false);
+    }
 }
 
 struct vnetenc_mail *

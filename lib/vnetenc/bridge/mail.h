@@ -54,7 +54,9 @@ struct vnetenc_mail {
 struct vnetenc_mailbox {
     ATOMIC(struct vnetenc_mail *) slots[VNETENC_MAIL_SLOTS];
     atomic_bool full;           /* A slot may have a message. */
-    atomic_bool served;         /* Packets passed since the last message. */
+    atomic_bool served;         /* Packets passed since it was reset. */
+    bool recent;                /* 'served', as vnetenc_mailbox_age() left it.
+                                 * Of the control thread. */
 };
 
 /* Makes an empty mailbox. */
@@ -65,12 +67,17 @@ void vnetenc_mailbox_uninit(struct vnetenc_mailbox *);
 
 /* Puts a message from 'udp_src' to 'udp_dst' with a copy of the 'size' bytes
  * at 'data' into the mailbox.  Returns the message, which the caller must not
- * dereference, or NULL if no packets passed since the last message or all
- * slots are taken.  Control thread. */
+ * dereference, or NULL if all slots are taken, or if no packets passed since
+ * the last message or the last but one call of vnetenc_mailbox_age().  Control
+ * thread. */
 const struct vnetenc_mail *vnetenc_mailbox_put(struct vnetenc_mailbox *,
                                                ovs_be16 udp_src,
                                                ovs_be16 udp_dst,
                                                const void *data, size_t size);
+
+/* Lets packets that passed before the previous call count no more, because
+ * none may follow them.  Control thread. */
+void vnetenc_mailbox_age(struct vnetenc_mailbox *);
 
 /* Takes 'mail' back.  Returns it, or NULL if packets have taken it.  The
  * caller frees it.  Control thread. */

@@ -44,6 +44,7 @@ struct outgoing {
     struct vnetenc_lane lane[VNETENC_MAX_LANES];
     struct vnetenc_mtu mtu;
     long long int look_at;      /* For what may have changed on this host. */
+    long long int age_at;       /* What packets told the mailbox. */
 };
 
 static struct hmap outgoings = HMAP_INITIALIZER(&outgoings);
@@ -137,6 +138,16 @@ outgoing_probe_mtu(struct outgoing *out, long long int now)
         if (!session->probe.tries) {
             vnetenc_initiator_send_probe(session, now);
         }
+    }
+}
+
+/* Lets messages wait for packets only where packets passed a moment ago. */
+static void
+outgoing_age_mailbox(struct outgoing *out, long long int now)
+{
+    if (now >= out->age_at) {
+        out->age_at = now + VNETENC_TICK_MS;
+        vnetenc_mailbox_age(&out->path.published->mailbox);
     }
 }
 
@@ -292,6 +303,7 @@ vnetenc_outgoing_run(long long int now)
         outgoing_resize(out, now);
         outgoing_look(out, now);
         outgoing_follow_mtu(out);
+        outgoing_age_mailbox(out, now);
         outgoing_probe_mtu(out, now);
         for (unsigned int i = 0; i < out->n_lanes; i++) {
             /* MIN() is a macro, which would call run_lane() twice. */
