@@ -42,6 +42,7 @@
 #include "vnetenc/bridge/marks.h"
 #include "vnetenc/bridge/message.h"
 #include "vnetenc/control/announce.h"
+#include "vnetenc/control/hello.h"
 #include "vnetenc/control/incoming.h"
 #include "vnetenc/control/socket.h"
 #include "vnetenc/trust/peer.h"
@@ -365,6 +366,42 @@ lose_after_lucky(const struct unit_wire *wire)
     }
     n_lucky--;
     return true;
+}
+
+/* The peer answers nothing but the first ClientHello of each attempt. */
+static bool
+lose_after_cookie(const struct unit_wire *wire)
+{
+    return (ipv6_addr_equals(&wire->from, &unit_a)
+            || wire->size == VNETENC_VERIFY_REQUEST_BYTES);
+}
+
+static void
+test_cookie_only(void)
+{
+    begin();
+    unit_control_fate = lose_after_cookie;
+    want();
+    unit_control_run(10000);
+    CHECK(unit_control_n_ports_with_hello() <= 6);
+    CHECK(remote_b()->n_attempts <= VNETENC_MAX_ATTEMPTS_LANE);
+    CHECK_HAS(vnetenc_peer_error(remote_b()), "UDP port 6082 answered the "
+              "first ClientHello only; the peer is overloaded, or datagrams "
+              "of up to 1200 bytes are lost");
+    end();
+
+    /* A peer that starts anew at that moment has other cookies. */
+    begin();
+    n_lucky = 1;
+    unit_control_fate = lose_after_lucky;
+    want();
+    unit_control_run(1000);
+    vnetenc_incoming_end(NULL);
+    unit_control_fate = NULL;
+    unit_control_run(VNETENC_STUCK_MS);
+    CHECK(lane_port(0));
+    CHECK(unit_control_n_ports_with_hello() == 2);
+    end();
 }
 
 /* The peer answers and then hears nothing, as one does that started anew in
@@ -1502,6 +1539,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_no_row();
     test_last_flight_lost();
     test_unanswered();
+    test_cookie_only();
     test_silence_in_the_middle();
     test_beside_unanswered();
     test_initiations();

@@ -67,6 +67,7 @@ struct vnetenc_handshake {
     char *refusal;              /* Why one of our callbacks said no. */
     const char *peer_alert;     /* Of the peer, unverified. */
     bool disturbed;             /* FAILED, not for a reason of ours. */
+    bool answered;              /* By a ServerHello. */
 
     /* Our own decision about the peer's certificate. */
     bool judged;
@@ -228,6 +229,12 @@ const char *
 vnetenc_handshake_reason(const struct vnetenc_handshake *h)
 {
     return h->reason ? h->reason : "";
+}
+
+bool
+vnetenc_handshake_was_answered(const struct vnetenc_handshake *h)
+{
+    return h->answered;
 }
 
 bool
@@ -546,6 +553,16 @@ accept_hello(struct vnetenc_handshake *h, const void *data, size_t size)
     BIO_ADDR_free(client);
 }
 
+/* Returns true if libssl, as a client, has read a ServerHello. */
+static bool
+has_server_hello(const SSL *ssl)
+{
+    OSSL_HANDSHAKE_STATE state = SSL_get_state(ssl);
+
+    return (state != TLS_ST_BEFORE && state != TLS_ST_CW_CLNT_HELLO
+            && state != DTLS_ST_CR_HELLO_VERIFY_REQUEST);
+}
+
 static void
 advance(struct vnetenc_handshake *h, long long int now_ms)
 {
@@ -557,6 +574,7 @@ advance(struct vnetenc_handshake *h, long long int now_ms)
     ERR_clear_error();
     h->now_ms = now_ms;
     retval = SSL_do_handshake(h->ssl);
+    h->answered = h->answered || has_server_hello(h->ssl);
     if (retval == 1) {
         flight_ends(h);
         finish(h, now_ms);

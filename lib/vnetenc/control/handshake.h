@@ -110,6 +110,10 @@ void vnetenc_handshake_tick(struct vnetenc_handshake *, long long int now_ms);
  * the handshake at the latest.  LLONG_MAX means never. */
 long long int vnetenc_handshake_deadline_ms(const struct vnetenc_handshake *);
 
+/* Returns true if the peer has answered the ClientHello by more than a
+ * HelloVerifyRequest, which costs it next to nothing. */
+bool vnetenc_handshake_was_answered(const struct vnetenc_handshake *);
+
 /* Returns true if an alert in clear came, which the peer or anybody in its
  * name may have sent.  The handshake goes on, but another attempt may begin
  * beside it. */

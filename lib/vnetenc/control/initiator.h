@@ -96,8 +96,10 @@ void vnetenc_initiator_run_age(struct vnetenc_initiator *, long long int now);
 
 /* Returns true if the handshake has probably failed: it was refused, or the
  * peer answered and then fell silent, as a peer that restarts in the middle
- * does.  A handshake that was never answered is not doubtful: it left no state
- * with the peer, and another would fare no better. */
+ * does.  A HelloVerifyRequest is an answer in this sense: a peer that restarts
+ * has other cookies, and libssl does not take a second HelloVerifyRequest.  A
+ * handshake that was never answered is not doubtful: it left no state with the
+ * peer, and another would fare no better. */
 bool vnetenc_initiator_is_doubtful(const struct vnetenc_initiator *,
                                    long long int now);
 

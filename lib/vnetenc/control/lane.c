@@ -301,11 +301,22 @@ lane_publish(struct vnetenc_lane *lane, struct vnetenc_initiator *session,
 static char *
 attempt_reason(const struct vnetenc_initiator *session, long long int now)
 {
+    const struct vnetenc_handshake *handshake = session->handshake;
     ovs_be16 port = session->path->dtls_port;
 
-    if (session->heard_at
-        || now < session->since + VNETENC_HANDSHAKE_DEADLINE_MS) {
-        return xstrdup(vnetenc_handshake_reason(session->handshake));
+    if (vnetenc_handshake_was_answered(handshake)
+        || vnetenc_handshake_was_refused(handshake)
+        || vnetenc_handshake_was_disturbed(handshake)) {
+        return xstrdup(vnetenc_handshake_reason(handshake));
+    } else if (session->heard_at) {
+        return vnetenc_failure_text(VNETENC_FAILURE_cookie_only,
+                                    "UDP port %"PRIu16" answered the first "
+                                    "ClientHello only; the peer is "
+                                    "overloaded, or datagrams of up to %d "
+                                    "bytes are lost", ntohs(port),
+                                    VNETENC_HANDSHAKE_MTU_BYTES);
+    } else if (now < session->since + VNETENC_HANDSHAKE_DEADLINE_MS) {
+        return xstrdup(vnetenc_handshake_reason(handshake));
     } else if (session->send_error) {
         return vnetenc_failure_text(VNETENC_FAILURE_cannot_send,
                                     "cannot send to UDP port %"PRIu16": %s",
