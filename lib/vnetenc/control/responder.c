@@ -372,6 +372,19 @@ vnetenc_responder_is_due(const struct vnetenc_responder *session)
                                     &session->judged);
 }
 
+static void
+log_refusal(const struct vnetenc_responder *session, const char *reason)
+{
+    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(60, 60);
+    struct ds s = DS_EMPTY_INITIALIZER;
+
+    ipv6_format_mapped(&session->path.remote, &s);
+    VLOG_WARN_RL(&rl, "%s profile %"PRIu8": a session that the peer began "
+                 "ends: peer no longer accepted: %s", ds_cstr(&s),
+                 session->path.profile, reason);
+    ds_destroy(&s);
+}
+
 bool
 vnetenc_responder_judge(struct vnetenc_responder *session, bool in_full,
                         long long int now)
@@ -386,6 +399,7 @@ vnetenc_responder_judge(struct vnetenc_responder *session, bool in_full,
         }
         return judge_cipher(session, now);
     }
+    log_refusal(session, reason);
     session->peer->failed_at = now;
     vnetenc_peer_set_error(session->peer, VNETENC_IN, reason);
     return false;
