@@ -35,7 +35,7 @@
     /* The network. */                                                      \
     VNETENC_FAILURE(no_answer, false, "nothing came back from the peer")    \
     VNETENC_FAILURE(cannot_send, false, "the host cannot send to the peer") \
-    VNETENC_FAILURE(cookie_only, false, "it answers the first ClientHello only")\
+    VNETENC_FAILURE(cookie_only, false, "it answers a first ClientHello")   \
     VNETENC_FAILURE(too_slow, false, "the handshake began and did not end") \
     /* The peer's certificate. */                                           \
     VNETENC_FAILURE(no_pin, true, "neither a fingerprint nor a CA is given")\
