@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hosts with packages, for the tests of packages.
 
-A host is a tree of the Debian release of this machine, with a network namespace
-of its own: a writable layer over a tree that is made once.  Packages are installed, upgraded and removed in
-it with apt and dpkg, as an administrator would do.  A Host has no init system:
-the packages run the init script of Open vSwitch, and the commands of OVN's
-units start OVN.  A SystemdHost has systemd, which runs the units, and
-systemd-networkd for addresses.
+A host is a tree of the Debian release of this machine, with a network
+namespace of its own: a writable layer over a tree that is made once.
+Packages are installed, upgraded and removed in it with apt and dpkg, as an
+administrator would do.  A Host has no init system: the packages run the init
+script of Open vSwitch, and the commands of OVN's units start OVN.  A
+SystemdHost has systemd, which runs the units, and systemd-networkd for
+addresses.
 
 All hosts are in one mount, network and process namespace, so nothing is left
 when the program ends.
