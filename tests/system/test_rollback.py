@@ -27,6 +27,15 @@ def rollback():
     return module
 
 
+@pytest.mark.parametrize("release, cleared", [
+    ("bookworm", ["4-of-them"]), ("trixie", []), ("stable", ["4-of-them"])])
+def test_prefixes(rollback, release, cleared):
+    """Prefixes of a flow table go where the stock schema allows fewer."""
+    tables = ("3-of-them,ip_dst ip_src ipv6_dst\n"
+              "4-of-them,ip_dst ip_src ipv6_dst ipv6_src\nnone,\n")
+    assert rollback.long_prefixes(tables, release) == cleared
+
+
 @pytest.mark.parametrize("flow, drop, clear", [
     # Nothing of ours: not touched, even if it looks similar.
     ("priority=1,in_port=vnetenc0 actions=output:vnetenc-2",) * 3,
