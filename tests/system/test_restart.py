@@ -3,6 +3,7 @@
 """Daemons end and start again; encrypted traffic returns by itself, and
 plaintext never appears."""
 
+import os
 import signal
 import time
 
@@ -10,6 +11,7 @@ import pytest
 
 from claims import assert_sealed
 from lab import pings, tcp_transfer
+from runspace import wait_until
 
 MARKER = b"what was said before and after the fall "
 BACK_WITHIN_S = 5.0
@@ -70,6 +72,30 @@ def test_again_and_again(lab):
     for _ in range(3):
         assert restart(lab, [lab.hvs[1]], kill) <= BACK_WITHIN_S
     assert lab.hvs[1].fingerprint() == before
+    assert_sealed(lab.pcap.stop(), lab)
+
+
+def test_database_that_stands(lab):
+    """Sessions live on, and are replaced, while no database answers."""
+    (hv1, hv2), (vm1, vm2) = lab.hvs, lab.vms
+
+    def statistics(name):
+        peer, = hv1.show_json()["peers"]
+        return peer["statistics"][name]
+
+    for hv in lab.hvs:
+        os.kill(hv.ovsdb.pid, signal.SIGSTOP)
+    try:
+        # Longer than all probes of a session last.
+        assert not vm1.ping(vm2.ip, 150, 0.05).lost
+        before = statistics("rekeys")
+        hv1.appctl("vnetenc/rekey", hv2.ip)
+        wait_until(lambda: statistics("rekeys") > before, "a rekey")
+        assert not vm1.ping(vm2.ip, 20, 0.02).lost
+        assert not statistics("lost")
+    finally:
+        for hv in lab.hvs:
+            os.kill(hv.ovsdb.pid, signal.SIGCONT)
     assert_sealed(lab.pcap.stop(), lab)
 
 
