@@ -325,6 +325,7 @@ def test_change_of_trust_ends_sessions(lab):
         vm.mac, vm.ip, *PHANTOM, MARKER))
     hv.expect("vnetenc_tx_no_session", before + 1)
     wait_until(lambda: f"{IP} profile 0: a session that the peer began ends: "
-               "peer no longer accepted: certificate sha256:" in hv.log(),
+               "peer no longer accepted: other_certificate: "
+               "certificate sha256:" in hv.log(),
                "the log tells of the session that the peer began")
     assert not client_is_heard(lab, case, 1.5)
