@@ -41,6 +41,7 @@
 #include "vnetenc/trust/config.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-loopback.h"
+#include "vnetenc-unit-shell.h"
 
 enum {
     DTLS_PORT = 6082,
@@ -387,6 +388,24 @@ test_errors(void)
     vnetenc_socket_return(l, START);
     vnetenc_sockets_destroy();
     CHECK(!vnetenc_socket_lease_error(lease(&local, &closed, START)));
+    vnetenc_sockets_destroy();
+}
+
+/* The kernel tells that a queue is full, for instance the one of packets that
+ * wait for a neighbour, only where it is asked to (IP_RECVERR). */
+static void
+test_full_queue(void)
+{
+    struct in6_addr local = address("127.0.0.1");
+    struct in6_addr remote = address("127.0.0.2");
+    struct vnetenc_socket *sock
+        = vnetenc_socket_of_lease(lease(&local, &remote, START));
+
+    CHECK(!vnetenc_socket_send(sock, &remote, htons(9), "x", 1));
+    ovs_assert(unit_shell("tc qdisc add dev lo root bfifo limit 1"));
+    CHECK(vnetenc_socket_send(sock, &remote, htons(9), "x", 1) == ENOBUFS);
+    ovs_assert(unit_shell("tc qdisc del dev lo root"));
+    CHECK(!vnetenc_socket_send(sock, &remote, htons(9), "x", 1));
     vnetenc_sockets_destroy();
 }
 
@@ -823,6 +842,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_reuse();
     test_unused();
     test_errors();
+    test_full_queue();
     test_no_errors_with_workers();
     test_random();
     test_no_local();

@@ -211,7 +211,7 @@ tests_test_vnetenc_peer_SOURCES = tests/test-vnetenc-peer.c tests/vnetenc-unit.h
 tests_test_vnetenc_peer_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
 noinst_PROGRAMS += tests/test-vnetenc-socket
-tests_test_vnetenc_socket_SOURCES = tests/test-vnetenc-socket.c tests/vnetenc-unit.h tests/vnetenc-unit-loopback.c tests/vnetenc-unit-loopback.h
+tests_test_vnetenc_socket_SOURCES = tests/test-vnetenc-socket.c tests/vnetenc-unit.h tests/vnetenc-unit-loopback.c tests/vnetenc-unit-loopback.h tests/vnetenc-unit-shell.h
 tests_test_vnetenc_socket_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
 noinst_PROGRAMS += tests/test-vnetenc-sessions
