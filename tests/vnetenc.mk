@@ -240,6 +240,11 @@ noinst_PROGRAMS += tests/bench-peers
 tests_bench_peers_SOURCES = tests/bench-peers.c
 tests_bench_peers_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
+# One end of the benchmark of the kernel datapath, see tests/bench-kernel.c.
+noinst_PROGRAMS += tests/bench-kernel
+tests_bench_kernel_SOURCES = tests/bench-kernel.c
+tests_bench_kernel_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
 # Fuzz targets, see tests/fuzz/vnetenc-fuzz.h: all of our code, and the two
 # files of upstream's that hold the text and the wire form of our actions, with
 # libFuzzer's instrumentation.  Made with clang only, see

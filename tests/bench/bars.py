@@ -195,9 +195,118 @@ def bar5(raw):
         "instructions": figures}
 
 
+# Kernel datapath.
+
+# Least share of plain VXLAN's TCP, for each way into the kernel.
+KERNEL_SHARE = {"tso": 0.45, "uso": 0.35, "napi": 0.22, "write": 0.22}
+KERNEL_SECONDS = 2.0            # Of the best way, beyond plain, for a GB.
+KERNEL_FACTOR = 3.0             # Of the best way, against other tunnels.
+KERNEL_CYCLES = 250             # Of a record, beside the cipher's.
+KERNEL_IDLE = 0.97              # Of plain VXLAN, beside idle workers.
+KERNEL_TCP = "1 stream"
+RECORD_BYTES = 1422             # Of the plaintext of a full segment.
+
+
+def kernel(raw):
+    """For each (tunnel, load), its figures over all rounds."""
+    found = collections.defaultdict(list)
+    for row in raw.get("kernel", []):
+        found[row["tunnel"], row["load"]].append(row)
+    return {key: {name: spread(row[name] for row in rows)
+                  for name in ("mbps", "kpps", "s_per_gb")}
+            for key, rows in found.items()}
+
+
+def _kernel_pairs(raw, a, b, load, combine):
+    """combine(row of a, row of b) in each round with both."""
+    rounds = collections.defaultdict(dict)
+    for row in raw.get("kernel", []):
+        if row["load"] == load:
+            rounds[row["round"]][row["tunnel"]] = row
+    return [combine(r[a], r[b]) for r in rounds.values()
+            if a in r and b in r]
+
+
+def kernel_ratios(raw, a, b, load):
+    """Throughput of a / that of b, in each round."""
+    key = "kpps" if load.startswith("UDP") else "mbps"
+    return _kernel_pairs(raw, a, b, load, lambda x, y: x[key] / y[key])
+
+
+def _kernel_cycles(raw):
+    """User cycles for one record: of the end that seals most records, and of
+    the end that opens most."""
+    found = {"seal": [], "open": []}
+    for row in raw.get("kernel", []):
+        if row["load"] != KERNEL_TCP or "a" not in row.get("ends", {}):
+            continue
+        if not row["tunnel"].startswith("tso, 1 "):
+            continue
+        for end, what in (("a", "seal"), ("b", "open")):
+            n = row["ends"][end]
+            records = n["out_records"] + n["in_records"]
+            found[what].append(n["user_s"] * raw["kernel_mhz"] * 1e6
+                               / max(1, records))
+    return {what: spread(values) for what, values in found.items() if values}
+
+
+def _best(raw):
+    """The encrypted tunnel with the most TCP."""
+    entries = {tunnel: f["mbps"]["median"]
+               for (tunnel, load), f in kernel(raw).items()
+               if load == KERNEL_TCP and tunnel.split(",")[0] in KERNEL_SHARE}
+    return max(entries, key=entries.get) if entries else None
+
+
+def bar6(raw):
+    """The bars of the kernel datapath."""
+    judged = []
+
+    def judge(what, values, limit, least=True):
+        if values:
+            value = spread(values)
+            middle = value["median"]
+            judged.append({"what": what, "value": value, "limit": limit,
+                           "least": least, "ok": (
+                               middle >= limit if least
+                               else middle <= limit)})
+
+    best = _best(raw)
+    if not best:
+        return False, {}
+    tunnels = {tunnel for tunnel, _ in kernel(raw)}
+    for way, share in KERNEL_SHARE.items():
+        name = max((t for t in tunnels if t.startswith(f"{way}, ")),
+                   key=lambda t: kernel(raw)[t, KERNEL_TCP]["mbps"]["median"],
+                   default=None)
+        if name:
+            judge(f"TCP: {name} / plain", kernel_ratios(
+                raw, name, "plain", KERNEL_TCP), share)
+    cheapest = min((t for t in tunnels if t.startswith("tso, ")),
+                   key=lambda t: kernel(raw)[t, KERNEL_TCP]["s_per_gb"][
+                       "median"], default=best)
+    judge(f"s/GB: {cheapest} - plain", _kernel_pairs(
+        raw, cheapest, "plain", KERNEL_TCP,
+        lambda x, y: x["s_per_gb"] - y["s_per_gb"]), KERNEL_SECONDS, False)
+    for other in sorted(tunnels):
+        if not other.startswith(("plain", *KERNEL_SHARE)):
+            judge(f"TCP: {best} / {other}", kernel_ratios(
+                raw, best, other, KERNEL_TCP), KERNEL_FACTOR)
+    if raw.get("micro"):
+        for what, value in _kernel_cycles(raw).items():
+            limit = (SLACK * micro.raw(raw["micro"], what, RECORD_BYTES)
+                     + KERNEL_CYCLES)
+            judged.append({"what": f"user cycles to {what} a record",
+                           "value": value, "limit": round(limit),
+                           "least": False, "ok": value["median"] <= limit})
+    judge("TCP: plain beside idle workers / plain", kernel_ratios(
+        raw, "plain, idle workers", "plain", KERNEL_TCP), KERNEL_IDLE)
+    return all(j["ok"] for j in judged), {"kernel": judged}
+
+
 def evaluate(raw):
     bars = []
-    for number, judge in enumerate((bar1, bar2, bar3, bar4, bar5), 1):
+    for number, judge in enumerate((bar1, bar2, bar3, bar4, bar5, bar6), 1):
         ok, figures = judge(raw)
         bars.append({"bar": str(number), "ok": bool(ok), "figures": figures})
     return bars

@@ -15,6 +15,7 @@ FILE.md and FILE.svg are written beside FILE.json.  PARTs, in this order:
     threads       one PMD thread and two
     secgw         DPDK's ipsec-secgw
     system        TCP through hypervisors, and through other tunnels
+    kernel        TCP and UDP through the kernel datapath's workers
     scale         one hypervisor with 10, 100 and 1000 peers
 
 Exit status 0 if everything was measured, whatever the result; 1 if something
@@ -37,6 +38,7 @@ sys.path.insert(0, str(TOP / "tests/system"))
 import bars                     # noqa: E402
 import datapath                 # noqa: E402
 import instructions             # noqa: E402
+import kernel                   # noqa: E402
 import lab                      # noqa: E402
 import machine                  # noqa: E402
 import micro                    # noqa: E402
@@ -50,17 +52,21 @@ import split                    # noqa: E402
 import system                   # noqa: E402
 
 PARTS = ("micro", "instructions", "datapath", "split", "threads", "secgw",
-         "system", "scale")
+         "system", "kernel", "scale")
 FULL = {"sizes": (64, 256, 512, 1400, 8900), "peers": 500, "micro": 5,
         "instructions": 11,
         "setups": 4, "rounds": 2, "window": 0.5, "lanes": 4,
         "thread_peers": 100, "thread_rounds": 5, "secgw_sizes": (64, 1400),
         "secgw_s": 6, "tcp_rounds": 5, "tcp_s": 5,
+        "kernel_workers": (1, 2), "kernel_loads": tuple(kernel.LOADS),
+        "kernel_rounds": 3, "kernel_s": 3,
         "mesh": (10, 100, 1000)}
 QUICK = {**FULL, "sizes": (64, 1400), "peers": 20, "micro": 1,
          "instructions": 1, "setups": 1,
          "rounds": 1, "window": 0.2, "thread_peers": 10, "thread_rounds": 1,
          "secgw_s": 2, "tcp_rounds": 1, "tcp_s": 1,
+         "kernel_workers": (1,), "kernel_loads": ("1 stream",),
+         "kernel_rounds": 1, "kernel_s": 1,
          "mesh": (10,)}
 
 
@@ -76,6 +82,7 @@ class Tree(lab.Tree):
         self.bench_vswitchd = self.top / "_ovs/bench/vswitchd/ovs-vswitchd"
         self.bench_program = self.ovs / "tests/bench-vnetenc"
         self.peers_program = self.ovs / "tests/bench-peers"
+        self.kernel_program = self.ovs / "tests/bench-kernel"
         self.folder = self.top / "_bench"
 
 
@@ -140,17 +147,32 @@ class Bench:
             run, program, self.settings.secgw_sizes, self.settings.secgw_s,
             self.say)
 
-    def system(self, run):
+    def _peers_root(self):
+        """The folder with other tunnels and iperf3, or None."""
         root = self.tree.folder / "peers/root"
-        if not root.exists():
-            self.absent["other tunnels"] = _note(self.tree, "peers")
-            root = None
-            if not shutil.which("iperf3"):
-                self.absent["system"] = "iperf3 could not be fetched"
-                return
-        self.failed.update(system.measure(
-            run, self.tree, self.raw, root, self.settings.tcp_rounds,
-            self.settings.tcp_s, self.say))
+        if root.exists():
+            return root
+        self.absent["other tunnels"] = _note(self.tree, "peers")
+        return None
+
+    def _lacks_iperf3(self, part, root):
+        if root or shutil.which("iperf3"):
+            return False
+        self.absent[part] = "iperf3 could not be fetched"
+        return True
+
+    def system(self, run):
+        root = self._peers_root()
+        if not self._lacks_iperf3("system", root):
+            self.failed.update(system.measure(
+                run, self.tree, self.raw, root, self.settings.tcp_rounds,
+                self.settings.tcp_s, self.say))
+
+    def kernel(self, run):
+        root = self._peers_root()
+        if not self._lacks_iperf3("kernel", root):
+            self.failed.update(kernel.measure(
+                run, self.tree, self.raw, root, self.settings, self.say))
 
     def scale(self, _run):
         self.failed.update(scale.measure(self.tree, self.raw,
@@ -177,6 +199,7 @@ def _missing(tree, part):
              "datapath": [tree.bench_vswitchd],
              "split": [tree.bench_vswitchd],
              "threads": [tree.bench_vswitchd],
+             "kernel": [tree.kernel_program],
              "scale": [tree.peers_program]}
     return next((program for program in needs.get(part, ())
                  if not pathlib.Path(program).exists()), None)
@@ -193,15 +216,15 @@ def fetch(tree, parts):
     """Fetches and builds the programs for comparison.  This needs the network
     and comes before everything else.  A failure is noted, not raised."""
     tree.folder.mkdir(exist_ok=True)
-    for part, what, function in (
-            ("secgw", "dpdk", lambda folder: secgw.build(folder)),
-            ("system", "peers", lambda folder: packages.unpack(
+    for needed_by, what, function in (
+            (("secgw",), "dpdk", lambda folder: secgw.build(folder)),
+            (("system", "kernel"), "peers", lambda folder: packages.unpack(
                 peers.PACKAGES, folder))):
         note = tree.folder / f"{what}.absent"
         note.unlink(missing_ok=True)
-        if part not in parts:
+        if not set(needed_by) & set(parts):
             continue
-        print(f"-- fetching what `{part}' needs, unless it is there",
+        print(f"-- fetching what `{needed_by[0]}' needs, unless it is there",
               flush=True)
         try:
             function(tree.folder / what)

@@ -18,6 +18,7 @@ TITLES = {
          " encrypted tunnels",
     "5": "Nothing encrypted: within 1 % of pristine Open vSwitch in"
          " instructions",
+    "6": "Kernel datapath: the bars of its section",
 }
 
 
@@ -101,7 +102,7 @@ def markdown(report, picture):
         *((name.replace("_", " "), value)
           for name, value in report["conditions"].items())])
     for part in (_datapath, _split, _gateway, _threads, _ciphers, _system,
-                 _instructions, _scale):
+                 _kernel, _instructions, _scale):
         out += part(raw, judged)
     if report["not_measured"]:
         out += ["## Not measured", ""]
@@ -218,6 +219,50 @@ def _system(raw, judged):
          "reached"),
         [(f"{f['of']} / {f['to']}", _range(f["tcp"], 2), _range(f["cpu"], 2),
           f["least"], _yes(f["ok"])) for f in figures["ratios"]])
+
+
+def _kernel_cell(figures, load):
+    if not figures:
+        return ""
+    return (_range(figures["kpps"]) + " kpps" if load.startswith("UDP")
+            else f"{_range(figures['mbps'])}, "
+                 f"{figures['s_per_gb']['median']:.1f} s/GB")
+
+
+def _kernel(raw, judged):
+    figures = bars.kernel(raw)
+    if not figures:
+        return []
+    tunnels = list(dict.fromkeys(row["tunnel"] for row in raw["kernel"]))
+    loads = list(dict.fromkeys(row["load"] for row in raw["kernel"]))
+    out = ["## Kernel datapath", "",
+           "Two guests on two hosts, in network namespaces of this kernel:"
+           " bridges and VXLAN devices stand for the datapath, and the workers"
+           " of `ovs-vswitchd` seal and open with AES-256-GCM.  `write`,"
+           " `napi`, `uso` and `tso` are the ways into the kernel that"
+           " `other_config:vnetenc-kernel-inject` can force; packets leave"
+           " through a packet socket.  Each round measures all tunnels in"
+           " turn.  TCP is in Mbit/s, with the seconds of processor time of"
+           " both ends for a gigabyte; *no TSO* means that guests send"
+           " segments one by one.  Guests have an MTU of 1400.", ""] + _table(
+        ("Tunnel", *loads),
+        [(tunnel, *(_kernel_cell(figures.get((tunnel, load)), load)
+                    for load in loads)) for tunnel in tunnels])
+    shares = [(tunnel, *(_kernel_share(raw, tunnel, load) for load in loads))
+              for tunnel in tunnels
+              if tunnel.split(",")[0] in bars.KERNEL_SHARE]
+    out += ["Shares of plain VXLAN in the same round:", ""] + _table(
+        ("Tunnel", *loads), shares)
+    return out + _table(
+        ("Bar", "value", "limit", "reached"),
+        [(j["what"], _range(j["value"], 2 if j["limit"] < 10 else 0),
+          ("at least " if j["least"] else "at most ") + f"{j['limit']:g}",
+          _yes(j["ok"])) for j in judged["6"]["figures"].get("kernel", [])])
+
+
+def _kernel_share(raw, tunnel, load):
+    values = bars.kernel_ratios(raw, tunnel, "plain", load)
+    return _range(bars.spread(values), 2) if values else ""
 
 
 def _instructions(_raw, judged):
