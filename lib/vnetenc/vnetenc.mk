@@ -181,6 +181,8 @@ vnetenc_sources = \
 	lib/vnetenc/packet/seal.h \
 	lib/vnetenc/packet/split.c \
 	lib/vnetenc/packet/split.h \
+	lib/vnetenc/packet/sum.c \
+	lib/vnetenc/packet/sum.h \
 	lib/vnetenc/port.c \
 	lib/vnetenc/port.h \
 	lib/vnetenc/trust/alarms.c \

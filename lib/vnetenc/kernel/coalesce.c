@@ -21,6 +21,7 @@
 #include "util.h"
 #include "vnetenc/crypto/wire.h"
 #include "vnetenc/packet/half.h"
+#include "vnetenc/packet/sum.h"
 
 /* Offsets of fields in headers, which may be unaligned. */
 enum {
@@ -64,47 +65,7 @@ get_u32(const uint8_t *p)
            | vnetenc_wire_get_u16(p + 2);
 }
 
-/* Checksums.  A sum of RFC 1071 can be computed in either byte order and in
- * words of any size. */
-
-static uint64_t
-sum_add(uint64_t sum, const uint8_t *p, size_t n)
-{
-    uint64_t high = 0;
-    uint32_t tail[2] = { 0, 0 };
-
-    for (; n >= sizeof(uint64_t); n -= sizeof(uint64_t)) {
-        uint64_t x;
-
-        memcpy(&x, p, sizeof x);
-        p += sizeof x;
-        sum += (uint32_t) x;
-        high += x >> 32;
-    }
-    memcpy(tail, p, n);
-    return sum + high + tail[0] + tail[1];
-}
-
-static uint16_t
-sum_fold(uint64_t sum)
-{
-    sum = (sum & UINT32_MAX) + (sum >> 32);
-    while (sum >> 16) {
-        sum = (sum & UINT16_MAX) + (sum >> 16);
-    }
-    return sum;
-}
-
-/* Returns the sum of the pseudo header for 'size' bytes of TCP. */
-static uint64_t
-sum_pseudo(const uint8_t *l3, bool ipv6, size_t size)
-{
-    uint64_t sum = ((OVS_FORCE uint16_t) htons(size)
-                    + (OVS_FORCE uint16_t) htons(IPPROTO_TCP));
-
-    return (ipv6 ? sum_add(sum, l3 + IP6_ADDR_OFS, IP6_ADDR_BYTES)
-            : sum_add(sum, l3 + IP_ADDR_OFS, IP_ADDR_BYTES));
-}
+/* Checksums. */
 
 static bool
 sums_are_right(const uint8_t *plain, size_t size, const struct layers *in)
@@ -112,9 +73,12 @@ sums_are_right(const uint8_t *plain, size_t size, const struct layers *in)
     const uint8_t *l3 = plain + in->l3;
     size_t l4_size = size - in->l4;
 
-    return ((in->ipv6 || sum_fold(sum_add(0, l3, IP_HEADER_LEN)) == UINT16_MAX)
-            && sum_fold(sum_add(sum_pseudo(l3, in->ipv6, l4_size),
-                                plain + in->l4, l4_size)) == UINT16_MAX);
+    uint64_t sum = vnetenc_sum_tcp_pseudo(l3, in->ipv6, l4_size);
+
+    sum = vnetenc_sum_add(sum, plain + in->l4, l4_size);
+    return (vnetenc_sum_fold(sum) == UINT16_MAX
+            && (in->ipv6 || (vnetenc_sum_fold(vnetenc_sum_add(
+                                 0, l3, IP_HEADER_LEN)) == UINT16_MAX)));
 }
 
 /* Parsing the inner headers. */
@@ -413,13 +377,13 @@ set_headers(struct vnetenc_coalesce_run *run)
     } else {
         vnetenc_wire_put_u16(l3 + IP_LEN_OFS, run->size - run->l3_ofs);
         memset(l3 + IP_CSUM_OFS, 0, sizeof sum);
-        sum = ~sum_fold(sum_add(0, l3, IP_HEADER_LEN));
+        sum = ~vnetenc_sum_fold(vnetenc_sum_add(0, l3, IP_HEADER_LEN));
         memcpy(l3 + IP_CSUM_OFS, &sum, sizeof sum);
     }
     if (run->push) {
         l4[TCP_FLAGS_OFS] |= TCP_PSH;
     }
-    sum = sum_fold(sum_pseudo(l3, run->ipv6, l4_size));
+    sum = vnetenc_sum_fold(vnetenc_sum_tcp_pseudo(l3, run->ipv6, l4_size));
     memcpy(l4 + TCP_CSUM_OFS, &sum, sizeof sum);
 }
 

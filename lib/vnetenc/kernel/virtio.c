@@ -19,11 +19,11 @@
 #include <linux/virtio_net.h>
 #include <netinet/ip6.h>
 #include <string.h>
-#include "csum.h"
 #include "dp-packet.h"
 #include "packets.h"
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/packet/sum.h"
 
 /* Flags beside the GSO type, in headers of any length. */
 enum { GSO_FLAGS = VIRTIO_NET_HDR_GSO_ECN | 0x20 | 0x40 };  /* In a tunnel. */
@@ -231,7 +231,7 @@ complete_sum(struct dp_packet *packet, const struct virtio_net_hdr *header,
     size_t start = host(header->csum_start);
     size_t offset = host(header->csum_offset);
     uint8_t *l4, *field;
-    ovs_be16 sum;
+    uint16_t sum;
 
     if (start == packet->l4_ofs) {
         return VNETENC_KEEP;
@@ -241,9 +241,10 @@ complete_sum(struct dp_packet *packet, const struct virtio_net_hdr *header,
         return VNETENC_DROP_tx_checksum;
     }
     field = l4 + offset;
-    sum = csum(l4, dp_packet_size(packet) - start);
+    sum = ~vnetenc_sum_fold(vnetenc_sum_add(0, l4, dp_packet_size(packet)
+                                            - start));
     if (!sum && offset == offsetof(struct udp_header, udp_csum)) {
-        sum = htons(UINT16_MAX);
+        sum = UINT16_MAX;
     }
     memcpy(field, &sum, sizeof sum);
     return VNETENC_KEEP;
