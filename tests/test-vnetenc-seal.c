@@ -638,6 +638,7 @@ test_tso(bool ipv6, size_t size)
     struct unit_sessions s;
 
     unit_sessions_create(&s, VNETENC_AES256_GCM, ipv6, 1);
+    ((struct tcp_header *) dp_packet_l4(tso))->tcp_ctl |= htons(TCP_CWR);
     unit_push(tso, ipv6, false);
     pkt_metadata_init(&tso->md, u32_to_odp(42));
     dp_packet_batch_init(&batch);
@@ -665,6 +666,7 @@ test_tso(bool ipv6, size_t size)
                        != (last ? size % SEGSZ : SEGSZ);
             n_wrong += ntohl(get_16aligned_be32(&tcp->tcp_seq)) != seq;
             n_wrong += !(TCP_FLAGS(tcp->tcp_ctl) & TCP_PSH) != !last;
+            n_wrong += !(TCP_FLAGS(tcp->tcp_ctl) & TCP_CWR) != (i != 1);
             seq += SEGSZ;
         }
         dp_packet_delete(inner);

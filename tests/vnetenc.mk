@@ -96,6 +96,10 @@ noinst_PROGRAMS += tests/test-vnetenc-split
 tests_test_vnetenc_split_SOURCES = tests/test-vnetenc-split.c tests/vnetenc-unit.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h tests/vnetenc-unit-race.h
 tests_test_vnetenc_split_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
+noinst_PROGRAMS += tests/test-vnetenc-pool
+tests_test_vnetenc_pool_SOURCES = tests/test-vnetenc-pool.c tests/vnetenc-unit.h
+tests_test_vnetenc_pool_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
 noinst_PROGRAMS += tests/test-vnetenc-sum
 tests_test_vnetenc_sum_SOURCES = tests/test-vnetenc-sum.c tests/vnetenc-unit.h
 tests_test_vnetenc_sum_LDADD = lib/libopenvswitch.la $(SSL_LIBS)

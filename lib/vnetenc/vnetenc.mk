@@ -175,10 +175,14 @@ vnetenc_sources = \
 	lib/vnetenc/packet/outer.h \
 	lib/vnetenc/packet/pmtu.c \
 	lib/vnetenc/packet/pmtu.h \
+	lib/vnetenc/packet/pool.c \
+	lib/vnetenc/packet/pool.h \
 	lib/vnetenc/packet/route.c \
 	lib/vnetenc/packet/route.h \
 	lib/vnetenc/packet/seal.c \
 	lib/vnetenc/packet/seal.h \
+	lib/vnetenc/packet/segment.c \
+	lib/vnetenc/packet/segment.h \
 	lib/vnetenc/packet/split.c \
 	lib/vnetenc/packet/split.h \
 	lib/vnetenc/packet/sum.c \

@@ -382,8 +382,7 @@ enum {
     VNETENC_KERNEL_GROUPS = 8,          /* Paths with a group at a time, and */
     VNETENC_KERNEL_FLUSH_BYTES = 1 << 17,   /* bytes in a full group. */
     VNETENC_KERNEL_SEGMENTS = 256,      /* Of a super-packet, at most. */
-    VNETENC_KERNEL_SMALL_BYTES = 2048,  /* Room for a frame without copying, */
-    VNETENC_KERNEL_HEADROOM = 64,       /* and in front of it. */
+    VNETENC_KERNEL_SMALL_BYTES = 2048,  /* Room for a frame without copying. */
     VNETENC_SOURCE_SLOTS = 64,          /* Peers whose source address a worker
                                          * caches. */
     VNETENC_LANE_SEND_BYTES = 4 << 20,  /* Send buffer of a lane socket. */
@@ -395,6 +394,14 @@ enum {
     VNETENC_DEFAULT_WORKERS = 8,        /* At most; else as many as cores. */
     VNETENC_WORKER_EVENTS = 16,         /* Descriptors that are taken at once,
                                          * before the worker quiesces. */
+};
+
+/* Packets that a worker keeps for its next ones. */
+enum {
+    VNETENC_POOL_HEADROOM = 64,         /* In front of */
+    VNETENC_POOL_BYTES = VNETENC_KERNEL_SMALL_BYTES + VNETENC_OVERHEAD,
+    VNETENC_POOL_PACKETS = 256,         /* Of that size, and */
+    VNETENC_POOL_SUPER_PACKETS = 32,    /* of 64 kB. */
 };
 
 /* Batches.  A batch is unbounded; it is processed in bursts of this size. */

@@ -42,6 +42,7 @@
 #include "vnetenc/kernel/underlay.h"
 #include "vnetenc/kernel/virtio.h"
 #include "vnetenc/packet/outer.h"
+#include "vnetenc/packet/pool.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_egress);
 
@@ -93,19 +94,17 @@ static bool tap_has_super;      /* The TAP gives us super-packets. */
 /* Memory. */
 
 /* dp_packet counts its memory in 16 bits. */
-enum { BIG_BYTES = UINT16_MAX - VNETENC_KERNEL_HEADROOM };
+enum { BIG_BYTES = UINT16_MAX - VNETENC_POOL_HEADROOM };
 
 static void
 slot_refill(struct slot *slot, size_t header_len)
 {
     if (!slot->small) {
-        slot->small = dp_packet_new_with_headroom(
-            VNETENC_KERNEL_SMALL_BYTES + VNETENC_OVERHEAD,
-            VNETENC_KERNEL_HEADROOM);
+        slot->small = vnetenc_pool_get(VNETENC_KERNEL_SMALL_BYTES
+                                       + VNETENC_OVERHEAD);
     }
     if (!slot->big) {
-        slot->big = dp_packet_new_with_headroom(BIG_BYTES,
-                                                VNETENC_KERNEL_HEADROOM);
+        slot->big = vnetenc_pool_get(BIG_BYTES);
     }
     slot->iovs[0] = (struct iovec) { slot->header, header_len };
     slot->iovs[1] = (struct iovec) {
@@ -393,7 +392,7 @@ take_slot(struct vnetenc_worker *worker, struct vnetenc_egress *egress,
     if (packet) {
         drop = take_packet(worker, egress, packet, header);
         if (drop) {
-            dp_packet_delete(packet);
+            vnetenc_pool_put(packet);
         }
     }
     if (drop) {

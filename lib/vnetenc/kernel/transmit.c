@@ -36,6 +36,7 @@
 #include "vnetenc/bridge/tx.h"
 #include "vnetenc/kernel/worker.h"
 #include "vnetenc/mode.h"
+#include "vnetenc/packet/pool.h"
 #include "vnetenc/packet/route.h"
 #include "vnetenc/packet/seal.h"
 
@@ -440,6 +441,6 @@ vnetenc_transmit(struct vnetenc_worker *worker, struct dp_packet_batch *batch,
                && action->mode == VNETENC_PREFER) {
         send_clear(worker, batch, &route);
     }
-    dp_packet_delete_batch(batch, true);
+    vnetenc_pool_put_batch(batch);
     return verdict == VNETENC_KEEP;
 }

@@ -30,6 +30,7 @@
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/mode.h"
+#include "vnetenc/packet/pool.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_worker);
 
@@ -95,6 +96,7 @@ worker_main(void *worker_)
     struct vnetenc_worker *worker = worker_;
     bool busy = false;
 
+    vnetenc_pool_begin();
     for (;;) {
         bool exiting;
         int n;
@@ -102,6 +104,7 @@ worker_main(void *worker_)
         n = epoll_wait(worker->epoll_fd, events, ARRAY_SIZE(events), 0);
         atomic_read_relaxed(&worker->exiting, &exiting);
         if (exiting) {
+            vnetenc_pool_end();
             return NULL;
         }
         for (int i = 0; i < n; i++) {

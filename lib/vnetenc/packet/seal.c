@@ -18,7 +18,6 @@
 #include "vnetenc/packet/seal.h"
 #include <string.h>
 #include "dp-packet.h"
-#include "dp-packet-gso.h"
 #include "odp-netlink.h"
 #include "util.h"
 #include "vnetenc/bridge/mail.h"
@@ -28,6 +27,7 @@
 #include "vnetenc/packet/hold.h"
 #include "vnetenc/packet/outer.h"
 #include "vnetenc/packet/route.h"
+#include "vnetenc/packet/segment.h"
 #include "vnetenc/packet/split.h"
 
 /* Up to VNETENC_BURST packets that are sealed together.  A packet with a
@@ -187,7 +187,7 @@ segment_batch(struct dp_packet_batch *batch, const struct vnetenc_route *route)
     }
 
     vnetenc_split_shorten_segments(batch, route);
-    dp_packet_gso_batch(batch);
+    vnetenc_segment_batch(batch);
     DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
         pkt_metadata_init(&packet->md, in_port);
     }
