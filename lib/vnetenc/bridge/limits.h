@@ -380,7 +380,7 @@ enum {
     VNETENC_KERNEL_MAX_LOCALS = 64,     /* Local addresses of tunnels. */
     VNETENC_KERNEL_BURST = 16,          /* Frames of a queue. */
     VNETENC_KERNEL_GROUPS = 8,          /* Paths with a group at a time, and */
-    VNETENC_KERNEL_FLUSH_BYTES = 1 << 17,   /* bytes in a full group. */
+    VNETENC_KERNEL_FLUSH_BYTES = 1 << 16,   /* bytes in a full group. */
     VNETENC_KERNEL_SEGMENTS = 256,      /* Of a super-packet, at most. */
     VNETENC_KERNEL_SMALL_BYTES = 2048,  /* Room for a frame without copying. */
     VNETENC_SOURCE_SLOTS = 64,          /* Peers whose source address a worker
