@@ -233,15 +233,16 @@ def _kernel(raw, judged):
     figures = bars.kernel(raw)
     if not figures:
         return []
-    tunnels = list(dict.fromkeys(row["tunnel"] for row in raw["kernel"]))
+    tunnels = list(dict.fromkeys(row["tunnel"] for row in raw["kernel"]
+                                 if row["tunnel"] != bars.KERNEL_COUNTED))
     loads = list(dict.fromkeys(row["load"] for row in raw["kernel"]))
     out = ["## Kernel datapath", "",
            "Two guests on two hosts, in network namespaces of this kernel:"
            " bridges and VXLAN devices stand for the datapath, and the workers"
            " of `ovs-vswitchd` seal and open with AES-256-GCM.  `write`,"
            " `napi`, `uso` and `tso` are the ways into the kernel that"
-           " `other_config:vnetenc-kernel-inject` can force; packets leave"
-           " through a packet socket.  Each round measures all tunnels in"
+           " `other_config:vnetenc-kernel-inject` can force; the way out was:"
+           f" {raw['kernel_source']}.  Each round measures all tunnels in"
            " turn.  TCP is in Mbit/s, with the seconds of processor time of"
            " both ends for a gigabyte; *no TSO* means that guests send"
            " segments one by one.  Guests have an MTU of 1400.", ""] + _table(
