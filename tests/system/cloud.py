@@ -6,7 +6,7 @@ A test sets the mode of a logical switch by set_mode(), so the cloud knows when
 each switch requires encryption.  close() reads the capture of the whole test.
 It fails if something of a switch was readable on the underlay while the switch
 required encryption: a tunnel packet with its key, or any packet with the
-address of one of its machines.
+address of one of its machines.  The judge is that of vnetenc-leaktest.
 """
 
 import socket
@@ -18,6 +18,7 @@ import packets
 from lab import Host, Hypervisor, Underlay
 from ovn import Central
 from runspace import PATIENCE, Failed, start_time, wait_until
+from vnetenc_tools.leaks import Judge, Plan
 
 PROVIDER = "ex0"
 OUTSIDE = "192.0.2.%d"
@@ -228,6 +229,11 @@ class Cloud:
     def leaks(self, path):
         """Readable packets of switches that required encryption."""
         found = []
+        judges = {switch: Judge(Plan(
+            {self.keys[switch]: switch},
+            {packets.mac(vm.mac): vm.name
+             for vm in self.machines.get(switch, ())}))
+            for switch in self.required}
         for when, frame in capture.frames(path):
             parsed = capture.udp(frame)
             if (parsed and parsed[0] in self.strangers
@@ -236,11 +242,9 @@ class Cloud:
             for switch, periods in self.required.items():
                 if not any(a <= when < b for a, b in periods):
                     continue
-                vni = (int.from_bytes(parsed[4][4:7], "big")
-                       if parsed and parsed[3] == capture.GENEVE else None)
-                if (vni == self.keys[switch]
-                        or _names(frame, self.machines.get(switch, ()))):
-                    found.append((switch, when, frame.hex()))
+                leak = judges[switch].see(when, frame)
+                if leak or _names(frame, self.machines.get(switch, ())):
+                    found.append((switch, when, leak, frame.hex()))
         return found
 
     def close(self):
