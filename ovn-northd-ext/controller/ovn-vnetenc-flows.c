@@ -28,7 +28,6 @@
 #include "lib/ovn-sb-idl.h"
 #include "lib/ovn-vnetenc-demand.h"
 #include "lib/ovn-vnetenc-fields.h"
-#include "lib/ofctrl-seqno.h"
 #include "local_data.h"
 #include "lport.h"
 #include "ofctrl.h"
@@ -40,8 +39,10 @@
 #include "openvswitch/vlog.h"
 #include "ovn/features.h"
 #include "ovn/logical-fields.h"
+#include "ovn-vnetenc-barrier.h"
 #include "ovn-vnetenc-modes.h"
 #include "physical.h"
+#include "smap.h"
 #include "timeval.h"
 #include "uuid.h"
 #include "vnetenc/bridge/limits.h"
@@ -99,16 +100,14 @@ static bool supported;
 /* Owner of the flows that depend on modes. */
 static struct uuid vnetenc_uuid;
 
-/* Interval at which the main loop looks for an acknowledgement of Open
- * vSwitch. */
-enum { ACK_POLL_MS = 20 };
+/* Changes when 'modes' do. */
+static unsigned int generation;
 
 /* Acknowledgement by Open vSwitch of flows that were computed while encryption
  * was 'supported'. */
 static struct {
     bool done;
-    bool asked;                 /* 'seqno' was requested. */
-    uint64_t seqno;
+    struct ovn_vnetenc_barrier barrier;
 } installed;
 
 /* Returns true if tables 240 and 241 have rows. */
@@ -500,6 +499,13 @@ collect(struct ovn_vnetenc_modes *new_modes,
     }
 }
 
+static void
+replace_modes(struct ovn_vnetenc_modes *new_modes)
+{
+    ovn_vnetenc_modes_replace(&modes, new_modes);
+    generation++;
+}
+
 void
 ovn_vnetenc_flows_run(const struct sbrec_datapath_binding_table *table,
                       const struct physical_ctx *ctx,
@@ -512,10 +518,11 @@ ovn_vnetenc_flows_run(const struct sbrec_datapath_binding_table *table,
         uuid_generate(&vnetenc_uuid);
     }
     collect(&new_modes, table, ctx->local_datapaths);
-    ovn_vnetenc_modes_replace(&modes, &new_modes);
+    replace_modes(&new_modes);
     supported = ovs_feature_is_supported(OVS_VNETENC_SUPPORT);
     if (!supported) {
-        installed.done = installed.asked = false;
+        installed.done = false;
+        ovn_vnetenc_barrier_reset(&installed.barrier);
     }
     if (modes.n_demanding && !supported) {
         static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 1);
@@ -545,7 +552,7 @@ ovn_vnetenc_flows_handle_datapaths(
         return EN_UNHANDLED;
     }
 
-    ovn_vnetenc_modes_replace(&modes, &new_modes);
+    replace_modes(&new_modes);
     if (equal) {
         return EN_HANDLED_UNCHANGED;
     }
@@ -576,36 +583,14 @@ ovn_vnetenc_flows_settled(void)
 bool
 ovn_vnetenc_flows_installed(void)
 {
-    static size_t type = SIZE_MAX;
-
-    if (type == SIZE_MAX) {
-        type = ofctrl_seqno_add_type();
-    }
     if (!supported) {
         return false;
     }
     if (!ofctrl_is_connected()) {
-        /* Requests are lost with the connection, and flows may be. */
-        installed.done = installed.asked = false;
-    } else if (!installed.done && !installed.asked) {
-        /* Numbers begin anew with each connection, and an acknowledgement of
-         * an earlier connection would count for a request whose number is not
-         * higher.  The loop finds a number that is higher. */
-        do {
-            ofctrl_seqno_update_create(type, ++installed.seqno);
-        } while (ofctrl_seqno_get_req_cfg() <= ofctrl_get_cur_cfg());
-        installed.asked = true;
-    } else if (!installed.done) {
-        struct ofctrl_acked_seqnos *acked = ofctrl_acked_seqnos_get(type);
-
-        installed.done = ofctrl_acked_seqnos_contains(acked, installed.seqno);
-        installed.asked = !installed.done;
-        ofctrl_acked_seqnos_destroy(acked);
+        installed.done = false;
     }
-    if (installed.asked) {
-        /* The acknowledgement is recorded at the end of a round, and does not
-         * wake the main loop. */
-        poll_timer_wait(ACK_POLL_MS);
+    if (!installed.done) {
+        installed.done = ovn_vnetenc_barrier_passed(&installed.barrier);
     }
     return installed.done;
 }
@@ -738,6 +723,30 @@ ovn_vnetenc_requires(uint32_t dp_key)
         ovn_vnetenc_modes_find_demanding(&modes, dp_key);
 
     return dp && dp->tx.mode == VNETENC_REQUIRE;
+}
+
+unsigned int
+ovn_vnetenc_flows_generation(void)
+{
+    return generation;
+}
+
+void
+ovn_vnetenc_flows_put_modes(struct smap *reports)
+{
+    const struct ovn_vnetenc_dp *dp;
+
+    HMAP_FOR_EACH (dp, node, &modes.dps) {
+        if (dp->local && dp->settled_at == LLONG_MAX
+            && dp->demand.mode != VNETENC_OFF) {
+            char key[INT_STRLEN(uint32_t) + 1];
+
+            snprintf(key, sizeof key, "%"PRIu32, dp->key);
+            smap_add(reports, key, (supported
+                                    ? vnetenc_mode_to_string(dp->demand.mode)
+                                    : OVN_VNETENC_REPORT_CUT_OFF));
+        }
+    }
 }
 
 /* A mode that changes in one round was not part of the nb_cfg of an earlier

@@ -105,6 +105,7 @@ struct physical_ctx;
 struct sbrec_datapath_binding_table;
 struct sbrec_logical_flow;
 struct sbrec_port_binding;
+struct smap;
 
 #define OFTABLE_VNETENC_TX 240
 #define OFTABLE_VNETENC_RX 241
@@ -173,6 +174,16 @@ bool ovn_vnetenc_requires(uint32_t dp_key);
 /* Returns true if no packet of the datapath may enter a tunnel because Open
  * vSwitch cannot encrypt it. */
 bool ovn_vnetenc_cut_off(uint32_t dp_key);
+
+/* Returns a number that changes with the modes of datapaths and with the set
+ * of datapaths that this chassis uses. */
+unsigned int ovn_vnetenc_flows_generation(void);
+
+/* Adds, for each datapath with a demand that this chassis uses and that has
+ * settled, its tunnel key and its mode to a map as in the column 'encryption'
+ * of Chassis_Private (lib/ovn-vnetenc-demand.h).  The flows for these modes
+ * were computed, but may not have been sent. */
+void ovn_vnetenc_flows_put_modes(struct smap *);
 
 /* Returns the configuration that may be reported as installed: 'nb_cfg' of the
  * database or, while a datapath settles, the last one before its mode changed,

@@ -1,5 +1,8 @@
-# Tables 240 and 241, identity of this chassis, its mirrors, and its peers.
+# Tables 240 and 241, identity of this chassis, its mirrors, its peers,
+# and its report.
 controller_ovn_controller_SOURCES += \
+	controller/ovn-vnetenc-barrier.c \
+	controller/ovn-vnetenc-barrier.h \
 	controller/ovn-vnetenc-encap-watch.c \
 	controller/ovn-vnetenc-encap-watch.h \
 	controller/ovn-vnetenc-encap.c \
@@ -11,4 +14,6 @@ controller_ovn_controller_SOURCES += \
 	controller/ovn-vnetenc-modes.c \
 	controller/ovn-vnetenc-modes.h \
 	controller/ovn-vnetenc-peers.c \
-	controller/ovn-vnetenc-peers.h
+	controller/ovn-vnetenc-peers.h \
+	controller/ovn-vnetenc-report.c \
+	controller/ovn-vnetenc-report.h

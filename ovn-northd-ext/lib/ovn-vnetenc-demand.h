@@ -58,6 +58,14 @@ struct smap;
 #define OVN_VNETENC_NB_EXTERNAL "encryption-allow-external"
 
 /* Option names in Encap options of the southbound database. */
+/* Column 'encryption' of Chassis_Private: by the tunnel key of a datapath, its
+ * mode or OVN_VNETENC_REPORT_CUT_OFF; by OVN_VNETENC_REPORT_ALARM and the name
+ * of another chassis, alarms of sessions with it, separated by commas; the
+ * number of the chassis with alarms. */
+#define OVN_VNETENC_REPORT_CUT_OFF "cut-off"
+#define OVN_VNETENC_REPORT_ALARM "alarm:"
+#define OVN_VNETENC_REPORT_N_ALARMS "alarms"
+
 #define OVN_VNETENC_ENCAP_CAPABLE "vnetenc"
 #define OVN_VNETENC_ENCAP_FINGERPRINTS "vnetenc-fp"
 

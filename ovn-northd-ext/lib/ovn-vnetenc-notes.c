@@ -18,9 +18,11 @@
 
 #include "ovn-vnetenc-notes.h"
 
+#include "lib/ovn-nb-idl.h"
 #include "lib/ovn-sb-idl.h"
 #include "openvswitch/dynamic-string.h"
 #include "ovn-vnetenc-fields.h"
+#include "smap.h"
 #include "util.h"
 
 #define DESCRIPTION_PREFIX "vnetenc: "
@@ -70,4 +72,22 @@ ovn_vnetenc_tunnel_note(const struct ovn_vnetenc_demand *dp,
         return format_note(VNETENC_PREFER, profile, "way it came");
     }
     return NULL;
+}
+
+void
+ovn_vnetenc_put_switch(const struct nbrec_logical_switch *nbs, struct ds *s)
+{
+    const char *state = smap_get(&nbs->encryption_status, "state");
+    const char *mode = nbs->encryption;
+
+    if (!mode && state && strcmp(state, "off")) {
+        mode = "by default";
+    }
+    if (mode) {
+        ds_put_format(s, "    encryption: %s", mode);
+        if (state && strcmp(state, mode)) {
+            ds_put_format(s, " (%s)", state);
+        }
+        ds_put_char(s, '\n');
+    }
 }

@@ -26,6 +26,8 @@
  * decision that table 240 of ovn-controller would make, and the origin of the
  * demand.  Without a demand there are no comments.
  *
+ * `ovn-nbctl show' prints the demand of a switch and its state.
+ *
  * Thread-safety
  * =============
  *
@@ -35,6 +37,7 @@
 
 struct ds;
 struct flow;
+struct nbrec_logical_switch;
 struct sbrec_logical_flow;
 
 /* Appends the description of the logical flow as a comment, if it is a flow of
@@ -49,5 +52,9 @@ void ovn_vnetenc_put_lflow_note(const struct sbrec_logical_flow *,
 char *ovn_vnetenc_tunnel_note(const struct ovn_vnetenc_demand *dp,
                               const struct ovn_vnetenc_demand *port,
                               const struct flow *flow);
+
+/* Appends a line with the demand of the switch, and its state in parentheses,
+ * unless it has neither. */
+void ovn_vnetenc_put_switch(const struct nbrec_logical_switch *, struct ds *);
 
 #endif /* lib/ovn-vnetenc-notes.h */

@@ -1,8 +1,11 @@
-# From the northbound column to southbound options and logical flows.
+# From the northbound column to southbound options and logical flows, and the
+# status back.
 northd_ovn_northd_SOURCES += \
 	northd/ovn-vnetenc-lflows.c \
 	northd/ovn-vnetenc-lflows.h \
 	northd/ovn-vnetenc-reach.c \
 	northd/ovn-vnetenc-reach.h \
+	northd/ovn-vnetenc-status.c \
+	northd/ovn-vnetenc-status.h \
 	northd/ovn-vnetenc-switch.c \
 	northd/ovn-vnetenc-switch.h

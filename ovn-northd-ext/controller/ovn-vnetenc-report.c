@@ -1,0 +1,210 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "ovn-vnetenc-report.h"
+
+#include <limits.h>
+
+#include "lib/inc-proc-eng.h"
+#include "lib/ovn-sb-idl.h"
+#include "lib/ovn-vnetenc-demand.h"
+#include "lib/vswitch-idl.h"
+#include "openvswitch/dynamic-string.h"
+#include "openvswitch/poll-loop.h"
+#include "ovn-vnetenc-barrier.h"
+#include "ovn-vnetenc-flows.h"
+#include "random.h"
+#include "smap.h"
+#include "sset.h"
+#include "timeval.h"
+
+/* Modes. */
+
+static struct {
+    struct smap asked;          /* Of 'generation'. */
+    struct smap acked;          /* Acknowledged by Open vSwitch. */
+    unsigned int generation;    /* 0: none yet. */
+    bool known;                 /* 'acked' is what is in force. */
+    bool waiting;               /* For the acknowledgement of 'asked'. */
+    struct ovn_vnetenc_barrier barrier;
+} report = {
+    .asked = SMAP_INITIALIZER(&report.asked),
+    .acked = SMAP_INITIALIZER(&report.acked),
+};
+
+static void
+follow_modes(void)
+{
+    if (report.waiting) {
+        if (!ovn_vnetenc_barrier_passed(&report.barrier)) {
+            return;
+        }
+        smap_destroy(&report.acked);
+        smap_clone(&report.acked, &report.asked);
+        report.waiting = false;
+        report.known = true;
+    }
+    if (engine_canceled()
+        || report.generation == ovn_vnetenc_flows_generation()) {
+        return;
+    }
+    report.generation = ovn_vnetenc_flows_generation();
+    smap_clear(&report.asked);
+    ovn_vnetenc_flows_put_modes(&report.asked);
+    if (!report.known || !smap_equal(&report.asked, &report.acked)) {
+        report.waiting = true;
+        ovn_vnetenc_barrier_reset(&report.barrier);
+        ovn_vnetenc_barrier_passed(&report.barrier);
+    }
+}
+
+/* Alarms. */
+
+static struct {
+    struct smap found;          /* In the database of Open vSwitch. */
+    struct smap told;           /* As reported. */
+    unsigned int seqno;         /* Of that database. */
+    long long int tell_at;      /* In ms; LLONG_MAX if 'told' is right. */
+} alarms = {
+    .found = SMAP_INITIALIZER(&alarms.found),
+    .told = SMAP_INITIALIZER(&alarms.told),
+    .tell_at = LLONG_MAX,
+};
+
+/* Adds the alarms of 'peer' to those of its chassis.  A chassis may have more
+ * than one address. */
+static void
+put_alarms(const struct ovsrec_vnetenc_peer *peer)
+{
+    char *key = xasprintf(OVN_VNETENC_REPORT_ALARM "%s",
+                          peer->name ? peer->name : peer->remote_ip);
+    struct sset codes = SSET_INITIALIZER(&codes);
+
+    sset_from_delimited_string(&codes, smap_get_def(&alarms.found, key, ""),
+                               ",");
+    sset_add_array(&codes, peer->alarms, peer->n_alarms);
+
+    const char **array = sset_sort(&codes);
+    struct ds s = DS_EMPTY_INITIALIZER;
+    for (size_t i = 0; i < sset_count(&codes); i++) {
+        ds_put_format(&s, "%s%s", i ? "," : "", array[i]);
+    }
+    smap_replace(&alarms.found, key, ds_cstr(&s));
+    ds_destroy(&s);
+    free(array);
+    sset_destroy(&codes);
+    free(key);
+}
+
+/* Leaves at most OVN_VNETENC_REPORT_MAX_ALARMS chassis in 'found', and adds
+ * the number of all. */
+static void
+count_alarms(void)
+{
+    const struct smap_node **nodes = smap_sort(&alarms.found);
+    size_t n = smap_count(&alarms.found);
+
+    for (size_t i = OVN_VNETENC_REPORT_MAX_ALARMS; i < n; i++) {
+        smap_remove_node(&alarms.found,
+                         CONST_CAST(struct smap_node *, nodes[i]));
+    }
+    free(nodes);
+    if (n) {
+        smap_add_format(&alarms.found, OVN_VNETENC_REPORT_N_ALARMS,
+                        "%"PRIuSIZE, n);
+    }
+}
+
+static void
+find_alarms(const struct ovsdb_idl *ovs_idl)
+{
+    const struct ovsrec_vnetenc_peer *peer;
+
+    smap_clear(&alarms.found);
+    OVSREC_VNETENC_PEER_FOR_EACH (peer, ovs_idl) {
+        if (peer->n_alarms) {
+            put_alarms(peer);
+        }
+    }
+    count_alarms();
+}
+
+static void
+follow_alarms(const struct ovsdb_idl *ovs_idl)
+{
+    if (alarms.seqno != ovsdb_idl_get_seqno(ovs_idl)) {
+        alarms.seqno = ovsdb_idl_get_seqno(ovs_idl);
+        find_alarms(ovs_idl);
+        if (smap_equal(&alarms.found, &alarms.told)) {
+            alarms.tell_at = LLONG_MAX;
+        } else if (alarms.tell_at == LLONG_MAX) {
+            alarms.tell_at = (time_msec()
+                              + random_range(OVN_VNETENC_REPORT_DELAY_MS));
+        }
+    }
+    if (time_msec() >= alarms.tell_at) {
+        smap_destroy(&alarms.told);
+        smap_clone(&alarms.told, &alarms.found);
+        alarms.tell_at = LLONG_MAX;
+    } else if (alarms.tell_at != LLONG_MAX) {
+        poll_timer_wait_until(alarms.tell_at);
+    }
+}
+
+/* The report. */
+
+static void
+write_report(const struct sbrec_chassis_private *chassis)
+{
+    const struct smap_node *node;
+    struct smap all;
+
+    smap_clone(&all, &report.acked);
+    SMAP_FOR_EACH (node, &alarms.told) {
+        smap_add(&all, node->key, node->value);
+    }
+    if (!smap_equal(&all, &chassis->encryption)) {
+        sbrec_chassis_private_set_encryption(chassis, &all);
+    }
+    smap_destroy(&all);
+}
+
+void
+ovn_vnetenc_report_run(const struct ovsdb_idl *ovs_idl,
+                       struct ovsdb_idl *sb_idl,
+                       const struct ovsdb_idl_txn *sb_txn,
+                       const struct sbrec_chassis_private *chassis)
+{
+    follow_modes();
+    follow_alarms(ovs_idl);
+    /* Before the first acknowledgement, Open vSwitch still has the flows of
+     * which a former ovn-controller has reported. */
+    if (report.known && sb_txn && chassis
+        && sbrec_server_has_chassis_private_table_col_encryption(sb_idl)) {
+        write_report(chassis);
+    }
+}
+
+void
+ovn_vnetenc_report_destroy(void)
+{
+    smap_destroy(&report.asked);
+    smap_destroy(&report.acked);
+    smap_destroy(&alarms.found);
+    smap_destroy(&alarms.told);
+}
