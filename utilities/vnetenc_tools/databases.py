@@ -112,6 +112,30 @@ def as_one(value):
     return (value[0] if value else "") if isinstance(value, list) else value
 
 
+def add_database_arguments(parser):
+    """How both databases are reached."""
+    parser.add_argument("--nb", metavar="URL",
+                        help="northbound database, as for ovn-nbctl --db")
+    parser.add_argument("--sb", metavar="URL",
+                        help="southbound database, as for ovn-sbctl --db")
+    parser.add_argument("-p", "--private-key", metavar="FILE",
+                        help="for ssl: databases, as for ovn-nbctl")
+    parser.add_argument("-c", "--certificate", metavar="FILE")
+    parser.add_argument("-C", "--ca-cert", metavar="FILE")
+    parser.add_argument("--timeout", type=int, default=10, metavar="SECONDS",
+                        help="for each database; default %(default)s")
+
+
+def database_options(args, url):
+    """The options of ovn-nbctl or ovn-sbctl for these arguments."""
+    options = [f"--timeout={args.timeout}", "--no-leader-only"]
+    for name in ("private_key", "certificate", "ca_cert"):
+        value = getattr(args, name)
+        if value:
+            options.append(f"--{name.replace('_', '-')}={value}")
+    return options + ([f"--db={url}"] if url else [])
+
+
 def ask(program, options, tables):
     """The rows of `tables`, each a dict.  One process reads them, and
     therefore sees one state of the database."""
