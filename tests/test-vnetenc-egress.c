@@ -831,8 +831,11 @@ test_refused(void)
 
 /* Without a session, under either mode. */
 static void
-test_modes(bool ipv6, bool vxlan, bool raw)
+test_modes(bool ipv6, bool vxlan)
 {
+    size_t ofs = payload_ofs(ipv6), size;
+    uint16_t port = 0;
+
     int plain_fd = udp_socket(&there[ipv6], vxlan ? 4789 : 6081);
     static struct datagram d;
     struct vnetenc_gate *gate;
@@ -845,29 +848,33 @@ test_modes(bool ipv6, bool vxlan, bool raw)
     CHECK(unit_drops_are(VNETENC_DROP_tx_no_peer, 1));
     CHECK(is_silent(plain_fd) && is_silent(lane.remote_fd));
 
-    /* In clear, with the headers that the tunnel gave it. */
-    if (raw) {
-        size_t ofs = payload_ofs(ipv6), size;
-
-        unit_drops_begin();
+    /* In clear, with TOS and TTL of the tunnel packet.  Each flow has a UDP
+     * port, and not all have the same. */
+    unit_drops_begin();
+    for (int i = 0; i < 4; i++) {
         f = make_frame(ipv6, vxlan, VNETENC_PREFER, IPPROTO_UDP, 100);
+        if (i == 3) {
+            outer_udp(f.packet, ipv6)->udp_src = htons(50001);
+        }
         give(&f);
         run_egress();
         size = dp_packet_size(f.packet) - ofs;
         CHECK(receive(plain_fd, &d) && d.size == size);
         CHECK(!memcmp(d.data, (uint8_t *) dp_packet_data(f.packet) + ofs,
                       size));
-        CHECK(d.tos == TOS && d.ttl == TTL && d.port == 50000);
-        dp_packet_delete(f.packet);
-        CHECK(unit_drops_are(VNETENC_DROP_clear_no_peer, 1));
-
-        f = make_frame(ipv6, vxlan, VNETENC_PREFER, IPPROTO_TCP, 12345);
-        make_super(&f, ipv6, 1000);
-        give(&f);
-        run_egress();
-        receive_segments(NULL, plain_fd, &f, 12345, 1000);
+        CHECK(d.tos == TOS && d.ttl == TTL);
+        CHECK(i == 0 || (d.port == port) == (i != 3));
+        port = d.port;
         dp_packet_delete(f.packet);
     }
+    CHECK(unit_drops_are(VNETENC_DROP_clear_no_peer, 4));
+
+    f = make_frame(ipv6, vxlan, VNETENC_PREFER, IPPROTO_TCP, 12345);
+    make_super(&f, ipv6, 1000);
+    give(&f);
+    run_egress();
+    receive_segments(NULL, plain_fd, &f, 12345, 1000);
+    dp_packet_delete(f.packet);
     CHECK(is_silent(plain_fd) && is_silent(lane.remote_fd));
 
     /* A peer that has a row: packets wait, and nothing is in clear. */
@@ -1128,7 +1135,6 @@ main(int argc OVS_UNUSED, char *argv[])
 {
     struct smap empty = SMAP_INITIALIZER(&empty);
     int size = 4 << 20;
-    bool raw;
 
     set_program_name(argv[0]);
     own_network = unit_loopback_init();
@@ -1137,10 +1143,6 @@ main(int argc OVS_UNUSED, char *argv[])
     vnetenc_tunnels_init(&empty);
     vnetenc_gates_set_loaded();
     vnetenc_transmit_init();
-    raw = !geteuid();
-    if (!raw) {
-        printf("skipped: packets in clear: no root\n");
-    }
     ipv6_parse("::ffff:127.0.0.1", &here[0]);
     ipv6_parse("::ffff:127.0.0.2", &there[0]);
     ipv6_parse("::1", &here[1]);
@@ -1157,7 +1159,7 @@ main(int argc OVS_UNUSED, char *argv[])
         for (int vxlan = 0; vxlan < 2; vxlan++) {
             test_outer(ipv6, vxlan);
             test_send(ipv6, vxlan);
-            test_modes(ipv6, vxlan, raw);
+            test_modes(ipv6, vxlan);
         }
     }
     test_checksum(IPPROTO_TCP);

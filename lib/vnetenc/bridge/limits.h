@@ -386,6 +386,8 @@ enum {
     VNETENC_SOURCE_SLOTS = 64,          /* Peers whose source address a worker
                                          * caches. */
     VNETENC_LANE_SEND_BYTES = 4 << 20,  /* Send buffer of a lane socket. */
+    VNETENC_CLEAR_SOCKETS = 16,         /* For packets in clear, of each
+                                         * kind. */
     VNETENC_SEND_MESSAGES = 16,         /* Messages of one sendmmsg(), and */
     VNETENC_SEND_RECORDS = 128,         /* records in them. */
     VNETENC_SEND_SEGMENTS = 64,         /* Records of one message, and */

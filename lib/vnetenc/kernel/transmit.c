@@ -17,6 +17,8 @@
 #include <config.h>
 #include "vnetenc/kernel/transmit.h"
 #include <errno.h>
+#include <linux/filter.h>
+#include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <netinet/udp.h>
 #include <string.h>
@@ -33,6 +35,7 @@
 #include "vnetenc/bridge/marks.h"
 #include "vnetenc/bridge/path.h"
 #include "vnetenc/bridge/sockaddr.h"
+#include "vnetenc/bridge/tunnel.h"
 #include "vnetenc/bridge/tx.h"
 #include "vnetenc/kernel/worker.h"
 #include "vnetenc/mode.h"
@@ -46,10 +49,13 @@ VLOG_DEFINE_THIS_MODULE(vnetenc_transmit);
 #define UDP_SEGMENT 103
 #endif
 
-/* Ancillary data of a message: TOS, TTL, UDP_SEGMENT; of a raw one: a mark. */
+/* Ancillary data of a message: TOS, TTL and UDP_SEGMENT; in clear also the
+ * source address and a mark. */
 union control {
     struct cmsghdr align;
-    char data[2 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint16_t))];
+    char data[2 * CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint16_t))
+              + CMSG_SPACE(sizeof(struct in6_pktinfo))
+              + CMSG_SPACE(sizeof(uint32_t))];
 };
 
 /* Messages that are sent with one system call through one socket. */
@@ -58,7 +64,8 @@ struct sending {
     struct vnetenc_path *path;          /* Or NULL. */
     bool ipv6;
     int fd;
-    uint32_t mark;                      /* Of raw messages. */
+    const struct in6_addr *source;      /* NULL: that of the socket. */
+    uint32_t mark;                      /* 0: that of the socket. */
     struct sockaddr_storage to;
     socklen_t to_size;
 
@@ -75,7 +82,10 @@ struct sending {
     bool open;                  /* It may get more records. */
 };
 
-static int raw_fds[2] = { -1, -1 };     /* IPv4, IPv6. */
+/* Sockets for packets in clear.  A flow always has the same one, and the
+ * network spreads flows by their UDP ports. */
+enum { CLEAR_IPV4, CLEAR_IPV4_DF, CLEAR_IPV6, N_CLEAR };
+static int clear_fds[N_CLEAR][VNETENC_CLEAR_SOCKETS];
 
 /* Messages. */
 
@@ -88,6 +98,7 @@ sending_init(struct sending *s, struct vnetenc_worker *worker,
     s->path = path;
     s->ipv6 = ipv6;
     s->fd = -1;
+    s->source = NULL;
     s->mark = 0;
     s->n_messages = 0;
     s->n_records = 0;
@@ -129,6 +140,22 @@ close_message(struct sending *s)
 }
 
 static void
+put_source(struct msghdr *m, const struct in6_addr *source)
+{
+    if (IN6_IS_ADDR_V4MAPPED(source)) {
+        struct in_pktinfo info = {
+            .ipi_spec_dst.s_addr = in6_addr_get_mapped_ipv4(source),
+        };
+
+        put_control(m, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+    } else {
+        struct in6_pktinfo info = { .ipi6_addr = *source };
+
+        put_control(m, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info);
+    }
+}
+
+static void
 open_message(struct sending *s, uint8_t tos, uint8_t ttl, size_t size)
 {
     struct msghdr *m = &s->messages[s->n_messages].msg_hdr;
@@ -147,6 +174,12 @@ open_message(struct sending *s, uint8_t tos, uint8_t ttl, size_t size)
         value = ttl;
         put_control(m, s->ipv6 ? IPPROTO_IPV6 : IPPROTO_IP,
                     s->ipv6 ? IPV6_HOPLIMIT : IP_TTL, &value, sizeof value);
+    }
+    if (s->source) {
+        put_source(m, s->source);
+    }
+    if (s->mark) {
+        put_control(m, SOL_SOCKET, SO_MARK, &s->mark, sizeof s->mark);
     }
     s->n_messages++;
     s->tos = tos;
@@ -264,32 +297,6 @@ sending_add(struct sending *s, uint8_t tos, uint8_t ttl, void *data,
     }
 }
 
-/* Does the same as sending_add() for a packet of a raw socket, which is a
- * message of its own. */
-static void
-sending_add_raw(struct sending *s, void *data, size_t size)
-{
-    struct msghdr *m;
-
-    if (s->n_messages == ARRAY_SIZE(s->messages)) {
-        sending_flush(s);
-    }
-    s->records[s->n_records] = (struct iovec) { data, size };
-    m = &s->messages[s->n_messages++].msg_hdr;
-    memset(m, 0, sizeof *m);
-    m->msg_name = &s->to;
-    m->msg_namelen = s->to_size;
-    m->msg_iov = &s->records[s->n_records++];
-    m->msg_iovlen = 1;
-    if (s->mark) {
-        union control *control = &s->controls[s->n_messages - 1];
-
-        memset(control, 0, sizeof *control);
-        m->msg_control = control->data;
-        put_control(m, SOL_SOCKET, SO_MARK, &s->mark, sizeof s->mark);
-    }
-}
-
 /* Sealed packets. */
 
 static void
@@ -367,41 +374,50 @@ send_sealed(struct vnetenc_worker *worker, const struct dp_packet_batch *batch,
 
 /* Packets in clear. */
 
+static int
+open_clear_socket(int family, int level, int option, int value)
+{
+    int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+    const struct sock_fprog filter = { .len = 1, .filter = &nothing };
+    int size = VNETENC_LANE_SEND_BYTES;
+
+    if (fd < 0) {
+        if (errno != EAFNOSUPPORT) {
+            VLOG_ERR("no socket (%s): packets of mode prefer that would leave "
+                     "in clear are dropped", ovs_strerror(errno));
+        }
+        return -1;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
+    setsockopt(fd, level, option, &value, sizeof value);
+    return fd;
+}
+
 void
 vnetenc_transmit_init(void)
 {
-    static const int families[] = { AF_INET, AF_INET6 };
-
-    for (size_t i = 0; i < ARRAY_SIZE(raw_fds); i++) {
-        int size = VNETENC_LANE_SEND_BYTES;
-
-        if (raw_fds[i] >= 0) {
-            continue;
-        }
-        raw_fds[i] = socket(families[i],
-                            SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC,
-                            IPPROTO_RAW);
-        if (raw_fds[i] >= 0) {
-            setsockopt(raw_fds[i], SOL_SOCKET, SO_SNDBUFFORCE, &size,
-                       sizeof size);
-        } else if (errno != EAFNOSUPPORT) {
-            VLOG_ERR("no raw socket (%s): packets of mode prefer that would "
-                     "leave in clear are dropped", ovs_strerror(errno));
-        }
+    for (size_t i = 0; i < VNETENC_CLEAR_SOCKETS; i++) {
+        clear_fds[CLEAR_IPV4][i] = open_clear_socket(
+            AF_INET, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+        clear_fds[CLEAR_IPV4_DF][i] = open_clear_socket(
+            AF_INET, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+        clear_fds[CLEAR_IPV6][i] = open_clear_socket(
+            AF_INET6, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
     }
 }
 
-/* Turns 'packet' into a packet of the plain tunnel. */
-static void
-finish_clear(struct dp_packet *packet)
+/* Returns the socket for 'packet', which is to leave in clear, or -1. */
+static int
+find_clear_socket(const struct dp_packet *packet, bool ipv6)
 {
-    struct udp_header *udp = dp_packet_l4(packet);
+    const struct udp_header *udp = dp_packet_l4(packet);
+    const struct ip_header *ip = dp_packet_l3(packet);
+    int kind = (ipv6 ? CLEAR_IPV6
+                : ip->ip_frag_off & htons(IP_DF) ? CLEAR_IPV4_DF : CLEAR_IPV4);
 
-    udp->udp_dst = htons(dp_packet_tunnel_vxlan(packet)
-                         ? VNETENC_CLEAR_VXLAN_PORT
-                         : VNETENC_CLEAR_GENEVE_PORT);
-    dp_packet_set_tso_segsz(packet, 0);
-    dp_packet_ol_send_prepare(packet, 0);
+    return clear_fds[kind][ntohs(udp->udp_src) % VNETENC_CLEAR_SOCKETS];
 }
 
 static void
@@ -409,20 +425,35 @@ send_clear(struct vnetenc_worker *worker, struct dp_packet_batch *batch,
            const struct vnetenc_route *route)
 {
     struct dp_packet *packet;
+    ovs_be16 port = htons(vnetenc_tunnel_is_vxlan(route->key.dtls_port)
+                          ? VNETENC_CLEAR_VXLAN_PORT
+                          : VNETENC_CLEAR_GENEVE_PORT);
     struct sending s;
 
-    sending_init(&s, worker, route->path, route->ipv6, &route->key.remote, 0);
-    s.fd = raw_fds[route->ipv6];
+    sending_init(&s, worker, route->path, route->ipv6, &route->key.remote,
+                 port);
+    s.source = &route->key.local;
     s.mark = vnetenc_marks_find(&route->key.remote);
-    if (s.fd < 0) {
-        vnetenc_path_count(route->path, VNETENC_DROP_tx_socket,
-                           dp_packet_batch_size(batch));
-        return;
-    }
     dp_packet_gso_batch(batch);
     DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
-        finish_clear(packet);
-        sending_add_raw(&s, dp_packet_l3(packet), dp_packet_l3_size(packet));
+        int fd = find_clear_socket(packet, route->ipv6);
+        struct udp_header *udp;
+        uint8_t tos, ttl;
+
+        if (fd < 0) {
+            vnetenc_path_count(route->path, VNETENC_DROP_tx_socket, 1);
+            continue;
+        }
+        if (fd != s.fd) {
+            sending_flush(&s);
+            s.fd = fd;
+        }
+        dp_packet_set_tso_segsz(packet, 0);
+        dp_packet_ol_send_prepare(packet, 0);
+        udp = dp_packet_l4(packet);
+        get_tos_and_ttl(packet, route->ipv6, &tos, &ttl);
+        sending_add(&s, tos, ttl, udp + 1,
+                    dp_packet_l4_size(packet) - UDP_HEADER_LEN);
     }
     sending_flush(&s);
 }

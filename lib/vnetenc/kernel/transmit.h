@@ -25,9 +25,10 @@
  * (UDP_SEGMENT).  TOS and TTL are those of the tunnel packet.  DF is always
  * set, because a packet that is too long is split or dropped before.
  *
- * Packets that leave in clear, under `prefer` only, leave through one raw
- * socket for IPv4 and one for IPv6, with the tunnel packet's own headers, to
- * the port of the plain tunnel.  These sockets receive nothing.
+ * Packets that leave in clear, under `prefer` only, leave through UDP sockets
+ * of their own, to the port of the plain tunnel.  Not through raw sockets: for
+ * those the host's IPsec policies and rules would not see the source address
+ * and the ports, by which they know tunnels.  These sockets receive nothing.
  *
  * Thread-safety: vnetenc_transmit_init() belongs to the main thread and must
  * be called first.  Any thread may call vnetenc_transmit(). */
@@ -38,8 +39,7 @@ struct dp_packet_batch;
 struct ovs_action_vnetenc;
 struct vnetenc_worker;
 
-/* Opens the raw sockets.  Without CAP_NET_RAW, packets that would leave in
- * clear are dropped; this is logged.  A second call does nothing. */
+/* Opens the sockets for packets in clear.  Must be called once. */
 void vnetenc_transmit_init(void);
 
 /* Seals the packets of 'batch', which all go to one peer, as 'action' demands,
