@@ -14,9 +14,9 @@
  * limitations under the License.
  */
 
-/* The private network namespace: who is where in it, its way out and its way
- * in, what it takes over from the host, and what a second process finds in it
- * after a crash of the first. */
+/* The private network namespace: what is missing if it cannot be made, who is
+ * where in it, its way out and its way in, what it takes over from the host,
+ * and what a second process finds in it after a crash of the first. */
 
 #include <config.h>
 #undef NDEBUG
@@ -25,6 +25,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/virtio_net.h>
 #include <net/ethernet.h>
 #include <net/if.h>
@@ -33,7 +34,9 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -337,11 +340,133 @@ test_threaded(void)
     CHECK(!vnetenc_netns_set_threaded(false));
 }
 
+/* What may be missing.  Each function takes something away from this process,
+ * and returns true if that succeeded. */
+
+static bool
+drop_capability(int capability)
+{
+    struct __user_cap_header_struct header = {
+        .version = _LINUX_CAPABILITY_VERSION_3,
+    };
+    struct __user_cap_data_struct data[2];
+
+    if (syscall(SYS_capget, &header, data)) {
+        return false;
+    }
+    data[0].effective &= ~(UINT32_C(1) << capability);
+    data[0].permitted &= ~(UINT32_C(1) << capability);
+    return !syscall(SYS_capset, &header, data);
+}
+
+static bool
+drop_sys_admin(void)
+{
+    return drop_capability(CAP_SYS_ADMIN);
+}
+
+static bool
+drop_net_raw(void)
+{
+    return drop_capability(CAP_NET_RAW);
+}
+
+static bool
+own_mounts(void)
+{
+    return (!unshare(CLONE_NEWNS)
+            && !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL));
+}
+
+static bool
+mount_again(unsigned long int flags, const char *folder)
+{
+    return (own_mounts() && !mount(folder, folder, NULL, MS_BIND, NULL)
+            && !mount("none", folder, NULL, MS_REMOUNT | MS_BIND | flags,
+                      NULL));
+}
+
+static bool
+hide_tun(void)
+{
+    return own_mounts() && !mount("none", "/dev/net", "tmpfs", 0, NULL);
+}
+
+static bool
+forbid_tun(void)
+{
+    return mount_again(MS_NODEV, "/dev/net");
+}
+
+static bool
+forbid_sysctls(void)
+{
+    return mount_again(MS_RDONLY, "/proc/sys");
+}
+
+/* The limit of the machine stays: a user namespace has a limit of its own. */
+static bool
+forbid_namespaces(void)
+{
+    const char *name = "/proc/sys/user/max_net_namespaces";
+    int fd;
+    bool ok;
+
+    if (unshare(CLONE_NEWUSER)) {
+        return false;
+    }
+    fd = open(name, O_WRONLY);
+    ok = fd >= 0 && write(fd, "0", 1) == 1;
+    close(fd);
+    return ok;
+}
+
+/* Without something, N is not made, and the error says what is missing. */
+static void
+test_missing(void)
+{
+    static const struct {
+        bool (*take)(void);
+        const char *error;
+    } cases[] = {
+        { drop_sys_admin, "cannot make a network namespace: Operation not "
+          "permitted (CAP_SYS_ADMIN is needed at the start)" },
+        { forbid_namespaces, "cannot make a network namespace: No space left "
+          "on device (see user.max_net_namespaces)" },
+        { forbid_sysctls, "cannot write \"0\" to /proc/sys/net/ipv4/conf/all/"
+          "rp_filter: Read-only file system" },
+        { hide_tun, "cannot open /dev/net/tun: No such file or directory" },
+        { forbid_tun, "cannot open /dev/net/tun: Permission denied" },
+        { drop_net_raw, "cannot make a packet socket: Operation not permitted "
+          "(CAP_NET_RAW is needed)" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        pid_t pid = fork();
+        int status;
+
+        ovs_assert(pid >= 0);
+        if (!pid) {
+            ovs_assert(cases[i].take());
+            vnetenc_netns_open();
+            CHECK_HAS(vnetenc_netns_error(), cases[i].error);
+            CHECK(vnetenc_netns_fd() < 0);
+            CHECK(!vnetenc_netns_up());
+            CHECK_HAS(vnetenc_netns_error(), cases[i].error);
+            fflush(stdout);
+            _exit(unit_failed != 0);
+        }
+        ovs_assert(waitpid(pid, &status, 0) == pid);
+        CHECK(WIFEXITED(status) && !WEXITSTATUS(status));
+    }
+}
+
 int
 main(void)
 {
     CHECK_HAS(vnetenc_netns_error(), "no Open vSwitch datapath");
     CHECK(vnetenc_netns_fd() < 0);
+    test_missing();
 
     vnetenc_netns_open();
     CHECK_HAS(vnetenc_netns_error(), "no kernel datapath is in use");

@@ -215,8 +215,9 @@ open_out(void)
             || setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof one)
             || setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size,
                           sizeof size)) {
-            return fail("cannot make a packet socket: %s",
-                        ovs_strerror(errno));
+            return fail("cannot make a packet socket: %s%s",
+                        ovs_strerror(errno),
+                        errno == EPERM ? " (CAP_NET_RAW is needed)" : "");
         }
         netns.out[i] = fd;
     }

@@ -191,12 +191,16 @@ make_port(struct dpif *dpif, ovs_be16 d)
     if (error) {
         static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
         static char text[128];
+        const char *hint = (error == EOPNOTSUPP
+                            ? " (is the module of the tunnel type missing?)"
+                            : "");
 
         delete_port(dpif, d);
-        VLOG_WARN_RL(&rl, "vnetenc_%"PRIu16": %s: %s", ntohs(d), what,
-                     ovs_strerror(error));
+        VLOG_WARN_RL(&rl, "vnetenc_%"PRIu16": %s: %s%s", ntohs(d), what,
+                     ovs_strerror(error), hint);
         if (d == vnetenc_device_in_port(false)) {
-            snprintf(text, sizeof text, "%s: %s", what, ovs_strerror(error));
+            snprintf(text, sizeof text, "%s: %s%s", what, ovs_strerror(error),
+                     hint);
             error_text = text;
         }
         return false;
