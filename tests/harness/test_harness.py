@@ -265,6 +265,9 @@ def fixture_guest(project):
                     ignore=shutil.ignore_patterns("test_*", "__py*"))
     shutil.copytree(TOP / "tests/system", tests / "system",
                     ignore=shutil.ignore_patterns("test_*", "__py*"))
+    shutil.copytree(TOP / "utilities/vnetenc_tools",
+                    project.top / "utilities/vnetenc_tools",
+                    ignore=shutil.ignore_patterns("__pycache__"))
     (tests / "guest/test_dummy.py").write_text(GUEST_TESTS)
     kernel = project.top / "_guest/uml"
     kernel.mkdir(parents=True)
