@@ -295,6 +295,36 @@ class TestLeaktest:
         assert status == UNKNOWN, text
         assert f"{folder}/" in text and "no space left on device" in text
 
+    @pytest.mark.parametrize("place", [["--interface"], ["--mirror"]],
+                             ids=["nic", "mirror"])
+    def test_full_capture(self, auditor, place):
+        """The capture has a bound, 1 MiB here, also while probes are sent."""
+        before = auditor.links()
+        kept = auditor.file("full.pcap")
+        script = ("import runpy, sys; sys.path.insert(0, sys.argv[1]);"
+                  "from vnetenc_tools import vantage;"
+                  "vantage.MAX_CAPTURE = 1 << 20; sys.argv[:2] = [];"
+                  "runpy.run_path(sys.argv[0], run_name='__main__')")
+        vm1, vm2 = auditor.cloud.vms[:2]
+        traffic = vm1.run.spawn("ping", "-q", "-s", 1300, "-i", "0.002",
+                                vm2.ip, netns=vm1.netns)
+        try:
+            command = auditor.command(
+                *place, "u", "--from", "vm1", "--to", "vm2", "--count", 100,
+                "--write", kept)
+            at = command.index(LEAKTEST)
+            command[at:at] = ["/usr/bin/python3", "-c", script,
+                              TOP / "utilities"]
+            done = subprocess.run(command, env=auditor.env(), text=True,
+                                  capture_output=True, check=False)
+        finally:
+            traffic.stop()
+        text = done.stdout + done.stderr
+        assert done.returncode == UNKNOWN, text
+        assert "doubt: the capture was full, 1 MiB, after" in text
+        assert kept.stat().st_size == 1 << 20
+        wait_until(lambda: auditor.links() == before, "nothing is left")
+
     def test_nothing_to_test(self, auditor):
         cloud = auditor.cloud
         cloud.set_mode("off")

@@ -114,9 +114,11 @@ class Vantage:
             raise Problem(f"{self.program} is not installed")
         self._errors = self.path.with_suffix(".txt")
         with open(self._errors, "wb") as errors:
-            # The kernel interrupts it if this process dies.
+            # The kernel bounds the file, and interrupts the program if this
+            # process dies.
             self._process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "INT", "--", *self._command(),
+                ["prlimit", f"--fsize={MAX_CAPTURE}",
+                 "setpriv", "--pdeathsig", "INT", "--", *self._command(),
                  "-n", "-U", "-Z", "root", "-w", str(self.path)],
                 stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
                 start_new_session=True)
@@ -136,28 +138,26 @@ class Vantage:
         lines = self.said().strip().splitlines() or ["it said nothing"]
         return "; ".join(lines[-3:])
 
-    def is_full(self):
-        return self.path.exists() and self.path.stat().st_size >= MAX_CAPTURE
-
     def check(self):
         """Raises Problem if the capture ended by itself, or cannot be
         written."""
+        if self.path.exists() and self.path.stat().st_size >= MAX_CAPTURE:
+            raise Problem(
+                f"the capture was full, {MAX_CAPTURE >> 20} MiB, after"
+                f" {time.monotonic() - self._begin:.1f} s: choose a shorter"
+                " --watch")
         if self._process.poll() is not None:
             raise Problem(f"{self.program} ended: {self._last_words()}")
         if not os.statvfs(self.path.parent).f_bfree:
             raise Problem(f"{self.path.parent}: no space left on device")
 
     def wait(self, seconds):
-        """Waits while the capture runs; returns False if it has its full
-        size."""
+        """Waits while the capture runs."""
         deadline = time.monotonic() + seconds
-        while not self.is_full():
+        self.check()
+        while time.monotonic() < deadline:
+            time.sleep(min(0.1, max(0, deadline - time.monotonic())))
             self.check()
-            rest = deadline - time.monotonic()
-            if rest <= 0:
-                return True
-            time.sleep(min(rest, 0.1))
-        return False
 
     def wait_for(self, text):
         """Waits until `text` is in the file; returns whether it is."""
