@@ -30,6 +30,7 @@
 #include "util.h"
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/main/status.h"
 #include "vnetenc/trust/config.h"
 #include "vnetenc/trust/profile.h"
 #include "vnetenc-unit.h"
@@ -164,6 +165,72 @@ test_add_and_remove(void)
     CHECK(n_ended == 4);
     CHECK(hmap_is_empty(vnetenc_peers()));
     end();
+}
+
+/* Gives each counter of 'peer' a value of its own. */
+static void
+set_counters(struct vnetenc_peer *peer, uint64_t factor)
+{
+    peer->n_handshakes = 1 * factor;
+    peer->n_failures = 2 * factor;
+    peer->n_rekeys = 3 * factor;
+    peer->n_lost = 4 * factor;
+    peer->n_hints = 5 * factor;
+    peer->ended[VNETENC_OUT].n_records = 6 * factor;
+    peer->ended[VNETENC_OUT].n_bytes = 7 * factor;
+    peer->n_dropped = 8 * factor;
+    peer->n_clear = 9 * factor;
+    peer->n_split = 10 * factor;
+    peer->ended[VNETENC_IN].n_records = 11 * factor;
+    peer->ended[VNETENC_IN].n_bytes = 12 * factor;
+    peer->n_forged = 13 * factor;
+}
+
+/* The sums over all peers are those of set_counters() with 'factor'. */
+static void
+check_totals(uint64_t factor)
+{
+    static const enum vnetenc_peer_counter order[] = {
+        VNETENC_PEER_handshakes, VNETENC_PEER_failures, VNETENC_PEER_rekeys,
+        VNETENC_PEER_lost, VNETENC_PEER_hints, VNETENC_PEER_tx_records,
+        VNETENC_PEER_tx_bytes, VNETENC_PEER_tx_dropped, VNETENC_PEER_tx_clear,
+        VNETENC_PEER_tx_split, VNETENC_PEER_rx_records, VNETENC_PEER_rx_bytes,
+        VNETENC_PEER_rx_failed,
+    };
+    struct vnetenc_status status;
+
+    BUILD_ASSERT(ARRAY_SIZE(order) == VNETENC_N_PEER_COUNTERS);
+    vnetenc_status_init(&status, 0);
+    for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+        CHECK(status.totals[order[i]] == (i + 1) * factor);
+    }
+    vnetenc_status_uninit(&status);
+}
+
+/* A peer's counters go with it, but not out of the sums. */
+static void
+test_totals(void)
+{
+    begin();
+    CHECK(configure(3));
+    check_totals(0);
+    set_counters(vnetenc_peer_find(&rows[1].remote), 10);
+    set_counters(vnetenc_peer_find(&rows[2].remote), 100);
+    check_totals(110);
+    configure(2);
+    check_totals(110);
+    configure(1);
+    check_totals(110);
+
+    /* The next peer of that name is another one. */
+    configure(3);
+    check_totals(110);
+    set_counters(vnetenc_peer_find(&rows[2].remote), 1000);
+    check_totals(1110);
+    configure(0);
+    check_totals(1110);
+    end();
+    check_totals(0);
 }
 
 static void
@@ -464,6 +531,7 @@ main(int argc OVS_UNUSED, char *argv[])
     set_program_name(argv[0]);
     vlog_set_levels(NULL, VLF_ANY_DESTINATION, VLL_OFF);
     test_add_and_remove();
+    test_totals();
     test_change();
     test_config_error();
     test_errors();

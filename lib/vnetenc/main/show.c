@@ -41,6 +41,7 @@
 #include "vnetenc/trust/cred.h"
 #include "vnetenc/trust/profile.h"
 #include "vnetenc/trust/ssl.h"
+#include "vnetenc/vnetenc.h"
 
 /* The state as JSON, from which main/show-text.c makes the text. */
 
@@ -180,12 +181,22 @@ describe_sessions(const struct vnetenc_status *status,
 }
 
 static struct json *
+describe_counters(const uint64_t counters[VNETENC_N_PEER_COUNTERS])
+{
+    struct json *object = json_object_create();
+
+    for (size_t i = 0; i < VNETENC_N_PEER_COUNTERS; i++) {
+        put_number(object, vnetenc_peer_counter_names[i], counters[i]);
+    }
+    return object;
+}
+
+static struct json *
 describe_peer(const struct vnetenc_status *status,
               const struct vnetenc_peer_status *peer_status)
 {
     const struct vnetenc_peer *peer = peer_status->peer;
     struct json *object = json_object_create();
-    struct json *counters = json_object_create();
     char *address = address_to_string(&peer->trust.remote_ip);
 
     put_string(object, "remote_ip", address);
@@ -195,19 +206,17 @@ describe_peer(const struct vnetenc_status *status,
     put_string(object, "peer_fingerprint", peer->fingerprint);
     put_string(object, "last_error", vnetenc_peer_error(peer));
     put_alarms(object, &peer->watch.alarms);
-    for (size_t i = 0; i < VNETENC_N_PEER_COUNTERS; i++) {
-        put_number(counters, vnetenc_peer_counter_names[i],
-                   peer_status->counters[i]);
-    }
-    json_object_put(object, "statistics", counters);
+    json_object_put(object, "statistics",
+                    describe_counters(peer_status->counters));
     json_object_put(object, "sessions", describe_sessions(status, peer));
     free(address);
     return object;
 }
 
-/* Describes all peers, or only the peer 'only' if it is nonnull. */
-static struct json *
-describe_peers(const struct vnetenc_peer *only)
+/* Puts all peers, or only the peer 'only' if it is nonnull, and the sums over
+ * all peers, into 'everything'. */
+static void
+put_peers(struct json *everything, const struct vnetenc_peer *only)
 {
     struct json *array = json_array_create_empty();
     struct vnetenc_status status;
@@ -218,8 +227,9 @@ describe_peers(const struct vnetenc_peer *only)
             json_array_add(array, describe_peer(&status, &status.peers[i]));
         }
     }
+    json_object_put(everything, "peers", array);
+    json_object_put(everything, "totals", describe_counters(status.totals));
     vnetenc_status_uninit(&status);
-    return array;
 }
 
 static struct json *
@@ -321,6 +331,7 @@ describe(const struct vnetenc_peer *only)
 {
     struct json *object = json_object_create();
 
+    put_string(object, "version", VNETENC_VERSION);
     put_string(object, "encryption_off", vnetenc_tunnels_obstacle());
     json_object_put(object, "dtls_ports", describe_ports());
     if (vnetenc_ssl_fips()) {
@@ -339,7 +350,7 @@ describe(const struct vnetenc_peer *only)
                (vnetenc_worker_n()
                 ? vnetenc_inject_way_name(vnetenc_inject_way()) : NULL));
     json_object_put(object, "profiles", describe_profiles());
-    json_object_put(object, "peers", describe_peers(only));
+    put_peers(object, only);
     vnetenc_egress_collect();
     json_object_put(object, "drops", describe_drops());
     return object;

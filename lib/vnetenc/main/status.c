@@ -80,6 +80,26 @@ compare_sessions(const void *a_, const void *b_)
 
 /* Peers. */
 
+/* Counters of sessions and paths that are gone. */
+static void
+init_counters(uint64_t c[VNETENC_N_PEER_COUNTERS],
+              const struct vnetenc_peer *peer)
+{
+    c[VNETENC_PEER_handshakes] = peer->n_handshakes;
+    c[VNETENC_PEER_failures] = peer->n_failures;
+    c[VNETENC_PEER_rekeys] = peer->n_rekeys;
+    c[VNETENC_PEER_lost] = peer->n_lost;
+    c[VNETENC_PEER_hints] = peer->n_hints;
+    c[VNETENC_PEER_tx_records] = peer->ended[VNETENC_OUT].n_records;
+    c[VNETENC_PEER_tx_bytes] = peer->ended[VNETENC_OUT].n_bytes;
+    c[VNETENC_PEER_tx_dropped] = peer->n_dropped;
+    c[VNETENC_PEER_tx_clear] = peer->n_clear;
+    c[VNETENC_PEER_tx_split] = peer->n_split;
+    c[VNETENC_PEER_rx_records] = peer->ended[VNETENC_IN].n_records;
+    c[VNETENC_PEER_rx_bytes] = peer->ended[VNETENC_IN].n_bytes;
+    c[VNETENC_PEER_rx_failed] = peer->n_forged;
+}
+
 static void
 init_peers(struct vnetenc_status *status)
 {
@@ -89,25 +109,23 @@ init_peers(struct vnetenc_status *status)
                             sizeof *status->peers);
     HMAP_FOR_EACH (peer, node, vnetenc_peers()) {
         struct vnetenc_peer_status *s = &status->peers[status->n_peers++];
-        uint64_t *c = s->counters;
 
         s->peer = peer;
-        c[VNETENC_PEER_handshakes] = peer->n_handshakes;
-        c[VNETENC_PEER_failures] = peer->n_failures;
-        c[VNETENC_PEER_rekeys] = peer->n_rekeys;
-        c[VNETENC_PEER_lost] = peer->n_lost;
-        c[VNETENC_PEER_hints] = peer->n_hints;
-        c[VNETENC_PEER_tx_records] = peer->ended[VNETENC_OUT].n_records;
-        c[VNETENC_PEER_tx_bytes] = peer->ended[VNETENC_OUT].n_bytes;
-        c[VNETENC_PEER_tx_dropped] = peer->n_dropped;
-        c[VNETENC_PEER_tx_clear] = peer->n_clear;
-        c[VNETENC_PEER_tx_split] = peer->n_split;
-        c[VNETENC_PEER_rx_records] = peer->ended[VNETENC_IN].n_records;
-        c[VNETENC_PEER_rx_bytes] = peer->ended[VNETENC_IN].n_bytes;
-        c[VNETENC_PEER_rx_failed] = peer->n_forged;
+        init_counters(s->counters, peer);
     }
     qsort(status->peers, status->n_peers, sizeof *status->peers,
           compare_peers);
+}
+
+static void
+init_totals(struct vnetenc_status *status)
+{
+    init_counters(status->totals, vnetenc_peers_removed());
+    for (size_t i = 0; i < status->n_peers; i++) {
+        for (size_t c = 0; c < VNETENC_N_PEER_COUNTERS; c++) {
+            status->totals[c] += status->peers[i].counters[c];
+        }
+    }
 }
 
 struct vnetenc_peer_status *
@@ -174,6 +192,7 @@ vnetenc_status_init(struct vnetenc_status *status, long long int now)
     init_peers(status);
     vnetenc_outgoing_for_each(gather_session, &g, now);
     vnetenc_incoming_for_each(gather_session, &g, now);
+    init_totals(status);
     if (status->n_sessions) {
         qsort(status->sessions, status->n_sessions, sizeof *status->sessions,
               compare_sessions);

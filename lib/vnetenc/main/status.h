@@ -76,6 +76,8 @@ struct vnetenc_status {
     size_t n_peers;
     struct vnetenc_session_status *sessions;    /* By address first. */
     size_t n_sessions;
+    uint64_t totals[VNETENC_N_PEER_COUNTERS];   /* Over all peers, and those
+                                                 * that were removed. */
 };
 
 /* Collects the status of all peers and sessions.  'now' is the time in ms, as

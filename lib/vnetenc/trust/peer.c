@@ -31,6 +31,9 @@
 
 static struct hmap peers = HMAP_INITIALIZER(&peers);
 
+/* Only its counters are used. */
+static struct vnetenc_peer removed;
+
 /* The newest serial number of all peers. */
 static unsigned int last_serial;
 
@@ -57,6 +60,12 @@ const struct hmap *
 vnetenc_peers(void)
 {
     return &peers;
+}
+
+const struct vnetenc_peer *
+vnetenc_peers_removed(void)
+{
+    return &removed;
 }
 
 /* Replaces '*errorp' by 'error', of which it takes ownership.  Tells the main
@@ -285,8 +294,27 @@ peer_create(const struct in6_addr *address)
 }
 
 static void
+peer_add_up(const struct vnetenc_peer *peer)
+{
+    removed.n_handshakes += peer->n_handshakes;
+    removed.n_failures += peer->n_failures;
+    removed.n_rekeys += peer->n_rekeys;
+    removed.n_lost += peer->n_lost;
+    removed.n_hints += peer->n_hints;
+    for (int i = 0; i < VNETENC_N_DIRECTIONS; i++) {
+        removed.ended[i].n_records += peer->ended[i].n_records;
+        removed.ended[i].n_bytes += peer->ended[i].n_bytes;
+    }
+    removed.n_forged += peer->n_forged;
+    removed.n_dropped += peer->n_dropped;
+    removed.n_clear += peer->n_clear;
+    removed.n_split += peer->n_split;
+}
+
+static void
 peer_destroy(struct vnetenc_peer *peer)
 {
+    peer_add_up(peer);
     hmap_remove(&peers, &peer->node);
     vnetenc_gate_remove(peer->gate);
     free(peer->trust.name);
@@ -373,4 +401,5 @@ vnetenc_peers_destroy(void)
     HMAP_FOR_EACH_SAFE (peer, node, &peers) {
         peer_destroy(peer);
     }
+    memset(&removed, 0, sizeof removed);
 }

@@ -154,6 +154,10 @@ struct vnetenc_peer *vnetenc_peer_find(const struct in6_addr *);
 /* Returns all peers, in no order. */
 const struct hmap *vnetenc_peers(void);
 
+/* Returns a peer of which nothing is valid but its counters, which are the
+ * sums of those of all peers that were removed. */
+const struct vnetenc_peer *vnetenc_peers_removed(void);
+
 /* Sets the error of a direction to 'error', of which it takes ownership; NULL
  * means that there is none. */
 void vnetenc_peer_set_error(struct vnetenc_peer *, enum vnetenc_direction,
