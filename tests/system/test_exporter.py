@@ -28,8 +28,12 @@ sys.path.insert(0, str(TOP / "utilities"))
 from vnetenc_tools import metrics       # noqa: E402
 
 EXPORTER = TOP / "utilities/vnetenc-exporter"
+RULES = TOP / "utilities/vnetenc.rules.yml"
+BOARD = TOP / "utilities/vnetenc-grafana.json"
 HTTP = 9475
 TABLE = {m.name: m for m in metrics.METRICS}
+# Metrics of node_exporter and Prometheus that the rules use.
+FOREIGN = {"node_textfile_mtime_seconds": {"file"}, "up": set()}
 
 COUNTERS = {counter: 100 + n
             for n, (_, _, counter, _) in enumerate(metrics.COUNTERS)}
@@ -421,6 +425,90 @@ def test_address_of_another_host(fake):
     assert done.returncode == 1
     assert done.stderr == ("vnetenc-exporter: cannot listen on 192.0.2.77,"
                            " port 9475: this host does not have the address\n")
+
+
+# Rules and board.
+
+def used_metrics(expression):
+    """{metric: labels that its selectors name}."""
+    found = {}
+    for name, selector in re.findall(
+            r"\b(vnetenc_\w+|node_\w+|up(?={))(?:{([^}]*)})?", expression):
+        found.setdefault(name, set()).update(
+            re.findall(r"(\w+)\s*[=!]", re.sub(r'"[^"]*"', "", selector)))
+    return found
+
+
+def check_expressions(expressions):
+    used = {}
+    for expression in expressions:
+        for name, labels in used_metrics(expression).items():
+            known = (set(TABLE[name].labels) if name in TABLE
+                     else FOREIGN[name])
+            assert labels <= known | {"instance", "job"}, expression
+            used.setdefault(name, set()).update(labels)
+    return used
+
+
+def rules():
+    """{alert: its lines}."""
+    parts = re.split(r"^  - alert: (\w+)\n", RULES.read_text(), flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+def test_rules():
+    subprocess.run(["promtool", "check", "rules", RULES], check=True)
+    subprocess.run(["promtool", "test", "rules",
+                    TOP / "tests/system/vnetenc.rules.test.yml"], check=True)
+
+
+def test_rules_name_metrics():
+    found = rules()
+    assert len(found) >= 10
+    assert check_expressions(found.values())
+    for name, text in found.items():
+        assert "severity: " in text and "summary: " in text, name
+
+    # Each alarm has a rule, and each rule a test.
+    header = (TOP / "lib/vnetenc/trust/alarms.h").read_text()
+    alarms = set(re.findall(r"VNETENC_ALARM\((\w+), \"", header))
+    text = RULES.read_text()
+    assert alarms and alarms <= set(re.findall(r'alarm="(\w+)"', text)) | {
+        alarm for group in re.findall(r'alarm=~"([\w|]+)"', text)
+        for alarm in group.split("|")}
+    tests = (TOP / "tests/system/vnetenc.rules.test.yml").read_text()
+    for name in found:
+        assert re.search(rf"alertname: {name}\n\s+exp_alerts:\n", tests), name
+
+
+def test_board(tmp_path):
+    board = json.loads(BOARD.read_text())
+    panels = board["panels"]
+    assert len(panels) >= 8
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    plain = []
+    for target in (t for panel in panels for t in panel["targets"]):
+        expr = target["expr"].replace("$instance", "x").replace(
+            "$__rate_interval", "5m")
+        assert "$" not in expr
+        plain.append(expr)
+        used = check_expressions([expr])
+        assert used and set(used) <= set(TABLE)
+        kept = re.findall(r"by \(([^)]*)\)", expr)
+        kept = {label for text in kept for label in text.split(", ")}
+        assert kept <= {"instance"}.union(*(TABLE[m].labels for m in used))
+        assert set(re.findall(r"{{(\w+)}}", target.get("legendFormat", ""))) \
+            <= kept
+
+    variable, = (v for v in board["templating"]["list"]
+                 if v["type"] == "query")
+    assert variable["query"] == "label_values(vnetenc_up, instance)"
+
+    # Prometheus understands the expressions.  JSON is YAML.
+    rules_file = tmp_path / "rules.yml"
+    rules_file.write_text(json.dumps({"groups": [{"name": "x", "rules": [
+        {"record": f"x{n}", "expr": expr} for n, expr in enumerate(plain)]}]}))
+    subprocess.run(["promtool", "check", "rules", rules_file], check=True)
 
 
 # Running hosts.
