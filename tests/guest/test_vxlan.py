@@ -117,8 +117,10 @@ class TestPortOption:
         assert_silent(pcap.stop(), lab)
 
     def test_too_long(self, lab):
-        """A record holds one packet of VXLAN: its guest hears the MTU."""
+        """A record holds one packet of VXLAN: its guest hears the MTU, and the
+        packet is counted."""
         vm1, vm2 = lab.vms
+        before = lab.hvs[0].show_json()["drops"]["tx_mtu"]
         try:
             for hv, vm in zip(lab.hvs, lab.vms):
                 lab.run.ip(hv.netns, f"link set dev {vm.port} mtu 1600")
@@ -133,6 +135,7 @@ class TestPortOption:
             # Record 37, IP and UDP 28, VXLAN 8, Ethernet 14.
             assert int(wait_until(told, "the guest knows the MTU", 20)[1]) \
                 == 1600 - 37 - 28 - 8 - 14
+            assert lab.hvs[0].show_json()["drops"]["tx_mtu"] > before
             text = vm1.cmd("ping", "-c", "1", "-W", "1", "-M", "do", "-s",
                            str(1600 - 37 - 28 - 8 - 14 - 28), vm2.ip)
             assert "1 received" in text, text

@@ -35,6 +35,7 @@
 #include "simap.h"
 #include "timeval.h"
 #include "util.h"
+#include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/kernel/datapath.h"
@@ -52,10 +53,11 @@ enum { N_VPORTS = VNETENC_DEVICE_LAST_D - VNETENC_DEVICE_FIRST_D + 1 };
 enum state { UNUSED, WANTED, PRESENT };
 
 /* Any thread may read 'state' and change it from UNUSED to WANTED.  Only the
- * main thread makes other changes and uses 'ifindex'. */
+ * main thread makes other changes and uses the other members. */
 struct vport {
     atomic_int state;           /* An enum state. */
     unsigned int ifindex;       /* Of the device, while PRESENT. */
+    uint64_t n_too_long;        /* Of the device, counted as drops. */
 };
 
 static struct vport vports[N_VPORTS];
@@ -167,6 +169,7 @@ add_port(struct dpif *dpif, ovs_be16 d)
         netdev_close(netdev);
     }
     vport_of(d)->ifindex = if_nametoindex(name);
+    vport_of(d)->n_too_long = 0;
     return error ? error : vport_of(d)->ifindex ? 0 : ENODEV;
 }
 
@@ -268,6 +271,57 @@ vnetenc_vport_error(void)
             : NULL);
 }
 
+/* Returns the number of packets that the device for 'd', which demands, has
+ * refused because they were longer than the MTU of their route.  Returns 0 if
+ * it is unknown. */
+static uint64_t
+count_too_long(ovs_be16 d, bool vxlan)
+{
+    char name[VNETENC_DEVICE_NAME_SIZE];
+    struct netdev_stats stats;
+    struct netdev *netdev;
+    uint64_t others;
+    int error;
+
+    vnetenc_device_name(d, name);
+    if (netdev_open(name, "system", &netdev)) {
+        return 0;
+    }
+    error = netdev_get_stats(netdev, &stats);
+    netdev_close(netdev);
+    if (error) {
+        return 0;
+    } else if (vxlan) {
+        /* The device receives nothing but the messages of the kernel about
+         * such packets. */
+        return stats.rx_packets;
+    }
+    /* Except for a lack of memory, all other errors are also in a counter of
+     * their own, which may be newer than their sum. */
+    others = stats.tx_carrier_errors + stats.collisions;
+    return stats.tx_errors > others ? stats.tx_errors - others : 0;
+}
+
+void
+vnetenc_vport_collect(void)
+{
+    for (size_t i = 0; i < N_VPORTS; i++) {
+        ovs_be16 d = htons(VNETENC_DEVICE_FIRST_D + i);
+        struct vnetenc_device_demand demand;
+        uint64_t n;
+
+        if (get_state(&vports[i]) != PRESENT
+            || !vnetenc_device_of_out_port(d, &demand)) {
+            continue;
+        }
+        n = count_too_long(d, demand.vxlan);
+        if (n > vports[i].n_too_long) {
+            vnetenc_drop_count(VNETENC_DROP_tx_mtu, n - vports[i].n_too_long);
+            vports[i].n_too_long = n;
+        }
+    }
+}
+
 bool
 vnetenc_vport_is_name(const char *name)
 {
@@ -330,6 +384,7 @@ vnetenc_vport_run(struct dpif *dpif)
         for (size_t i = 0; i < N_VPORTS; i++) {
             check_port(dpif, htons(VNETENC_DEVICE_FIRST_D + i));
         }
+        vnetenc_vport_collect();
         check_at = time_msec() + VNETENC_KERNEL_CHECK_MS;
     }
 

@@ -36,11 +36,12 @@
  * Thread-safety
  * =============
  *
- * vnetenc_vport_open(), _close(), _expect(), _is_used(), _error(), _run(),
- * _changed() and _set_tunnels() belong to the main thread.  Any thread may
- * call the others. */
+ * vnetenc_vport_open(), _close(), _expect(), _is_used(), _error(), _collect(),
+ * _run(), _changed() and _set_tunnels() belong to the main thread.  Any thread
+ * may call the others. */
 
 #include <stdbool.h>
+#include <stdint.h>
 #include "openvswitch/types.h"
 
 struct dpif;
@@ -68,6 +69,11 @@ bool vnetenc_vport_is_used(void);
 /* Returns NULL if the kernel datapath can encrypt and decrypt, otherwise the
  * reason why it cannot. */
 const char *vnetenc_vport_error(void);
+
+/* Counts the packets without a VLAN tag that our devices have refused since
+ * the last call because they were too long (kernel/too-long.h counts those
+ * with a tag). */
+void vnetenc_vport_collect(void);
 
 /* Returns true if this is the name of a port of ours. */
 bool vnetenc_vport_is_name(const char *);

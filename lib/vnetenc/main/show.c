@@ -352,6 +352,7 @@ describe(const struct vnetenc_peer *only)
     json_object_put(object, "profiles", describe_profiles());
     put_peers(object, only);
     vnetenc_egress_collect();
+    vnetenc_vport_collect();
     json_object_put(object, "drops", describe_drops());
     return object;
 }
