@@ -283,7 +283,7 @@ test_fallback(void)
     if (CHECK(path)) {
         watch(2, true);
         CHECK(has(&remote_b()->watch.alarms, ""));
-        vnetenc_path_count(path, VNETENC_DROP_clear_no_session, 1);
+        vnetenc_path_count(path, NULL, VNETENC_DROP_clear_no_session, 1);
         watch(1, true);
         CHECK(has(&remote_b()->watch.alarms, "fallback"));
         watch(58, true);

@@ -83,11 +83,11 @@ test_count(void)
     struct vnetenc_path *path = vnetenc_path_create(&key, 1);
     uint64_t n_dropped, n_clear;
 
-    vnetenc_path_count(path, VNETENC_DROP_tx_no_session, 3);
-    vnetenc_path_count(path, VNETENC_DROP_tx_mtu, 2);
-    vnetenc_path_count(path, VNETENC_DROP_clear_lost, 7);
-    vnetenc_path_count(NULL, VNETENC_DROP_tx_no_session, 10);
-    vnetenc_path_count(path, VNETENC_DROP_tx_no_session, 0);
+    vnetenc_path_count(path, NULL, VNETENC_DROP_tx_no_session, 3);
+    vnetenc_path_count(path, NULL, VNETENC_DROP_tx_mtu, 2);
+    vnetenc_path_count(path, NULL, VNETENC_DROP_clear_lost, 7);
+    vnetenc_path_count(NULL, NULL, VNETENC_DROP_tx_no_session, 10);
+    vnetenc_path_count(path, NULL, VNETENC_DROP_tx_no_session, 0);
     atomic_read_relaxed(&path->n_dropped, &n_dropped);
     atomic_read_relaxed(&path->n_clear, &n_clear);
     CHECK(n_dropped == 5);

@@ -44,6 +44,18 @@ tests_test_vnetenc_cryptodev_asan_CFLAGS = $(AM_CFLAGS) $(SANITIZE_CFLAGS)
 tests_test_vnetenc_cryptodev_asan_LDFLAGS = $(tests_test_vnetenc_cryptodev_LDFLAGS)
 tests_test_vnetenc_cryptodev_asan_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
+noinst_PROGRAMS += tests/test-vnetenc-outcome
+tests_test_vnetenc_outcome_SOURCES = tests/test-vnetenc-outcome.c tests/vnetenc-unit.h
+tests_test_vnetenc_outcome_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-flows
+tests_test_vnetenc_flows_SOURCES = tests/test-vnetenc-flows.c tests/vnetenc-unit.h
+tests_test_vnetenc_flows_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
+noinst_PROGRAMS += tests/test-vnetenc-writer
+tests_test_vnetenc_writer_SOURCES = tests/test-vnetenc-writer.c tests/vnetenc-unit.h
+tests_test_vnetenc_writer_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
 noinst_PROGRAMS += tests/test-vnetenc-hold
 tests_test_vnetenc_hold_SOURCES = tests/test-vnetenc-hold.c tests/vnetenc-unit.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
 tests_test_vnetenc_hold_LDADD = lib/libopenvswitch.la $(SSL_LIBS)

@@ -28,6 +28,7 @@
 #include "vnetenc/kernel/datapath.h"
 #include "vnetenc/kernel/ingress.h"
 #include "vnetenc/kernel/netns.h"
+#include "vnetenc/log/writer.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc);
 
@@ -83,6 +84,7 @@ vnetenc_exit(void)
 {
     /* Datapath threads may still run.  Sessions are freed after these threads
      * have quiesced; the state that vnetenc_init() made is never freed. */
+    vnetenc_writer_stop();
     vnetenc_ingress_stop();
     vnetenc_datapath_stop();
     vnetenc_control_stop();

@@ -20,6 +20,8 @@ vnetenc_sources = \
 	lib/vnetenc/bridge/marks.h \
 	lib/vnetenc/bridge/message.c \
 	lib/vnetenc/bridge/message.h \
+	lib/vnetenc/bridge/outcome.c \
+	lib/vnetenc/bridge/outcome.h \
 	lib/vnetenc/bridge/path.c \
 	lib/vnetenc/bridge/path.h \
 	lib/vnetenc/bridge/rate.c \
@@ -147,6 +149,18 @@ vnetenc_sources = \
 	lib/vnetenc/kernel/vport.h \
 	lib/vnetenc/kernel/worker.c \
 	lib/vnetenc/kernel/worker.h \
+	lib/vnetenc/log/flow.c \
+	lib/vnetenc/log/flow.h \
+	lib/vnetenc/log/flows.c \
+	lib/vnetenc/log/flows.h \
+	lib/vnetenc/log/line.c \
+	lib/vnetenc/log/line.h \
+	lib/vnetenc/log/settings.c \
+	lib/vnetenc/log/settings.h \
+	lib/vnetenc/log/writer.c \
+	lib/vnetenc/log/writer.h \
+	lib/vnetenc/main/flow-log.c \
+	lib/vnetenc/main/flow-log.h \
 	lib/vnetenc/main/main.c \
 	lib/vnetenc/main/ovsdb.c \
 	lib/vnetenc/main/ovsdb.h \

@@ -20,7 +20,7 @@
 #include "ovs-atomic.h"
 #include "util.h"
 
-#define VNETENC_DROP(NAME, TEXT) COVERAGE_DEFINE(vnetenc_##NAME)
+#define VNETENC_DROP(NAME, CODE, TEXT) COVERAGE_DEFINE(vnetenc_##NAME)
 VNETENC_DROPS
 VNETENC_FALLBACKS
 #undef VNETENC_DROP
@@ -35,7 +35,7 @@ vnetenc_drop_count(enum vnetenc_drop reason, unsigned int n_packets)
     uint64_t orig;
 
     switch (reason) {
-#define VNETENC_DROP(NAME, TEXT)                        \
+#define VNETENC_DROP(NAME, CODE, TEXT)                  \
     case VNETENC_DROP_##NAME:                           \
         COVERAGE_ADD(vnetenc_##NAME, n_packets);        \
         break;
@@ -55,7 +55,7 @@ vnetenc_drop_name(enum vnetenc_drop reason)
 {
     static const char *const names[VNETENC_N_DROPS] = {
         [VNETENC_KEEP] = "keep",
-#define VNETENC_DROP(NAME, TEXT) [VNETENC_DROP_##NAME] = #NAME,
+#define VNETENC_DROP(NAME, CODE, TEXT) [VNETENC_DROP_##NAME] = #NAME,
         VNETENC_DROPS
         VNETENC_FALLBACKS
 #undef VNETENC_DROP
@@ -69,13 +69,40 @@ vnetenc_drop_text(enum vnetenc_drop reason)
 {
     static const char *const texts[VNETENC_N_DROPS] = {
         [VNETENC_KEEP] = "not dropped",
-#define VNETENC_DROP(NAME, TEXT) [VNETENC_DROP_##NAME] = TEXT,
+#define VNETENC_DROP(NAME, CODE, TEXT) [VNETENC_DROP_##NAME] = TEXT,
         VNETENC_DROPS
         VNETENC_FALLBACKS
 #undef VNETENC_DROP
     };
 
     return reason < VNETENC_N_DROPS ? texts[reason] : "unknown";
+}
+
+enum vnetenc_code
+vnetenc_drop_code(enum vnetenc_drop reason)
+{
+    static const enum vnetenc_code codes[VNETENC_N_DROPS] = {
+        [VNETENC_KEEP] = VNETENC_CODE_X,
+#define VNETENC_DROP(NAME, CODE, TEXT) \
+        [VNETENC_DROP_##NAME] = VNETENC_CODE_##CODE,
+        VNETENC_DROPS
+        VNETENC_FALLBACKS
+#undef VNETENC_DROP
+    };
+
+    return reason < VNETENC_N_DROPS ? codes[reason] : VNETENC_CODE_UNKNOWN;
+}
+
+const char *
+vnetenc_drop_code_name(enum vnetenc_code code)
+{
+    static const char *const names[VNETENC_N_CODES] = {
+#define VNETENC_CODE(NAME, TEXT) [VNETENC_CODE_##NAME] = #NAME,
+        VNETENC_CODES
+#undef VNETENC_CODE
+    };
+
+    return code < VNETENC_N_CODES ? names[code] : "UNKNOWN";
 }
 
 unsigned long long int

@@ -20,8 +20,10 @@
 #include "hash.h"
 #include "ovs-rcu.h"
 #include "packets.h"
+#include "timeval.h"
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/bridge/outcome.h"
 
 static struct cmap paths = CMAP_INITIALIZER;    /* struct vnetenc_path. */
 
@@ -131,12 +133,19 @@ vnetenc_path_may_want(struct vnetenc_path *path, long long int now)
 }
 
 void
-vnetenc_path_count(struct vnetenc_path *path, enum vnetenc_drop reason,
-                   unsigned int n)
+vnetenc_path_count(struct vnetenc_path *path,
+                   const struct vnetenc_path_key *key,
+                   enum vnetenc_drop reason, unsigned int n)
 {
     uint64_t orig;
 
     vnetenc_drop_count(reason, n);
+    if (!key && path) {
+        key = &path->key;
+    }
+    if (key && n) {
+        vnetenc_outcome_note(&key->remote, key->profile, reason, time_msec());
+    }
     if (path) {
         atomic_add_relaxed(vnetenc_drop_is_fallback(reason) ? &path->n_clear
                                                        : &path->n_dropped,

@@ -139,8 +139,11 @@ bool vnetenc_path_may_want(struct vnetenc_path *, long long int now);
 
 /* Counts 'n' packets that were dropped for 'reason' or, if 'reason' is a
  * fallback, left in clear.  Also counts them for 'path', which is NULL if the
- * packets had no path.  Any thread. */
-void vnetenc_path_count(struct vnetenc_path *path, enum vnetenc_drop reason,
-                        unsigned int n);
+ * packets had no path, and notes the reason for the flow log
+ * (bridge/outcome.h).  'key' is that of the packets' path, or NULL if it is
+ * that of 'path' or not known.  Any thread. */
+void vnetenc_path_count(struct vnetenc_path *path,
+                        const struct vnetenc_path_key *key,
+                        enum vnetenc_drop reason, unsigned int n);
 
 #endif /* vnetenc/bridge/path.h */

@@ -132,7 +132,8 @@ static void
 end(struct job *job, bool done)
 {
     if (!done && job->verdict != VNETENC_KEEP) {
-        vnetenc_path_count(vnetenc_path_find(&job->path), job->verdict, 1);
+        vnetenc_path_count(vnetenc_path_find(&job->path), &job->path,
+                           job->verdict, 1);
     }
     dp_packet_delete(job->packet);
     free(job);

@@ -95,7 +95,7 @@ vnetenc_release_run(vnetenc_release_func *send,
                 send_by_actions(h, send);
             }
         } else if (now >= until) {
-            vnetenc_path_count(path, h->verdict, 1);
+            vnetenc_path_count(path, &h->path, h->verdict, 1);
         } else {
             wake = MIN(wake, until);
             continue;
@@ -120,7 +120,7 @@ vnetenc_release_end(void)
     free(event);
     LIST_FOR_EACH_SAFE (h, node, &held) {
         ovs_list_remove(&h->node);
-        vnetenc_path_count(NULL, h->verdict, 1);
+        vnetenc_path_count(NULL, &h->path, h->verdict, 1);
         vnetenc_hold_destroy(h);
     }
 }

@@ -214,10 +214,11 @@ count_sent(const struct sending *s, const struct msghdr *m)
 static void
 count_error(const struct sending *s, const struct msghdr *m, int error)
 {
-    vnetenc_path_count(s->path, (error == EMSGSIZE ? VNETENC_DROP_tx_mtu
-                                 : error == EAGAIN || error == ENOBUFS
-                                 ? VNETENC_DROP_tx_socket_full
-                                 : VNETENC_DROP_tx_socket), m->msg_iovlen);
+    vnetenc_path_count(s->path, NULL,
+                       (error == EMSGSIZE ? VNETENC_DROP_tx_mtu
+                        : error == EAGAIN || error == ENOBUFS
+                        ? VNETENC_DROP_tx_socket_full
+                        : VNETENC_DROP_tx_socket), m->msg_iovlen);
 }
 
 /* Sending. */
@@ -334,7 +335,7 @@ send_lane(struct sending *s, const struct dp_packet_batch *batch,
             continue;
         }
         if (s->fd < 0) {
-            vnetenc_path_count(s->path, VNETENC_DROP_tx_socket, 1);
+            vnetenc_path_count(s->path, NULL, VNETENC_DROP_tx_socket, 1);
             continue;
         }
         get_tos_and_ttl(packet, s->ipv6, &tos, &ttl);
@@ -441,7 +442,8 @@ send_clear(struct vnetenc_worker *worker, struct dp_packet_batch *batch,
         uint8_t tos, ttl;
 
         if (fd < 0) {
-            vnetenc_path_count(route->path, VNETENC_DROP_tx_socket, 1);
+            vnetenc_path_count(route->path, &route->key,
+                               VNETENC_DROP_tx_socket, 1);
             continue;
         }
         if (fd != s.fd) {

@@ -31,6 +31,7 @@
 #include "vnetenc/kernel/underlay.h"
 #include "vnetenc/kernel/vport.h"
 #include "vnetenc/kernel/worker.h"
+#include "vnetenc/main/flow-log.h"
 #include "vnetenc/main/ovsdb.h"
 #include "vnetenc/main/show.h"
 #include "vnetenc/main/test-keys.h"
@@ -43,6 +44,7 @@ void
 vnetenc_main_init(struct ovsdb_idl *idl)
 {
     vnetenc_ovsdb_init(idl);
+    vnetenc_flow_log_init(idl);
     vnetenc_show_init();
     vnetenc_test_keys_init();
 }
@@ -135,6 +137,7 @@ vnetenc_main_run(struct ovsdb_idl *idl, const struct ovsrec_open_vswitch *cfg)
     config = vnetenc_ovsdb_read(idl, cfg);
     set_peers(config);
     vnetenc_run(&cfg->other_config, config);
+    vnetenc_flow_log_run(idl, cfg);
 }
 
 void
@@ -143,6 +146,7 @@ vnetenc_main_status(struct ovsdb_idl *idl)
     vnetenc_control_lock();
     vnetenc_ovsdb_write(idl);
     vnetenc_control_unlock();
+    vnetenc_flow_log_write(idl);
 }
 
 void

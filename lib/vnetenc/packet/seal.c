@@ -164,7 +164,8 @@ seal_from_batch(struct burst *b, struct dp_packet_batch *batch, size_t start,
         if (!b->drops[i]) {
             dp_packet_batch_add(batch, b->packets[i]);
         } else {
-            vnetenc_path_count(b->route->path, b->drops[i], 1);
+            vnetenc_path_count(b->route->path, &b->route->key, b->drops[i],
+                               1);
             dp_packet_delete(b->packets[i]);
         }
     }
@@ -255,7 +256,7 @@ finish_unsealed(struct dp_packet_batch *batch,
                 const struct vnetenc_route *route, enum vnetenc_drop verdict,
                 size_t n_held)
 {
-    vnetenc_path_count(route->path, verdict,
+    vnetenc_path_count(route->path, &route->key, verdict,
                        dp_packet_batch_size(batch) - n_held);
     dp_packet_delete_batch(batch, !vnetenc_drop_is_fallback(verdict));
 }
@@ -331,17 +332,19 @@ vnetenc_seal_packet(struct dp_packet *packet,
     }
     verdict = vnetenc_route_find(packet, action, &route);
     if (verdict) {
-        vnetenc_path_count(route.path, verdict, 1);
+        vnetenc_path_count(route.path, &route.key, verdict, 1);
         return vnetenc_drop_is_fallback(verdict);
     }
 
     /* The caller has one packet and can take no segments. */
     if (dp_packet_get_tso_segsz(packet)) {
-        vnetenc_path_count(route.path, VNETENC_DROP_tx_slow_tso, 1);
+        vnetenc_path_count(route.path, &route.key, VNETENC_DROP_tx_slow_tso,
+                           1);
         return false;
     }
     if (dp_packet_size(packet) > route.max_size) {
-        vnetenc_path_count(route.path, VNETENC_DROP_tx_slow_mtu, 1);
+        vnetenc_path_count(route.path, &route.key, VNETENC_DROP_tx_slow_mtu,
+                           1);
         return false;
     }
     b.route = &route;
@@ -351,7 +354,7 @@ vnetenc_seal_packet(struct dp_packet *packet,
     b.packets[0] = packet;
     seal_burst(&b);
     if (b.drops[0]) {
-        vnetenc_path_count(route.path, b.drops[0], 1);
+        vnetenc_path_count(route.path, &route.key, b.drops[0], 1);
         return false;
     }
     return true;

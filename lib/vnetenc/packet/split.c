@@ -246,7 +246,7 @@ split_packet(struct dp_packet_batch *out, const struct vnetenc_route *route,
         if (drop == VNETENC_DROP_tx_mtu) {
             report(route, packet);
         }
-        vnetenc_path_count(route->path, drop, 1);
+        vnetenc_path_count(route->path, &route->key, drop, 1);
         dp_packet_delete(packet);
         return false;
     }
