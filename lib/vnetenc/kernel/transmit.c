@@ -399,6 +399,12 @@ open_clear_socket(int family, int level, int option, int value)
 void
 vnetenc_transmit_init(void)
 {
+    static bool done = false;
+
+    if (done) {
+        return;                 /* The workers have started again. */
+    }
+    done = true;
     for (size_t i = 0; i < VNETENC_CLEAR_SOCKETS; i++) {
         clear_fds[CLEAR_IPV4][i] = open_clear_socket(
             AF_INET, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
