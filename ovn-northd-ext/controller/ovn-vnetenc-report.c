@@ -26,12 +26,23 @@
 #include "lib/vswitch-idl.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/poll-loop.h"
+#include "openvswitch/vlog.h"
 #include "ovn-vnetenc-barrier.h"
 #include "ovn-vnetenc-flows.h"
 #include "random.h"
 #include "smap.h"
 #include "sset.h"
 #include "timeval.h"
+
+VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_report);
+
+/* Pauses after a report that was refused.  The first are for transactions that
+ * failed for another reason. */
+enum {
+    MIN_PAUSE_MS = 250,
+    LOG_PAUSE_MS = 4000,
+    MAX_PAUSE_MS = 600000,
+};
 
 /* Modes. */
 
@@ -46,6 +57,21 @@ static struct {
     .asked = SMAP_INITIALIZER(&report.asked),
     .acked = SMAP_INITIALIZER(&report.acked),
 };
+
+/* Takes back what has been reported and is no longer so, without waiting for
+ * an acknowledgement. */
+static void
+take_back(void)
+{
+    const struct smap_node *node;
+
+    SMAP_FOR_EACH_SAFE (node, &report.acked) {
+        if (strcmp(smap_get_def(&report.asked, node->key, ""), node->value)) {
+            smap_remove_node(&report.acked,
+                             CONST_CAST(struct smap_node *, node));
+        }
+    }
+}
 
 static void
 follow_modes(void)
@@ -66,6 +92,7 @@ follow_modes(void)
     report.generation = ovn_vnetenc_flows_generation();
     smap_clear(&report.asked);
     ovn_vnetenc_flows_put_modes(&report.asked);
+    take_back();
     if (!report.known || !smap_equal(&report.asked, &report.acked)) {
         report.waiting = true;
         ovn_vnetenc_barrier_reset(&report.barrier);
@@ -168,6 +195,42 @@ follow_alarms(const struct ovsdb_idl *ovs_idl)
 
 /* The report. */
 
+/* A southbound database whose ovn-northd is older does not let a chassis write
+ * the column, and refuses all that is in the same transaction.  What is
+ * refused is therefore not written again for a while, so that the rest of a
+ * chassis' work suffers seldom. */
+static struct {
+    bool tried;                 /* Written in an earlier transaction. */
+    unsigned int pause_ms;      /* Newest pause, or 0. */
+    long long int next;         /* In ms; not before. */
+} writing;
+
+/* Returns true if a report that is not in the database may be written.  Call
+ * only while no transaction is being committed. */
+static bool
+may_write(void)
+{
+    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 1);
+
+    if (writing.tried) {
+        writing.tried = false;
+        writing.pause_ms = MIN(MAX(2 * writing.pause_ms, MIN_PAUSE_MS),
+                               MAX_PAUSE_MS);
+        writing.next = time_msec() + writing.pause_ms;
+        if (writing.pause_ms >= LOG_PAUSE_MS) {
+            VLOG_WARN_RL(&rl, "the southbound database does not take the "
+                         "column encryption of Chassis_Private: ovn-northd "
+                         "may be older than this ovn-controller");
+        }
+    }
+    if (time_msec() < writing.next) {
+        poll_timer_wait_until(writing.next);
+        return false;
+    }
+    writing.tried = true;
+    return true;
+}
+
 static void
 write_report(const struct sbrec_chassis_private *chassis)
 {
@@ -178,7 +241,11 @@ write_report(const struct sbrec_chassis_private *chassis)
     SMAP_FOR_EACH (node, &alarms.told) {
         smap_add(&all, node->key, node->value);
     }
-    if (!smap_equal(&all, &chassis->encryption)) {
+    if (smap_equal(&all, &chassis->encryption)) {
+        writing.tried = false;
+        writing.pause_ms = 0;
+        writing.next = 0;
+    } else if (may_write()) {
         sbrec_chassis_private_set_encryption(chassis, &all);
     }
     smap_destroy(&all);

@@ -33,99 +33,178 @@
 #include "openvswitch/shash.h"
 #include "openvswitch/vlog.h"
 #include "smap.h"
-#include "sset.h"
 #include "timeval.h"
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_status);
 
-/* How many chassis or alarms a status names. */
-enum { MAX_NAMES = 8 };
+/* How many chassis or alarms a status names, and of how much text an alarm
+ * is. */
+enum { MAX_NAMES = 8, MAX_ALARM_BYTES = 64 };
 
-/* A logical switch with a demand. */
-struct ls {
-    struct hmap_node node;      /* In 'switches', by 'key'. */
-    uint32_t key;               /* Tunnel key. */
-    enum vnetenc_mode mode;
-    const struct nbrec_logical_switch *nbs;
-    struct sset chassis;        /* With a port of it, by name. */
+/* Datapaths between which packets need no gateway: a chassis with a port of
+ * one sends packets of all into tunnels itself. */
+struct area {
+    struct area *into;          /* Became part of this one, or NULL. */
+    struct hmapx chassis;       /* With a port of it. */
 };
 
-static struct ls *
-find_switch(const struct hmap *switches, uint32_t key)
-{
-    struct ls *ls;
+struct dp {
+    struct hmap_node node;      /* In 'dps', by 'key'. */
+    uint32_t key;               /* Tunnel key. */
+    struct area area;           /* That it began with. */
+    bool border;                /* It has a localnet port. */
 
-    HMAP_FOR_EACH_WITH_HASH (ls, node, hash_int(key, 0), switches) {
-        if (ls->key == key) {
-            return ls;
+    /* A logical switch with a demand, or NULL. */
+    const struct nbrec_logical_switch *nbs;
+    enum vnetenc_mode mode;
+};
+
+static struct dp *
+find_dp(const struct hmap *dps, uint32_t key)
+{
+    struct dp *dp;
+
+    HMAP_FOR_EACH_WITH_HASH (dp, node, hash_int(key, 0), dps) {
+        if (dp->key == key) {
+            return dp;
         }
     }
     return NULL;
 }
 
-static void
-collect_switches(struct ovsdb_idl *nb_idl, const struct ovsdb_idl *sb_idl,
-                 struct hmap *switches)
+static struct area *
+area_of(struct dp *dp)
 {
-    const struct sbrec_datapath_binding *dp;
+    struct area *area = &dp->area;
 
-    SBREC_DATAPATH_BINDING_FOR_EACH (dp, sb_idl) {
-        enum vnetenc_mode mode = ovn_vnetenc_demand_of_dp(dp).mode;
+    while (area->into) {
+        area = area->into;
+    }
+    return area;
+}
+
+/* Returns true if a switch has a demand. */
+static bool
+collect_dps(struct ovsdb_idl *nb_idl, const struct ovsdb_idl *sb_idl,
+            struct hmap *dps)
+{
+    const struct sbrec_datapath_binding *sb;
+    bool any = false;
+
+    SBREC_DATAPATH_BINDING_FOR_EACH (sb, sb_idl) {
+        struct dp *dp = xzalloc(sizeof *dp);
         struct uuid uuid;
 
-        if (mode == VNETENC_OFF || !datapath_get_nb_uuid(dp, &uuid)) {
-            continue;
+        dp->key = sb->tunnel_key;
+        dp->mode = ovn_vnetenc_demand_of_dp(sb).mode;
+        hmapx_init(&dp->area.chassis);
+        if (dp->mode != VNETENC_OFF && datapath_get_nb_uuid(sb, &uuid)) {
+            dp->nbs = nbrec_logical_switch_get_for_uuid(nb_idl, &uuid);
+            any |= dp->nbs != NULL;
         }
+        hmap_insert(dps, &dp->node, hash_int(dp->key, 0));
+    }
+    return any;
+}
 
-        const struct nbrec_logical_switch *nbs
-            = nbrec_logical_switch_get_for_uuid(nb_idl, &uuid);
-        if (nbs) {
-            struct ls *ls = xmalloc(sizeof *ls);
+/* Joins the areas that a router connects on every chassis: not through a
+ * gateway, and not beyond a switch with a localnet port. */
+static void
+join_areas(const struct ovsdb_idl *sb_idl, struct hmap *dps)
+{
+    struct shash patches = SHASH_INITIALIZER(&patches);
+    const struct sbrec_port_binding *pb;
+    struct shash_node *node;
 
-            *ls = (struct ls) {
-                .key = dp->tunnel_key,
-                .mode = mode,
-                .nbs = nbs,
-                .chassis = SSET_INITIALIZER(&ls->chassis),
-            };
-            hmap_insert(switches, &ls->node, hash_int(ls->key, 0));
+    SBREC_PORT_BINDING_FOR_EACH (pb, sb_idl) {
+        struct dp *dp = find_dp(dps, pb->datapath->tunnel_key);
+
+        if (!strcmp(pb->type, "localnet") && dp) {
+            dp->border = true;
+        } else if (!strcmp(pb->type, "patch")
+                   && !smap_get(&pb->options, "chassis-redirect-port")) {
+            shash_add(&patches, pb->logical_port, pb);
         }
+    }
+    SHASH_FOR_EACH (node, &patches) {
+        const struct sbrec_port_binding *peer;
+
+        pb = node->data;
+        peer = shash_find_data(&patches, smap_get_def(&pb->options, "peer",
+                                                      ""));
+        if (peer) {
+            struct dp *a = find_dp(dps, pb->datapath->tunnel_key);
+            struct dp *b = find_dp(dps, peer->datapath->tunnel_key);
+
+            if (a && b && !a->border && !b->border
+                && area_of(a) != area_of(b)) {
+                area_of(a)->into = area_of(b);
+            }
+        }
+    }
+    shash_destroy(&patches);
+}
+
+static void
+add_chassis(struct area *area, const struct sbrec_chassis *chassis)
+{
+    /* Those of other availability zones report to their own. */
+    if (!smap_get_bool(&chassis->other_config, "is-remote", false)) {
+        hmapx_add(&area->chassis, CONST_CAST(struct sbrec_chassis *,
+                                             chassis));
     }
 }
 
-/* Adds the chassis on which ports are.  Those of other availability zones
- * report to their own. */
+/* Adds the chassis on which ports are, or will be. */
 static void
-collect_chassis(const struct ovsdb_idl *sb_idl, struct hmap *switches)
+collect_chassis(const struct ovsdb_idl *sb_idl, struct hmap *dps)
 {
     const struct sbrec_port_binding *pb;
 
     SBREC_PORT_BINDING_FOR_EACH (pb, sb_idl) {
-        struct ls *ls;
+        struct dp *dp;
 
-        if (!pb->chassis
-            || smap_get_bool(&pb->chassis->other_config, "is-remote",
-                             false)) {
+        if (!pb->chassis && !pb->n_additional_chassis) {
             continue;
         }
-        ls = find_switch(switches, pb->datapath->tunnel_key);
-        if (ls) {
-            sset_add(&ls->chassis, pb->chassis->name);
+        dp = find_dp(dps, pb->datapath->tunnel_key);
+        if (!dp) {
+            continue;
+        }
+        if (pb->chassis) {
+            add_chassis(area_of(dp), pb->chassis);
+        }
+        for (size_t i = 0; i < pb->n_additional_chassis; i++) {
+            add_chassis(area_of(dp), pb->additional_chassis[i]);
         }
     }
 }
 
 static void
-destroy_switches(struct hmap *switches)
+destroy_dps(struct hmap *dps)
 {
-    struct ls *ls;
+    struct dp *dp;
 
-    HMAP_FOR_EACH_POP (ls, node, switches) {
-        sset_destroy(&ls->chassis);
-        free(ls);
+    HMAP_FOR_EACH_POP (dp, node, dps) {
+        hmapx_destroy(&dp->area.chassis);
+        free(dp);
     }
-    hmap_destroy(switches);
+    hmap_destroy(dps);
+}
+
+/* Stores the chassis by name in 'names', to be destroyed by the caller. */
+static void
+name_chassis(const struct hmapx *chassis, struct shash *names)
+{
+    struct hmapx_node *node;
+
+    shash_init(names);
+    HMAPX_FOR_EACH (node, chassis) {
+        const struct sbrec_chassis *c = node->data;
+
+        shash_add(names, c->name, c);
+    }
 }
 
 /* One status. */
@@ -165,10 +244,10 @@ put_names(struct smap *status, const char *key, const char *names_key,
     ds_destroy(&names->text);
 }
 
-/* Adds the alarms between 'chassis' and others with a port of 'ls'. */
+/* Adds the alarms between 'chassis' and 'others'. */
 static void
-add_alarms(const struct ls *ls, const struct sbrec_chassis_private *chassis,
-           struct names *alarms)
+add_alarms(const struct shash *others,
+           const struct sbrec_chassis_private *chassis, struct names *alarms)
 {
     const struct smap_node *node;
 
@@ -177,53 +256,57 @@ add_alarms(const struct ls *ls, const struct sbrec_chassis_private *chassis,
 
         if (!strncmp(node->key, OVN_VNETENC_REPORT_ALARM,
                      strlen(OVN_VNETENC_REPORT_ALARM))
-            && sset_contains(&ls->chassis, other)) {
-            add_name(alarms, "%s to %s: %s", chassis->name, other,
-                     node->value);
+            && shash_find(others, other)) {
+            /* A chassis chooses the value. */
+            add_name(alarms, "%s to %s: %.*s", chassis->name, other,
+                     MAX_ALARM_BYTES, node->value);
         }
     }
 }
 
 static const char *
-state_of(const struct ls *ls, size_t n_behind, size_t n_incapable,
+state_of(enum vnetenc_mode mode, size_t n_behind, size_t n_incapable,
          size_t n_alarms)
 {
     return (n_incapable || n_alarms ? "degraded"
             : n_behind ? "in-progress"
-            : ls->mode == VNETENC_REQUIRE ? "enforced" : "preferred");
+            : mode == VNETENC_REQUIRE ? "enforced" : "preferred");
 }
 
 static void
-compose(const struct ls *ls, const struct shash *privates,
-        struct smap *status)
+compose(struct dp *dp, const struct shash *privates, struct smap *status)
 {
     struct names behind = { .text = DS_EMPTY_INITIALIZER };
     struct names incapable = { .text = DS_EMPTY_INITIALIZER };
     struct names alarms = { .text = DS_EMPTY_INITIALIZER };
-    const char **names = sset_sort(&ls->chassis);
     char key[INT_STRLEN(uint32_t) + 1];
+    const struct shash_node **nodes;
+    struct shash all;
 
-    snprintf(key, sizeof key, "%"PRIu32, ls->key);
-    for (size_t i = 0; i < sset_count(&ls->chassis); i++) {
-        const struct sbrec_chassis_private *chassis
-            = shash_find_data(privates, names[i]);
+    snprintf(key, sizeof key, "%"PRIu32, dp->key);
+    name_chassis(&area_of(dp)->chassis, &all);
+    nodes = shash_sort(&all);
+    for (size_t i = 0; i < shash_count(&all); i++) {
+        const struct sbrec_chassis *chassis = nodes[i]->data;
+        const struct sbrec_chassis_private *own
+            = shash_find_data(privates, chassis->name);
 
-        if (!chassis || !chassis->chassis) {
-            add_name(&behind, "%s", names[i]);
-            continue;
+        if (!ovn_vnetenc_chassis_is_announced(chassis)) {
+            add_name(&incapable, "%s", chassis->name);
+        } else if (!own || strcmp(smap_get_def(&own->encryption, key, ""),
+                                  vnetenc_mode_to_string(dp->mode))) {
+            add_name(&behind, "%s", chassis->name);
         }
-        if (!ovn_vnetenc_chassis_is_announced(chassis->chassis)) {
-            add_name(&incapable, "%s", names[i]);
-        } else if (strcmp(smap_get_def(&chassis->encryption, key, ""),
-                          vnetenc_mode_to_string(ls->mode))) {
-            add_name(&behind, "%s", names[i]);
+        if (own) {
+            add_alarms(&all, own, &alarms);
         }
-        add_alarms(ls, chassis, &alarms);
     }
-    free(names);
+    free(nodes);
 
-    smap_add(status, "state", state_of(ls, behind.n, incapable.n, alarms.n));
-    smap_add_format(status, "chassis", "%"PRIuSIZE, sset_count(&ls->chassis));
+    smap_add(status, "state", state_of(dp->mode, behind.n, incapable.n,
+                                       alarms.n));
+    smap_add_format(status, "chassis", "%"PRIuSIZE, shash_count(&all));
+    shash_destroy(&all);
     put_names(status, "behind", "behind-chassis", &behind);
     put_names(status, "incapable", "incapable-chassis", &incapable);
     put_names(status, "alarms", "causes", &alarms);
@@ -252,28 +335,30 @@ write_status(const struct nbrec_logical_switch *nbs, struct smap *status)
 /* Says once that a chassis carries no traffic of the switch, and which
  * ports. */
 static void
-warn_of_cut_off(const struct ls *ls, const struct smap *status,
+warn_of_cut_off(const struct dp *dp, const struct smap *status,
                 const struct ovsdb_idl *sb_idl)
 {
+    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 10);
     const char *now = smap_get(status, "incapable-chassis");
-    const char *before = smap_get(&ls->nbs->encryption_status,
+    const char *before = smap_get(&dp->nbs->encryption_status,
                                   "incapable-chassis");
     struct names ports = { .text = DS_EMPTY_INITIALIZER };
     const struct sbrec_port_binding *pb;
 
-    if (!now || ls->mode != VNETENC_REQUIRE
-        || nullable_string_is_equal(now, before)) {
+    if (!now || dp->mode != VNETENC_REQUIRE
+        || nullable_string_is_equal(now, before)
+        || VLOG_DROP_WARN(&rl)) {
         return;
     }
     SBREC_PORT_BINDING_FOR_EACH (pb, sb_idl) {
-        if (pb->chassis && pb->datapath->tunnel_key == ls->key
+        if (pb->chassis && pb->datapath->tunnel_key == dp->key
             && !ovn_vnetenc_chassis_is_announced(pb->chassis)) {
             add_name(&ports, "%s", pb->logical_port);
         }
     }
     VLOG_WARN("logical switch %s: encryption=require cuts off chassis that "
               "cannot encrypt: %s; %"PRIuSIZE" ports on them: %s%s",
-              ls->nbs->name, now, ports.n, ds_cstr(&ports.text),
+              dp->nbs->name, now, ports.n, ds_cstr(&ports.text),
               ports.n > MAX_NAMES ? ", ..." : "");
     ds_destroy(&ports.text);
 }
@@ -281,22 +366,24 @@ warn_of_cut_off(const struct ls *ls, const struct smap *status,
 /* All of them. */
 
 static void
-update_demanding(const struct ovsdb_idl *sb_idl, const struct hmap *switches)
+update_demanding(const struct ovsdb_idl *sb_idl, const struct hmap *dps)
 {
     struct shash privates = SHASH_INITIALIZER(&privates);
     const struct sbrec_chassis_private *chassis;
-    const struct ls *ls;
+    struct dp *dp;
 
     SBREC_CHASSIS_PRIVATE_FOR_EACH (chassis, sb_idl) {
         shash_add(&privates, chassis->name, chassis);
     }
-    HMAP_FOR_EACH (ls, node, switches) {
-        struct smap status = SMAP_INITIALIZER(&status);
+    HMAP_FOR_EACH (dp, node, dps) {
+        if (dp->nbs) {
+            struct smap status = SMAP_INITIALIZER(&status);
 
-        compose(ls, &privates, &status);
-        warn_of_cut_off(ls, &status, sb_idl);
-        write_status(ls->nbs, &status);
-        smap_destroy(&status);
+            compose(dp, &privates, &status);
+            warn_of_cut_off(dp, &status, sb_idl);
+            write_status(dp->nbs, &status);
+            smap_destroy(&status);
+        }
     }
     shash_destroy(&privates);
 }
@@ -304,15 +391,17 @@ update_demanding(const struct ovsdb_idl *sb_idl, const struct hmap *switches)
 /* Says of switches that demand nothing any more, or explicitly nothing, that
  * they are off.  The others need no status. */
 static void
-update_others(const struct ovsdb_idl *nb_idl, const struct hmap *switches)
+update_others(const struct ovsdb_idl *nb_idl, const struct hmap *dps)
 {
     struct hmapx demanding = HMAPX_INITIALIZER(&demanding);
     const struct nbrec_logical_switch *nbs;
-    const struct ls *ls;
+    const struct dp *dp;
 
-    HMAP_FOR_EACH (ls, node, switches) {
-        hmapx_add(&demanding, CONST_CAST(struct nbrec_logical_switch *,
-                                         ls->nbs));
+    HMAP_FOR_EACH (dp, node, dps) {
+        if (dp->nbs) {
+            hmapx_add(&demanding, CONST_CAST(struct nbrec_logical_switch *,
+                                             dp->nbs));
+        }
     }
     NBREC_LOGICAL_SWITCH_FOR_EACH (nbs, nb_idl) {
         if (!hmapx_contains(&demanding, nbs)
@@ -333,7 +422,7 @@ ovn_vnetenc_status_run(struct ovsdb_idl *nb_idl, struct ovsdb_idl *sb_idl)
 {
     static long long int next = LLONG_MIN;
     static unsigned int nb_seqno, sb_seqno;
-    struct hmap switches = HMAP_INITIALIZER(&switches);
+    struct hmap dps = HMAP_INITIALIZER(&dps);
 
     if ((nb_seqno == ovsdb_idl_get_seqno(nb_idl)
          && sb_seqno == ovsdb_idl_get_seqno(sb_idl))
@@ -349,13 +438,13 @@ ovn_vnetenc_status_run(struct ovsdb_idl *nb_idl, struct ovsdb_idl *sb_idl)
     sb_seqno = ovsdb_idl_get_seqno(sb_idl);
     next = time_msec() + OVN_VNETENC_STATUS_INTERVAL_MS;
 
-    collect_switches(nb_idl, sb_idl, &switches);
-    if (!hmap_is_empty(&switches)) {
-        collect_chassis(sb_idl, &switches);
-        update_demanding(sb_idl, &switches);
+    if (collect_dps(nb_idl, sb_idl, &dps)) {
+        join_areas(sb_idl, &dps);
+        collect_chassis(sb_idl, &dps);
+        update_demanding(sb_idl, &dps);
     }
-    update_others(nb_idl, &switches);
-    destroy_switches(&switches);
+    update_others(nb_idl, &dps);
+    destroy_dps(&dps);
 }
 
 void

@@ -21,9 +21,11 @@
  * ==============================
  *
  * The column 'encryption_status' of a logical switch says whether what is
- * demanded is in force on all chassis with a port of the switch, from what
- * they report in Chassis_Private (controller/ovn-vnetenc-report.h).  The
- * documentation of the column in ovn-nb.xml names all keys.
+ * demanded is in force on all chassis that send packets of the switch into
+ * tunnels, from what they report in Chassis_Private
+ * (controller/ovn-vnetenc-report.h).  These are the chassis with a port of the
+ * switch, or of another datapath from which a router leads to it without a
+ * gateway.  The documentation of the column in ovn-nb.xml names all keys.
  *
  * Thread-safety: main thread only. */
 
@@ -34,7 +36,7 @@ enum { OVN_VNETENC_STATUS_INTERVAL_MS = 5000 };
 
 /* Updates the status of all switches, if a database has changed since the last
  * time and that is long enough ago; otherwise wakes the main loop when it is.
- * Both databases must have an open transaction.  Costs one walk over
+ * Both databases must have an open transaction.  Costs two walks over
  * Port_Binding while a switch has a demand. */
 void ovn_vnetenc_status_run(struct ovsdb_idl *nb_idl,
                             struct ovsdb_idl *sb_idl);

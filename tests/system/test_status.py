@@ -59,6 +59,11 @@ def north(*switches, **options):
     ([switch("a", "require", "enforced"),
       switch("b", "require", "degraded")], 1, "1 of 2 switches"),
     ([switch("a", "require", "in-progress")], 1, "1 of 1 switches"),
+    # What ovn-northd wrote before the demand changed.
+    ([switch("a", "require", "off")], 1, "1 of 1 switches"),
+    ([switch("a", "require", "preferred")], 1, "1 of 1 switches"),
+    ([switch("a", "prefer", "enforced")], 1, "1 of 1 switches"),
+    ([switch("a", "off", "enforced")], 1, "1 of 1 switches"),
     ([switch("a", "require")], 2, "of 1 nothing is known"),
     ([switch("a", "require", "a word of a later version")], 2, "of 1 nothing"),
 ])

@@ -34,6 +34,11 @@ SB_TABLES = {
 STATES = ("off", "enforced", "preferred", "in-progress", "degraded",
           "unknown")
 
+# States that belong to another demand.
+OTHER_DEMAND = {"off": ("enforced", "preferred"),
+                "prefer": ("enforced", "off"),
+                "require": ("preferred", "off")}
+
 # Above this number, a page has a row only for each chassis with an alarm.
 MATRIX_CHASSIS = 64
 
@@ -57,6 +62,8 @@ class Switch:
         state = status.get("state",
                            "off" if self.demand == "off" else "unknown")
         self.state = state if state in STATES else "unknown"
+        if self.state in OTHER_DEMAND.get(self.demand, ()):
+            self.state = "in-progress"      # ovn-northd has not followed yet.
         self.since = status.get("since", "")
         # "" if it is not known.
         self.numbers = {key: int(status[key]) if
