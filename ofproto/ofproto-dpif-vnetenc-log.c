@@ -167,6 +167,7 @@ add_fate(struct vnetenc_log_pass *pass, enum vnetenc_flow_fate what)
         pass->fates = x2nrealloc(pass->fates, &pass->allocated,
                                  sizeof *pass->fates);
     }
+    pass->tunnel_noted = false;
     fate = &pass->fates[pass->n_fates++];
     memset(fate, 0, sizeof *fate);
     fate->fate = what;
@@ -191,12 +192,10 @@ vnetenc_log_tunnel(struct vnetenc_log_pass *pass, const char *bridge,
                    const struct flow *flow, bool sent, bool native,
                    int reason)
 {
-    bool noted = note_place(pass, bridge, flow);
-
     if (pass) {
-        pass->tunnel_noted = noted;
+        pass->tunnel_noted = false;
     }
-    if (noted) {
+    if (note_place(pass, bridge, flow)) {
         struct fate *fate
             = add_fate(pass, (!sent ? VNETENC_FLOW_REFUSED
                               : flow->tunnel.enc_mode ? VNETENC_FLOW_SEALED
@@ -207,6 +206,7 @@ vnetenc_log_tunnel(struct vnetenc_log_pass *pass, const char *bridge,
         fate->profile = flow->tunnel.enc_profile;
         fate->reason = reason;
         fate->pending = sent && native;
+        pass->tunnel_noted = true;
     }
 }
 
@@ -599,7 +599,15 @@ vnetenc_log_settle(struct xlate_cache *xcache, struct vnetenc_log_pass *old,
         put_back(xcache, old);
         return;
     }
-    if (pass && result == VNETENC_LOG_DELETE) {
+    if (result == VNETENC_LOG_KEEP && old) {
+        /* Packets of an even older pass may still be to come.  And equal
+         * actions need not be an equal fate: many lead into the slow path. */
+        vnetenc_log_credit(old, push);
+        if (pass) {
+            pass->n_unknown = old->n_unknown;
+            pass->skip = push->n_packets > 0;
+        }
+    } else if (pass && result == VNETENC_LOG_DELETE) {
         pass->n_unknown = 1;
     } else if (pass && result == VNETENC_LOG_MODIFY) {
         /* Until the datapath has the new actions, it uses the old ones. */

@@ -65,8 +65,8 @@ set(const char *file)
     ovs_assert(!error);
     error = vnetenc_settings_add_field(s, "reg14");
     ovs_assert(!error);
-    error = vnetenc_settings_set_file(s, file);
-    ovs_assert(!error);
+    free(s->file);
+    s->file = xstrdup(file);
     vnetenc_settings_set_names(s, metadata, names, ARRAY_SIZE(names));
     shash_add(&s->port_ids, "tap\n\"1\"", xstrdup("id\t<b>"));
     shash_add(&s->peer_names, "192.0.2.9", xstrdup("hv\\9"));
@@ -349,6 +349,9 @@ test_half(void)
 static void
 test_settings(void)
 {
+    static const char *const bad_files[] = {
+        "", ".", "..", "/tmp/flows.log", "../flows.log", "a/flows.log"
+    };
     struct vnetenc_settings *s = vnetenc_settings_create("br-int");
     char *error;
 
@@ -362,12 +365,23 @@ test_settings(void)
     error = vnetenc_settings_add_field(s, "nonsense");
     CHECK_HAS(error, "fields: \"nonsense\" is not the name of a field");
     free(error);
-    error = vnetenc_settings_add_field(s, "ipv6_src");
+    error = vnetenc_settings_add_field(s, "xxreg1");
     CHECK_HAS(error, "has 128 bits; at most 64 are allowed");
     free(error);
-    error = vnetenc_settings_set_file(s, "flows.log");
-    CHECK_HAS(error, "file: \"flows.log\" is not an absolute name");
+    error = vnetenc_settings_add_field(s, "nw_ttl");
+    CHECK_HAS(error, "fields: \"nw_ttl\" is neither a register nor metadata");
     free(error);
+    error = vnetenc_settings_set_mark(s, "nw_ttl[]");
+    CHECK_HAS(error, "mark: \"nw_ttl[]\" is neither part of a register");
+    free(error);
+    for (size_t i = 0; i < ARRAY_SIZE(bad_files); i++) {
+        error = vnetenc_settings_set_file(s, bad_files[i]);
+        CHECK_HAS(error, "is not the name of a file in the directory of log "
+                  "files, without \"/\"");
+        free(error);
+    }
+    CHECK(!vnetenc_settings_set_file(s, "flows.log"));
+    CHECK_HAS(s->file, "/flows.log");
     CHECK(!vnetenc_settings_find_name(s, 5));
     vnetenc_settings_unref(s);
 

@@ -17,6 +17,7 @@
 #include <config.h>
 #include "vnetenc/log/settings.h"
 #include <stdlib.h>
+#include <string.h>
 #include "dirs.h"
 #include "nx-match.h"
 #include "ovs-rcu.h"
@@ -65,6 +66,14 @@ vnetenc_settings_unref(struct vnetenc_settings *s)
     }
 }
 
+/* Returns true if the flow table alone decides what 'mf' is.  The datapath does
+ * not tell packets apart by other fields only because the log reads them. */
+static bool
+is_of_the_pipeline(const struct mf_field *mf)
+{
+    return mf_is_register(mf->id) || mf->id == MFF_METADATA;
+}
+
 char *
 vnetenc_settings_set_mark(struct vnetenc_settings *s, const char *text)
 {
@@ -75,6 +84,10 @@ vnetenc_settings_set_mark(struct vnetenc_settings *s, const char *text)
 
         free(error);
         return why;
+    }
+    if (!is_of_the_pipeline(s->mark.field)) {
+        return xasprintf("mark: \"%s\" is neither part of a register nor of "
+                         "metadata", text);
     }
     if (s->mark.n_bits > 64) {
         return xasprintf("mark: \"%s\" has %u bits; at most 64 are allowed",
@@ -90,6 +103,10 @@ vnetenc_settings_add_field(struct vnetenc_settings *s, const char *text)
 
     if (!mf) {
         return xasprintf("fields: \"%s\" is not the name of a field", text);
+    }
+    if (!is_of_the_pipeline(mf)) {
+        return xasprintf("fields: \"%s\" is neither a register nor metadata",
+                         text);
     }
     if (mf->n_bits > 64) {
         return xasprintf("fields: \"%s\" has %u bits; at most 64 are allowed",
@@ -109,11 +126,14 @@ vnetenc_settings_add_field(struct vnetenc_settings *s, const char *text)
 char *
 vnetenc_settings_set_file(struct vnetenc_settings *s, const char *name)
 {
-    if (name[0] != '/') {
-        return xasprintf("file: \"%s\" is not an absolute name", name);
+    /* Whoever may write to the database must not write to every file. */
+    if (!name[0] || strchr(name, '/') || !strcmp(name, ".")
+        || !strcmp(name, "..")) {
+        return xasprintf("file: \"%s\" is not the name of a file in the "
+                         "directory of log files, without \"/\"", name);
     }
     free(s->file);
-    s->file = xstrdup(name);
+    s->file = xasprintf("%s/%s", ovs_logdir(), name);
     return NULL;
 }
 
