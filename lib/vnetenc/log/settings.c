@@ -165,7 +165,9 @@ vnetenc_settings_find_name(const struct vnetenc_settings *s, uint64_t metadata)
 {
     const struct vnetenc_settings_name key = { .metadata = metadata };
     const struct vnetenc_settings_name *found
-        = bsearch(&key, s->names, s->n_names, sizeof key, compare_names);
+        = (s->n_names
+           ? bsearch(&key, s->names, s->n_names, sizeof key, compare_names)
+           : NULL);
 
     return found ? found->name : NULL;
 }
