@@ -152,6 +152,25 @@ read_mark(const struct ovsrec_interface *iface, struct vnetenc_mark **marks,
     };
 }
 
+/* Returns true if there is a row for the peer at 'remote', or for any peer if
+ * that is unspecified. */
+static bool
+has_peer(const struct ovsdb_idl *idl, const struct in6_addr *remote)
+{
+    const struct ovsrec_vnetenc_peer *row;
+
+    OVSREC_VNETENC_PEER_FOR_EACH (row, idl) {
+        struct in6_addr address;
+
+        if (vnetenc_config_address_parse(row->remote_ip, &address)
+            && (!ipv6_addr_is_set(remote)
+                || ipv6_addr_equals(&address, remote))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void
 vnetenc_ovsdb_read_marks(const struct ovsdb_idl *idl)
 {
@@ -165,7 +184,7 @@ vnetenc_ovsdb_read_marks(const struct ovsdb_idl *idl)
         read_mark(iface, &marks, &n, &allocated);
     }
     ambiguous = vnetenc_marks_set(marks, n);
-    if (ambiguous) {
+    if (ambiguous && has_peer(idl, ambiguous)) {
         struct ds s = DS_EMPTY_INITIALIZER;
 
         ipv6_format_mapped(ambiguous, &s);
