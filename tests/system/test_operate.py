@@ -362,7 +362,7 @@ def test_firewall(make_lab):
                 netns=hv2.netns)
     hv1.kill_vswitchd()
     hv1.restart_vswitchd()
-    wait_until(lambda: "no answer from UDP port 6082"
+    wait_until(lambda: "no_answer: from UDP port 6082"
                in hv1.peer(hv2.ip, "last_error"), "the reason is shown", 30)
 
 

@@ -66,8 +66,9 @@ vnetenc_settings_unref(struct vnetenc_settings *s)
     }
 }
 
-/* Returns true if the flow table alone decides what 'mf' is.  The datapath does
- * not tell packets apart by other fields only because the log reads them. */
+/* Returns true if the flow table alone decides what 'mf' is.  The datapath
+ * does not tell packets apart by other fields only because the log reads
+ * them. */
 static bool
 is_of_the_pipeline(const struct mf_field *mf)
 {
