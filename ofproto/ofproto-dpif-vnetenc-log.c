@@ -90,7 +90,9 @@ vnetenc_log_begin(const struct flow *packet, const char *in_port,
     const struct vnetenc_settings *settings = vnetenc_settings_get();
     struct vnetenc_log_pass *pass;
 
-    if (!settings || !is_ip_any(packet)) {
+    /* A pass has to be the first entry of a cache. */
+    if (!settings || !is_ip_any(packet)
+        || (xcache && xcache->entries.size)) {
         return NULL;
     }
     pass = xzalloc(sizeof *pass);
@@ -103,7 +105,6 @@ vnetenc_log_begin(const struct flow *packet, const char *in_port,
         ovs_strzcpy(pass->in.port, in_port, sizeof pass->in.port);
     }
     if (xcache) {
-        ovs_assert(!xcache->entries.size);
         xlate_cache_add_entry(xcache, XC_VNETENC_LOG)->vnetenc_pass = pass;
     }
     return pass;

@@ -59,7 +59,7 @@ struct xlate_cache;
 
 /* Begins a pass for a packet that is 'packet' before all changes and that came
  * from the port named 'in_port', or NULL if that is not known.  Adds it to
- * 'xcache', which must be empty, unless that is NULL. */
+ * 'xcache', unless that is NULL.  There is no pass if that is not empty. */
 struct vnetenc_log_pass *vnetenc_log_begin(const struct flow *packet,
                                            const char *in_port,
                                            struct xlate_cache *xcache);

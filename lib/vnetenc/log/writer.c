@@ -33,6 +33,7 @@
 #include "socket-util.h"
 #include "timeval.h"
 #include "util.h"
+#include "vnetenc/bridge/limits.h"
 #include "vnetenc/log/flows.h"
 #include "vnetenc/log/line.h"
 #include "vnetenc/log/settings.h"
@@ -40,8 +41,9 @@
 VLOG_DEFINE_THIS_MODULE(vnetenc_log);
 
 enum {
-    /* How long a packet may wait for a session, or longer. */
-    PATIENCE_MS = 2000,
+    /* How long a packet may wait for a session, or longer, unless its round
+     * trip is very long. */
+    PATIENCE_MS = MAX(VNETENC_PREFER_FIRST_MS, VNETENC_RTO_MAX_MS) + 500,
     /* How late packets are credited, or later.  Whatever went wrong before an
      * interval may have concerned packets that were credited in it. */
     CREDIT_MS = 5000,
@@ -201,6 +203,8 @@ write_batch(struct writer *w)
     struct batch *b = &w->batch;
     char **lines = xcalloc(MAX(1, b->n), sizeof *lines);
 
+    /* Nothing here is protected by RCU, and a large table takes time. */
+    ovsrcu_quiesce_start();
     for (size_t i = 0; i < b->n; i++) {
         lines[i] = vnetenc_line_format(&b->sums[i], w->settings, &b->interval,
                                        b->since);
@@ -209,7 +213,6 @@ write_batch(struct writer *w)
             count(&n_gap_flows, b->sums[i].n_flows);
         }
     }
-    ovsrcu_quiesce_start();
     write_lines(w, lines);
     ovsrcu_quiesce_end();
     for (size_t i = 0; i < b->n; i++) {
