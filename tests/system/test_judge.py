@@ -245,15 +245,18 @@ def test_what_proves_a_capture():
     """Both control packets, whole frames, and the probes in records."""
     begin, end = ether(control(BEGIN)), ether(control(END))
     probe = outer(record(SEALED_PROBE), 6082)
-    good = [begin, probe, end]
+    probes = [probe] * PLAN.probes[2]
+    good = [begin, *probes, end]
     judge, _ = judged(good)
     assert not judge.doubts()
-    assert (judge.n_sealed, judge.n_probes) == (1, 1)
+    assert (judge.n_sealed, judge.n_probes) == (20, 20)
     for frames, doubt in (
-            ([probe, end], "no control packet (begin)"),
-            ([begin, begin, probe], "no control packet (end)"),
-            ([probe], "no control packet (begin, end)"),
+            ([*probes, end], "no control packet (begin)"),
+            ([begin, begin, *probes], "no control packet (end)"),
+            (probes, "no control packet (begin, end)"),
             ([begin, end], "of 20 probes none"),
+            # One went another way.
+            ([*good[:-2], end], "of 20 probes 19"),
             # A probe of a session, a handshake, another sender, others' DTLS.
             ([begin, end, outer(record(b"s" * 40), 6082)], "of 20 probes"),
             ([begin, end, outer(record(SEALED_PROBE, 22), 6082)],
@@ -274,7 +277,7 @@ def test_what_proves_a_capture():
     judge = Judge(PLAN)
     for frame in good:
         judge.see(7.0, frame, is_cut=frame is probe)
-    assert "1 frames are cut short" in judge.doubts()[0]
+    assert "20 frames are cut short" in judge.doubts()[0]
 
 
 def test_waiting_fragments_are_bounded():
@@ -418,12 +421,13 @@ def judge_files(folder, data, plan=None):
 
 
 def test_program(tmp_path):
-    good = [ether(control(BEGIN)), outer(record(SEALED_PROBE), 6082),
+    good = [ether(control(BEGIN)),
+            *[outer(record(SEALED_PROBE), 6082)] * PLAN.probes[2],
             ether(control(END))]
     status, text = judge_files(tmp_path, pcap_file(good))
     assert (status, text.splitlines()[-1]) == (
         0, "NOTHING LEAKED, as far as this place shows"), text
-    assert "        3 packets seen\n" in text
+    assert "       22 packets seen\n" in text
     status, text = judge_files(tmp_path, pcapng_file(good[1:]))
     assert status == 2 and "no control packet (begin)" in text, text
     leak = "leak: 1970-01-01 00:00:07.000005 UTC 192.0.2.1 > 192.0.2.2, UDP" \

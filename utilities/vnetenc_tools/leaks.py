@@ -296,9 +296,10 @@ class Judge:
             found.append(f"{self.n_cut} frames are cut short, and the rest of"
                          " them was not seen: capture with -s 0")
         number = self.plan.probes[2]
-        if number and not self.n_probes:
-            found.append(f"of {number} probes none was seen in a sealed"
-                         " record: they were dropped, or left elsewhere")
+        if self.n_probes < number:
+            found.append(f"of {number} probes {self.n_probes or 'none'} was"
+                         " seen in a sealed record: the others were dropped,"
+                         " or left elsewhere")
         elif not self.n_sealed:
             found.append("no sealed packet between chassis was seen: there was"
                          " nothing to judge")
