@@ -20,17 +20,15 @@ import pytest
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from harness import guest, suite, work     # noqa: E402
+from harness import guest, pair, reports, suite, work   # noqa: E402
 from harness.run import (           # noqa: E402
-    FULL, Failure, PARTS, Run, SIDE, SignsOfLife, TOP)
+    FULL, Failure, PARTS, Run, SIDE, SYSTEM_TIMEOUT_S, SignsOfLife, TOP)
 
 TESTS = TOP / "tests"
 
 # A test that is skipped for one of these reasons counts as failed, because
 # all programs that the tests need are installed for them.
 MISSING = ("not installed", "not found", "missing tool", "could not import")
-
-SYSTEM_TIMEOUT_S = 900 + int(os.environ.get("VNETENC_SOAK_S", "0"))
 
 
 def pytest_addoption(parser):
@@ -75,8 +73,9 @@ def pytest_configure(config):
     if option.collectonly:
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if guest.INSIDE:
-        config.pluginmanager.register(guest.Reporter(config))
+    if guest.INSIDE or pair.INSIDE:
+        config.pluginmanager.register(reports.Writer(
+            config, pathlib.Path(guest.INSIDE or pair.INSIDE)))
     elif config.run.configured:
         config.run.take_lock(config.out.write)
     config.signs.start()
@@ -243,7 +242,7 @@ class Results:
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter, exitstatus):
         self.exitstatus = int(exitstatus)
-        if self.config.option.collectonly:
+        if self.config.option.collectonly or pair.INSIDE:
             return
         line = terminalreporter.write_line
         form = "{:<22} {:>8} {:>8} {:>8} {:>8}  {}".format

@@ -5,12 +5,11 @@
 import pathlib
 import re
 import sys
-import time
 
 import pytest
 
 from harness import guest
-from harness.run import Failure
+from harness.reports import report_item
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "system"))
@@ -48,29 +47,18 @@ def pytest_runtest_protocol(item, nextitem):
     if guest.INSIDE:
         run_item(item, nextitem)
     else:
-        report_item(item)
+        report_item(item, reports_of)
     return True
 
 
-def report_item(item):
-    """Reports what an item did in the guest."""
-    config, hook = item.config, item.ihook
+def reports_of(item):
+    """The reports of what an item did in the guest."""
+    guests = item.config.guests
     if not hasattr(item.session, "guest_began"):
         item.session.guest_began = True
-        config.guests.start([other.nodeid for other in item.session.items
-                            if HERE in other.path.parents])
-    hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    begin = time.time()
-    try:
-        reports = list(config.guests.reports(config, item.nodeid))
-    except Failure as failure:
-        reports = [pytest.TestReport(
-            item.nodeid, item.location, dict(item.keywords), "failed",
-            str(failure), "call", duration=time.time() - begin,
-            part=item.path.parent.name, span=(begin, time.time()))]
-    for report in reports:
-        hook.pytest_runtest_logreport(report=report)
-    hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        guests.start([other.nodeid for other in item.session.items
+                      if HERE in other.path.parents])
+    return guests.reports(item.config, item.nodeid)
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,7 @@ configure.
 The tests of each file of tests/guest that a run selects run in one guest, in a
 pytest of its own.  A guest has the files of this machine, so the tree is used
 as it was built; all that it writes is lost, but for the folder of its results.
-There it writes the reports of pytest, one line of JSON each, and the run out
-here reports them as its own.
+There it writes the reports of its tests (harness/reports.py).
 
 The guest is User Mode Linux, a program, unless VNETENC_GUEST_KERNEL names a
 kernel of Debian for QEMU, 6.1 or 6.12.  QEMU uses KVM where that works, and
@@ -18,14 +17,13 @@ other; an emulated one takes one processor of this machine.
 """
 
 import contextlib
-import json
 import os
 import pathlib
 import shlex
 import shutil
 import sys
-import time
 
+from .reports import Reader
 from .run import Failure, tail
 
 # In a guest, the folder for results.
@@ -44,28 +42,6 @@ EMULATED_PATIENCE = 10
 
 # How a guest in QEMU mounts the files of this machine.
 ROOT_9P = "trans=virtio,version=9p2000.L,cache=loose,msize=512000"
-
-
-class Reporter:
-    """Writes the reports, in a guest."""
-
-    def __init__(self, config):
-        self._config = config
-        self._file = open(pathlib.Path(INSIDE) / "reports", "a",
-                          encoding="utf-8", buffering=1)
-
-    def _write(self, **entry):
-        self._file.write(json.dumps(entry) + "\n")
-
-    def pytest_collection_finish(self):
-        self._write(up=True)
-
-    def pytest_runtest_logreport(self, report):
-        self._write(report=self._config.hook.pytest_report_to_serializable(
-            config=self._config, report=report))
-
-    def pytest_runtest_logfinish(self, nodeid):
-        self._write(finished=nodeid)
 
 
 class Guests:
@@ -111,7 +87,7 @@ class Guests:
                     self._results / pathlib.Path(file).stem)
 
     def reports(self, config, test):
-        """The reports of a test, which is the next one of its file."""
+        """The reports of a test."""
         if self._failure:
             raise Failure(self._failure)
         file = test.partition("::")[0]
@@ -202,69 +178,26 @@ class Guest:
     """A guest, which runs `tests`."""
 
     def __init__(self, run, kernel, is_emulated, tests, results):
-        self._results = results
-        self._console = results / "console.log"
         self._stack = contextlib.ExitStack()
-        self._failure = None
-        self._is_up = False
         results.mkdir(parents=True)
         pytest = [sys.executable, "-B", "-u", "-m", "pytest",
                   f"--builddir={run.builddir}", "--parts=guest",
                   "-p", "no:cacheprovider", *tests]
-        (self._results / "command").write_text(
+        (results / "command").write_text(
             f"cd {shlex.quote(str(run.srcdir / 'tests'))}\n"
             f"{environment(is_emulated)}"
             f"exec {shlex.join(pytest)}\n")
-        self._reports = open(self._results / "reports", "a+",
-                             encoding="utf-8")
-        self._reports.seek(0)
-        console = self._stack.enter_context(open(self._console, "wb"))
-        self._process = self._stack.enter_context(
-            boot(run, kernel, is_emulated, results, console))
-
-    def _until(self, timeout, is_last):
-        """The entries of the guest, up to one for which `is_last` is true."""
-        entries = []
-        deadline = time.monotonic() + timeout
-        partial = ""
-        while True:
-            ended = self._process.poll() is not None
-            while line := self._reports.readline():
-                partial += line
-                if not line.endswith("\n"):
-                    break
-                entries.append(json.loads(partial))
-                partial = ""
-                if is_last(entries[-1]):
-                    return entries
-            if ended:
-                self._fail("the guest ended before")
-            if time.monotonic() > deadline:
-                self._fail(f"the guest took longer than {timeout} s")
-            time.sleep(0.05)
-
-    def _fail(self, what):
-        self.stop()
-        self._failure = f"{what}; the end of {self._console}:\n" \
-            + tail(self._console)
-        raise Failure(self._failure)
+        console = results / "console.log"
+        out = self._stack.enter_context(open(console, "wb"))
+        process = self._stack.enter_context(
+            boot(run, kernel, is_emulated, results, out))
+        self._reader = Reader("the guest", results, process, console,
+                              self.stop)
 
     def reports(self, config, test):
-        """The reports of a test, which is the next one of the guest."""
-        if self._failure:
-            raise Failure(self._failure)
-        if not self._is_up:
-            self._until(BOOT_TIMEOUT_S, lambda entry: "up" in entry)
-            self._is_up = True
-        for entry in self._until(TEST_TIMEOUT_S + 30,
-                                 lambda entry: entry.get("finished") == test):
-            if "report" in entry:
-                report = config.hook.pytest_report_from_serializable(
-                    config=config, data=entry["report"])
-                if report.skipped:
-                    # Of JSON's types, pytest wants another one here.
-                    report.longrepr = tuple(report.longrepr)
-                yield report
+        """The reports of a test."""
+        return self._reader.reports(config, test, BOOT_TIMEOUT_S,
+                                    TEST_TIMEOUT_S + 30)
 
     def stop(self):
         self._stack.close()

@@ -23,6 +23,7 @@ SIDE = {"style", "instructions", "asan", "clang", "tsan", "fuzz", "dpdk"}
 FULL = {"full-ovs", "full-ovn"}
 
 SIGN_OF_LIFE_S = 30
+SYSTEM_TIMEOUT_S = 900 + int(os.environ.get("VNETENC_SOAK_S", "0"))
 
 
 class Failure(Exception):

@@ -297,3 +297,75 @@ def test_guest_without_kernel(guest):
     status, last, output = guest.check("guest")
     assert (status, last) == (1, "0 passed, 5 failed, 0 skipped"), output
     assert "no such package" in output
+
+
+# Each file of a pair waits until the other one runs.
+PAIR_TESTS = """import os
+import pathlib
+import time
+
+HERE = pathlib.Path(__file__)
+
+def note(name):
+    with open(HERE.with_name(name), "a") as file:
+        file.write(f"{os.getpid()}\\n")
+
+def test_good():
+    note(HERE.stem)
+    deadline = time.monotonic() + 60
+    while not HERE.with_name(OTHER).exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+def test_bad():
+    note(HERE.stem)
+    assert "what was seen" == "what was wanted"
+
+def test_deadly():
+    note(HERE.stem)
+    if os.environ.get("VNETENC_PAIR"):
+        os._exit(1)
+
+def test_after_it():
+    note(HERE.stem)
+"""
+
+
+@pytest.fixture(name="pair")
+def fixture_pair(guest):
+    """A project with two files of system tests."""
+    folder = guest.top / "tests/system"
+    for name, other in (("test_a", "test_b"), ("test_b", "test_a")):
+        (folder / f"{name}.py").write_text(
+            PAIR_TESTS.replace("OTHER", repr(other)))
+    return guest
+
+
+def who_ran(pair):
+    return [(pair.top / "tests/system" / name).read_text().split()
+            for name in ("test_a", "test_b")]
+
+
+def test_pair(pair):
+    status, last, output = pair.check("system", "--", "-k", "not deadly")
+    assert (status, last) == (1, "4 passed, 2 failed, 0 skipped"), output
+    assert output.count("'what was seen' == 'what was wanted'") >= 2, output
+    first, second = who_ran(pair)
+    assert len(first) == len(second) == 3
+    assert len(set(first)) == len(set(second)) == 1
+    assert first[0] != second[0]
+
+
+def test_pair_that_is_not_wanted(pair):
+    """With -x, or with one file, pytest runs alone."""
+    status, last, output = pair.check("system", "--", "-x", "-k", "after")
+    assert (status, last) == (0, "2 passed, 0 failed, 0 skipped"), output
+    first, second = who_ran(pair)
+    assert first == second
+
+
+def test_pair_that_ends(pair):
+    """The second one ends during a test, with others still to come."""
+    status, last, output = pair.check("system", "--", "-k", "not bad")
+    assert (status, last) == (1, "4 passed, 2 failed, 0 skipped"), output
+    assert output.count("the second pytest ended before") >= 2, output
