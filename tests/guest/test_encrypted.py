@@ -356,3 +356,28 @@ def test_mark_in_kernel(make_hosts):
     pcap = lab.underlay.capture()
     assert_traffic(lab)
     assert_sealed(pcap.stop(), lab, MARKER)
+
+
+def test_vrf(make_hosts):
+    """The device of the underlay belongs to a VRF, and the tunnel address is
+    outside: a rule for the mark leads into the VRF, and local routes out."""
+    lab = make_hosts()
+    for hv, other in zip(lab.hvs, reversed(lab.hvs)):
+        lab.run.cmd("modprobe", "vrf")
+        lab.run.ip(hv.netns, "link add vrf0 type vrf table 100",
+                   "link set vrf0 up",
+                   f"address del {hv.ip}/24 dev {hv.device}",
+                   f"link set {hv.device} master vrf0",
+                   f"address add {hv.ip}/32 dev lo",
+                   f"route add local {hv.ip} dev lo table 100",
+                   f"route add {other.ip} dev {hv.device} src {hv.ip} "
+                   "table 100",
+                   "rule add fwmark 100 lookup 100")
+        lab.run.cmd("sysctl", "-qw", "net.ipv4.udp_l3mdev_accept=1",
+                    netns=hv.netns)
+    lab.connect(encryption="require", egress_pkt_mark=100)
+    lab.pin()
+    lab.vms[0].reaches(lab.vms[1].ip, 15)
+    pcap = lab.underlay.capture()
+    assert_traffic(lab)
+    assert_sealed(pcap.stop(), lab, MARKER)
