@@ -17,9 +17,11 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 # Parts run in this order.  The parts of SIDE run beside the suites before
 # them.
 PARTS = ["build", "harness", "unit", "ovs", "ovn", "upstream-ovs",
-         "upstream-ovn", "full-ovs", "full-ovn", "style", "instructions",
-         "asan", "clang", "tsan", "fuzz", "dpdk", "ns", "guest", "system"]
-SIDE = {"style", "instructions", "asan", "clang", "tsan", "fuzz", "dpdk"}
+         "upstream-ovn", "full-ovs", "full-ovn", "style", "docs",
+         "instructions", "asan", "clang", "tsan", "fuzz", "dpdk", "ns",
+         "guest", "system"]
+SIDE = {"style", "docs", "instructions", "asan", "clang", "tsan", "fuzz",
+        "dpdk"}
 FULL = {"full-ovs", "full-ovn"}
 
 SIGN_OF_LIFE_S = 30

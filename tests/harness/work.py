@@ -154,6 +154,33 @@ class Style(Work):
             raise Failure(tail(log))
 
 
+class Docs(Work):
+    """The documentation without a warning, and for each installed program a
+    manual page."""
+
+    def work(self):
+        log = self.run.fresh_log("docs.log")
+        scratch = log.with_suffix("")
+        shutil.rmtree(scratch, ignore_errors=True)
+        if self.run.call(["make", "-s", "-C", self.run.builddir, "docs",
+                          "install-tools", "install-data",
+                          f"DESTDIR={scratch}"], log):
+            raise Failure(tail(log))
+        programs = {p.name for p in scratch.rglob("*bin/*")}
+        pages = {p.stem for p in scratch.rglob("man8/*.8")}
+        if not programs or programs != pages:
+            raise Failure("a program without a page, or a page without a "
+                          f"program: {', '.join(programs ^ pages)}")
+        for page in scratch.rglob("man?/*.?"):
+            if self.run.call(["man", "--warnings", "-l", page],
+                             log.with_suffix(".8")):
+                raise Failure(f"{page.name}: man cannot show it")
+        if re.search(r"^troff|^grotty", log.with_suffix(".8").read_text(),
+                     re.M):
+            raise Failure(tail(log.with_suffix(".8")))
+        shutil.rmtree(scratch)
+
+
 class Instructions(Work):
     """The cost of a packet in our code, against tests/instructions."""
 
@@ -178,7 +205,7 @@ class Commands(pytest.File):
     """This file stands for the builds and the checks."""
 
     def collect(self):
-        kinds = {"style": Style, "instructions": Instructions,
+        kinds = {"style": Style, "docs": Docs, "instructions": Instructions,
                  **{part: Build for part in BUILDS}}
         for part, kind in kinds.items():
             if part in self.config.run.parts:

@@ -119,11 +119,14 @@ def add_database_arguments(parser):
     parser.add_argument("--sb", metavar="URL",
                         help="southbound database, as for ovn-sbctl --db")
     parser.add_argument("-p", "--private-key", metavar="FILE",
-                        help="for ssl: databases, as for ovn-nbctl")
-    parser.add_argument("-c", "--certificate", metavar="FILE")
-    parser.add_argument("-C", "--ca-cert", metavar="FILE")
+                        help="private key for ssl: databases")
+    parser.add_argument("-c", "--certificate", metavar="FILE",
+                        help="certificate of that key")
+    parser.add_argument("-C", "--ca-cert", metavar="FILE",
+                        help="certificates of CAs that the databases use")
     parser.add_argument("--timeout", type=int, default=10, metavar="SECONDS",
-                        help="for each database; default %(default)s")
+                        help="wait at most this long for each database;"
+                        " default %(default)s")
 
 
 def database_options(args, url):
