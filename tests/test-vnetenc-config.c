@@ -23,8 +23,10 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 
+#include "bitmap.h"
 #include "packets.h"
 #include "util.h"
+#include "vnetenc/trust/cert.h"
 #include "vnetenc-unit.h"
 
 /* 'a' and 'b' are texts of one address. */
@@ -81,6 +83,8 @@ test_defaults(void)
     CHECK(!p.has_row);
     CHECK(!p.ciphers && !p.certificate && !p.private_key && !p.ca_cert
           && !p.crl);
+    CHECK(!p.certificates.n && !p.revoked.n && !p.error);
+    CHECK(p.strength == 112);
     CHECK(p.n_lanes == 1);
     CHECK(p.rekey_records == UINT64_C(1) << 32);
     CHECK(p.rekey_bytes == UINT64_C(1) << 38);
@@ -99,6 +103,10 @@ full(void)
         .private_key = xstrdup("key.pem"),
         .ca_cert = xstrdup("ca.pem"),
         .crl = xstrdup("ca.crl"),
+        .certificates = { xzalloc(64), 2 },
+        .revoked = { xzalloc(32), 1 },
+        .strength = 128,
+        .error = xstrdup("bad"),
         .n_lanes = 4,
         .rekey_records = 5,
         .rekey_bytes = 6,
@@ -122,6 +130,8 @@ test_copy(void)
     CHECK(!strcmp(b.private_key, "key.pem"));
     CHECK(!strcmp(b.ca_cert, "ca.pem"));
     CHECK(!strcmp(b.crl, "ca.crl"));
+    CHECK(b.certificates.n == 2 && b.revoked.n == 1 && b.strength == 128);
+    CHECK(!strcmp(b.error, "bad"));
     CHECK(b.n_lanes == 4 && b.rekey_records == 5 && b.rekey_bytes == 6
           && b.rekey_s == 8);
     vnetenc_config_profile_uninit(&b);
@@ -134,13 +144,18 @@ test_copy(void)
     vnetenc_config_profile_uninit(&c);
 }
 
-/* Each of the five texts asks for other credentials, no number does. */
+/* Each of the texts and lists, and the strength, asks for other credentials;
+ * no other number does. */
 static void
 test_same_cred(void)
 {
     struct vnetenc_config_profile a = full(), b = full();
     char **texts[] = {
-        &b.ciphers, &b.certificate, &b.private_key, &b.ca_cert, &b.crl
+        &b.ciphers, &b.certificate, &b.private_key, &b.ca_cert, &b.crl,
+        &b.error
+    };
+    struct vnetenc_config_fingerprints *lists[] = {
+        &b.certificates, &b.revoked
     };
 
     b.id = 8;
@@ -160,8 +175,75 @@ test_same_cred(void)
         CHECK(!vnetenc_config_profile_same_cred(&b, &a));
         *texts[i] = saved;
     }
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+        lists[i]->n--;
+        CHECK(!vnetenc_config_profile_same_cred(&a, &b));
+        lists[i]->n++;
+        lists[i]->f[0][31] = 1;
+        CHECK(!vnetenc_config_profile_same_cred(&a, &b));
+        lists[i]->f[0][31] = 0;
+        CHECK(vnetenc_config_profile_same_cred(&a, &b));
+    }
+    b.strength = 192;
+    CHECK(!vnetenc_config_profile_same_cred(&a, &b));
     vnetenc_config_profile_uninit(&a);
     vnetenc_config_profile_uninit(&b);
+}
+
+static void
+test_lists(void)
+{
+    static char good[] = "sha256:00112233445566778899aabbccddeeff"
+                         "00112233445566778899AABBCCDDEEFF";
+    static char sha1[] = "sha1:00112233445566778899aabbccddeeff00112233";
+    char *texts[] = { sha1, good };
+    struct vnetenc_config_profile p;
+    uint8_t f[VNETENC_FINGERPRINT_BYTES];
+
+    CHECK(!vnetenc_cert_fingerprint_parse(good, f));
+    vnetenc_config_profile_init(&p, 1);
+    CHECK(!vnetenc_config_fingerprints_have(&p.certificates, f));
+    vnetenc_config_profile_take(&p, &p.certificates, "certificates",
+                                &texts[1], 1);
+    CHECK(!p.error);
+    CHECK(vnetenc_config_fingerprints_have(&p.certificates, f));
+
+    /* A bad one makes an error, and the good one counts all the same. */
+    vnetenc_config_profile_take(&p, &p.revoked, "revoked", texts, 2);
+    CHECK_HAS(p.error, "revoked: \"sha1:");
+    CHECK(p.revoked.n == 1);
+    CHECK(vnetenc_config_fingerprints_have(&p.revoked, f));
+    f[0] ^= 1;
+    CHECK(!vnetenc_config_fingerprints_have(&p.revoked, f));
+    vnetenc_config_profile_uninit(&p);
+}
+
+static void
+test_members(void)
+{
+    static const int64_t ids[] = { 255, 0, 256, -1 };
+    struct vnetenc_config_peer peer;
+
+    memset(&peer, 0, sizeof peer);
+    vnetenc_config_peer_set_profiles(&peer, NULL, 0);
+    CHECK(!peer.profiles);
+    vnetenc_config_peer_set_profiles(&peer, ids, ARRAY_SIZE(ids));
+    CHECK(bitmap_count1(peer.profiles, VNETENC_N_PROFILES) == 2);
+    CHECK(bitmap_is_set(peer.profiles, 0));
+    CHECK(bitmap_is_set(peer.profiles, 255));
+    free(peer.profiles);
+}
+
+static void
+test_unlisted(void)
+{
+    bool drop = true;
+
+    CHECK(vnetenc_config_unlisted_parse(NULL, &drop) && !drop);
+    CHECK(vnetenc_config_unlisted_parse("drop", &drop) && drop);
+    CHECK(!vnetenc_config_unlisted_parse("Pass", &drop) && drop);
+    CHECK(vnetenc_config_unlisted_parse("pass", &drop) && !drop);
+    CHECK(!vnetenc_config_unlisted_parse("", &drop) && !drop);
 }
 
 /* All of it goes (the sanitizer build tells). */
@@ -195,6 +277,9 @@ main(int argc OVS_UNUSED, char *argv[])
     test_defaults();
     test_copy();
     test_same_cred();
+    test_lists();
+    test_members();
+    test_unlisted();
     test_destroy();
     return unit_end();
 }

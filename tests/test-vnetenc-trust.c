@@ -23,6 +23,7 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 
+#include "bitmap.h"
 #include "openvswitch/vlog.h"
 #include "packets.h"
 #include "util.h"
@@ -230,6 +231,35 @@ test_pins(void)
     pki_free(&rsa);
     pki_free(&issued);
     pki_free(&stranger);
+}
+
+/* A peer that is no member is refused, whatever its certificate. */
+static void
+test_members(void)
+{
+    struct vnetenc_trust trust = the_peer();
+    uint8_t pin[1][VNETENC_FINGERPRINT_BYTES];
+    struct pki_id id = pki_make(&(struct pki_spec) {
+        .san = "IP:192.0.2.1", .issuer = &ca });
+
+    pki_pin(&id, pin[0]);
+    trust.pins = pin;
+    trust.n_pins = 1;
+    CHECK(!judge(&trust, plain_cred, &id));
+    CHECK(!judge(&trust, ca_cred, &id));
+    trust.profiles = bitmap_allocate(VNETENC_N_PROFILES);
+    CHECK(!vnetenc_trust_admits(&trust, 0));
+    CHECK_HAS(judge(&trust, plain_cred, &id),
+              "not_member: 192.0.2.1 is no member of profile 3");
+    CHECK_HAS(judge(&trust, ca_cred, &id), "not_member: ");
+    CHECK_HAS(judge_live(&trust, plain_cred, &id), "not_member: ");
+    bitmap_set1(trust.profiles, 1);
+    CHECK_HAS(judge(&trust, plain_cred, &id), "not_member: ");
+    bitmap_set1(trust.profiles, 3);
+    CHECK(!judge(&trust, plain_cred, &id));
+    CHECK(!judge_live(&trust, plain_cred, &id));
+    free(trust.profiles);
+    pki_free(&id);
 }
 
 /* A pinned leaf that its issuer sends along: the chain does not matter. */
@@ -573,6 +603,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_fingerprints();
     test_chain();
     test_pins();
+    test_members();
     test_pin_with_chain();
     test_san();
     test_san_ipv6();

@@ -42,6 +42,17 @@ expected(const struct vnetenc_vni *rows, size_t n, uint32_t vni,
     return !listed;
 }
 
+static bool
+is_listed(const struct vnetenc_vni *rows, size_t n, uint32_t vni)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].vni == vni) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void
 test_random(size_t n)
 {
@@ -61,6 +72,7 @@ test_random(size_t n)
             n_wrong += actual != expected(rows, n, vni, profile);
             n_no += !actual;
         }
+        n_wrong += vnetenc_vni_is_listed(vni) != is_listed(rows, n, vni);
     }
     CHECK(n_wrong == 0);
     CHECK(n_no > 0 || !n);
@@ -87,7 +99,15 @@ main(int argc OVS_UNUSED, char *argv[])
     CHECK(vnetenc_vni_allowed(0, 0));
     CHECK(!vnetenc_vni_allowed(0, 255));
     CHECK(vnetenc_vni_allowed(1, 255));
+    CHECK(vnetenc_vni_passes(1));
+    vnetenc_vni_set_drop_unlisted(true);
+    CHECK(vnetenc_vni_passes(0));
+    CHECK(vnetenc_vni_passes(0xffffff));
+    CHECK(!vnetenc_vni_passes(1));
     vnetenc_vni_set(NULL, 0);
+    CHECK(!vnetenc_vni_passes(0));
+    vnetenc_vni_set_drop_unlisted(false);
+    CHECK(vnetenc_vni_passes(0));
     CHECK(vnetenc_vni_allowed(0, 255));
     return unit_end();
 }

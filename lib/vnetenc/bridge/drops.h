@@ -66,6 +66,8 @@ enum vnetenc_code {
     VNETENC_DROP(tx_key_limit, NX_NOT_ACCEPTED,                             \
                  "key reached its hard limit")                              \
     VNETENC_DROP(tx_too_long, X, "payload over 16384 bytes")                \
+    VNETENC_DROP(tx_unlisted, NX_NOT_ACCEPTED,                              \
+                 "VNI belongs to no profile")                               \
     VNETENC_DROP(tx_gso, X, "TSO packet without inner TCP payload")         \
     VNETENC_DROP(tx_slow_tso, X, "TSO packet on the slow path")             \
     VNETENC_DROP(tx_no_room, X, "slow path packet cannot grow")             \
@@ -128,6 +130,8 @@ enum vnetenc_code {
     VNETENC_DROP(rx_payload, NX_NOT_ACCEPTED,                               \
                  "plaintext shorter than a tunnel header")                  \
     VNETENC_DROP(rx_vni, NX_NOT_ACCEPTED, "VNI belongs to another profile") \
+    VNETENC_DROP(rx_unlisted, NX_NOT_ACCEPTED,                              \
+                 "VNI belongs to no profile")                               \
     VNETENC_DROP(rx_control_unknown, NX_NOT_ACCEPTED,                       \
                  "control message of unknown type")                         \
     VNETENC_DROP(rx_reply_rate, NX_NOT_ACCEPTED,                            \

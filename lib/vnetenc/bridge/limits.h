@@ -80,6 +80,7 @@ enum {
     VNETENC_VXLAN_PORT = 6089,
     VNETENC_KERNEL_FIRST_PORT = 63998,  /* Of devices of kernel/device.h. */
     VNETENC_KERNEL_LAST_PORT = 65023,
+    VNETENC_N_PROFILES = 256,
     VNETENC_MAX_LANES = 16,
     VNETENC_DEFAULT_LANES = 1,
     VNETENC_POOL_SOCKETS = 64,          /* Lane sockets per local address, */

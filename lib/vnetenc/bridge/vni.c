@@ -27,6 +27,7 @@ struct vni_table {
 };
 
 static OVSRCU_TYPE(struct vni_table *) table = OVSRCU_INITIALIZER(NULL);
+atomic_bool vnetenc_vni_drop_unlisted = ATOMIC_VAR_INIT(false);
 
 static int
 compare_vnis(const void *a_, const void *b_)
@@ -72,6 +73,29 @@ vnetenc_vni_set(const struct vnetenc_vni *rows, size_t n)
     ovsrcu_postpone(free, old);
 }
 
+void
+vnetenc_vni_set_drop_unlisted(bool drop)
+{
+    atomic_store_relaxed(&vnetenc_vni_drop_unlisted, drop);
+}
+
+/* Returns the index of the first row of 'vni', or 't->n' if there is none. */
+static size_t
+find(const struct vni_table *t, uint32_t vni)
+{
+    size_t i = lower_bound(t, vni);
+
+    return i < t->n && t->rows[i].vni != vni ? t->n : i;
+}
+
+bool
+vnetenc_vni_is_listed(uint32_t vni)
+{
+    const struct vni_table *t = ovsrcu_get(struct vni_table *, &table);
+
+    return t && find(t, vni) < t->n;
+}
+
 bool
 vnetenc_vni_allowed(uint32_t vni, uint8_t profile)
 {
@@ -81,8 +105,8 @@ vnetenc_vni_allowed(uint32_t vni, uint8_t profile)
     if (!t) {
         return true;
     }
-    i = lower_bound(t, vni);
-    if (i >= t->n || t->rows[i].vni != vni) {
+    i = find(t, vni);
+    if (i >= t->n) {
         return true;
     }
     for (; i < t->n && t->rows[i].vni == vni; i++) {

@@ -22,13 +22,15 @@
  *
  * The column tunnel_keys of VNetEnc_Profile lists VNIs.  A VNI that some
  * profile lists may arrive only under the profiles that list it.  Any other
- * VNI may arrive under any profile.
+ * VNI may leave and arrive under any profile, or under none if
+ * other_config:vnetenc-unlisted is "drop".
  *
  * Thread-safety: the control thread sets the pairs, any thread may ask. */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "ovs-atomic.h"
 
 struct vnetenc_vni {
     uint32_t vni;
@@ -39,7 +41,27 @@ struct vnetenc_vni {
  * Control thread. */
 void vnetenc_vni_set(const struct vnetenc_vni *, size_t n);
 
-/* True if packets of 'vni' may arrive under 'profile'.  Any thread. */
+/* Says whether VNIs that no profile lists are dropped.  Control thread. */
+void vnetenc_vni_set_drop_unlisted(bool);
+
+/* True if some profile lists 'vni'.  Any thread. */
+bool vnetenc_vni_is_listed(uint32_t vni);
+
+extern atomic_bool vnetenc_vni_drop_unlisted;   /* Used below only. */
+
+/* True if 'vni' may leave and arrive at all: some profile lists it, or VNIs
+ * that none lists are not dropped.  Any thread. */
+static inline bool
+vnetenc_vni_passes(uint32_t vni)
+{
+    bool drop;
+
+    atomic_read_relaxed(&vnetenc_vni_drop_unlisted, &drop);
+    return !drop || vnetenc_vni_is_listed(vni);
+}
+
+/* True if packets of 'vni', which passes, may arrive under 'profile'.  Any
+ * thread. */
 bool vnetenc_vni_allowed(uint32_t vni, uint8_t profile);
 
 #endif /* vnetenc/bridge/vni.h */

@@ -77,6 +77,7 @@ take_config(long long int now)
     }
     next_config = NULL;
     vnetenc_vni_set(config->vnis, config->n_vnis);
+    vnetenc_vni_set_drop_unlisted(config->drop_unlisted);
     changed = vnetenc_profiles_configure(config);
     changed |= vnetenc_peers_configure(config, peer_ended);
     if (changed) {

@@ -66,6 +66,8 @@ read_peers(const struct ovsdb_idl *idl, struct vnetenc_config *config)
                                                      "split"));
         vnetenc_config_peer_set_pins(peer, row->fingerprints,
                                      row->n_fingerprints);
+        vnetenc_config_peer_set_profiles(peer, row->profiles,
+                                         row->n_profiles);
     }
     vnetenc_config_merge_peers(config);
 }
@@ -81,6 +83,14 @@ read_profile(const struct ovsrec_vnetenc_profile *row,
     profile->private_key = nullable_xstrdup(row->private_key);
     profile->ca_cert = nullable_xstrdup(row->ca_cert);
     profile->crl = nullable_xstrdup(row->crl);
+    vnetenc_config_profile_take(profile, &profile->certificates,
+                                "certificates", row->certificates,
+                                row->n_certificates);
+    vnetenc_config_profile_take(profile, &profile->revoked, "revoked",
+                                row->revoked, row->n_revoked);
+    if (row->n_strength) {
+        profile->strength = row->strength[0];
+    }
     if (row->n_lanes) {
         profile->n_lanes = row->lanes[0];
     }
@@ -197,6 +207,23 @@ vnetenc_ovsdb_read_marks(const struct ovsdb_idl *idl)
     free(marks);
 }
 
+/* Returns whether VNIs that no profile lists are dropped.  A bad value changes
+ * nothing; if it is the first one, they are. */
+static bool
+read_unlisted(const struct ovsrec_open_vswitch *cfg)
+{
+    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 1);
+    const char *s = smap_get(&cfg->other_config, "vnetenc-unlisted");
+    static bool drop = true;
+
+    if (!vnetenc_config_unlisted_parse(s, &drop)) {
+        VLOG_WARN_RL(&rl, "other_config:vnetenc-unlisted: \"%s\" is neither "
+                     "\"pass\" nor \"drop\"; \"%s\" stays in force", s,
+                     drop ? "drop" : "pass");
+    }
+    return drop;
+}
+
 struct vnetenc_config *
 vnetenc_ovsdb_read(const struct ovsdb_idl *idl,
                    const struct ovsrec_open_vswitch *cfg)
@@ -208,6 +235,7 @@ vnetenc_ovsdb_read(const struct ovsdb_idl *idl,
                          : xasprintf("%s/vnetenc", ovs_dbdir()));
     read_peers(idl, config);
     read_profiles(idl, config);
+    config->drop_unlisted = read_unlisted(cfg);
     return config;
 }
 
@@ -324,6 +352,7 @@ vnetenc_ovsdb_init(struct ovsdb_idl *idl)
         &ovsrec_vnetenc_profile_col_fingerprint,
         &ovsrec_vnetenc_profile_col_not_after,
         &ovsrec_vnetenc_profile_col_error,
+        &ovsrec_vnetenc_profile_col_warning,
         &ovsrec_vnetenc_profile_col_alarms,
     };
 

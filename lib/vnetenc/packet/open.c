@@ -240,26 +240,22 @@ take_control_message(const struct opened *opened)
             ? VNETENC_KEEP : VNETENC_DROP_rx_queue_full);
 }
 
-/* The VNI is at the same place in a Geneve and in a VXLAN header. */
-enum { VNI_OFS = 4 };
-
-static uint32_t
-get_vni(const struct opened *opened)
-{
-    return vnetenc_wire_get_u24(opened->plain + VNI_OFS);
-}
-
 /* Sets '*deliver' to whether the plaintext is a tunnel packet. */
 static enum vnetenc_drop
 judge_plaintext(const struct opened *opened, bool *deliver)
 {
+    uint32_t vni;
+
     *deliver = false;
     if (opened->size < VNETENC_MIN_PLAINTEXT_BYTES) {
         return VNETENC_DROP_rx_payload;
     } else if (vnetenc_message_is(opened->plain, opened->size)) {
         return take_control_message(opened);
-    } else if (!vnetenc_vni_allowed(get_vni(opened),
-                                    opened->rx->path.profile)) {
+    }
+    vni = vnetenc_outer_vni(opened->plain);
+    if (!vnetenc_vni_passes(vni)) {
+        return VNETENC_DROP_rx_unlisted;
+    } else if (!vnetenc_vni_allowed(vni, opened->rx->path.profile)) {
         return VNETENC_DROP_rx_vni;
     }
     *deliver = true;

@@ -32,6 +32,7 @@
 #include <stdint.h>
 #include "openvswitch/compiler.h"
 #include "openvswitch/types.h"
+#include "vnetenc/crypto/wire.h"
 
 struct dp_packet;
 
@@ -44,6 +45,14 @@ struct vnetenc_outer {
     size_t payload_ofs;         /* Behind the UDP header. */
     size_t payload_size;        /* By the UDP length. */
 };
+
+/* Returns the VNI of a tunnel payload of at least VNETENC_MIN_PLAINTEXT_BYTES.
+ * It is at the same place in a Geneve and in a VXLAN header. */
+static inline uint32_t
+vnetenc_outer_vni(const uint8_t *payload)
+{
+    return vnetenc_wire_get_u24(payload + 4);
+}
 
 /* Finds the outer headers of a packet that a Geneve or VXLAN tunnel has just
  * pushed.  Returns false if the packet is not one.  Leaves 'src' and 'dst'

@@ -33,6 +33,7 @@
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/bridge/path.h"
+#include "vnetenc/bridge/vni.h"
 #include "vnetenc/packet/outer.h"
 
 struct flow;
@@ -77,6 +78,10 @@ vnetenc_route_admit(const struct vnetenc_route *route,
     if (dp_packet_get_tso_segsz(packet)
         && dp_packet_gso_nr_segs(packet) != 1) {
         return VNETENC_DROP_tx_gso;
+    }
+    if (!vnetenc_vni_passes(vnetenc_outer_vni(
+            (uint8_t *) dp_packet_data(packet) + outer->payload_ofs))) {
+        return VNETENC_DROP_tx_unlisted;
     }
     return (outer->payload_size > VNETENC_MAX_PLAINTEXT_BYTES
             ? VNETENC_DROP_tx_too_long : VNETENC_KEEP);

@@ -17,6 +17,7 @@
 #include <config.h>
 #include "vnetenc/trust/config.h"
 #include <string.h>
+#include "bitmap.h"
 #include "packets.h"
 #include "util.h"
 #include "vnetenc/trust/cert.h"
@@ -102,14 +103,79 @@ vnetenc_config_peer_set_pins(struct vnetenc_config_peer *peer,
 }
 
 void
+vnetenc_config_peer_set_profiles(struct vnetenc_config_peer *peer,
+                                 const int64_t *profiles, size_t n)
+{
+    if (!n) {
+        return;
+    }
+    peer->profiles = bitmap_allocate(VNETENC_N_PROFILES);
+    for (size_t i = 0; i < n; i++) {
+        if (profiles[i] >= 0 && profiles[i] < VNETENC_N_PROFILES) {
+            bitmap_set1(peer->profiles, profiles[i]);
+        }
+    }
+}
+
+void
 vnetenc_config_profile_init(struct vnetenc_config_profile *profile, uint8_t id)
 {
     memset(profile, 0, sizeof *profile);
     profile->id = id;
+    profile->strength = VNETENC_SECURITY_BITS;
     profile->n_lanes = VNETENC_DEFAULT_LANES;
     profile->rekey_records = VNETENC_REKEY_RECORDS;
     profile->rekey_bytes = VNETENC_REKEY_BYTES;
     profile->rekey_s = VNETENC_REKEY_S;
+}
+
+static void
+fingerprints_copy(struct vnetenc_config_fingerprints *dst,
+                  const struct vnetenc_config_fingerprints *src)
+{
+    dst->n = src->n;
+    dst->f = src->n ? xmemdup(src->f, src->n * sizeof *src->f) : NULL;
+}
+
+static bool
+fingerprints_equal(const struct vnetenc_config_fingerprints *a,
+                   const struct vnetenc_config_fingerprints *b)
+{
+    return (a->n == b->n
+            && (!a->n || !memcmp(a->f, b->f, a->n * sizeof *a->f)));
+}
+
+bool
+vnetenc_config_fingerprints_have(
+    const struct vnetenc_config_fingerprints *set,
+    const uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES])
+{
+    for (size_t i = 0; i < set->n; i++) {
+        if (!memcmp(set->f[i], fingerprint, sizeof *set->f)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+vnetenc_config_profile_take(struct vnetenc_config_profile *profile,
+                            struct vnetenc_config_fingerprints *set,
+                            const char *column,
+                            char *const *fingerprints, size_t n)
+{
+    set->f = n ? xcalloc(n, sizeof *set->f) : NULL;
+    for (size_t i = 0; i < n; i++) {
+        char *error = vnetenc_cert_fingerprint_parse(fingerprints[i],
+                                                     set->f[set->n]);
+
+        if (!error) {
+            set->n++;
+        } else if (!profile->error) {
+            profile->error = xasprintf("%s: %s", column, error);
+        }
+        free(error);
+    }
 }
 
 void
@@ -122,6 +188,9 @@ vnetenc_config_profile_copy(struct vnetenc_config_profile *dst,
     dst->private_key = nullable_xstrdup(src->private_key);
     dst->ca_cert = nullable_xstrdup(src->ca_cert);
     dst->crl = nullable_xstrdup(src->crl);
+    fingerprints_copy(&dst->certificates, &src->certificates);
+    fingerprints_copy(&dst->revoked, &src->revoked);
+    dst->error = nullable_xstrdup(src->error);
 }
 
 void
@@ -132,6 +201,9 @@ vnetenc_config_profile_uninit(struct vnetenc_config_profile *profile)
     free(profile->private_key);
     free(profile->ca_cert);
     free(profile->crl);
+    free(profile->certificates.f);
+    free(profile->revoked.f);
+    free(profile->error);
 }
 
 bool
@@ -142,7 +214,11 @@ vnetenc_config_profile_same_cred(const struct vnetenc_config_profile *a,
             && nullable_string_is_equal(a->certificate, b->certificate)
             && nullable_string_is_equal(a->private_key, b->private_key)
             && nullable_string_is_equal(a->ca_cert, b->ca_cert)
-            && nullable_string_is_equal(a->crl, b->crl));
+            && nullable_string_is_equal(a->crl, b->crl)
+            && fingerprints_equal(&a->certificates, &b->certificates)
+            && fingerprints_equal(&a->revoked, &b->revoked)
+            && a->strength == b->strength
+            && nullable_string_is_equal(a->error, b->error));
 }
 
 static int
@@ -168,6 +244,7 @@ peer_uninit(struct vnetenc_config_peer *peer)
 {
     free(peer->name);
     free(peer->pins);
+    free(peer->profiles);
     free(peer->error);
 }
 
@@ -215,6 +292,18 @@ vnetenc_config_destroy(struct vnetenc_config *config)
     free(config->profiles);
     free(config->vnis);
     free(config);
+}
+
+bool
+vnetenc_config_unlisted_parse(const char *s, bool *drop)
+{
+    bool is_drop = s && !strcmp(s, "drop");
+
+    if (s && !is_drop && strcmp(s, "pass")) {
+        return false;
+    }
+    *drop = is_drop;
+    return true;
 }
 
 bool

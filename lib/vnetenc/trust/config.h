@@ -42,10 +42,18 @@ struct vnetenc_config_peer {
     char *name;                 /* NULL if there is none. */
     uint8_t (*pins)[VNETENC_FINGERPRINT_BYTES];
     size_t n_pins;
+    unsigned long *profiles;    /* Bitmap: under which it may speak.  NULL: all
+                                 * profiles. */
     unsigned int mtu;           /* MTU of the underlay.  0: measure it. */
     bool no_split;              /* Drop a packet that is too long for it. */
     char *error;                /* Describes a bad value, or NULL. */
     bool refused;               /* Former name and pins stay in force. */
+};
+
+/* A set of fingerprints of certificates. */
+struct vnetenc_config_fingerprints {
+    uint8_t (*f)[VNETENC_FINGERPRINT_BYTES];
+    size_t n;
 };
 
 /* A row of VNetEnc_Profile, or the defaults in place of a missing row. */
@@ -53,6 +61,9 @@ struct vnetenc_config_profile {
     uint8_t id;
     bool has_row;
     char *ciphers, *certificate, *private_key, *ca_cert, *crl;  /* Or NULL. */
+    struct vnetenc_config_fingerprints certificates, revoked;
+    unsigned int strength;      /* Bits. */
+    char *error;                /* Describes a bad fingerprint, or NULL. */
     unsigned int n_lanes;
     uint64_t rekey_records;
     uint64_t rekey_bytes;
@@ -67,6 +78,7 @@ struct vnetenc_config {
     size_t n_profiles;
     struct vnetenc_vni *vnis;
     size_t n_vnis;
+    bool drop_unlisted;         /* VNIs that no profile lists. */
 };
 
 /* Frees a configuration, which may be NULL, and all that it holds. */
@@ -93,6 +105,11 @@ void vnetenc_config_peer_set_split(struct vnetenc_config_peer *,
 void vnetenc_config_peer_set_pins(struct vnetenc_config_peer *,
                                   char *const *fingerprints, size_t n);
 
+/* Takes the 'n' profiles of a row under which the peer may speak; none means
+ * all profiles. */
+void vnetenc_config_peer_set_profiles(struct vnetenc_config_peer *,
+                                      const int64_t *profiles, size_t n);
+
 /* Sets the row of profile 'id' to the default of every column. */
 void vnetenc_config_profile_init(struct vnetenc_config_profile *, uint8_t id);
 
@@ -106,6 +123,22 @@ void vnetenc_config_profile_uninit(struct vnetenc_config_profile *);
 /* Returns true if both rows specify the same credentials. */
 bool vnetenc_config_profile_same_cred(const struct vnetenc_config_profile *,
                                       const struct vnetenc_config_profile *);
+
+/* Takes the 'n' fingerprints of the column 'column' of a row as 'set', which
+ * is empty.  A bad one is left out and becomes the error of the row. */
+void vnetenc_config_profile_take(struct vnetenc_config_profile *,
+                                 struct vnetenc_config_fingerprints *set,
+                                 const char *column,
+                                 char *const *fingerprints, size_t n);
+
+/* Returns true if the set has the fingerprint. */
+bool vnetenc_config_fingerprints_have(
+    const struct vnetenc_config_fingerprints *,
+    const uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES]);
+
+/* Parses other_config:vnetenc-unlisted, or NULL if there is none.  Returns
+ * true and sets '*drop', or returns false if the value is unknown. */
+bool vnetenc_config_unlisted_parse(const char *, bool *drop);
 
 /* Parses an IPv4 or IPv6 address; an IPv4 address becomes an IPv4-mapped IPv6
  * address.  Returns false if the string is neither. */

@@ -56,6 +56,7 @@
     /* This host. */                                                        \
     VNETENC_FAILURE(bad_value, false, "a bad value in the row of the peer") \
     VNETENC_FAILURE(no_peer, false, "no row for the address any more")      \
+    VNETENC_FAILURE(not_member, false, "it is no member of the profile")    \
     VNETENC_FAILURE(no_credential, false, "the profile has no credentials") \
     VNETENC_FAILURE(cannot_answer, false, "the DTLS port cannot be opened") \
     VNETENC_FAILURE(no_socket, false, "a lane socket cannot be opened")     \

@@ -18,6 +18,7 @@
 #include "vnetenc/trust/peer.h"
 #include <limits.h>
 #include <string.h>
+#include "bitmap.h"
 #include "connectivity.h"
 #include "hash.h"
 #include "packets.h"
@@ -319,6 +320,7 @@ peer_destroy(struct vnetenc_peer *peer)
     vnetenc_gate_remove(peer->gate);
     free(peer->trust.name);
     free(peer->trust.pins);
+    free(peer->trust.profiles);
     free(peer->config_error);
     for (int i = 0; i < VNETENC_N_DIRECTIONS; i++) {
         free(peer->errors[i]);
@@ -340,10 +342,35 @@ same_trust(const struct vnetenc_trust *trust,
 }
 
 static bool
+same_profiles(const unsigned long *a, const unsigned long *b)
+{
+    return a && b ? bitmap_equal(a, b, VNETENC_N_PROFILES) : a == b;
+}
+
+/* Takes the profiles under which the peer may speak, even from a row with a
+ * refused value.  Returns true if they have changed. */
+static bool
+take_profiles(struct vnetenc_peer *peer,
+              const struct vnetenc_config_peer *config)
+{
+    if (same_profiles(peer->trust.profiles, config->profiles)) {
+        return false;
+    }
+    free(peer->trust.profiles);
+    peer->trust.profiles = (config->profiles
+                            ? bitmap_clone(config->profiles,
+                                           VNETENC_N_PROFILES)
+                            : NULL);
+    peer->serial = ++last_serial;
+    return true;
+}
+
+static bool
 configure_one(const struct vnetenc_config_peer *config)
 {
     struct vnetenc_peer *peer = vnetenc_peer_find(&config->remote);
     bool is_new = !peer;
+    bool changed;
 
     if (is_new) {
         peer = peer_create(&config->remote);
@@ -356,8 +383,9 @@ configure_one(const struct vnetenc_config_peer *config)
         peer->config_error = nullable_xstrdup(config->error);
         seq_change(connectivity_seq_get());
     }
+    changed = take_profiles(peer, config);
     if ((config->refused && !is_new) || same_trust(&peer->trust, config)) {
-        return false;
+        return changed;
     }
     free(peer->trust.name);
     free(peer->trust.pins);

@@ -27,7 +27,7 @@
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_profile);
 
-enum { N_PROFILES = UINT8_MAX + 1, N_FILES = 4 };
+enum { N_FILES = 4 };
 
 /* The only profile that needs no row.  If others existed without a row, a peer
  * could ask for one that nobody configured, and so evade the CA and the CRL of
@@ -48,7 +48,7 @@ struct entry {
     struct file_state files[N_FILES];       /* When last read. */
 };
 
-static struct entry *entries[N_PROFILES];
+static struct entry *entries[VNETENC_N_PROFILES];
 static char *directory;
 
 /* The newest serial number of all profiles.  It is common to them, so that a
@@ -136,6 +136,19 @@ check_dates(struct vnetenc_profile *profile)
     seq_change(connectivity_seq_get());
 }
 
+/* Returns why nothing can be loaded by the lists of 'config', or NULL. */
+static char *
+check_lists(const struct vnetenc_config_profile *config)
+{
+    return (config->error ? xstrdup(config->error)
+            : config->certificates.n || config->revoked.n
+            ? xstrdup("certificates and revoked: not known to this version")
+            : config->strength != VNETENC_SECURITY_BITS
+            ? xasprintf("strength: %u is not known to this version; %d is",
+                        config->strength, VNETENC_SECURITY_BITS)
+            : NULL);
+}
+
 /* Loads the credentials of 'entry->asked'.  Returns true if they took
  * effect. */
 static bool
@@ -152,11 +165,14 @@ load(struct entry *entry)
         .ciphers = asked->ciphers,
     };
     struct vnetenc_profile *profile = &entry->profile;
-    struct vnetenc_cred *cred;
+    struct vnetenc_cred *cred = NULL;
     char *error;
 
     file_states_get(asked, entry->files);
-    error = vnetenc_cred_load(&config, &cred);
+    error = check_lists(asked);
+    if (!error) {
+        error = vnetenc_cred_load(&config, &cred);
+    }
     if (!error) {
         error = check_change(profile->cred, cred);
     }
@@ -237,7 +253,7 @@ configure_one(const struct vnetenc_config_profile *config)
 bool
 vnetenc_profiles_configure(const struct vnetenc_config *config)
 {
-    bool seen[N_PROFILES] = { false };
+    bool seen[VNETENC_N_PROFILES] = { false };
     bool any = false;
 
     if (!directory) {
@@ -249,7 +265,7 @@ vnetenc_profiles_configure(const struct vnetenc_config *config)
         seen[p->id] = true;
         any |= configure_one(p);
     }
-    for (int id = 0; id < N_PROFILES; id++) {
+    for (int id = 0; id < VNETENC_N_PROFILES; id++) {
         if (entries[id] && !seen[id] && entries[id]->asked.has_row) {
             entry_destroy(entries[id]);
             entries[id] = NULL;
@@ -264,7 +280,7 @@ vnetenc_profiles_refresh(void)
 {
     bool any = false;
 
-    for (int id = 0; id < N_PROFILES; id++) {
+    for (int id = 0; id < VNETENC_N_PROFILES; id++) {
         struct entry *entry = entries[id];
         struct file_state now[N_FILES];
 
@@ -310,7 +326,7 @@ vnetenc_profiles_watch(long long int now)
 {
     bool changed = false;
 
-    for (int id = 0; id < N_PROFILES; id++) {
+    for (int id = 0; id < VNETENC_N_PROFILES; id++) {
         if (entries[id]) {
             changed |= watch(&entries[id]->profile, now);
         }
@@ -321,7 +337,7 @@ vnetenc_profiles_watch(long long int now)
 void
 vnetenc_profiles_destroy(void)
 {
-    for (int id = 0; id < N_PROFILES; id++) {
+    for (int id = 0; id < VNETENC_N_PROFILES; id++) {
         if (entries[id]) {
             entry_destroy(entries[id]);
             entries[id] = NULL;

@@ -27,9 +27,36 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
+#include "bitmap.h"
+#include "openvswitch/dynamic-string.h"
+#include "packets.h"
 #include "util.h"
 #include "vnetenc/trust/cred.h"
 #include "vnetenc/trust/failures.h"
+
+bool
+vnetenc_trust_admits(const struct vnetenc_trust *trust, uint8_t profile)
+{
+    return !trust->profiles || bitmap_is_set(trust->profiles, profile);
+}
+
+/* Returns why the peer may not speak under 'profile', or NULL if it may. */
+static char *
+judge_member(const struct vnetenc_trust *trust, uint8_t profile)
+{
+    struct ds s = DS_EMPTY_INITIALIZER;
+    char *why;
+
+    if (vnetenc_trust_admits(trust, profile)) {
+        return NULL;
+    }
+    ipv6_format_mapped(&trust->remote_ip, &s);
+    why = vnetenc_failure_text(VNETENC_FAILURE_not_member,
+                               "%s is no member of profile %"PRIu8,
+                               ds_cstr(&s), profile);
+    ds_destroy(&s);
+    return why;
+}
 
 /* Judges by all that takes no certificate but its fingerprint. */
 static char *
@@ -37,6 +64,7 @@ judge_pins(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
            const uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES])
 {
     char text[VNETENC_FINGERPRINT_TEXT_BYTES];
+    char *why;
 
     if (!trust) {
         return vnetenc_failure_text(VNETENC_FAILURE_no_peer, "no such peer");
@@ -44,6 +72,10 @@ judge_pins(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
     if (!cred) {
         return vnetenc_failure_text(VNETENC_FAILURE_no_credential,
                                     "no such profile");
+    }
+    why = judge_member(trust, vnetenc_cred_profile(cred));
+    if (why) {
+        return why;
     }
     if (!trust->n_pins) {
         return (vnetenc_cred_ca(cred)

@@ -31,6 +31,8 @@
  *                       holds the peer's remote_ip or name
  *     given   yes       both
  *
+ * Before a certificate is looked at, the peer must be a member of the profile.
+ *
  * In every row of the table, the certificate must also be within its dates,
  * its key (and every signature of a chain) must be of security level 2, and it
  * must be valid for TLS clients and for TLS servers, because each hypervisor
@@ -56,7 +58,12 @@ struct vnetenc_trust {
     char *name;                 /* May be NULL. */
     uint8_t (*pins)[VNETENC_FINGERPRINT_BYTES];
     size_t n_pins;
+    unsigned long *profiles;    /* Bitmap: under which it may speak.  NULL: all
+                                 * profiles. */
 };
+
+/* Returns true if the peer is a member of 'profile'. */
+bool vnetenc_trust_admits(const struct vnetenc_trust *, uint8_t profile);
 
 /* Judges a certificate by the rule above.  'trust' NULL means an unknown peer,
  * 'cred' NULL an unknown profile; neither is ever accepted.  If 'reason' is
