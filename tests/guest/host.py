@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hosts with the kernel datapath, in the lab of the system tests."""
 
+import contextlib
+
 import capture
+from claims import assert_silent
 from lab import tcp_transfer
 from runspace import wait_until
 
@@ -82,3 +85,20 @@ def assert_traffic(lab, size=5000):
         ping = src.ping(dst.ip, 10, 0.02)
         assert not ping.lost, ping.text
         assert tcp_transfer(src, dst, data, timeout=30) == data
+
+
+@contextlib.contextmanager
+def under_traffic(lab, assert_end=assert_silent):
+    """Both guests send all the time, and the underlay is watched."""
+    vm1, vm2 = lab.vms
+    pcap = lab.underlay.capture()
+    running = [src.ping_start(dst.ip, 100000, 0.02)
+               for src, dst in ((vm1, vm2), (vm2, vm1))]
+    try:
+        yield pcap
+        # The guests' packets of another while.
+        vm1.ping(vm2.ip, 20, 0.05, wait=1)
+    finally:
+        for ping in running:
+            ping.stop()
+    assert_end(pcap.stop(), lab, MARKER)

@@ -182,29 +182,3 @@ def test_too_long(make_hosts, ipv6):
         wait_until(lambda: counted() > before, "the packet is counted")
         assert int(match[1]) == mtu
         assert "1 received" in ping(dst, mtu)
-
-
-def test_no_namespace(make_hosts):
-    """Without its namespace the kernel datapath cannot encrypt, says so, and
-    sends nothing."""
-    lab = make_hosts()
-    encrypted(lab)
-    hv1, (vm1, vm2) = lab.hvs[0], lab.vms
-    limit = hv1.run.cmd("sysctl", "-n", "user.max_net_namespaces").strip()
-    hv1.vswitchd.stop()
-    pcap = lab.underlay.capture()
-    hv1.run.cmd("sysctl", "-w", "user.max_net_namespaces=0")
-    try:
-        hv1.restart_vswitchd()
-    finally:
-        hv1.run.cmd("sysctl", "-w", f"user.max_net_namespaces={limit}")
-    text = "cannot make a network namespace: No space left on device"
-    assert f"kernel datapath: cannot encrypt: {text}" in hv1.show()
-    assert text in hv1.log()
-    wait_until(lambda: hv1.capability() == "false",
-               f"{hv1.name} says that it cannot encrypt")
-    assert not vm1.ping(vm2.ip, 5).received
-    no_plaintext(pcap)
-    hv1.vswitchd.stop()
-    hv1.restart_vswitchd()
-    vm1.reaches(vm2.ip, timeout=20)
