@@ -1,8 +1,8 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""A logical switch on hosts with the kernel datapath, and one with the
-userspace datapath.  The switch has an ACL, so its packets pass ct() on
-departure and on arrival."""
+"""A logical switch on hosts with the kernel datapath, with the userspace
+datapath, and without encryption.  The switch has an ACL, so its packets pass
+ct() on departure and on arrival."""
 
 import time
 
@@ -120,3 +120,30 @@ class TestSwitch:
         pings(running, stop=True)
         cloud.encrypted(vm2, vm1)
         cloud.encrypted(vm3, vm2)
+
+
+class TestMixed:
+    """hv1 has the kernel datapath, hv2 the userspace datapath, and hv3, with
+    the kernel datapath, cannot encrypt, as a host that was not upgraded."""
+
+    @pytest.fixture(name="kinds", scope="class")
+    def fixture_kinds(self):
+        return [KernelHost, Hypervisor, KernelHost]
+
+    def test_mixed(self, make_cloud):
+        cloud = make_cloud(n=3, incapable=[3])
+        vm1, vm2, vm3 = (cloud.add_vm(n, n) for n in (1, 2, 3))
+        allow_related(cloud.central, "sw0")
+        cloud.central.sync()
+        for mode in ("prefer", "require", "prefer"):
+            cloud.set_mode(mode)
+            cloud.encrypted(vm1, vm2)
+            cloud.encrypted(vm2, vm1)
+            for vm in (vm1, vm2):
+                if mode == "prefer":
+                    cloud.clear(vm, vm3)
+                else:
+                    cloud.refused(vm, vm3)
+                    cloud.refused(vm3, vm)
+        for hv in cloud.hvs[:2]:
+            assert hv.show_json()["drops"]["tx_no_peer"] >= 5
