@@ -705,6 +705,44 @@ test_tso_odd(void)
     unit_sessions_destroy(&s);
 }
 
+/* Segments of the greatest length that a record can take, and of one octet
+ * more: the latter cost no number, and are counted once a packet. */
+static void
+test_tso_longest(bool ipv6)
+{
+    enum { LONGEST = MAX_SIZE - 8 - ETH_HEADER_LEN - IP_HEADER_LEN
+                     - TCP_HEADER_LEN };
+    struct ovs_action_vnetenc action = unit_action(VNETENC_REQUIRE);
+    struct unit_sessions s;
+
+    unit_sessions_create(&s, VNETENC_AES256_GCM, ipv6, 1);
+    unit_drops_begin();
+    for (unsigned int i = 0; i < 4; i++) {
+        bool too_long = i & 1, one = i & 2;
+        size_t segsz = LONGEST + too_long;
+        size_t size = one ? segsz : 65000 - segsz / 2;
+        struct dp_packet *tso = tso_packet(size, segsz);
+        struct dp_packet_batch batch;
+
+        unit_push(tso, ipv6, false);
+        dp_packet_batch_init_packet(&batch, tso);
+        dp_packet_batch_add(&batch, unit_pushed(200, ipv6));
+        vnetenc_seal_batch(&batch, &action);
+        if (too_long) {
+            CHECK(dp_packet_batch_size(&batch) == 1);
+            CHECK(unit_drops_are(VNETENC_DROP_tx_too_long, 1));
+        } else {
+            CHECK(dp_packet_batch_size(&batch) == 1 + DIV_ROUND_UP(size,
+                                                                   segsz));
+            CHECK(unit_no_drops());
+        }
+        dp_packet_delete_batch(&batch, true);
+        dp_packet_batch_destroy(&batch);
+    }
+    CHECK(seals_size(&s, 100, VNETENC_FIRST_SEQ + 5 + 1 + 2 + 1));
+    unit_sessions_destroy(&s);
+}
+
 /* VXLAN sessions are other sessions: their port is part of the path. */
 static void
 test_vxlan(void)
@@ -1332,6 +1370,7 @@ main(int argc OVS_UNUSED, char *argv[])
         test_tso(i, 2801);
         test_tso(i, 60000);
         test_tso(i, 65279);
+        test_tso_longest(i);
     }
     test_tso_odd();
     test_vxlan();

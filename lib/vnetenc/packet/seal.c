@@ -173,6 +173,42 @@ seal_from_batch(struct burst *b, struct dp_packet_batch *batch, size_t start,
 
 /* Segment. */
 
+/* Returns false if a record cannot take the longest segment of 'packet'.  Such
+ * a segment is not even made: with the room for a record around it, it might
+ * be longer than a packet can be, whose memory is counted in 16 bits. */
+static bool
+segments_fit(const struct dp_packet *packet)
+{
+    const char *payload = dp_packet_get_inner_tcp_payload(packet);
+    const char *udp = dp_packet_l4(packet);
+    size_t segsz = dp_packet_get_tso_segsz(packet);
+
+    if (!segsz || !payload || !udp) {
+        return true;
+    }
+    segsz = MIN(segsz, dp_packet_get_inner_tcp_payload_length(packet));
+    return (payload - udp - UDP_HEADER_LEN + segsz
+            <= VNETENC_MAX_PLAINTEXT_BYTES);
+}
+
+static void
+drop_long_segments(struct dp_packet_batch *batch,
+                   const struct vnetenc_route *route)
+{
+    size_t i, n = dp_packet_batch_size(batch);
+    struct dp_packet *packet;
+
+    DP_PACKET_BATCH_REFILL_FOR_EACH (i, n, packet, batch) {
+        if (segments_fit(packet)) {
+            dp_packet_batch_add(batch, packet);
+        } else {
+            vnetenc_path_count(route->path, &route->key,
+                               VNETENC_DROP_tx_too_long, 1);
+            dp_packet_delete(packet);
+        }
+    }
+}
+
 static void
 segment_batch(struct dp_packet_batch *batch, const struct vnetenc_route *route)
 {
@@ -188,6 +224,7 @@ segment_batch(struct dp_packet_batch *batch, const struct vnetenc_route *route)
     }
 
     vnetenc_split_shorten_segments(batch, route);
+    drop_long_segments(batch, route);
     vnetenc_segment_batch(batch);
     DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
         pkt_metadata_init(&packet->md, in_port);
