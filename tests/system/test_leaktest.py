@@ -1,7 +1,8 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
 """vnetenc-leaktest on hypervisors; its judge alone is tested by
-test_judge.py."""
+test_judge.py.  And ovn-vnetenc-why on the same hypervisors; test_why.py has
+its rules."""
 
 import json
 import os
@@ -17,6 +18,7 @@ from lab import TOP, pings
 from runspace import PATIENCE, wait_until
 
 LEAKTEST = TOP / "utilities/vnetenc-leaktest"
+WHY = TOP / "utilities/ovn-vnetenc-why"
 CLEAN, LEAK, UNKNOWN = 0, 1, 2
 
 
@@ -36,9 +38,9 @@ class Auditor:
         self.folder = cloud.run.folder("auditor")
         self.n = 0
 
-    def command(self, *args, hv=1, sb=True):
+    def command(self, *args, hv=1, sb=True, program=LEAKTEST):
         hv = self.cloud.hvs[hv - 1]
-        return [*self.cloud.run._enter(hv.netns), LEAKTEST,
+        return [*self.cloud.run._enter(hv.netns), program,
                 *([f"--sb=unix:{self.cloud.central.dir}/sb.sock"]
                   if sb else []), *map(str, args)]
 
@@ -60,6 +62,16 @@ class Auditor:
     def probe(self, *args, sender="vm1", receiver="vm2", **kwargs):
         return self.run("--from", sender, "--to", receiver, "--count", 10,
                         "--watch", 0, *args, **kwargs)
+
+    def why(self, *args, hv=1):
+        """(exit status, code, rule) of ovn-vnetenc-why, and its report."""
+        done = subprocess.run(
+            self.command("--json", *args, hv=hv, program=WHY),
+            env=self.env(hv), text=True, capture_output=True, check=False,
+            timeout=60 * PATIENCE)
+        assert not done.stderr, done.stderr
+        said = json.loads(done.stdout)
+        return (done.returncode, said["code"], said["rule"]), said
 
     def file(self, name):
         self.n += 1
@@ -251,6 +263,68 @@ class TestLeaktest:
     def test_wrong_ports(self, auditor, ports, said):
         status, text = auditor.probe(sender=ports[0], receiver=ports[1])
         assert status == UNKNOWN and said in text, text
+
+    def test_why_encrypted(self, auditor):
+        """In one switch and across a router, with the sources."""
+        vm1, _, _, vm4 = auditor.cloud.vms
+        for sender, receiver in (("vm1", "vm2"), ("vm1", vm4.ip),
+                                 (vm1.mac, "vm4")):
+            found, said = auditor.why(sender, receiver)
+            assert found == (0, "X", "encrypted"), said
+        chain = {}
+        for line in said["chain"]:
+            chain.setdefault(line["source"], []).append(line["text"])
+        assert re.search(r"sealing as profile 0 to UDP port 6082, to ",
+                         chain["ofproto/trace"][0])
+        assert re.search(r"profile 0: up, ECDHE-ECDSA-AES", str(
+            chain["vnetenc/show"]))
+        assert chain["ovn-trace"] == [
+            "the packet reaches vm4 through 1 tunnel",
+            "in a tunnel encrypted or dropped: profile 0, because of the way"
+            " it came"]
+        assert chain["Chassis_Private"] == ["hv1 reports datapath"
+                                            f" {auditor.cloud.keys['sw0']}:"
+                                            " require"]
+
+    def test_why_not(self, auditor):
+        """Each answer is that of the packets themselves."""
+        cloud = auditor.cloud
+        hv1, hv2 = cloud.hvs
+        nbctl = cloud.central.nbctl
+        for args, hv, wanted in (
+                (("vm1", "vm3"), 1, (1, "NX_LOCAL_DST", "local")),
+                (("vm3", "vm4"), 1, (1, "NX", "no-demand")),
+                (("vm1", "vm2"), 2, (2, "UNKNOWN", "elsewhere"))):
+            found, said = auditor.why(*args, hv=hv)
+            assert found == wanted, said
+        assert said["check"] == "run ovn-vnetenc-why on hv1"
+        nbctl("--wait=hv", "acl-add", "sw0", "to-lport", "100",
+              'outport == "vm2" && udp.dst == 53', "drop")
+        try:
+            found, said = auditor.why("vm1", "vm2", "--protocol=udp",
+                                      "--port=53")
+            assert found == (1, "NX", "denied"), said
+            assert "udp.dst == 53" in str(said["chain"])
+            found, said = auditor.why("vm1", "vm2")
+            assert found == (0, "X", "encrypted"), said
+        finally:
+            nbctl("--wait=hv", "acl-del", "sw0")
+        hv1.vsctl("--", "destroy", "VNetEnc_Peer", hv2.ip, "--", "create",
+                  "VNetEnc_Peer", f'remote_ip="{hv2.ip}"',
+                  "external_ids:source=local",
+                  'fingerprints="sha256:' + "5" * 64 + '"')
+        try:
+            traffic = cloud.vms[0].ping_start(cloud.vms[1].ip, 1000, 0.1)
+            wait_until(lambda: hv1.peer(hv2.ip, "last_error").startswith(
+                "other_certificate"), "hv1 refuses hv2")
+            found, said = auditor.why("vm1", "vm2")
+            pings(traffic, stop=True)
+            assert found == (1, "NX_NOT_ACCEPTED", "other_certificate"), said
+        finally:
+            hv1.vsctl("destroy", "VNetEnc_Peer", hv2.ip)
+            cloud.central.sync()
+        cloud.encrypted(*cloud.vms[:2])
+        assert auditor.why("vm1", "vm2")[0] == (0, "X", "encrypted")
 
     def test_what_is_missing(self, auditor):
         run, folder = auditor.run, auditor.folder

@@ -112,10 +112,11 @@ def as_one(value):
     return (value[0] if value else "") if isinstance(value, list) else value
 
 
-def add_database_arguments(parser):
-    """How both databases are reached."""
-    parser.add_argument("--nb", metavar="URL",
-                        help="northbound database, as for ovn-nbctl --db")
+def add_database_arguments(parser, north=True):
+    """How the databases, or only the southbound one, are reached."""
+    if north:
+        parser.add_argument("--nb", metavar="URL",
+                            help="northbound database, as for ovn-nbctl --db")
     parser.add_argument("--sb", metavar="URL",
                         help="southbound database, as for ovn-sbctl --db")
     parser.add_argument("-p", "--private-key", metavar="FILE",
@@ -185,6 +186,15 @@ def other_port_of(encap):
     usual = TUNNEL_PORTS.get(encap["type"])
     port = encap["options"].get("dst_port", usual)
     return port if port != usual else None
+
+
+def is_announced(chassis):
+    """Whether ovn-controller of vnetenc runs on a chassis of SB.  A stock one
+    removes the entry, and leaves Encap options alone.  ovn-ic does not copy
+    the entry; it has checked the entry in the other zone."""
+    config = chassis["other_config"]
+    return (config.get("is-remote") == "true"
+            or "vnetenc" in config.get("iface-types", "").split(","))
 
 
 def is_clear_remote(target):
@@ -347,17 +357,9 @@ class South:
         return any(e["type"] == kind for c in self.chassis if c is not but
                    for e in self.encaps_of(c))
 
-    def is_announced(self, chassis):
-        """Whether ovn-controller of vnetenc runs on it.  A stock one removes
-        the entry, and leaves Encap options alone.  ovn-ic does not copy the
-        entry; it has checked the entry in the other zone."""
-        config = chassis["other_config"]
-        return (config.get("is-remote") == "true"
-                or "vnetenc" in config.get("iface-types", "").split(","))
-
     def is_capable(self, chassis, encap):
         return (encap["options"].get("vnetenc") == "1"
-                and self.is_announced(chassis)
+                and is_announced(chassis)
                 and not other_port_of(encap))
 
     def datapath_of(self, switch):

@@ -53,9 +53,10 @@ class Problem(Exception):
 class Local:
     """The Open vSwitch of this host."""
 
-    def __init__(self):
+    def __init__(self, columns=None):
         try:
-            tables = ask("ovs-vsctl", ["--timeout=10"], LOCAL_TABLES)
+            self.tables = tables = ask("ovs-vsctl", ["--timeout=10"],
+                                       columns or LOCAL_TABLES)
         except Unreachable as error:
             raise Problem("the local Open vSwitch does not answer:"
                           f" {error}; run this on a hypervisor") from None
@@ -93,9 +94,9 @@ class Local:
 class Site:
     """The southbound database."""
 
-    def __init__(self, options):
+    def __init__(self, options, columns=None):
         try:
-            tables = ask("ovn-sbctl", options, TABLES)
+            self.tables = tables = ask("ovn-sbctl", options, columns or TABLES)
         except Unreachable as error:
             raise Problem("the southbound database does not answer:"
                           f" {error}; name it with --sb") from None
@@ -105,6 +106,10 @@ class Site:
         self._datapaths = {d["_uuid"]: d for d in tables["Datapath_Binding"]}
         self.required = {u: d for u, d in self._datapaths.items()
                          if d["external_ids"].get("vnetenc") == "require"}
+
+    def datapath_of(self, name):
+        """The row of the datapath of a port."""
+        return self._datapaths[self.ports[name]["datapath"]]
 
     def name_of(self, datapath):
         row = self._datapaths[datapath]
@@ -131,10 +136,13 @@ class Site:
         raise Problem(f"this host, {name or 'without a system-id'}, is no"
                       " chassis of the southbound database")
 
+    def encaps_of(self, chassis):
+        return [self._encaps[u] for u in as_list(chassis["encaps"])
+                if u in self._encaps]
+
     def ends_of(self, chassis):
         """The tunnel addresses of a chassis, those of Geneve first."""
-        rows = [self._encaps[u] for u in as_list(chassis["encaps"])
-                if u in self._encaps]
+        rows = self.encaps_of(chassis)
         rows.sort(key=lambda e: (e["type"] != "geneve", e["ip"]))
         return list(dict.fromkeys(address_of(e["ip"]) for e in rows))
 
@@ -147,7 +155,7 @@ class Site:
                 for u, d in self.required.items()}
         macs = {wire.mac(words[0]): name for name, port in self.ports.items()
                 if port["datapath"] in self.required
-                for words in _addresses(port)}
+                for words in addresses(port)}
         tunnels = {int(port): kind for kind, port in TUNNEL_PORTS.items()}
         for encap in self._encaps.values():
             if encap["type"] in TUNNEL_PORTS:
@@ -160,7 +168,7 @@ class Site:
 
     def addresses_of(self, name):
         """(MAC address, [IP addresses]) of a port."""
-        for words in _addresses(self.port(name)):
+        for words in addresses(self.port(name)):
             ips = [ipaddress.ip_address(w) for w in words[1:] if _is_ip(w)]
             if ips:
                 return words[0], ips
@@ -174,7 +182,7 @@ class Site:
             if port["datapath"] != self.ports[name]["datapath"]:
                 continue
             other = self.ports.get(port["options"].get("peer"))
-            for mac, *networks in _addresses(other) if other else ():
+            for mac, *networks in addresses(other) if other else ():
                 if any(source in ipaddress.ip_network(n, strict=False)
                        for n in networks):
                     return mac
@@ -182,7 +190,7 @@ class Site:
                       " choose two ports of one switch")
 
 
-def _addresses(port):
+def addresses(port):
     """The words of each entry that begins with a MAC address."""
     entries = (text.split() for text in as_list(port["mac"]))
     return [words for words in entries if words and wire.is_mac(words[0])]
