@@ -213,4 +213,12 @@ vnetenc_flow_log_init(struct ovsdb_idl *idl)
 {
     ovsdb_idl_omit_alert(idl, &ovsrec_vnetenc_flow_log_col_statistics);
     ovsdb_idl_omit_alert(idl, &ovsrec_vnetenc_flow_log_col_last_error);
+
+    /* Upstream does not read these.  Others often write them, so they are no
+     * reason to configure everything again: a change counts from the next
+     * change of something else on. */
+    ovsdb_idl_add_column(idl, &ovsrec_open_vswitch_col_external_ids);
+    ovsdb_idl_omit_alert(idl, &ovsrec_open_vswitch_col_external_ids);
+    ovsdb_idl_add_column(idl, &ovsrec_interface_col_external_ids);
+    ovsdb_idl_omit_alert(idl, &ovsrec_interface_col_external_ids);
 }
