@@ -31,14 +31,13 @@
 #include "timeval.h"
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
-#include "vnetenc/bridge/rate.h"
 #include "vnetenc/log/flow.h"
 #include "vnetenc/log/flows.h"
 #include "vnetenc/log/settings.h"
 #include "vnetenc/vnetenc.h"
 
-/* A log that was too fine for its network stays coarse for so long. */
-enum { COARSE_MS = 60000 };
+/* Copies of a packet that are told apart. */
+enum { MAX_FATES = 64 };
 
 /* What is known of a packet where it met a flow or went out. */
 struct place {
@@ -62,7 +61,6 @@ struct vnetenc_log_pass {
     struct vnetenc_flow_end in;
     bool marked;                /* At any time. */
     bool exact;                 /* Whole connections, not only addresses. */
-    bool denied;
     struct place place;         /* The last one while marked. */
     bool has_rule;              /* The last one while marked. */
     bool came_refused;          /* By the rule. */
@@ -76,7 +74,6 @@ struct vnetenc_log_pass {
     struct vnetenc_flows_record **records;
     size_t n_records;
     size_t max_flows;
-    bool is_named;              /* The network. */
     bool skip;                  /* The next credit is of an older pass. */
     unsigned int n_unknown;     /* Credits that may be of an older pass. */
 };
@@ -233,36 +230,6 @@ vnetenc_log_in_vain(struct vnetenc_log_pass *pass, int reason)
 
 /* The end of a translation. */
 
-/* What connections there may be in a network.  Networks may share a budget. */
-struct budget {
-    struct vnetenc_rate rate;
-    atomic_llong coarse_until;  /* In milliseconds of time_msec(). */
-};
-
-static struct budget budgets[256];
-
-/* Returns true if the log may tell connections apart. */
-static bool
-may_be_exact(const struct vnetenc_log_pass *pass, bool starts_flow)
-{
-    struct budget *b = &budgets[hash_uint64(pass->place.metadata)
-                                % ARRAY_SIZE(budgets)];
-    unsigned int max = pass->settings->connections;
-    long long int now = time_msec();
-    long long int coarse_until;
-
-    atomic_read_relaxed(&b->coarse_until, &coarse_until);
-    if (!max || now < coarse_until) {
-        return false;
-    }
-    if (starts_flow
-        && !vnetenc_rate_take(&b->rate, now, 1000000 / max, max)) {
-        atomic_store_relaxed(&b->coarse_until, now + COARSE_MS);
-        return false;
-    }
-    return true;
-}
-
 /* Returns true if 'action' hands the packet to a controller, or to code of
  * ours, and not only a sample of it. */
 static bool
@@ -307,47 +274,6 @@ goes_on(const struct ofpbuf *actions)
         }
     }
     return false;
-}
-
-/* ICMP has a type and a code in their place. */
-static bool
-has_ports(uint8_t proto)
-{
-    return (proto == IPPROTO_TCP || proto == IPPROTO_UDP
-            || proto == IPPROTO_SCTP || proto == IPPROTO_ICMP
-            || proto == IPPROTO_ICMPV6);
-}
-
-void
-vnetenc_log_unwildcard(struct vnetenc_log_pass *pass, const char *bridge,
-                       const struct flow *flow, const struct ofpbuf *actions,
-                       bool consumed, bool starts_flow,
-                       struct flow_wildcards *wc)
-{
-    if (!pass || !(pass->marked || note_place(pass, bridge, flow))) {
-        return;
-    }
-    pass->denied = !pass->n_fates && !consumed && !goes_on(actions);
-    if (!pass->n_fates && !pass->denied) {
-        return;
-    }
-    if (pass->in.is_peer) {
-        wc->masks.tunnel.flags |= FLOW_TNL_F_VNETENC;
-    }
-    if (pass->packet->dl_type == htons(ETH_TYPE_IP)) {
-        WC_MASK_FIELD(wc, nw_src);
-        WC_MASK_FIELD(wc, nw_dst);
-    } else {
-        WC_MASK_FIELD(wc, ipv6_src);
-        WC_MASK_FIELD(wc, ipv6_dst);
-    }
-    if (pass->exact && may_be_exact(pass, starts_flow)) {
-        WC_MASK_FIELD(wc, nw_proto);
-        if (has_ports(pass->packet->nw_proto)) {
-            WC_MASK_FIELD(wc, tp_src);
-            WC_MASK_FIELD(wc, tp_dst);
-        }
-    }
 }
 
 static unsigned int
@@ -433,6 +359,101 @@ make_key(const struct vnetenc_log_pass *pass, const struct fate *fate,
     set_tuple(key, pass->packet, wc);
 }
 
+/* Returns the number of records that there may be.  A record stands for a flow
+ * of the datapath, or more, and the log must not fill the datapath. */
+static size_t
+max_records(const struct vnetenc_settings *s)
+{
+    return MIN(s->max_flows, ofproto_flow_limit / 4);
+}
+
+static bool
+is_named(const struct vnetenc_settings *s, uint64_t metadata)
+{
+    return vnetenc_settings_find_name(s, metadata) != NULL;
+}
+
+/* ICMP has a type and a code in their place. */
+static bool
+has_ports(uint8_t proto)
+{
+    return (proto == IPPROTO_TCP || proto == IPPROTO_UDP
+            || proto == IPPROTO_SCTP || proto == IPPROTO_ICMP
+            || proto == IPPROTO_ICMPV6);
+}
+
+static void
+refine(const struct flow *packet, enum vnetenc_flows_level level,
+       struct flow_wildcards *wc)
+{
+    if (level >= VNETENC_FLOWS_PAIRS) {
+        if (packet->dl_type == htons(ETH_TYPE_IP)) {
+            WC_MASK_FIELD(wc, nw_src);
+            WC_MASK_FIELD(wc, nw_dst);
+        } else {
+            WC_MASK_FIELD(wc, ipv6_src);
+            WC_MASK_FIELD(wc, ipv6_dst);
+        }
+    }
+    if (level >= VNETENC_FLOWS_CONNECTIONS) {
+        WC_MASK_FIELD(wc, nw_proto);
+        if (has_ports(packet->nw_proto)) {
+            WC_MASK_FIELD(wc, tp_src);
+            WC_MASK_FIELD(wc, tp_dst);
+        }
+    }
+}
+
+/* Returns true if flows may be told apart at 'level'.  The first fate stands
+ * for all. */
+static bool
+may_refine(const struct vnetenc_log_pass *pass, enum vnetenc_flows_level level,
+           bool starts_flow, const struct flow_wildcards *wc)
+{
+    const struct vnetenc_settings *s = pass->settings;
+    const struct fate *fate = &pass->fates[0];
+    unsigned int per_second = s->connections;
+    struct flow_wildcards fine = *wc;
+    struct vnetenc_flow_key key;
+
+    if (!per_second && level == VNETENC_FLOWS_PAIRS) {
+        per_second = VNETENC_SETTINGS_CONNECTIONS;
+    }
+    refine(pass->packet, level, &fine);
+    make_key(pass, fate, &fine, &key);
+    return vnetenc_flows_admit(&key, is_named(s, fate->place.metadata), level,
+                               max_records(s), per_second, starts_flow,
+                               time_msec());
+}
+
+void
+vnetenc_log_unwildcard(struct vnetenc_log_pass *pass, const char *bridge,
+                       const struct flow *flow, const struct ofpbuf *actions,
+                       bool consumed, bool starts_flow,
+                       struct flow_wildcards *wc)
+{
+    enum vnetenc_flows_level level;
+
+    if (!pass || !(pass->marked || note_place(pass, bridge, flow))) {
+        return;
+    }
+    if (!pass->n_fates && !consumed && !goes_on(actions)) {
+        add_fate(pass, VNETENC_FLOW_DENIED);
+    }
+    if (!pass->n_fates) {
+        return;
+    }
+    if (pass->in.is_peer) {
+        wc->masks.tunnel.flags |= FLOW_TNL_F_VNETENC;
+    }
+    level = pass->exact ? VNETENC_FLOWS_CONNECTIONS : VNETENC_FLOWS_PAIRS;
+    while (level > VNETENC_FLOWS_COARSE
+           && !may_refine(pass, level, starts_flow, wc)) {
+        level--;
+    }
+    refine(pass->packet, level, wc);
+}
+
 /* Takes references to the records of all fates. */
 static void
 get_records(struct vnetenc_log_pass *pass, const struct flow_wildcards *wc)
@@ -440,14 +461,15 @@ get_records(struct vnetenc_log_pass *pass, const struct flow_wildcards *wc)
     const struct vnetenc_settings *s = pass->settings;
 
     pass->max_flows = s->max_flows;
-    pass->is_named = vnetenc_settings_find_name(s, pass->place.metadata);
     pass->records = xcalloc(pass->n_fates, sizeof *pass->records);
     for (size_t i = 0; i < pass->n_fates; i++) {
+        const struct fate *fate = &pass->fates[i];
         struct vnetenc_flow_key key;
 
-        make_key(pass, &pass->fates[i], wc, &key);
-        pass->records[i] = vnetenc_flows_get(&key, pass->max_flows,
-                                             pass->is_named);
+        make_key(pass, fate, wc, &key);
+        pass->records[i] = vnetenc_flows_get(
+            &key, i < MAX_FATES ? pass->max_flows : 0,
+            is_named(s, fate->place.metadata));
     }
     pass->n_records = pass->n_fates;
 }
@@ -462,10 +484,9 @@ vnetenc_log_end(struct vnetenc_log_pass *pass,
     }
     if (failed) {
         pass->n_fates = 0;
-        pass->denied = pass->marked;
-    }
-    if (pass->denied) {
-        add_fate(pass, VNETENC_FLOW_DENIED);
+        if (pass->marked) {
+            add_fate(pass, VNETENC_FLOW_DENIED);
+        }
     }
     if (pass->n_fates && (stats || cached)) {
         get_records(pass, wc);
@@ -490,14 +511,9 @@ credit_unknown(const struct vnetenc_log_pass *pass,
                const struct vnetenc_flows_record *r,
                const struct dpif_flow_stats *stats)
 {
-    struct vnetenc_flows_record *unknown;
-    struct vnetenc_flow_key key;
+    struct vnetenc_flows_record *unknown
+        = vnetenc_flows_get_unknown(r, pass->max_flows);
 
-    memcpy(&key, vnetenc_flows_key(r), sizeof key);
-    key.fate = VNETENC_FLOW_UNKNOWN;
-    key.reason = VNETENC_KEEP;
-    key.profile = 0;
-    unknown = vnetenc_flows_get(&key, pass->max_flows, pass->is_named);
     vnetenc_flows_credit(unknown, stats->n_packets, stats->n_bytes,
                          stats->tcp_flags);
     vnetenc_flows_unref(unknown);

@@ -139,6 +139,151 @@ test_overflow(void)
     CHECK(vnetenc_flows_count() == 0);
 }
 
+/* Ends 'n' records and frees the table. */
+static void
+end(struct vnetenc_flows_record **records, size_t n)
+{
+    size_t n_sums;
+
+    for (size_t i = 0; i < n; i++) {
+        vnetenc_flows_unref(records[i]);
+    }
+    free(vnetenc_flows_collect(&n_sums));
+    CHECK(n_sums == 0 && vnetenc_flows_count() == 0);
+}
+
+/* A network cannot take the records of others, however many flows it has. */
+static void
+test_share(void)
+{
+    struct vnetenc_flows_record *records[400];
+    uint16_t n_own[4] = { 0, 0, 0, 0 };
+
+    for (size_t i = 0; i < ARRAY_SIZE(records); i++) {
+        size_t network = i / 100;
+        struct vnetenc_flow_key key, own;
+
+        make_key(&key, network, i, VNETENC_FLOW_PORT);
+        records[i] = vnetenc_flows_get(&key, 100, network != 3);
+        own = key;
+        own.sport++;
+        n_own[network] += vnetenc_flows_admit(
+            &own, network != 3, VNETENC_FLOWS_PAIRS, 100, 1000, true, 0);
+    }
+    /* Four times as many as are free, and that for each further one. */
+    CHECK(n_own[0] == 79);
+    CHECK(n_own[1] == 15);
+    CHECK(n_own[2] == 3);
+    CHECK(n_own[3] == 0);
+    CHECK(vnetenc_flows_count() == 80 + 16 + 4 + 0 + 4);
+    end(records, ARRAY_SIZE(records));
+}
+
+/* A network with too many new flows is told apart less finely for a while,
+ * those that it has excepted, and other networks are not. */
+static void
+test_admit(void)
+{
+    const enum vnetenc_flows_level pairs = VNETENC_FLOWS_PAIRS;
+    const enum vnetenc_flows_level connections = VNETENC_FLOWS_CONNECTIONS;
+    struct vnetenc_flows_record *r;
+    struct vnetenc_flow_key a, b, other;
+    long long int now = 1000000;
+
+    make_key(&a, 7, 1, VNETENC_FLOW_PORT);
+    make_key(&b, 7, 2, VNETENC_FLOW_PORT);
+    make_key(&other, 8, 1, VNETENC_FLOW_PORT);
+
+    r = vnetenc_flows_get(&a, 10, true);
+    for (size_t i = 0; i < 9; i++) {
+        CHECK(vnetenc_flows_admit(&a, true, connections, 10, 2, true, now));
+        CHECK(vnetenc_flows_admit(&b, true, connections, 10, 2, false, now));
+    }
+    CHECK(vnetenc_flows_admit(&b, true, connections, 10, 2, true, now));
+    CHECK(vnetenc_flows_admit(&b, true, connections, 10, 2, true, now));
+    CHECK(!vnetenc_flows_admit(&b, true, connections, 10, 2, true, now));
+    CHECK(!vnetenc_flows_admit(&a, true, connections, 10, 2, false, now));
+    CHECK(vnetenc_flows_admit(&b, true, pairs, 10, 2, true, now));
+    CHECK(vnetenc_flows_admit(&other, true, connections, 10, 2, true, now));
+    CHECK(vnetenc_flows_admit(&b, false, connections, 10, 2, true, now));
+    CHECK(!vnetenc_flows_admit(&b, true, connections, 10, 2, true,
+                               now + 59999));
+    CHECK(vnetenc_flows_admit(&b, true, connections, 10, 2, true,
+                              now + 60000));
+    CHECK(!vnetenc_flows_admit(&a, true, connections, 10, 0, false, now));
+    end(&r, 1);
+}
+
+/* Packets of which it is unknown whether they belong to a sum belong to
+ * another sum, not to a flow without names. */
+static void
+test_unknown(void)
+{
+    struct vnetenc_flows_record *r, *gap, *unknown[2];
+    struct vnetenc_flows_sum *sums;
+    struct vnetenc_flow_key key;
+    size_t n, n_gaps = 0;
+
+    make_key(&key, 7, 1, VNETENC_FLOW_SEALED);
+    r = vnetenc_flows_get(&key, 10, true);
+    make_key(&key, 8, 2, VNETENC_FLOW_SEALED);
+    gap = vnetenc_flows_get(&key, 0, false);
+    unknown[0] = vnetenc_flows_get_unknown(r, 10);
+    unknown[1] = vnetenc_flows_get_unknown(gap, 10);
+    for (size_t i = 0; i < ARRAY_SIZE(unknown); i++) {
+        vnetenc_flows_credit(unknown[i], 1 + i, 100, 0);
+        vnetenc_flows_unref(unknown[i]);
+    }
+    vnetenc_flows_unref(r);
+    vnetenc_flows_unref(gap);
+    sums = vnetenc_flows_collect(&n);
+    CHECK(n == 2);
+    for (size_t i = 0; i < n; i++) {
+        CHECK(sums[i].key.fate == VNETENC_FLOW_UNKNOWN);
+        CHECK(sums[i].is_gap == (sums[i].n_packets == 2));
+        CHECK(sums[i].is_gap || sums[i].key.has_sport);
+        CHECK(!sums[i].n_flows);
+        n_gaps += sums[i].is_gap;
+    }
+    CHECK(n_gaps == 1);
+    free(sums);
+}
+
+/* A table of more records than are collected at once. */
+static void
+test_many(void)
+{
+    static struct vnetenc_flows_record *records[2000];
+    struct vnetenc_flows_sum *sums;
+    uint64_t packets = 0;
+    size_t n;
+
+    for (size_t i = 0; i < ARRAY_SIZE(records); i++) {
+        struct vnetenc_flow_key key;
+
+        make_key(&key, 7, i, VNETENC_FLOW_PORT);
+        records[i] = vnetenc_flows_get(&key, 10000, true);
+        vnetenc_flows_credit(records[i], 1 + i, 0, 0);
+        if (i % 3) {
+            vnetenc_flows_unref(records[i]);
+        }
+    }
+    sums = vnetenc_flows_collect(&n);
+    CHECK(n == ARRAY_SIZE(records));
+    for (size_t i = 0; i < n; i++) {
+        packets += sums[i].n_packets;
+        CHECK(sums[i].ended == (sums[i].key.sport % 3 != 0));
+    }
+    CHECK(packets == ARRAY_SIZE(records) * (ARRAY_SIZE(records) + 1) / 2);
+    CHECK(vnetenc_flows_count() == DIV_ROUND_UP(ARRAY_SIZE(records), 3));
+    free(sums);
+    for (size_t i = 0; i < ARRAY_SIZE(records); i += 3) {
+        vnetenc_flows_unref(records[i]);
+    }
+    free(vnetenc_flows_collect(&n));
+    CHECK(vnetenc_flows_count() == 0);
+}
+
 enum { N_THREADS = 3, N_ROUNDS = 20000 };
 
 static void *
@@ -197,6 +342,10 @@ main(int argc OVS_UNUSED, char *argv[])
     set_program_name(argv[0]);
     test_life();
     test_overflow();
+    test_share();
+    test_admit();
+    test_unknown();
+    test_many();
     test_race();
     return unit_end();
 }

@@ -23,13 +23,42 @@
 #include "ovs-atomic.h"
 #include "ovs-rcu.h"
 #include "ovs-thread.h"
+#include "timeval.h"
 #include "util.h"
+#include "vnetenc/bridge/rate.h"
+
+/* A network that has this many times as many records as are free gets no
+ * more, so that it cannot take those of the others. */
+enum { SHARE = 4 };
+
+/* A network that has had too many new flows is coarse for so long. */
+enum { COARSE_MS = 60000 };
+
+/* Records that are collected without a break. */
+enum { SLICE = 256 };
+
+/* What new flows a network may have at a level. */
+struct budget {
+    struct vnetenc_rate rate;
+    atomic_llong coarse_until;  /* In milliseconds of time_msec(). */
+};
+
+/* All networks without a name count as one. */
+struct network {
+    struct cmap_node cmap_node; /* In 'networks'. */
+    uint64_t metadata;
+    bool is_named;
+    atomic_size_t n_records;    /* Except sums.  Writers have 'mutex'. */
+    struct budget budgets[VNETENC_FLOWS_CONNECTIONS + 1];
+};
 
 struct vnetenc_flows_record {
     struct cmap_node cmap_node; /* In 'flows'. */
     struct ovs_list list_node;  /* In 'all'. */
     struct vnetenc_flow_key key;
+    uint32_t hash;
     bool is_gap;
+    bool is_named;              /* The network. */
     bool begun;                 /* Collecting thread. */
 
     /* One reference is the table's.  A record whose count is 0 has ended:
@@ -44,8 +73,114 @@ struct vnetenc_flows_record {
 
 static struct ovs_mutex mutex = OVS_MUTEX_INITIALIZER;
 static struct cmap flows = CMAP_INITIALIZER;    /* Writers have 'mutex'. */
+static struct cmap networks = CMAP_INITIALIZER; /* The same. */
 static struct ovs_list all OVS_GUARDED_BY(mutex) = OVS_LIST_INITIALIZER(&all);
-static size_t n_named OVS_GUARDED_BY(mutex);    /* Records except sums. */
+static atomic_size_t n_named;   /* Records except sums.  As 'flows'. */
+
+/* Networks. */
+
+static uint64_t
+network_id(uint64_t metadata, bool is_named)
+{
+    return is_named ? metadata : UINT64_MAX;
+}
+
+static struct network *
+find_network(uint64_t metadata, bool is_named)
+{
+    uint64_t id = network_id(metadata, is_named);
+    struct network *network;
+
+    CMAP_FOR_EACH_WITH_HASH (network, cmap_node, hash_uint64(id),
+                             &networks) {
+        if (network->metadata == id && network->is_named == is_named) {
+            return network;
+        }
+    }
+    return NULL;
+}
+
+static struct network *
+need_network(uint64_t metadata, bool is_named)
+    OVS_REQUIRES(mutex)
+{
+    struct network *network = find_network(metadata, is_named);
+
+    if (!network) {
+        network = xzalloc(sizeof *network);
+        network->metadata = network_id(metadata, is_named);
+        network->is_named = is_named;
+        cmap_insert(&networks, &network->cmap_node,
+                    hash_uint64(network->metadata));
+    }
+    return network;
+}
+
+static bool
+is_coarse(struct network *network, enum vnetenc_flows_level level,
+          long long int now)
+{
+    long long int until;
+
+    atomic_read_relaxed(&network->budgets[level].coarse_until, &until);
+    return now < until;
+}
+
+static void
+add_to_size(atomic_size_t *counter, int n)
+    OVS_REQUIRES(mutex)
+{
+    size_t size;
+
+    atomic_read_relaxed(counter, &size);
+    atomic_store_relaxed(counter, size + n);
+}
+
+/* Counts a record that comes or goes. */
+static void
+count_record(const struct vnetenc_flows_record *r, int n)
+    OVS_REQUIRES(mutex)
+{
+    if (!r->is_gap) {
+        add_to_size(&n_named, n);
+        add_to_size(&need_network(r->key.metadata, r->is_named)->n_records,
+                    n);
+    }
+}
+
+/* Returns true if a table of 'max' records has room for one of 'network'. */
+static bool
+has_room(struct network *network, size_t max)
+{
+    size_t n, n_all;
+
+    atomic_read_relaxed(&network->n_records, &n);
+    atomic_read_relaxed(&n_named, &n_all);
+    return n_all < max && n < SHARE * (max - n_all);
+}
+
+/* Frees the networks of which nothing needs to be known. */
+static void
+sweep_networks(long long int now)
+{
+    struct network *network;
+
+    ovs_mutex_lock(&mutex);
+    CMAP_FOR_EACH (network, cmap_node, &networks) {
+        size_t n;
+
+        atomic_read_relaxed(&network->n_records, &n);
+        if (!n && !is_coarse(network, VNETENC_FLOWS_PAIRS, now)
+            && !is_coarse(network, VNETENC_FLOWS_CONNECTIONS, now)) {
+            cmap_remove(&networks, &network->cmap_node,
+                        hash_uint64(network->metadata));
+            ovsrcu_postpone(free, network);
+        }
+    }
+    ovs_mutex_unlock(&mutex);
+}
+
+/* Records. */
 
 /* Takes a reference, unless the record has ended. */
 static bool
@@ -89,13 +224,16 @@ find(const struct vnetenc_flow_key *key, uint32_t hash, bool is_gap)
 }
 
 static struct vnetenc_flows_record *
-insert(const struct vnetenc_flow_key *key, uint32_t hash, bool is_gap)
+insert(const struct vnetenc_flow_key *key, uint32_t hash, bool is_gap,
+       bool is_named)
     OVS_REQUIRES(mutex)
 {
     struct vnetenc_flows_record *r = xzalloc(sizeof *r);
 
     memcpy(&r->key, key, sizeof r->key);        /* With padding. */
+    r->hash = hash;
     r->is_gap = is_gap;
+    r->is_named = is_named;
     atomic_init(&r->n_refs, 2);
     atomic_init(&r->n_packets, 0);
     atomic_init(&r->n_bytes, 0);
@@ -103,8 +241,14 @@ insert(const struct vnetenc_flow_key *key, uint32_t hash, bool is_gap)
     atomic_init(&r->tcp_flags, 0);
     cmap_insert(&flows, &r->cmap_node, hash);
     ovs_list_push_back(&all, &r->list_node);
-    n_named += !is_gap;
+    count_record(r, 1);
     return r;
+}
+
+static uint32_t
+hash_key(const struct vnetenc_flow_key *key, bool is_gap)
+{
+    return hash_bytes(key, sizeof *key, is_gap);
 }
 
 /* The members that decide what the log says, without names and addresses. */
@@ -113,7 +257,7 @@ make_gap_key(const struct vnetenc_flow_key *key, bool is_named,
              struct vnetenc_flow_key *gap)
 {
     memset(gap, 0, sizeof *gap);
-    gap->metadata = is_named ? key->metadata : UINT64_MAX;
+    gap->metadata = network_id(key->metadata, is_named);
     gap->fate = key->fate;
     gap->reason = key->reason;
     gap->in.is_peer = key->in.is_peer;
@@ -121,22 +265,45 @@ make_gap_key(const struct vnetenc_flow_key *key, bool is_named,
     gap->came_refused = key->came_refused;
 }
 
+/* Returns a record, which is made if there is none. */
 static struct vnetenc_flows_record *
-get_gap(const struct vnetenc_flow_key *key, bool is_named)
-    OVS_REQUIRES(mutex)
+need(const struct vnetenc_flow_key *key, bool is_gap, bool is_named)
 {
-    struct vnetenc_flows_record *r;
-    struct vnetenc_flow_key gap;
-    uint32_t hash;
-    uint64_t orig;
+    uint32_t hash = hash_key(key, is_gap);
+    struct vnetenc_flows_record *r = find(key, hash, is_gap);
 
-    make_gap_key(key, is_named, &gap);
-    hash = hash_bytes(&gap, sizeof gap, 1);
-    r = find(&gap, hash, true);
     if (!r) {
-        r = insert(&gap, hash, true);
+        ovs_mutex_lock(&mutex);
+        r = find(key, hash, is_gap);
+        if (!r) {
+            r = insert(key, hash, is_gap, is_named);
+        }
+        ovs_mutex_unlock(&mutex);
     }
-    atomic_add_relaxed(&r->n_flows, 1, &orig);
+    return r;
+}
+
+/* Returns the record of 'key', made if there is room for it, or NULL. */
+static struct vnetenc_flows_record *
+get_named(const struct vnetenc_flow_key *key, size_t max, bool is_named)
+{
+    uint32_t hash = hash_key(key, false);
+    struct vnetenc_flows_record *r = find(key, hash, false);
+    struct network *network;
+
+    if (r) {
+        return r;
+    }
+    network = find_network(key->metadata, is_named);
+    if (network && !has_room(network, max)) {
+        return NULL;            /* An attacker must not have the mutex. */
+    }
+    ovs_mutex_lock(&mutex);
+    r = find(key, hash, false);
+    if (!r && has_room(need_network(key->metadata, is_named), max)) {
+        r = insert(key, hash, false, is_named);
+    }
+    ovs_mutex_unlock(&mutex);
     return r;
 }
 
@@ -144,26 +311,69 @@ struct vnetenc_flows_record *
 vnetenc_flows_get(const struct vnetenc_flow_key *key, size_t max,
                   bool is_named)
 {
-    uint32_t hash = hash_bytes(key, sizeof *key, 0);
-    struct vnetenc_flows_record *r = find(key, hash, false);
+    struct vnetenc_flows_record *r = get_named(key, max, is_named);
+    struct vnetenc_flow_key gap;
+    uint64_t orig;
 
-    if (r) {
-        return r;
-    }
-    ovs_mutex_lock(&mutex);
-    r = find(key, hash, false);
     if (!r) {
-        r = (n_named < max ? insert(key, hash, false)
-             : get_gap(key, is_named));
+        make_gap_key(key, is_named, &gap);
+        r = need(&gap, true, is_named);
+        atomic_add_relaxed(&r->n_flows, 1, &orig);
     }
-    ovs_mutex_unlock(&mutex);
     return r;
 }
 
-const struct vnetenc_flow_key *
-vnetenc_flows_key(const struct vnetenc_flows_record *r)
+struct vnetenc_flows_record *
+vnetenc_flows_get_unknown(const struct vnetenc_flows_record *r, size_t max)
 {
-    return &r->key;
+    struct vnetenc_flow_key key;
+
+    memcpy(&key, &r->key, sizeof key);
+    key.fate = VNETENC_FLOW_UNKNOWN;
+    key.reason = VNETENC_KEEP;
+    key.profile = 0;
+    return (r->is_gap ? need(&key, true, r->is_named)
+            : vnetenc_flows_get(&key, max, r->is_named));
+}
+
+static bool
+exists(const struct vnetenc_flow_key *key)
+{
+    struct vnetenc_flows_record *r = find(key, hash_key(key, false), false);
+
+    if (r) {
+        vnetenc_flows_unref(r);
+    }
+    return r != NULL;
+}
+
+bool
+vnetenc_flows_admit(const struct vnetenc_flow_key *key, bool is_named,
+                    enum vnetenc_flows_level level, size_t max,
+                    unsigned int per_second, bool is_new, long long int now)
+{
+    struct network *network = find_network(key->metadata, is_named);
+    struct budget *budget;
+
+    if (!network) {
+        ovs_mutex_lock(&mutex);
+        network = need_network(key->metadata, is_named);
+        ovs_mutex_unlock(&mutex);
+    }
+    if (!per_second || is_coarse(network, level, now)) {
+        return false;
+    }
+    if (!is_new || exists(key)) {
+        return true;
+    }
+    budget = &network->budgets[level];
+    if (has_room(network, max)
+        && vnetenc_rate_take(&budget->rate, now, 1000000 / per_second,
+                             per_second)) {
+        return true;
+    }
+    atomic_store_relaxed(&budget->coarse_until, now + COARSE_MS);
+    return false;
 }
 
 void
@@ -222,29 +432,49 @@ collect(struct vnetenc_flows_record *r, bool ended,
     return true;
 }
 
+/* Collects up to 'n' records that follow the list node 'at', and returns the
+ * last of them that stays.  Appends to 'sums'. */
+static struct ovs_list *
+collect_slice(struct ovs_list *at, size_t n, struct vnetenc_flows_sum *sums,
+              size_t *n_sums)
+    OVS_REQUIRES(mutex)
+{
+    for (; n && at->next != &all; n--) {
+        struct vnetenc_flows_record *r
+            = CONTAINER_OF(at->next, struct vnetenc_flows_record, list_node);
+        bool ended = try_end(r);
+
+        *n_sums += collect(r, ended, &sums[*n_sums]);
+        if (!ended) {
+            at = &r->list_node;
+            continue;
+        }
+        cmap_remove(&flows, &r->cmap_node, r->hash);
+        ovs_list_remove(&r->list_node);
+        count_record(r, -1);
+        ovsrcu_postpone(free, r);
+    }
+    return at;
+}
+
 struct vnetenc_flows_sum *
 vnetenc_flows_collect(size_t *n)
 {
-    struct vnetenc_flows_record *r;
-    struct vnetenc_flows_sum *sums;
-    size_t count = 0;
+    /* Records that come meanwhile are for the next time. */
+    size_t left = cmap_count(&flows);
+    struct vnetenc_flows_sum *sums = xmalloc(MAX(1, left) * sizeof *sums);
+    struct ovs_list *at = &all;
+    size_t some;
 
-    ovs_mutex_lock(&mutex);
-    sums = xmalloc(MAX(1, ovs_list_size(&all)) * sizeof *sums);
-    LIST_FOR_EACH_SAFE (r, list_node, &all) {
-        bool ended = try_end(r);
-
-        count += collect(r, ended, &sums[count]);
-        if (ended) {
-            cmap_remove(&flows, &r->cmap_node,
-                        hash_bytes(&r->key, sizeof r->key, r->is_gap));
-            ovs_list_remove(&r->list_node);
-            n_named -= !r->is_gap;
-            ovsrcu_postpone(free, r);
-        }
+    *n = 0;
+    for (; left; left -= some) {
+        some = MIN(left, SLICE);
+        ovs_mutex_lock(&mutex);
+        at = collect_slice(at, some, sums, n);
+        ovs_mutex_unlock(&mutex);
+        ovsrcu_quiesce();
     }
-    ovs_mutex_unlock(&mutex);
-    *n = count;
+    sweep_networks(time_msec());
     return sums;
 }
 

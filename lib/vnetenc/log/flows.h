@@ -27,7 +27,12 @@
  *
  * The table is bounded.  When it is full, flows are credited to a sum for
  * their network, fate and reason: names and addresses are lost, but sums by
- * what became of the packets stay exact.
+ * what became of the packets stay exact.  A network with more than four times
+ * as many records as are free gets no more, so none can take them all.
+ *
+ * Each record costs a flow of the datapath, and an upcall when it begins.  So
+ * a network is told apart less finely for a minute after it has begun too many
+ * flows in a second, or when the table has no room for more.
  *
  * A record without a reference ends when it is collected.
  *
@@ -40,6 +45,13 @@
 #include "vnetenc/log/flow.h"
 
 struct vnetenc_flows_record;
+
+/* How finely the flows of a network are told apart. */
+enum vnetenc_flows_level {
+    VNETENC_FLOWS_COARSE,       /* As finely as without the log. */
+    VNETENC_FLOWS_PAIRS,        /* By addresses. */
+    VNETENC_FLOWS_CONNECTIONS,  /* Also by protocol and ports. */
+};
 
 /* What a record held when it was collected. */
 struct vnetenc_flows_sum {
@@ -59,9 +71,19 @@ struct vnetenc_flows_sum {
 struct vnetenc_flows_record *vnetenc_flows_get(const struct vnetenc_flow_key *,
                                                size_t max, bool is_named);
 
-/* Returns the key of a record. */
-const struct vnetenc_flow_key *vnetenc_flows_key(
-    const struct vnetenc_flows_record *);
+/* Returns a new reference to the record for packets that may belong to 'r' or
+ * to an older translation. */
+struct vnetenc_flows_record *vnetenc_flows_get_unknown(
+    const struct vnetenc_flows_record *r, size_t max);
+
+/* Returns true if the network of a flow may be told apart at 'level', where
+ * the flow has this key, at 'now', in milliseconds of time_msec().  'is_new'
+ * says that a packet wants a new flow of the datapath: if that needs a new
+ * record, it counts against 'per_second' new ones, and against 'max'. */
+bool vnetenc_flows_admit(const struct vnetenc_flow_key *, bool is_named,
+                         enum vnetenc_flows_level, size_t max,
+                         unsigned int per_second, bool is_new,
+                         long long int now);
 
 /* Gives a reference back. */
 void vnetenc_flows_unref(struct vnetenc_flows_record *);
@@ -72,7 +94,7 @@ void vnetenc_flows_credit(struct vnetenc_flows_record *, uint64_t n_packets,
 
 /* Takes what was credited since the last call.  Leaves out records without
  * packets, unless they end after an earlier sum.  Stores the number of sums in
- * '*n'.  The caller must free the sums. */
+ * '*n'.  The caller must free the sums.  Quiesces. */
 struct vnetenc_flows_sum *vnetenc_flows_collect(size_t *n);
 
 /* Returns the number of records, sums included. */
