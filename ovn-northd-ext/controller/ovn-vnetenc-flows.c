@@ -81,7 +81,7 @@ enum {
 
     /* In the egress pipeline, just below the logical flows of encryption and
      * above all others. */
-    RX_LATE = 65533,
+    RX_LATE = 65532,
 };
 
 static struct ovn_vnetenc_modes modes = OVN_VNETENC_MODES_INITIALIZER(&modes);
@@ -777,8 +777,8 @@ bool
 ovn_vnetenc_skips_lflow(const struct sbrec_logical_flow *lflow)
 {
     return (!ovs_feature_is_supported(OVS_VNETENC_SUPPORT)
-            && (ovn_vnetenc_names_field(lflow->match)
-                || ovn_vnetenc_names_field(lflow->actions)));
+            && (ovn_vnetenc_names_demand(lflow->match)
+                || ovn_vnetenc_names_demand(lflow->actions)));
 }
 
 void

@@ -197,7 +197,7 @@ uint64_t ovn_vnetenc_reportable_cfg(uint64_t reported, uint64_t nb_cfg);
  * datapath changes without a recompute. */
 uint16_t ovn_vnetenc_overhead(void);
 
-/* Returns true if the logical flow uses our register and Open vSwitch does not
+/* Returns true if the logical flow is about a demand and Open vSwitch does not
  * support our actions. */
 bool ovn_vnetenc_skips_lflow(const struct sbrec_logical_flow *);
 

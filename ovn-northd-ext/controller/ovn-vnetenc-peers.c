@@ -32,6 +32,7 @@
 #include "ovn-controller.h"
 #include "ovn/features.h"
 #include "ovn-vnetenc-flows.h"
+#include "ovn-vnetenc-owner.h"
 #include "packets.h"
 #include "smap.h"
 #include "sset.h"
@@ -307,39 +308,10 @@ peer_destroy(struct peer *peer)
 
 /* Rows. */
 
-/* Returns true if Open vSwitch is configured for a chassis 'name': an
- * ovn-controller with that name may run here. */
-static bool
-chassis_is_configured(const struct ovsrec_open_vswitch_table *ovs_table,
-                      const char *name)
-{
-    const struct ovsrec_open_vswitch *cfg =
-        ovsrec_open_vswitch_table_first(ovs_table);
-    const struct smap_node *node;
-
-    if (!cfg) {
-        return true;
-    }
-    SMAP_FOR_EACH (node, &cfg->external_ids) {
-        /* Keys for one of several chassis: "ovn-encap-ip-NAME". */
-        size_t len = strlen(node->key), name_len = strlen(name);
-
-        if ((!strcmp(node->key, "system-id") && !strcmp(node->value, name))
-            || (len > name_len && node->key[len - name_len - 1] == '-'
-                && !strcmp(node->key + len - name_len, name))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Returns the name of the chassis whose ovn-controller made 'row', or NULL if
- * no ovn-controller made it. */
 static const char *
 row_owner(const struct ovsrec_vnetenc_peer *row)
 {
-    return (smap_get(&row->external_ids, "source")
-            ? NULL : smap_get(&row->external_ids, "ovn"));
+    return ovn_vnetenc_owner_get(&row->external_ids);
 }
 
 /* Returns true if the ovn-controller of chassis 'name' left 'row' to the
@@ -359,11 +331,9 @@ row_is_ours(const struct ovsrec_vnetenc_peer *row,
             const struct ovsrec_open_vswitch_table *ovs_table,
             const char *chassis_name)
 {
-    const char *owner = row_owner(row);
-
-    return (owner && (!strcmp(owner, chassis_name)
-                      || row_was_left_by(row, chassis_name)
-                      || !chassis_is_configured(ovs_table, owner)));
+    return ((row_owner(row) && row_was_left_by(row, chassis_name))
+            || ovn_vnetenc_owner_is_ours(&row->external_ids, ovs_table,
+                                         chassis_name));
 }
 
 /* Updates 'row'.  Returns true if that changed it. */

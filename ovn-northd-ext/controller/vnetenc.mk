@@ -1,5 +1,5 @@
 # Tables 240 and 241, identity of this chassis, its mirrors, its peers,
-# and its report.
+# the flow log, and its report.
 controller_ovn_controller_SOURCES += \
 	controller/ovn-vnetenc-barrier.c \
 	controller/ovn-vnetenc-barrier.h \
@@ -9,10 +9,14 @@ controller_ovn_controller_SOURCES += \
 	controller/ovn-vnetenc-encap.h \
 	controller/ovn-vnetenc-flows.c \
 	controller/ovn-vnetenc-flows.h \
+	controller/ovn-vnetenc-log.c \
+	controller/ovn-vnetenc-log.h \
 	controller/ovn-vnetenc-mirror.c \
 	controller/ovn-vnetenc-mirror.h \
 	controller/ovn-vnetenc-modes.c \
 	controller/ovn-vnetenc-modes.h \
+	controller/ovn-vnetenc-owner.c \
+	controller/ovn-vnetenc-owner.h \
 	controller/ovn-vnetenc-peers.c \
 	controller/ovn-vnetenc-peers.h \
 	controller/ovn-vnetenc-report.c \

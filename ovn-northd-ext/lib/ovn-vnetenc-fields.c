@@ -41,12 +41,24 @@ ovn_vnetenc_init_symtab(struct shash *symtab)
     add_bits(symtab, "vnetenc.rx", OVN_VNETENC_RX_OFS, OVN_VNETENC_RX_BITS);
     add_bits(symtab, "vnetenc.profile", OVN_VNETENC_PROFILE_OFS,
              OVN_VNETENC_PROFILE_BITS);
+    add_bits(symtab, "vnetenc.log", OVN_VNETENC_LOG_OFS, OVN_VNETENC_LOG_BITS);
+}
+
+/* Returns true if 's' begins with the name of a field that is not
+ * vnetenc.log. */
+static bool
+begins_with_demand(const char *s)
+{
+    static const char prefix[] = "vnetenc.", log[] = "vnetenc.log";
+
+    return (!strncmp(s, prefix, strlen(prefix))
+            && (strncmp(s, log, strlen(log))
+                || isalnum((unsigned char) s[strlen(log)])));
 }
 
 bool
-ovn_vnetenc_names_field(const char *s)
+ovn_vnetenc_names_demand(const char *s)
 {
-    static const char prefix[] = "vnetenc.";
     bool quoted = false;
     char before = ' ';
 
@@ -55,7 +67,7 @@ ovn_vnetenc_names_field(const char *s)
             s++;
         } else if (*s == '"') {
             quoted = !quoted;
-        } else if (!quoted && !strncmp(s, prefix, strlen(prefix))
+        } else if (!quoted && begins_with_demand(s)
                    && !isalnum((unsigned char) before)
                    && !strchr("_.$@", before)) {
             return true;

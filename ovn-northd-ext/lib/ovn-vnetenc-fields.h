@@ -35,6 +35,9 @@
  *                       and authenticated
  *     vnetenc.profile   the profile of the last switch that set one of the
  *                       first two
+ *     vnetenc.log       not 0 if a switch on the way is logged: its level
+ *                       (lib/ovn-vnetenc-loglevel.h).  Open vSwitch reads it
+ *                       when the packet is output or dropped
  *
  * The register never leaves the chassis.  Bit 31 of the Geneve option of OVN,
  * formerly "rsv", carries a copy of vnetenc.must to the next chassis, where
@@ -63,6 +66,8 @@ enum ovn_vnetenc_field_layout {
     OVN_VNETENC_RX_BITS = 2,
     OVN_VNETENC_PROFILE_OFS = 8,
     OVN_VNETENC_PROFILE_BITS = 8,
+    OVN_VNETENC_LOG_OFS = 16,
+    OVN_VNETENC_LOG_BITS = 2,
 
     /* Bit of vnetenc.must in the 32-bit Geneve option. */
     OVN_VNETENC_GENEVE_MUST_BIT = 31,
@@ -77,8 +82,9 @@ enum ovn_vnetenc_rx {
 /* Adds the fields to 'symtab'. */
 void ovn_vnetenc_init_symtab(struct shash *symtab);
 
-/* Returns true if 's', a match or actions, names one of the fields.  Text
+/* Returns true if 's', a match or actions, names one of the fields other than
+ * vnetenc.log, which has a meaning also where nothing can be encrypted.  Text
  * between quotation marks is the name of a port. */
-bool ovn_vnetenc_names_field(const char *s);
+bool ovn_vnetenc_names_demand(const char *s);
 
 #endif /* lib/ovn-vnetenc-fields.h */

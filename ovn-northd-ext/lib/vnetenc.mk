@@ -1,4 +1,4 @@
-# Demand, register, capability and comments of tools, which ovn-northd,
+# Demand, register, capability, level of the log and comments of tools, which ovn-northd,
 # ovn-controller, ovn-ic, ovn-sbctl and ovn-trace share.
 lib_libovn_la_SOURCES += \
 	lib/ovn-vnetenc-capable.c \
@@ -7,5 +7,7 @@ lib_libovn_la_SOURCES += \
 	lib/ovn-vnetenc-demand.h \
 	lib/ovn-vnetenc-fields.c \
 	lib/ovn-vnetenc-fields.h \
+	lib/ovn-vnetenc-loglevel.c \
+	lib/ovn-vnetenc-loglevel.h \
 	lib/ovn-vnetenc-notes.c \
 	lib/ovn-vnetenc-notes.h

@@ -23,6 +23,7 @@
 #include "lib/ovn-nb-idl.h"
 #include "lib/ovn-sb-idl.h"
 #include "lib/ovn-vnetenc-demand.h"
+#include "lib/ovn-vnetenc-loglevel.h"
 #include "northd.h"
 #include "openvswitch/vlog.h"
 
@@ -33,8 +34,9 @@ VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_lflows);
  * port (100 and 110).  The flow that drops a packet refused by port security
  * has a lower priority (50), so the match of CARRY checks that verdict. */
 enum {
-    PRIORITY_RX_CLEAR = 65535,
-    PRIORITY_EXTERNAL = 65534,
+    PRIORITY_LOG = 65535,
+    PRIORITY_RX_CLEAR = 65534,
+    PRIORITY_EXTERNAL = 65533,
     PRIORITY_CARRY = 60,
 };
 
@@ -59,6 +61,41 @@ od_demand(const struct ovn_datapath *od)
     return ovn_vnetenc_demand_of_dp(od->sdp->sb_dp);
 }
 
+/* Marks the packets that the stage sees, and has the stage look at them again.
+ * A packet keeps the mark on its way through routers and further switches, and
+ * the finer of two levels. */
+static void
+build_mark_flow(const struct ovn_datapath *od, const struct ovn_stage *stage,
+                enum ovn_vnetenc_loglevel level, struct lflow_table *lflows)
+{
+    char *actions = xasprintf(
+        "vnetenc.log = %d; next(pipeline=%s,table=%d);", level,
+        stage->pipeline == P_IN ? "ingress" : "egress", stage->table);
+
+    ovn_lflow_add(lflows, od, stage, PRIORITY_LOG,
+                  (level == OVN_VNETENC_LOGLEVEL_CONNECTION
+                   ? "vnetenc.log == {0, 1}" : "vnetenc.log == 0"),
+                  actions, NULL, WITH_DESC("vnetenc: log"));
+    free(actions);
+}
+
+/* Packets are marked before anything may drop them. */
+static void
+build_log_flows(const struct ovn_datapath *od, struct lflow_table *lflows)
+{
+    enum ovn_vnetenc_loglevel level =
+        ovn_vnetenc_loglevel_of_dp(od->sdp->sb_dp);
+
+    BUILD_ASSERT_DECL(OVN_VNETENC_LOGLEVEL_PAIR == 1
+                      && OVN_VNETENC_LOGLEVEL_CONNECTION == 2);
+    if (level != OVN_VNETENC_LOGLEVEL_OFF) {
+        build_mark_flow(od, &stages[STAGE_SWITCH_IN_CHECK_PORT_SEC], level,
+                        lflows);
+        build_mark_flow(od, &stages[STAGE_SWITCH_OUT_LOOKUP_FDB], level,
+                        lflows);
+    }
+}
+
 /* A packet that came through a tunnel in clear does not enter a switch that
  * requires encryption.  It is dropped in the egress pipeline, where tunnelled
  * packets normally arrive, before the switch can learn a MAC address or a
@@ -72,6 +109,7 @@ void
 ovn_vnetenc_build_ls_flows(const struct ovn_datapath *od,
                            struct lflow_table *lflows)
 {
+    build_log_flows(od, lflows);
     if (od_demand(od).mode != VNETENC_REQUIRE) {
         return;
     }

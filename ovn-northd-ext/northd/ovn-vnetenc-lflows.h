@@ -21,12 +21,12 @@
  * ====================================================
  *
  * All flows are additions to existing stages, and exist only for switches with
- * a demand.  They make the decisions that the logical pipeline can make: they
- * drop packets that arrived in clear, keep traffic of a "require" switch away
- * from ports that lead out of the overlay, and write the demand into register
- * 31 when a packet leaves the switch for another datapath (see
- * lib/ovn-vnetenc-fields.h).  Table 240 of ovn-controller decides whether a
- * packet leaves the chassis encrypted.
+ * a demand, or with a flow log, whose packets they mark.  They make the
+ * decisions that the logical pipeline can make: they drop packets that arrived
+ * in clear, keep traffic of a "require" switch away from ports that lead out
+ * of the overlay, and write the demand into register 31 when a packet leaves
+ * the switch for another datapath (see lib/ovn-vnetenc-fields.h).  Table 240
+ * of ovn-controller decides whether a packet leaves the chassis encrypted.
  *
  * Thread-safety
  * =============

@@ -22,6 +22,7 @@
 #include "en-global-config.h"
 #include "lib/ovn-nb-idl.h"
 #include "lib/ovn-vnetenc-demand.h"
+#include "lib/ovn-vnetenc-loglevel.h"
 #include "openvswitch/shash.h"
 #include "openvswitch/vlog.h"
 #include "uuid.h"
@@ -55,22 +56,50 @@ default_mode(const struct smap *nb_options)
     return mode;
 }
 
-/* The last profile of each switch that could be read and was not 0, by UUID of
- * the switch. */
+/* The last profile, and the last level of the flow log, of each switch that
+ * could be read and was not 0, by UUID of the switch. */
 static struct shash profiles = SHASH_INITIALIZER(&profiles);
+static struct shash loglevels = SHASH_INITIALIZER(&loglevels);
 
 static void
-forget_profiles_of_deleted(const struct ovn_unsynced_datapath_map *map)
+forget_deleted(struct shash *values,
+               const struct ovn_unsynced_datapath_map *map)
 {
     struct shash_node *node;
 
-    SHASH_FOR_EACH_SAFE (node, &profiles) {
+    SHASH_FOR_EACH_SAFE (node, values) {
         struct uuid uuid;
 
         if (!uuid_from_string(&uuid, node->name)
             || !ovn_unsynced_datapath_find(map, &uuid)) {
-            shash_delete(&profiles, node);
+            shash_delete(values, node);
         }
+    }
+}
+
+/* Returns the last value of the switch that could be read. */
+static uintptr_t
+recall(const struct shash *values, const struct nbrec_logical_switch *nbs)
+{
+    char uuid[UUID_LEN + 1];
+    const void *value;
+
+    snprintf(uuid, sizeof uuid, UUID_FMT, UUID_ARGS(&nbs->header_.uuid));
+    value = shash_find_data(values, uuid);
+    return (uintptr_t) value;
+}
+
+static void
+remember(struct shash *values, const struct nbrec_logical_switch *nbs,
+         uintptr_t value)
+{
+    char uuid[UUID_LEN + 1];
+
+    snprintf(uuid, sizeof uuid, UUID_FMT, UUID_ARGS(&nbs->header_.uuid));
+    if (value) {
+        shash_replace(values, uuid, (void *) value);
+    } else {
+        shash_find_and_delete(values, uuid);
     }
 }
 
@@ -82,24 +111,41 @@ switch_profile(const struct nbrec_logical_switch *nbs)
 {
     const char *s = smap_get(&nbs->other_config, OVN_VNETENC_NB_PROFILE);
     uint8_t profile = 0;
-    char uuid[UUID_LEN + 1];
 
-    snprintf(uuid, sizeof uuid, UUID_FMT, UUID_ARGS(&nbs->header_.uuid));
     if (s && !vnetenc_mode_profile_from_string(s, &profile)) {
         static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 10);
 
-        const void *former = shash_find_data(&profiles, uuid);
-
-        profile = (uintptr_t) former;
+        profile = recall(&profiles, nbs);
         VLOG_WARN_RL(&rl, "logical switch %s: other_config:%s=%s: must be a "
                      "number from 0 to 255; %"PRIu8" is used",
                      nbs->name, OVN_VNETENC_NB_PROFILE, s, profile);
-    } else if (profile) {
-        shash_replace(&profiles, uuid, (void *) (uintptr_t) profile);
     } else {
-        shash_find_and_delete(&profiles, uuid);
+        remember(&profiles, nbs, profile);
     }
     return profile;
+}
+
+/* Returns the level of the flow log of the switch.  If the value cannot be
+ * read, the former value stays in force; if there is no former value, the
+ * switch is not logged. */
+static enum ovn_vnetenc_loglevel
+switch_loglevel(const struct nbrec_logical_switch *nbs)
+{
+    enum ovn_vnetenc_loglevel level = OVN_VNETENC_LOGLEVEL_OFF;
+    const char *s = smap_get(&nbs->other_config, OVN_VNETENC_NB_LOG);
+
+    if (s && !ovn_vnetenc_loglevel_from_string(s, &level)) {
+        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 10);
+
+        level = recall(&loglevels, nbs);
+        VLOG_WARN_RL(&rl, "logical switch %s: other_config:%s=%s: must be one "
+                     "of off, pair, connection; %s is used",
+                     nbs->name, OVN_VNETENC_NB_LOG, s,
+                     ovn_vnetenc_loglevel_to_string(level));
+    } else {
+        remember(&loglevels, nbs, level);
+    }
+    return level;
 }
 
 static struct ovn_vnetenc_demand
@@ -139,6 +185,12 @@ ovn_vnetenc_switch_external_ids(const struct nbrec_logical_switch *nbs,
                      vnetenc_mode_to_string(demand.mode));
     }
     ovn_vnetenc_demand_put(external_ids, demand);
+
+    enum ovn_vnetenc_loglevel level = switch_loglevel(nbs);
+    if (level != OVN_VNETENC_LOGLEVEL_OFF) {
+        smap_add(external_ids, OVN_VNETENC_LOG,
+                 ovn_vnetenc_loglevel_to_string(level));
+    }
 }
 
 bool
@@ -150,7 +202,8 @@ ovn_vnetenc_default_changed(const struct ovn_unsynced_datapath_map *map,
     if (global->tracked && !global->tracked_data.nb_options_changed) {
         return false;
     }
-    forget_profiles_of_deleted(map);
+    forget_deleted(&profiles, map);
+    forget_deleted(&loglevels, map);
     HMAP_FOR_EACH (udp, hmap_node, &map->dps) {
         const struct nbrec_logical_switch *nbs =
             CONTAINER_OF(udp->nb_row, struct nbrec_logical_switch, header_);

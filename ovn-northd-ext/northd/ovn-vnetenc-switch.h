@@ -22,7 +22,8 @@
  *
  * The functions here combine Logical_Switch.encryption, the cluster default
  * and the profile into one demand and write it into external_ids of the
- * Datapath_Binding.  All other parts of ovn-northd read it from there.
+ * Datapath_Binding, together with the level of the flow log.  All other parts
+ * of ovn-northd read both from there.
  *
  * Thread-safety
  * =============
@@ -36,8 +37,8 @@ struct nbrec_logical_switch;
 struct ovn_unsynced_datapath_map;
 struct smap;
 
-/* Adds the demand of the switch to 'external_ids'.  Call after all other
- * external_ids of the switch were collected. */
+/* Adds the demand and the level of the flow log to 'external_ids'.  Call after
+ * all other external_ids of the switch were collected. */
 void ovn_vnetenc_switch_external_ids(const struct nbrec_logical_switch *,
                                      const struct ed_type_global_config *,
                                      struct smap *external_ids);

@@ -178,12 +178,12 @@ def test_row07_sender_not_upgraded(routed):
     cloud.set_mode("require", "sw0")
     for sender in (vm1, vm3):
         since = time.time()
-        before = cloud.flow_packets(cloud.hvs[1], 48, "priority=65535",
+        before = cloud.flow_packets(cloud.hvs[1], 48, "priority=65534",
                                     "reg31=0x4/0xc")
         cloud.refused(sender, vm2)
         assert cloud.in_clear(since, sender), "it sent in clear"
         wait_until(lambda n=before: cloud.flow_packets(
-            cloud.hvs[1], 48, "priority=65535", "reg31=0x4/0xc") > n,
+            cloud.hvs[1], 48, "priority=65534", "reg31=0x4/0xc") > n,
             "the drop is counted")
 
 

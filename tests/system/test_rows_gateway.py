@@ -78,11 +78,11 @@ def test_row13_plain_first_hop(make_cloud):
     cloud.set_mode("require")
     since = time.time()
     hv2 = cloud.hvs[1]
-    before = cloud.flow_packets(hv2, 8, "priority=65535", "reg31=0x4/0xc")
+    before = cloud.flow_packets(hv2, 8, "priority=65534", "reg31=0x4/0xc")
     cloud.refused(vm3, vm1)
     assert cloud.in_clear(since, vm3)
     wait_until(lambda: cloud.flow_packets(
-        hv2, 8, "priority=65535", "reg31=0x4/0xc") > before,
+        hv2, 8, "priority=65534", "reg31=0x4/0xc") > before,
         "the drop is counted")
 
 

@@ -476,7 +476,7 @@ class Local:
     def dropped_beyond(self):
         """Where the ingress pipeline begins: {tunnel key: packets that arrived
         in clear elsewhere and were dropped here}."""
-        return self._count(8, r"priority=65535,.*reg31=0x[48]/0xc"
+        return self._count(8, r"priority=65534,.*reg31=0x[48]/0xc"
                            r".* actions=drop")
 
     def departures(self):
