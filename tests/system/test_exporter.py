@@ -20,18 +20,20 @@ import urllib.request
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+import test_status
 from lab import TOP
 from runspace import PATIENCE, wait_until
 
 sys.path.insert(0, str(TOP / "utilities"))
 
-from vnetenc_tools import metrics       # noqa: E402
+from vnetenc_tools import cluster, metrics      # noqa: E402
 
 EXPORTER = TOP / "utilities/vnetenc-exporter"
 RULES = TOP / "utilities/vnetenc.rules.yml"
 BOARD = TOP / "utilities/vnetenc-grafana.json"
 HTTP = 9475
-TABLE = {m.name: m for m in metrics.METRICS}
+TABLE = {m.name: m for m in metrics.METRICS + metrics.CENTRAL}
+OF_HOST = {m.name for m in metrics.METRICS}
 # Metrics of node_exporter and Prometheus that the rules use.
 FOREIGN = {"node_textfile_mtime_seconds": {"file"}, "up": set()}
 
@@ -114,9 +116,9 @@ class Fake:
         assert "Traceback" not in done.stderr
         return done
 
-    def export(self, complains=None):
+    def export(self, complains=None, args=()):
         """The metrics in the file."""
-        done = self.run("--textfile", str(self.file))
+        done = self.run("--textfile", str(self.file), *args)
         assert done.returncode == 0 and not done.stdout
         if complains:
             assert re.fullmatch(f"vnetenc-exporter: {complains}\n",
@@ -138,7 +140,7 @@ def fixture_fake(tmp_path):
 
 def test_every_metric(fake):
     found = fake.export()
-    assert set(found) == set(TABLE), "SHOW has something for each metric"
+    assert set(found) == OF_HOST, "SHOW has something for each metric"
 
     def value(name, *labels):
         return found["vnetenc_" + name][labels]
@@ -200,7 +202,7 @@ def test_hostile_names(fake):
     found = fake.export()
     assert list(found["vnetenc_peer_info"]) == [
         ("192.0.2.2", NASTY.replace("\ud800", "?"))]
-    assert set(found) == set(TABLE)
+    assert set(found) == OF_HOST
 
 
 @pytest.mark.parametrize("n", [100, 101])
@@ -218,6 +220,42 @@ def test_many_peers(fake, n):
     assert found["vnetenc_peers"][("up",)] == n
     assert found["vnetenc_transmit_bytes_total"]
     assert len(found["vnetenc_alarm"]) == n + 1
+
+
+def test_central(fake):
+    """A switch of each state, two with one name, and a hostile one."""
+    databases = test_status.Fake(fake.folder)
+    switch = test_status.switch
+    rows = [switch("web", "require", "enforced", chassis="3"),
+            switch(NASTY[:-1], "require", "degraded", incapable="1",
+                   alarms="2"),
+            switch("new", "require"), switch("plain", None),
+            switch("two", "prefer", "preferred"),
+            {**switch("two", "require", "in-progress", behind="1"),
+             "_uuid": "u-2"}]
+    databases.put("ovn-nbctl", test_status.north(*rows), cluster.NB_TABLES)
+    databases.put("ovn-sbctl", test_status.south(3), cluster.SB_TABLES)
+    found = fake.export(args=["--central"])
+    assert found.keys() == {m.name for m in metrics.CENTRAL}
+    assert found["vnetenc_central_up"] == {(): 1}
+    states = {"web": "enforced", NASTY[:-1]: "degraded", "new": "unknown",
+              "two (u-two)": "preferred", "two (u-2)": "in-progress"}
+    assert found["vnetenc_switch_state"] == {
+        (name, state): int(state == its) for name, its in states.items()
+        for state in cluster.STATES}
+    chassis = found["vnetenc_switch_chassis"]
+    assert chassis["web", "all"] == 3 and chassis["web", "behind"] == 0
+    assert chassis[NASTY[:-1], "incapable"] == 1
+    assert chassis["two (u-2)", "behind"] == 1
+    assert ("new", "all") not in chassis
+    assert found["vnetenc_switch_alarms"] == {
+        ("web",): 0, (NASTY[:-1],): 2, ("two (u-two)",): 0, ("two (u-2)",): 0}
+    assert not (fake.folder / "asked").exists()
+
+    script = fake.folder / "ovn-sbctl"
+    script.write_text("#!/bin/sh\necho 'ovn-sbctl: down' >&2; exit 1\n")
+    assert fake.export("a database does not answer: ovn-sbctl: down",
+                       ["--central"]) == {"vnetenc_central_up": {(): 0}}
 
 
 OLDER = {k: v for k, v in SHOW.items() if k != "totals"}
@@ -285,6 +323,7 @@ def test_no_appctl(fake):
     (["--listen", "host:9475"], "is not ADDRESS:PORT"),
     (["--lis", "127.0.0.1:9475"], "one of the arguments"),
     (["x"], "one of the arguments"),
+    (["--textfile", "x.prom", "--sb", "unix:x"], "need --central"),
 ])
 def test_usage(fake, args, complains):
     done = fake.run(*args)
@@ -377,7 +416,7 @@ def fixture_serve(fake):
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
 def test_http(fake, serve, host):
     served = serve(host)
-    assert set(series(served.get())) == set(TABLE)
+    assert set(series(served.get())) == OF_HOST
     assert set(series(served.get("/metrics?name[]=vnetenc_up"))) == {
         "vnetenc_up"}
 
@@ -387,7 +426,7 @@ def test_http(fake, serve, host):
         wait_until(lambda: series(served.get()) == {"vnetenc_up": {(): 0}},
                    "the exporter says that the daemon is away", 30)
     fake.says(SHOW)
-    wait_until(lambda: set(series(served.get())) == set(TABLE),
+    wait_until(lambda: set(series(served.get())) == OF_HOST,
                "the exporter says that the daemon is back", 30)
 
     second = fake.run("--listen", served.at)
@@ -577,7 +616,7 @@ def test_of_running_hosts(lab):
         assert before["vnetenc_handshakes_total"][("success",)] >= 2
         # The certificate is self-made.
         assert "vnetenc_certificate_not_after_timestamp_seconds" not in before
-        assert set(before) <= set(TABLE)
+        assert set(before) <= OF_HOST
         assert lab.vms[0].ping(lab.vms[1].ip, 5).lost == 0
         wait_until(lambda: sealed(check(read())) >= sealed(before) + 5,
                    "the counter grows by the records")

@@ -57,7 +57,8 @@ class Switch:
 
     def __init__(self, row, default):
         status = row["encryption_status"] or {}
-        self.name = row["name"] or row["_uuid"]
+        self.uuid = row["_uuid"]
+        self.name = row["name"] or self.uuid
         self.demand = as_one(row["encryption"]) or default
         state = status.get("state",
                            "off" if self.demand == "off" else "unknown")

@@ -17,6 +17,8 @@ import calendar
 import collections
 import time
 
+from vnetenc_tools import cluster
+
 Metric = collections.namedtuple("Metric", "name type labels help")
 
 # With more peers than this, no peer has series of its own: 1000 hosts with
@@ -56,8 +58,8 @@ def _counters(prefix, labels, of_peer):
             for name, own, _, text in COUNTERS if text]
 
 
-# The only list of metrics: vnetenc-exporter has no others, and REFERENCE.md
-# is compared with it.
+# The only lists of metrics, of a host and of a cluster: vnetenc-exporter has
+# no others, and REFERENCE.md is compared with them.
 METRICS = [
     Metric("vnetenc_up", "gauge", (),
            "1 if ovs-vswitchd answered; if it is 0, there are no others."),
@@ -96,6 +98,16 @@ METRICS = [
            "Always 1: the name of a peer."),
     *_counters("peer_", ("peer",), f"  At most {MAX_PEERS} peers."),
 ]
+CENTRAL = [
+    Metric("vnetenc_central_up", "gauge", (),
+           "1 if both databases answered; if it is 0, there are no others."),
+    Metric("vnetenc_switch_state", "gauge", ("switch", "state"),
+           "1 for the state that a logical switch is in, 0 for others."),
+    Metric("vnetenc_switch_chassis", "gauge", ("switch", "condition"),
+           "Chassis that send packets of the switch, and some of these."),
+    Metric("vnetenc_switch_alarms", "gauge", ("switch",),
+           "Alarms between two of these chassis."),
+]
 
 
 class Unknown(Exception):
@@ -117,9 +129,9 @@ def _is_established(session):
 class Samples:
     """{name of a metric: [(values of its labels, value)]}."""
 
-    def __init__(self):
-        self._labels = {m.name: m.labels for m in METRICS}
-        self.by_name = {m.name: [] for m in METRICS}
+    def __init__(self, table):
+        self._labels = {m.name: m.labels for m in table}
+        self.by_name = {m.name: [] for m in table}
 
     def add(self, name, value, /, **labels):
         # What cannot be encoded would end the output.
@@ -181,11 +193,24 @@ class Samples:
                          name=peer.get("name", ""))
                 self.add_counters("peer_", peer["statistics"], peer=address)
 
+    def add_switch(self, switch, name):
+        for state in cluster.STATES:
+            self.add("switch_state", int(state == switch.state), switch=name,
+                     state=state)
+        for condition in "chassis", "behind", "incapable":
+            # "": the switch has no such number.
+            if switch.numbers[condition] != "":
+                self.add("switch_chassis", switch.numbers[condition],
+                         switch=name, condition="all" if condition == "chassis"
+                         else condition)
+        if switch.numbers["alarms"] != "":
+            self.add("switch_alarms", switch.numbers["alarms"], switch=name)
+
 
 def read(show, held):
     """The samples in the answers of ovs-vswitchd: vnetenc/show in JSON, and
     the packets that waited for a session."""
-    samples = Samples()
+    samples = Samples(METRICS)
     samples.add("up", 1)
     try:
         samples.add_host(show, held)
@@ -205,6 +230,19 @@ def read(show, held):
 
 def down():
     """The samples if ovs-vswitchd does not answer."""
-    samples = Samples()
+    samples = Samples(METRICS)
     samples.add("up", 0)
+    return samples.by_name
+
+
+def read_central(found):
+    """The samples of a Cluster, or of None if a database did not answer."""
+    samples = Samples(CENTRAL)
+    samples.add("central_up", int(found is not None))
+    switches = found.switches if found else []
+    # Two switches may have one name.
+    names = collections.Counter(s.name for s in switches)
+    for switch in switches:
+        samples.add_switch(switch, switch.name if names[switch.name] == 1
+                           else f"{switch.name} ({switch.uuid})")
     return samples.by_name
