@@ -132,10 +132,22 @@ class Line:
 
 def name_of(end):
     """How people call one end of a flow."""
-    for key in ("resolved", "iface-id", "name", "port", "peer"):
+    for key in ("iface-id", "name", "port", "peer"):
         if key in end:
             return end[key]
     return "-"
+
+
+def is_icmp(proto):
+    return proto in (1, 58)
+
+
+def endpoint(address, port, proto):
+    """An address and a port as people write them.  ICMP has none."""
+    text = "any" if address is None else address
+    if port is None or is_icmp(proto):
+        return text
+    return f"[{text}]:{port}" if ":" in text else f"{text}:{port}"
 
 
 # --- Reading ----------------------------------------------------------------
@@ -279,15 +291,6 @@ def _msec(seconds):
     return round(seconds * 1000)
 
 
-def _is_icmp(proto):
-    return proto in (1, 58)
-
-
-def _address(text):
-    """Addresses of the tuple are whole; a prefix stays one."""
-    return "" if text is None else text
-
-
 class Direction:
     """What a host saw of one direction of a flow in one interval."""
 
@@ -345,17 +348,14 @@ class Tuples:
     def _key(line):
         """ICMP has no ports, and a request has another type than its
         answer."""
-        ports = (0, 0) if _is_icmp(line.proto) else (line.sport, line.dport)
+        ports = (0, 0) if is_icmp(line.proto) else (line.sport, line.dport)
         return line.src, line.dst, *ports, line.proto
 
     @staticmethod
     def _text(msec, key, outward, state, code, counts):
-        src, dst, sport, dport, proto = key
         return ",".join(map(str, (
-            msec, _address(src), _address(dst),
-            "" if sport is None else sport, "" if dport is None else dport,
-            "" if proto is None else proto, "O" if outward else "I", state,
-            code, *counts)))
+            msec, *("" if value is None else value for value in key),
+            "O" if outward else "I", state, code, *counts)))
 
     def _denied(self, line):
         return self._text(_msec(line.end), self._key(line), line.dir != "in",
