@@ -234,6 +234,27 @@ test_members(void)
     free(peer.profiles);
 }
 
+/* A peer with two rows is a member of nothing, whatever the rows say. */
+static void
+test_twins(void)
+{
+    static const int64_t five = 5;
+    struct vnetenc_config *config = xzalloc(sizeof *config);
+
+    config->n_peers = 3;
+    config->peers = xcalloc(config->n_peers, sizeof *config->peers);
+    CHECK(vnetenc_config_address_parse("10.0.0.1", &config->peers[0].remote));
+    CHECK(vnetenc_config_address_parse("10.0.0.2", &config->peers[1].remote));
+    config->peers[2].remote = config->peers[0].remote;
+    vnetenc_config_peer_set_profiles(&config->peers[2], &five, 1);
+    vnetenc_config_merge_peers(config);
+    CHECK(config->n_peers == 2);
+    CHECK(!config->peers[1].profiles);
+    CHECK(config->peers[0].profiles
+          && !bitmap_count1(config->peers[0].profiles, VNETENC_N_PROFILES));
+    vnetenc_config_destroy(config);
+}
+
 static void
 test_unlisted(void)
 {
@@ -279,6 +300,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_same_cred();
     test_lists();
     test_members();
+    test_twins();
     test_unlisted();
     test_destroy();
     return unit_end();

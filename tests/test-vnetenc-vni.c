@@ -25,32 +25,22 @@
 #include "util.h"
 #include "vnetenc-unit.h"
 
-static bool
+static enum vnetenc_vni_verdict
 expected(const struct vnetenc_vni *rows, size_t n, uint32_t vni,
-         uint8_t profile)
+         uint8_t profile, bool drop)
 {
     bool listed = false;
 
     for (size_t i = 0; i < n; i++) {
         if (rows[i].vni == vni) {
             if (rows[i].profile == profile) {
-                return true;
+                return VNETENC_VNI_PASSES;
             }
             listed = true;
         }
     }
-    return !listed;
-}
-
-static bool
-is_listed(const struct vnetenc_vni *rows, size_t n, uint32_t vni)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (rows[i].vni == vni) {
-            return true;
-        }
-    }
-    return false;
+    return (listed ? VNETENC_VNI_OTHER
+            : drop ? VNETENC_VNI_UNLISTED : VNETENC_VNI_PASSES);
 }
 
 static void
@@ -65,14 +55,17 @@ test_random(size_t n)
         rows[i].profile = random_range(5);
     }
     vnetenc_vni_set(rows, n);
-    for (uint32_t vni = 0; vni < 110; vni++) {
-        for (unsigned int profile = 0; profile < 6; profile++) {
-            bool actual = vnetenc_vni_allowed(vni, profile);
+    for (int drop = 1; drop >= 0; drop--) {
+        vnetenc_vni_set_drop_unlisted(drop);
+        for (uint32_t vni = 0; vni < 110; vni++) {
+            for (unsigned int profile = 0; profile < 6; profile++) {
+                enum vnetenc_vni_verdict actual
+                    = vnetenc_vni_judge(vni, profile);
 
-            n_wrong += actual != expected(rows, n, vni, profile);
-            n_no += !actual;
+                n_wrong += actual != expected(rows, n, vni, profile, drop);
+                n_no += actual == VNETENC_VNI_OTHER;
+            }
         }
-        n_wrong += vnetenc_vni_is_listed(vni) != is_listed(rows, n, vni);
     }
     CHECK(n_wrong == 0);
     CHECK(n_no > 0 || !n);
@@ -88,26 +81,24 @@ main(int argc OVS_UNUSED, char *argv[])
 
     set_program_name(argv[0]);
     random_set_seed(1);
-    CHECK(vnetenc_vni_allowed(0, 0));
-    CHECK(vnetenc_vni_allowed(0xffffff, 255));
+    CHECK(vnetenc_vni_judge(0, 0) == VNETENC_VNI_PASSES);
+    CHECK(vnetenc_vni_judge(0xffffff, 255) == VNETENC_VNI_PASSES);
     for (size_t n = 0; n <= 200; n++) {
         test_random(n);
     }
     vnetenc_vni_set(edges, ARRAY_SIZE(edges));
-    CHECK(vnetenc_vni_allowed(0xffffff, 255));
-    CHECK(!vnetenc_vni_allowed(0xffffff, 0));
-    CHECK(vnetenc_vni_allowed(0, 0));
-    CHECK(!vnetenc_vni_allowed(0, 255));
-    CHECK(vnetenc_vni_allowed(1, 255));
-    CHECK(vnetenc_vni_passes(1));
+    CHECK(vnetenc_vni_judge(0xffffff, 255) == VNETENC_VNI_PASSES);
+    CHECK(vnetenc_vni_judge(0xffffff, 0) == VNETENC_VNI_OTHER);
+    CHECK(vnetenc_vni_judge(0, 0) == VNETENC_VNI_PASSES);
+    CHECK(vnetenc_vni_judge(0, 255) == VNETENC_VNI_OTHER);
+    CHECK(vnetenc_vni_judge(1, 255) == VNETENC_VNI_PASSES);
     vnetenc_vni_set_drop_unlisted(true);
-    CHECK(vnetenc_vni_passes(0));
-    CHECK(vnetenc_vni_passes(0xffffff));
-    CHECK(!vnetenc_vni_passes(1));
+    CHECK(vnetenc_vni_judge(0, 0) == VNETENC_VNI_PASSES);
+    CHECK(vnetenc_vni_judge(0, 255) == VNETENC_VNI_OTHER);
+    CHECK(vnetenc_vni_judge(1, 255) == VNETENC_VNI_UNLISTED);
     vnetenc_vni_set(NULL, 0);
-    CHECK(!vnetenc_vni_passes(0));
+    CHECK(vnetenc_vni_judge(0, 0) == VNETENC_VNI_UNLISTED);
     vnetenc_vni_set_drop_unlisted(false);
-    CHECK(vnetenc_vni_passes(0));
-    CHECK(vnetenc_vni_allowed(0, 255));
+    CHECK(vnetenc_vni_judge(0, 0) == VNETENC_VNI_PASSES);
     return unit_end();
 }

@@ -118,7 +118,7 @@ class World:
         self.peer = {"remote_ip": "192.0.2.2", "name": "hv2", "alarms": [],
                      "state": "up", "sessions": [session("up")]}
         self.show = {"peers": [self.peer]}
-        self.config, self.keys = {}, []
+        self.config, self.keys, self.profile = {}, [], 0
         self.fails = ()
 
     def row(self, table, number):
@@ -153,7 +153,8 @@ class World:
                            "ofport": 3, "options": {},
                            "external_ids": {"iface-id": "vm1"}}],
             "Mirror": [],
-            "VNetEnc_Profile": [{"tunnel_keys": self.keys}]}, why.LOCAL_TABLES)
+            "VNetEnc_Profile": [{"id": self.profile,
+                                 "tunnel_keys": self.keys}]}, why.LOCAL_TABLES)
         for name, text in (("ovn-trace", self.trace),
                            ("show", json.dumps(self.show)),
                            ("ofproto", self.output)):
@@ -318,6 +319,8 @@ ROWS = [
      "NX_NOT_ACCEPTED", "unlisted", "tunnel_keys"),
     (all_of(lambda w: w.config.update({"vnetenc-unlisted": "drop"}),
             lambda w: w.keys.append(1)), "X", "encrypted", "sealing"),
+    (all_of(lambda w: setattr(w, "profile", 5), lambda w: w.keys.append(1)),
+     "NX_NOT_ACCEPTED", "other-profile", "tunnel_keys"),
     (lambda w: w.says(*TUNNEL, mode="off"),
      "NX", "not-followed", "ovn-nbctl --wait=hv sync"),
     (all_of(prefer, lambda w: with_peer(w, alarms=["fallback"])),

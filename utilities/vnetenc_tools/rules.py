@@ -173,9 +173,12 @@ RULES = (
          "OVN: `ovn-nbctl --wait=hv sync`; then `ovs-appctl"
          " revalidator/wait`"),
 
-    rule("unlisted", UP, lambda f: f.unlisted, "NX_NOT_ACCEPTED",
-         "`tx_unlisted` grows: no profile lists the VNI",
+    rule("unlisted", UP, lambda f: f.refused_vni == "unlisted",
+         "NX_NOT_ACCEPTED", "`tx_unlisted` grows: no profile lists the VNI",
          "`tunnel_keys`, and `other_config:vnetenc-unlisted`"),
+    rule("other-profile", UP, lambda f: f.refused_vni == "other",
+         "NX_NOT_ACCEPTED", "`tx_vni` grows: other profiles list the VNI",
+         "`tunnel_keys`"),
 
     # The session.
     failure("no_answer",

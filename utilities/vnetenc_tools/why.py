@@ -37,7 +37,7 @@ TABLES = {
     "Port_Binding": "logical_port,type,datapath,chassis,mac,options,"
                     "external_ids,additional_chassis",
 }
-LOCAL_TABLES = {**leakplan.LOCAL_TABLES, "VNetEnc_Profile": "tunnel_keys"}
+LOCAL_TABLES = {**leakplan.LOCAL_TABLES, "VNetEnc_Profile": "id,tunnel_keys"}
 # Types of ports behind which machines are, and those that lead outside.
 MACHINES = ("", "virtual", "remote")
 EXTERNAL = ("localnet", "l2gateway", "vtep")
@@ -345,12 +345,17 @@ class Here:
         if not self.translation.said:
             self.fault = "ofproto/trace sends the packet into no tunnel"
 
-    def is_unlisted(self):
-        """Whether the packet is dropped because no profile lists its VNI."""
-        keys = {key for row in self._local.tables["VNetEnc_Profile"]
-                for key in as_list(row["tunnel_keys"])}
-        return (self._local.config.get("vnetenc-unlisted", "pass") != "pass"
-                and self.translation.vni not in keys)
+    def refused_vni(self):
+        """Why the VNI may not leave under the packet's profile: "unlisted",
+        "other", or None if it may."""
+        lists = [(row["id"], as_list(row["tunnel_keys"]))
+                 for row in self._local.tables["VNetEnc_Profile"]]
+        listing = {profile for profile, keys in lists
+                   if self.translation.vni in keys}
+        if listing:
+            return None if self.translation.profile in listing else "other"
+        return "unlisted" if self._local.config.get(
+            "vnetenc-unlisted", "pass") != "pass" else None
 
     def peer(self):
         """The peer of the translation, {} if there is none."""
@@ -396,7 +401,8 @@ class Facts:
         if here and here.fault and not self.said \
                 and site.has_localnet(answer.receiver):
             self.external = "localnet"
-        self.unlisted = self.said == "sealed" and here.is_unlisted()
+        self.refused_vni = (here.refused_vni() if self.said == "sealed"
+                            else None)
         self.encryption_off = (here.show.get("encryption_off") if here
                                else None)
         self.mode, self.alarms, self.failure = "off", (), None

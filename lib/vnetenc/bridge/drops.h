@@ -68,6 +68,7 @@ enum vnetenc_code {
     VNETENC_DROP(tx_too_long, X, "payload over 16384 bytes")                \
     VNETENC_DROP(tx_unlisted, NX_NOT_ACCEPTED,                              \
                  "VNI belongs to no profile")                               \
+    VNETENC_DROP(tx_vni, NX_NOT_ACCEPTED, "VNI belongs to another profile") \
     VNETENC_DROP(tx_gso, X, "TSO packet without inner TCP payload")         \
     VNETENC_DROP(tx_slow_tso, X, "TSO packet on the slow path")             \
     VNETENC_DROP(tx_no_room, X, "slow path packet cannot grow")             \

@@ -27,7 +27,8 @@ struct vni_table {
 };
 
 static OVSRCU_TYPE(struct vni_table *) table = OVSRCU_INITIALIZER(NULL);
-atomic_bool vnetenc_vni_drop_unlisted = ATOMIC_VAR_INIT(false);
+static atomic_bool drop_unlisted = ATOMIC_VAR_INIT(false);
+atomic_bool vnetenc_vni_any_rule = ATOMIC_VAR_INIT(false);
 
 static int
 compare_vnis(const void *a_, const void *b_)
@@ -57,6 +58,17 @@ lower_bound(const struct vni_table *t, uint32_t vni)
     return low;
 }
 
+static void
+update_any_rule(void)
+{
+    bool drop;
+
+    atomic_read_relaxed(&drop_unlisted, &drop);
+    atomic_store_relaxed(&vnetenc_vni_any_rule,
+                         drop || ovsrcu_get_protected(struct vni_table *,
+                                                      &table));
+}
+
 void
 vnetenc_vni_set(const struct vnetenc_vni *rows, size_t n)
 {
@@ -70,49 +82,34 @@ vnetenc_vni_set(const struct vnetenc_vni *rows, size_t n)
         qsort(new->rows, n, sizeof *rows, compare_vnis);
     }
     ovsrcu_set(&table, new);
+    update_any_rule();
     ovsrcu_postpone(free, old);
 }
 
 void
 vnetenc_vni_set_drop_unlisted(bool drop)
 {
-    atomic_store_relaxed(&vnetenc_vni_drop_unlisted, drop);
+    atomic_store_relaxed(&drop_unlisted, drop);
+    update_any_rule();
 }
 
-/* Returns the index of the first row of 'vni', or 't->n' if there is none. */
-static size_t
-find(const struct vni_table *t, uint32_t vni)
+enum vnetenc_vni_verdict
+vnetenc_vni_judge__(uint32_t vni, uint8_t profile)
 {
-    size_t i = lower_bound(t, vni);
-
-    return i < t->n && t->rows[i].vni != vni ? t->n : i;
-}
-
-bool
-vnetenc_vni_is_listed(uint32_t vni)
-{
+    /* One look at the table: a VNI that it listed a moment ago must not pass
+     * as one that nobody lists. */
     const struct vni_table *t = ovsrcu_get(struct vni_table *, &table);
+    size_t i = t ? lower_bound(t, vni) : 0;
+    bool drop;
 
-    return t && find(t, vni) < t->n;
-}
-
-bool
-vnetenc_vni_allowed(uint32_t vni, uint8_t profile)
-{
-    const struct vni_table *t = ovsrcu_get(struct vni_table *, &table);
-    size_t i;
-
-    if (!t) {
-        return true;
-    }
-    i = find(t, vni);
-    if (i >= t->n) {
-        return true;
-    }
-    for (; i < t->n && t->rows[i].vni == vni; i++) {
-        if (t->rows[i].profile == profile) {
-            return true;
+    if (t && i < t->n && t->rows[i].vni == vni) {
+        for (; i < t->n && t->rows[i].vni == vni; i++) {
+            if (t->rows[i].profile == profile) {
+                return VNETENC_VNI_PASSES;
+            }
         }
+        return VNETENC_VNI_OTHER;
     }
-    return false;
+    atomic_read_relaxed(&drop_unlisted, &drop);
+    return drop ? VNETENC_VNI_UNLISTED : VNETENC_VNI_PASSES;
 }

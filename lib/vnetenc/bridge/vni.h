@@ -21,7 +21,7 @@
  * ============================
  *
  * The column tunnel_keys of VNetEnc_Profile lists VNIs.  A VNI that some
- * profile lists may arrive only under the profiles that list it.  Any other
+ * profile lists may leave and arrive only under the profiles that list it.  Any other
  * VNI may leave and arrive under any profile, or under none if
  * other_config:vnetenc-unlisted is "drop".
  *
@@ -44,24 +44,24 @@ void vnetenc_vni_set(const struct vnetenc_vni *, size_t n);
 /* Says whether VNIs that no profile lists are dropped.  Control thread. */
 void vnetenc_vni_set_drop_unlisted(bool);
 
-/* True if some profile lists 'vni'.  Any thread. */
-bool vnetenc_vni_is_listed(uint32_t vni);
+enum vnetenc_vni_verdict {
+    VNETENC_VNI_PASSES,
+    VNETENC_VNI_UNLISTED,       /* No profile lists it, and such are dropped. */
+    VNETENC_VNI_OTHER,          /* Other profiles list it. */
+};
 
-extern atomic_bool vnetenc_vni_drop_unlisted;   /* Used below only. */
+extern atomic_bool vnetenc_vni_any_rule;    /* Used below only. */
+enum vnetenc_vni_verdict vnetenc_vni_judge__(uint32_t vni, uint8_t profile);
 
-/* True if 'vni' may leave and arrive at all: some profile lists it, or VNIs
- * that none lists are not dropped.  Any thread. */
-static inline bool
-vnetenc_vni_passes(uint32_t vni)
-{
-    bool drop;
-
-    atomic_read_relaxed(&vnetenc_vni_drop_unlisted, &drop);
-    return !drop || vnetenc_vni_is_listed(vni);
-}
-
-/* True if packets of 'vni', which passes, may arrive under 'profile'.  Any
+/* Judges a packet of 'vni' that leaves or arrives under 'profile'.  Any
  * thread. */
-bool vnetenc_vni_allowed(uint32_t vni, uint8_t profile);
+static inline enum vnetenc_vni_verdict
+vnetenc_vni_judge(uint32_t vni, uint8_t profile)
+{
+    bool any;
+
+    atomic_read_relaxed(&vnetenc_vni_any_rule, &any);
+    return any ? vnetenc_vni_judge__(vni, profile) : VNETENC_VNI_PASSES;
+}
 
 #endif /* vnetenc/bridge/vni.h */

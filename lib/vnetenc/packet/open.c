@@ -244,7 +244,7 @@ take_control_message(const struct opened *opened)
 static enum vnetenc_drop
 judge_plaintext(const struct opened *opened, bool *deliver)
 {
-    uint32_t vni;
+    enum vnetenc_vni_verdict verdict;
 
     *deliver = false;
     if (opened->size < VNETENC_MIN_PLAINTEXT_BYTES) {
@@ -252,11 +252,11 @@ judge_plaintext(const struct opened *opened, bool *deliver)
     } else if (vnetenc_message_is(opened->plain, opened->size)) {
         return take_control_message(opened);
     }
-    vni = vnetenc_outer_vni(opened->plain);
-    if (!vnetenc_vni_passes(vni)) {
-        return VNETENC_DROP_rx_unlisted;
-    } else if (!vnetenc_vni_allowed(vni, opened->rx->path.profile)) {
-        return VNETENC_DROP_rx_vni;
+    verdict = vnetenc_vni_judge(vnetenc_outer_vni(opened->plain),
+                                opened->rx->path.profile);
+    if (verdict) {
+        return (verdict == VNETENC_VNI_UNLISTED ? VNETENC_DROP_rx_unlisted
+                : VNETENC_DROP_rx_vni);
     }
     *deliver = true;
     return VNETENC_KEEP;

@@ -68,6 +68,8 @@ static inline enum vnetenc_drop
 vnetenc_route_admit(const struct vnetenc_route *route,
                     struct dp_packet *packet, struct vnetenc_outer *outer)
 {
+    enum vnetenc_vni_verdict verdict;
+
     if (!vnetenc_outer_parse_pushed(packet, outer)
         || outer->ipv6 != route->ipv6
         || !vnetenc_outer_has_addresses(packet, outer->ipv6,
@@ -79,9 +81,12 @@ vnetenc_route_admit(const struct vnetenc_route *route,
         && dp_packet_gso_nr_segs(packet) != 1) {
         return VNETENC_DROP_tx_gso;
     }
-    if (!vnetenc_vni_passes(vnetenc_outer_vni(
-            (uint8_t *) dp_packet_data(packet) + outer->payload_ofs))) {
-        return VNETENC_DROP_tx_unlisted;
+    verdict = vnetenc_vni_judge(
+        vnetenc_outer_vni((uint8_t *) dp_packet_data(packet)
+                          + outer->payload_ofs), route->key.profile);
+    if (verdict) {
+        return (verdict == VNETENC_VNI_UNLISTED ? VNETENC_DROP_tx_unlisted
+                : VNETENC_DROP_tx_vni);
     }
     return (outer->payload_size > VNETENC_MAX_PLAINTEXT_BYTES
             ? VNETENC_DROP_tx_too_long : VNETENC_KEEP);

@@ -229,10 +229,13 @@ compare_peers(const void *a_, const void *b_)
     return memcmp(&a->remote, &b->remote, sizeof a->remote);
 }
 
+/* The peer may speak under no profile, whatever certificate it has. */
 static void
 distrust(struct vnetenc_config_peer *peer, char *error)
 {
     set_error(peer, error);
+    free(peer->profiles);
+    peer->profiles = bitmap_allocate(VNETENC_N_PROFILES);
     peer->refused = false;
     free(peer->pins);
     peer->pins = xmemdup(no_pin, sizeof no_pin);
