@@ -21,6 +21,7 @@
 
 #include "dpif.h"
 #include "flow.h"
+#include "netdev.h"
 #include "netlink.h"
 #include "odp-util.h"
 #include "ofproto/ofproto-dpif-xlate-cache.h"
@@ -39,6 +40,9 @@
 /* Copies of a packet that are told apart. */
 enum { MAX_FATES = 64 };
 
+/* The datapath's clock may be behind by so much. */
+enum { CLOCK_MS = 100 };
+
 /* What is known of a packet where it met a flow or went out. */
 struct place {
     uint64_t metadata;
@@ -52,6 +56,8 @@ struct fate {
     int reason;
     uint8_t profile;
     bool pending;               /* Refused, if nothing follows. */
+    bool twin;                  /* In both ways of vnetenc_log_join().  This
+                                 * is the last member. */
 };
 
 struct vnetenc_log_pass {
@@ -61,6 +67,7 @@ struct vnetenc_log_pass {
     struct vnetenc_flow_end in;
     bool marked;                /* At any time. */
     bool exact;                 /* Whole connections, not only addresses. */
+    bool guess;                 /* Other packets may have other fates. */
     struct place place;         /* The last one while marked. */
     bool has_rule;              /* The last one while marked. */
     bool came_refused;          /* By the rule. */
@@ -74,15 +81,40 @@ struct vnetenc_log_pass {
     struct vnetenc_flows_record **records;
     size_t n_records;
     size_t max_flows;
+    long long int since;        /* Of the packets that come next. */
     bool skip;                  /* The next credit is of an older pass. */
     unsigned int n_unknown;     /* Credits that may be of an older pass. */
 };
 
 /* Notes. */
 
+bool
+vnetenc_log_is_on(void)
+{
+    return vnetenc_settings_get() != NULL;
+}
+
+/* Returns true unless 'port' certainly belongs to a guest, or to the host
+ * itself. */
+static bool
+leads_outside(const struct vnetenc_settings *s, const struct netdev *port)
+{
+    static const char *const types[] = {
+        "internal", "tap", "dpdkvhostuser", "dpdkvhostuserclient",
+    };
+    const char *type = netdev_get_type(port);
+
+    for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+        if (!strcmp(type, types[i])) {
+            return false;
+        }
+    }
+    return !vnetenc_settings_find_port(s, netdev_get_name(port));
+}
+
 struct vnetenc_log_pass *
-vnetenc_log_begin(const struct flow *packet, const char *in_port,
-                  struct xlate_cache *xcache)
+vnetenc_log_begin(const struct flow *packet, const char *bridge,
+                  const struct netdev *in_port, struct xlate_cache *xcache)
 {
     const struct vnetenc_settings *settings = vnetenc_settings_get();
     struct vnetenc_log_pass *pass;
@@ -99,8 +131,11 @@ vnetenc_log_begin(const struct flow *packet, const char *in_port,
         pass->in.is_peer = true;
         pass->in.peer = flow_tnl_src(&packet->tunnel);
     } else if (in_port) {
-        ovs_strzcpy(pass->in.port, in_port, sizeof pass->in.port);
+        vnetenc_flow_set_port(&pass->in, netdev_get_name(in_port));
+        pass->in.is_outside = (strcmp(bridge, settings->bridge)
+                               || leads_outside(settings, in_port));
     }
+    pass->since = time_msec();
     if (xcache) {
         xlate_cache_add_entry(xcache, XC_VNETENC_LOG)->vnetenc_pass = pass;
     }
@@ -175,13 +210,14 @@ add_fate(struct vnetenc_log_pass *pass, enum vnetenc_flow_fate what)
 
 void
 vnetenc_log_port(struct vnetenc_log_pass *pass, const char *bridge,
-                 const struct flow *flow, const char *port, bool external)
+                 const struct flow *flow, const struct netdev *port)
 {
     if (note_place(pass, bridge, flow)) {
-        struct fate *fate = add_fate(pass, (external ? VNETENC_FLOW_EXTERNAL
+        struct fate *fate = add_fate(pass, (leads_outside(pass->settings, port)
+                                            ? VNETENC_FLOW_EXTERNAL
                                             : VNETENC_FLOW_PORT));
 
-        ovs_strzcpy(fate->out.port, port, sizeof fate->out.port);
+        vnetenc_flow_set_port(&fate->out, netdev_get_name(port));
     }
 }
 
@@ -208,11 +244,41 @@ vnetenc_log_tunnel(struct vnetenc_log_pass *pass, const char *bridge,
     }
 }
 
-void
-vnetenc_log_pushed(struct vnetenc_log_pass *pass)
+/* 0 is none. */
+size_t
+vnetenc_log_pending(const struct vnetenc_log_pass *pass)
 {
-    if (pass && pass->tunnel_noted) {
-        pass->fates[pass->n_fates - 1].pending = false;
+    return pass && pass->tunnel_noted ? pass->n_fates : 0;
+}
+
+void
+vnetenc_log_pushed(struct vnetenc_log_pass *pass, size_t tunnel)
+{
+    if (tunnel) {
+        pass->fates[tunnel - 1].pending = false;
+    }
+}
+
+size_t
+vnetenc_log_mark(const struct vnetenc_log_pass *pass)
+{
+    return pass ? pass->n_fates : 0;
+}
+
+void
+vnetenc_log_cut(struct vnetenc_log_pass *pass, size_t start)
+{
+    if (pass) {
+        pass->n_fates = start;
+        pass->tunnel_noted = false;
+    }
+}
+
+void
+vnetenc_log_guess(struct vnetenc_log_pass *pass)
+{
+    if (pass) {
+        pass->guess = true;
     }
 }
 
@@ -247,92 +313,142 @@ is_handed_over(const struct nlattr *action)
             || cookie.type == USER_ACTION_COOKIE_SLOW_PATH);
 }
 
-/* Returns true if the packet goes on, to somebody or to another pass. */
+static bool any_action(const void *actions, size_t size,
+                       bool (*pred)(const struct nlattr *));
+
+/* Does any_action() for the attribute of 'a' that is of 'type', if any. */
 static bool
-goes_on(const struct ofpbuf *actions)
+any_action_of(const struct nlattr *a, uint16_t type,
+              bool (*pred)(const struct nlattr *))
+{
+    const struct nlattr *actions = nl_attr_find_nested(a, type);
+
+    return actions && any_action(nl_attr_get(actions),
+                                 nl_attr_get_size(actions), pred);
+}
+
+/* Returns true if 'pred' holds for one of 'actions', or one within them. */
+static bool
+any_action(const void *actions, size_t size,
+           bool (*pred)(const struct nlattr *))
 {
     const struct nlattr *a;
     size_t left;
 
-    NL_ATTR_FOR_EACH (a, left, actions->data, actions->size) {
+    NL_ATTR_FOR_EACH (a, left, actions, size) {
+        bool any;
+
         switch (nl_attr_type(a)) {
-        case OVS_ACTION_ATTR_OUTPUT:
-        case OVS_ACTION_ATTR_RECIRC:
         case OVS_ACTION_ATTR_CLONE:
-        case OVS_ACTION_ATTR_TUNNEL_PUSH:
-        case OVS_ACTION_ATTR_TUNNEL_POP:
+            any = any_action(nl_attr_get(a), nl_attr_get_size(a), pred);
+            break;
+        case OVS_ACTION_ATTR_SAMPLE:
+            any = any_action_of(a, OVS_SAMPLE_ATTR_ACTIONS, pred);
+            break;
         case OVS_ACTION_ATTR_CHECK_PKT_LEN:
-        case OVS_ACTION_ATTR_LB_OUTPUT:
-            return true;
-        case OVS_ACTION_ATTR_USERSPACE:
-            if (is_handed_over(a)) {
-                return true;
-            }
+            any = (any_action_of(a, OVS_CHECK_PKT_LEN_ATTR_ACTIONS_IF_GREATER,
+                                 pred)
+                   || any_action_of(
+                       a, OVS_CHECK_PKT_LEN_ATTR_ACTIONS_IF_LESS_EQUAL,
+                       pred));
             break;
         default:
+            any = pred(a);
             break;
+        }
+        if (any) {
+            return true;
         }
     }
     return false;
 }
 
-static unsigned int
-count_leading_ones(const uint8_t *mask, size_t n_bytes)
+/* Returns true if the packet goes to another pass. */
+static bool
+recirculates(const struct nlattr *action)
 {
-    unsigned int n = 0;
+    return (nl_attr_type(action) == OVS_ACTION_ATTR_RECIRC
+            || nl_attr_type(action) == OVS_ACTION_ATTR_TUNNEL_POP);
+}
 
-    while (n < 8 * n_bytes && mask[n / 8] & 0x80 >> n % 8) {
-        n++;
+/* Returns true if the packet goes on, to somebody or to another pass. */
+static bool
+goes_on(const struct nlattr *action)
+{
+    switch (nl_attr_type(action)) {
+    case OVS_ACTION_ATTR_OUTPUT:
+    case OVS_ACTION_ATTR_TUNNEL_PUSH:
+    case OVS_ACTION_ATTR_LB_OUTPUT:
+        return true;
+    case OVS_ACTION_ATTR_USERSPACE:
+        return is_handed_over(action);
+    default:
+        return recirculates(action);
+    }
+}
+
+/* Marks the fates from 'i' up to 'i_end' that are also among those from 'j' up
+ * to 'j_end', and returns the number of others. */
+static size_t
+find_twins(struct fate *fates, size_t i, size_t i_end, size_t j, size_t j_end)
+{
+    size_t n = 0;
+
+    for (; i < i_end; i++) {
+        for (size_t k = j; k < j_end && !fates[i].twin; k++) {
+            fates[i].twin = !memcmp(&fates[i], &fates[k],
+                                    offsetof(struct fate, twin));
+        }
+        n += !fates[i].twin;
     }
     return n;
 }
 
-static void
-set_address(struct in6_addr *addr, uint8_t *len, const uint8_t *value,
-            const uint8_t *mask, size_t size)
+/* Returns true if packets that went the other way than some fates, by the
+ * attribute 'other' of 'check_pkt_len', also went somewhere, to one of
+ * 'n_other' other fates or to another pass. */
+static bool
+other_way_leads_on(const struct nlattr *check_pkt_len, uint16_t other,
+                   size_t n_other)
 {
-    *len = count_leading_ones(mask, size);
-    if (size == sizeof(ovs_be32)) {
-        addr->s6_addr[10] = addr->s6_addr[11] = 0xff;
-    }
-    for (size_t i = 0; i < *len; i++) {
-        addr->s6_addr[16 - size + i / 8] |= value[i / 8] & 0x80 >> i % 8;
-    }
+    return n_other || any_action_of(check_pkt_len, other, recirculates);
 }
 
-static void
-set_tuple(struct vnetenc_flow_key *key, const struct flow *packet,
-          const struct flow_wildcards *wc)
+/* Keeps the fates that both ways have.  Keeps the others, too, if packets that
+ * went the other way went nowhere; if not, nobody knows. */
+void
+vnetenc_log_join(struct vnetenc_log_pass *pass, size_t start, size_t middle,
+                 const struct nlattr *check_pkt_len)
 {
-    bool is_icmp = (packet->nw_proto == IPPROTO_ICMP
-                    || packet->nw_proto == IPPROTO_ICMPV6);
-    uint16_t exact = is_icmp ? UINT8_MAX : UINT16_MAX;
+    size_t n_long, n_short, n = start;
+    bool unknown;
 
-    key->is_ipv6 = packet->dl_type == htons(ETH_TYPE_IPV6);
-    if (key->is_ipv6) {
-        set_address(&key->src, &key->src_len, packet->ipv6_src.s6_addr,
-                    wc->masks.ipv6_src.s6_addr, sizeof packet->ipv6_src);
-        set_address(&key->dst, &key->dst_len, packet->ipv6_dst.s6_addr,
-                    wc->masks.ipv6_dst.s6_addr, sizeof packet->ipv6_dst);
-    } else {
-        set_address(&key->src, &key->src_len,
-                    (const uint8_t *) &packet->nw_src,
-                    (const uint8_t *) &wc->masks.nw_src,
-                    sizeof packet->nw_src);
-        set_address(&key->dst, &key->dst_len,
-                    (const uint8_t *) &packet->nw_dst,
-                    (const uint8_t *) &wc->masks.nw_dst,
-                    sizeof packet->nw_dst);
-    }
-    key->has_proto = wc->masks.nw_proto == UINT8_MAX;
-    if (!key->has_proto) {
+    if (!pass || pass->n_fates == start) {
         return;
     }
-    key->proto = packet->nw_proto;
-    key->has_sport = (ntohs(wc->masks.tp_src) & exact) == exact;
-    key->has_dport = (ntohs(wc->masks.tp_dst) & exact) == exact;
-    key->sport = key->has_sport ? ntohs(packet->tp_src) : 0;
-    key->dport = key->has_dport ? ntohs(packet->tp_dst) : 0;
+    pass->tunnel_noted = false;
+    n_long = find_twins(pass->fates, start, middle, middle,
+                        MIN(pass->n_fates, middle + MAX_FATES));
+    n_short = find_twins(pass->fates, middle, pass->n_fates, start,
+                         MIN(middle, start + MAX_FATES));
+    unknown = ((n_long && other_way_leads_on(
+                    check_pkt_len,
+                    OVS_CHECK_PKT_LEN_ATTR_ACTIONS_IF_LESS_EQUAL, n_short))
+               || (n_short && other_way_leads_on(
+                       check_pkt_len,
+                       OVS_CHECK_PKT_LEN_ATTR_ACTIONS_IF_GREATER, n_long)));
+    for (size_t i = start; i < pass->n_fates; i++) {
+        struct fate *fate = &pass->fates[i];
+
+        if (fate->twin ? i < middle : !unknown) {
+            pass->fates[n] = *fate;
+            pass->fates[n++].twin = false;
+        }
+    }
+    pass->n_fates = n;
+    if (unknown) {
+        add_fate(pass, VNETENC_FLOW_UNKNOWN);
+    }
 }
 
 static void
@@ -344,8 +460,10 @@ make_key(const struct vnetenc_log_pass *pass, const struct fate *fate,
     memcpy(key->fields, fate->place.fields, sizeof key->fields);
     memcpy(&key->in, &pass->in, sizeof key->in);
     memcpy(&key->out, &fate->out, sizeof key->out);
-    key->fate = fate->pending ? VNETENC_FLOW_REFUSED : fate->fate;
-    key->reason = fate->pending ? VNETENC_KEEP : fate->reason;
+    key->fields_id = pass->settings->fields_id;
+    key->fate = (pass->guess ? VNETENC_FLOW_UNKNOWN
+                 : fate->pending ? VNETENC_FLOW_REFUSED : fate->fate);
+    key->reason = pass->guess || fate->pending ? VNETENC_KEEP : fate->reason;
     if (key->fate == VNETENC_FLOW_SEALED) {
         key->profile = fate->profile;
     } else if (key->fate == VNETENC_FLOW_DENIED) {
@@ -356,7 +474,7 @@ make_key(const struct vnetenc_log_pass *pass, const struct fate *fate,
     }
     key->came_sealed = (pass->in.is_peer
                         && pass->packet->tunnel.flags & FLOW_TNL_F_VNETENC);
-    set_tuple(key, pass->packet, wc);
+    vnetenc_flow_set_tuple(key, pass->packet, wc);
 }
 
 /* Returns the number of records that there may be.  A record stands for a flow
@@ -371,15 +489,6 @@ static bool
 is_named(const struct vnetenc_settings *s, uint64_t metadata)
 {
     return vnetenc_settings_find_name(s, metadata) != NULL;
-}
-
-/* ICMP has a type and a code in their place. */
-static bool
-has_ports(uint8_t proto)
-{
-    return (proto == IPPROTO_TCP || proto == IPPROTO_UDP
-            || proto == IPPROTO_SCTP || proto == IPPROTO_ICMP
-            || proto == IPPROTO_ICMPV6);
 }
 
 static void
@@ -397,10 +506,8 @@ refine(const struct flow *packet, enum vnetenc_flows_level level,
     }
     if (level >= VNETENC_FLOWS_CONNECTIONS) {
         WC_MASK_FIELD(wc, nw_proto);
-        if (has_ports(packet->nw_proto)) {
-            WC_MASK_FIELD(wc, tp_src);
-            WC_MASK_FIELD(wc, tp_dst);
-        }
+        wc->masks.tp_src |= htons(vnetenc_flow_port_bits(packet));
+        wc->masks.tp_dst |= htons(vnetenc_flow_port_bits(packet));
     }
 }
 
@@ -437,7 +544,8 @@ vnetenc_log_unwildcard(struct vnetenc_log_pass *pass, const char *bridge,
     if (!pass || !(pass->marked || note_place(pass, bridge, flow))) {
         return;
     }
-    if (!pass->n_fates && !consumed && !goes_on(actions)) {
+    if (!pass->n_fates && !consumed
+        && !any_action(actions->data, actions->size, goes_on)) {
         add_fate(pass, VNETENC_FLOW_DENIED);
     }
     if (!pass->n_fates) {
@@ -515,7 +623,7 @@ credit_unknown(const struct vnetenc_log_pass *pass,
         = vnetenc_flows_get_unknown(r, pass->max_flows);
 
     vnetenc_flows_credit(unknown, stats->n_packets, stats->n_bytes,
-                         stats->tcp_flags);
+                         stats->tcp_flags, pass->since);
     vnetenc_flows_unref(unknown);
 }
 
@@ -541,7 +649,7 @@ vnetenc_log_credit(struct vnetenc_log_pass *pass,
             credit_unknown(pass, r, stats);
         } else {
             vnetenc_flows_credit(r, stats->n_packets, stats->n_bytes,
-                                 stats->tcp_flags);
+                                 stats->tcp_flags, pass->since);
         }
     }
 }
@@ -569,6 +677,16 @@ find_entry(struct xlate_cache *xcache)
         = (xcache ? ofpbuf_at(&xcache->entries, 0, sizeof *first) : NULL);
 
     return first && first->type == XC_VNETENC_LOG ? first : NULL;
+}
+
+void
+vnetenc_log_since(struct xlate_cache *xcache, long long int since)
+{
+    struct xc_entry *entry = find_entry(xcache);
+
+    if (entry && entry->vnetenc_pass) {
+        entry->vnetenc_pass->since = since - CLOCK_MS;
+    }
 }
 
 struct vnetenc_log_pass *
@@ -607,11 +725,14 @@ put_back(struct xlate_cache *xcache, struct vnetenc_log_pass *pass)
 void
 vnetenc_log_settle(struct xlate_cache *xcache, struct vnetenc_log_pass *old,
                    enum vnetenc_log_result result,
-                   const struct dpif_flow_stats *push)
+                   const struct dpif_flow_stats *push, long long int since)
 {
     struct xc_entry *entry = find_entry(xcache);
     struct vnetenc_log_pass *pass = entry ? entry->vnetenc_pass : NULL;
 
+    if (old) {
+        old->since = since - CLOCK_MS;
+    }
     if (result == VNETENC_LOG_DELETE && old) {
         put_back(xcache, old);
         return;

@@ -45,23 +45,29 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "openvswitch/types.h"
 
 struct dpif_flow_stats;
 struct flow;
 struct flow_wildcards;
+struct netdev;
 struct nlattr;
 struct ofpbuf;
 struct rule;
 struct vnetenc_log_pass;
 struct xlate_cache;
 
+/* Returns true if anything is logged. */
+bool vnetenc_log_is_on(void);
+
 /* Begins a pass for a packet that is 'packet' before all changes and that came
- * from the port named 'in_port', or NULL if that is not known.  Adds it to
+ * to 'bridge' by 'in_port', which is NULL if that is not known.  Adds it to
  * 'xcache', unless that is NULL.  There is no pass if that is not empty. */
 struct vnetenc_log_pass *vnetenc_log_begin(const struct flow *packet,
-                                           const char *in_port,
+                                           const char *bridge,
+                                           const struct netdev *in_port,
                                            struct xlate_cache *xcache);
 
 /* Notes that a packet, now 'flow', on 'bridge' has met 'rule' in 'table'.
@@ -70,9 +76,9 @@ void vnetenc_log_rule(struct vnetenc_log_pass *, const char *bridge,
                       const struct flow *flow, const struct rule *rule,
                       uint8_t table);
 
-/* Notes an output to 'port', a patch port if 'external'. */
+/* Notes an output to 'port', which is no tunnel. */
 void vnetenc_log_port(struct vnetenc_log_pass *, const char *bridge,
-                      const struct flow *, const char *port, bool external);
+                      const struct flow *, const struct netdev *port);
 
 /* Notes a decision of vnetenc_xlate_tx().  'reason' is that of its caller.  If
  * 'sent' and 'native', the packet is refused unless vnetenc_log_pushed()
@@ -81,11 +87,31 @@ void vnetenc_log_tunnel(struct vnetenc_log_pass *, const char *bridge,
                         const struct flow *, bool sent, bool native,
                         int reason);
 
-/* Notes that the last tunnel output leads to the underlay. */
-void vnetenc_log_pushed(struct vnetenc_log_pass *);
+/* Returns what vnetenc_log_pushed() needs to know of the tunnel output that
+ * was just noted. */
+size_t vnetenc_log_pending(const struct vnetenc_log_pass *);
+
+/* Notes that the tunnel output for which vnetenc_log_pending() returned
+ * 'tunnel' leads to the underlay. */
+void vnetenc_log_pushed(struct vnetenc_log_pass *, size_t tunnel);
 
 /* Notes that outputs in clear were against a demand, for 'reason'. */
 void vnetenc_log_in_vain(struct vnetenc_log_pass *, int reason);
+
+/* Returns a mark for the functions below. */
+size_t vnetenc_log_mark(const struct vnetenc_log_pass *);
+
+/* Forgets what was noted since 'start'. */
+void vnetenc_log_cut(struct vnetenc_log_pass *, size_t start);
+
+/* Notes that a packet met either what was noted between 'start' and 'middle'
+ * or what was noted since, by 'check_pkt_len', the action of the datapath. */
+void vnetenc_log_join(struct vnetenc_log_pass *, size_t start, size_t middle,
+                      const struct nlattr *check_pkt_len);
+
+/* Notes that translation goes on as if the packet were short, and that nobody
+ * knows of other packets of the flow. */
+void vnetenc_log_guess(struct vnetenc_log_pass *);
 
 /* Makes 'wc' as fine as the log demands, and finds out whether the packet was
  * denied.  The packet is now 'flow', on 'bridge'.  'actions' are those of the
@@ -103,6 +129,11 @@ void vnetenc_log_end(struct vnetenc_log_pass *,
                      const struct flow_wildcards *, bool failed,
                      const struct dpif_flow_stats *stats, bool exact,
                      bool cached);
+
+/* Notes that the statistics that come next are of packets that left at
+ * 'since', in milliseconds of time_msec(), or later.  The cache may be NULL or
+ * have no pass. */
+void vnetenc_log_since(struct xlate_cache *, long long int since);
 
 /* Credits statistics of the datapath. */
 void vnetenc_log_credit(struct vnetenc_log_pass *,
@@ -123,9 +154,11 @@ struct vnetenc_log_pass *vnetenc_log_take(struct xlate_cache *);
 /* Decides to which pass packets belong.  'old' is what vnetenc_log_take()
  * returned, 'xcache' has the new one.  'push' has the packets that passed
  * since the last push, and will be pushed to 'xcache' now, unless the result
- * is VNETENC_LOG_DELETE.  Takes over 'old'. */
+ * is VNETENC_LOG_DELETE.  They left at 'since', as in vnetenc_log_since(), or
+ * later.  Takes over 'old'. */
 void vnetenc_log_settle(struct xlate_cache *, struct vnetenc_log_pass *old,
                         enum vnetenc_log_result,
-                        const struct dpif_flow_stats *push);
+                        const struct dpif_flow_stats *push,
+                        long long int since);
 
 #endif /* ofproto-dpif-vnetenc-log.h */

@@ -53,8 +53,8 @@ test_life(void)
     again = vnetenc_flows_get(&key, 10, true);
     CHECK(r == again);
     CHECK(vnetenc_flows_count() == 1);
-    vnetenc_flows_credit(r, 2, 200, 0x02);
-    vnetenc_flows_credit(again, 1, 50, 0x10);
+    vnetenc_flows_credit(r, 2, 200, 0x02, 0);
+    vnetenc_flows_credit(again, 1, 50, 0x10, 0);
     vnetenc_flows_unref(again);
 
     sums = vnetenc_flows_collect(&n);
@@ -80,6 +80,20 @@ test_life(void)
     free(sums);
     CHECK(vnetenc_flows_count() == 0);
 
+    /* The earliest time counts, for what is collected with it. */
+    r = vnetenc_flows_get(&key, 10, true);
+    vnetenc_flows_credit(r, 1, 60, 0, 300);
+    vnetenc_flows_credit(r, 1, 60, 0, 200);
+    vnetenc_flows_credit(r, 1, 60, 0, 400);
+    sums = vnetenc_flows_collect(&n);
+    CHECK(n == 1 && sums[0].since == 200);
+    free(sums);
+    vnetenc_flows_credit(r, 1, 60, 0, 500);
+    vnetenc_flows_unref(r);
+    sums = vnetenc_flows_collect(&n);
+    CHECK(n == 1 && sums[0].since == 500);
+    free(sums);
+
     /* A record that ends without any packet was never there. */
     vnetenc_flows_unref(vnetenc_flows_get(&key, 10, true));
     sums = vnetenc_flows_collect(&n);
@@ -88,7 +102,7 @@ test_life(void)
 
     /* Begin and end in one. */
     r = vnetenc_flows_get(&key, 10, true);
-    vnetenc_flows_credit(r, 1, 60, 0);
+    vnetenc_flows_credit(r, 1, 60, 0, 0);
     vnetenc_flows_unref(r);
     sums = vnetenc_flows_collect(&n);
     CHECK(n == 1 && sums[0].begun && sums[0].ended && sums[0].n_packets == 1);
@@ -110,7 +124,7 @@ test_overflow(void)
         make_key(&key, i % 2, i, i % 4 < 2 ? VNETENC_FLOW_PORT
                                            : VNETENC_FLOW_DENIED);
         records[i] = vnetenc_flows_get(&key, 8, i % 2);
-        vnetenc_flows_credit(records[i], i, 100 * i, 0);
+        vnetenc_flows_credit(records[i], i, 100 * i, 0, 0);
     }
     CHECK(vnetenc_flows_count() == 8 + 4);
     sums = vnetenc_flows_collect(&n);
@@ -231,7 +245,7 @@ test_unknown(void)
     unknown[0] = vnetenc_flows_get_unknown(r, 10);
     unknown[1] = vnetenc_flows_get_unknown(gap, 10);
     for (size_t i = 0; i < ARRAY_SIZE(unknown); i++) {
-        vnetenc_flows_credit(unknown[i], 1 + i, 100, 0);
+        vnetenc_flows_credit(unknown[i], 1 + i, 100, 0, 0);
         vnetenc_flows_unref(unknown[i]);
     }
     vnetenc_flows_unref(r);
@@ -263,7 +277,7 @@ test_many(void)
 
         make_key(&key, 7, i, VNETENC_FLOW_PORT);
         records[i] = vnetenc_flows_get(&key, 10000, true);
-        vnetenc_flows_credit(records[i], 1 + i, 0, 0);
+        vnetenc_flows_credit(records[i], 1 + i, 0, 0, 0);
         if (i % 3) {
             vnetenc_flows_unref(records[i]);
         }
@@ -295,7 +309,7 @@ credit(void *unused OVS_UNUSED)
 
         make_key(&key, 0, i % 3, VNETENC_FLOW_PORT);
         r = vnetenc_flows_get(&key, 2, true);
-        vnetenc_flows_credit(r, 1, 10, 0);
+        vnetenc_flows_credit(r, 1, 10, 0, 0);
         vnetenc_flows_unref(r);
         ovsrcu_quiesce();
     }

@@ -22,8 +22,11 @@
 #include "vnetenc/log/writer.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -45,6 +48,7 @@
 #define NO_FOLDER "/nonexistent/flows.log"
 
 static char *directory;
+static const char *in_port = "tap\n\"1\"";
 
 static char *
 path_of(const char *name)
@@ -68,19 +72,23 @@ set(const char *file)
     free(s->file);
     s->file = xstrdup(file);
     vnetenc_settings_set_names(s, metadata, names, ARRAY_SIZE(names));
-    shash_add(&s->port_ids, "tap\n\"1\"", xstrdup("id\t<b>"));
+    vnetenc_settings_add_port(s, in_port, "id\t<b>");
     shash_add(&s->peer_names, "192.0.2.9", xstrdup("hv\\9"));
     vnetenc_settings_set(s);
 }
+
+/* When the packets that are credited have left. */
+static long long int since = LLONG_MAX;
 
 static void
 make_key(struct vnetenc_flow_key *key, enum vnetenc_flow_fate fate)
 {
     memset(key, 0, sizeof *key);
+    key->fields_id = vnetenc_settings_get()->fields_id;
     key->metadata = 5;
     key->fields[0] = 0x1e;
     key->fate = fate;
-    ovs_strzcpy(key->in.port, "tap\n\"1\"", sizeof key->in.port);
+    vnetenc_flow_set_port(&key->in, in_port);
     ovs_assert(ipv6_parse("::ffff:10.0.0.1", &key->src));
     ovs_assert(ipv6_parse("::ffff:10.0.0.0", &key->dst));
     key->src_len = 32;
@@ -92,7 +100,7 @@ credit(const struct vnetenc_flow_key *key, uint64_t n)
 {
     struct vnetenc_flows_record *r = vnetenc_flows_get(key, 100, true);
 
-    vnetenc_flows_credit(r, n, 100 * n, 0);
+    vnetenc_flows_credit(r, n, 100 * n, 0, since);
     vnetenc_flows_unref(r);
 }
 
@@ -102,7 +110,7 @@ credit_port(uint64_t n)
     struct vnetenc_flow_key key;
 
     make_key(&key, VNETENC_FLOW_PORT);
-    ovs_strzcpy(key.out.port, "p5", sizeof key.out.port);
+    vnetenc_flow_set_port(&key.out, "p5");
     credit(&key, n);
 }
 
@@ -184,6 +192,141 @@ test_line(void)
     free(name);
 }
 
+/* Long names are told apart and are still UTF-8, and none is a command to a
+ * terminal. */
+static void
+test_names(void)
+{
+    static const struct {
+        const char *name, *text;
+    } rows[] = {
+        { "a\xc2\x9b" "31m\x7f\xc2\xa0z", "a\\u009b31m\\u007f\xc2\xa0z" },
+        { "0123456789012345678901234567890123456789012345678901234567890123",
+          "012345678901234567890123456789012345678901234567890123~" },
+        { "0123456789012345678901234567890123456789012345678901\xe2\x82\xac"
+          "0123456789", "0123456789012345678901234567890123456789012345678901~"
+        },
+    };
+    char *name = path_of(FILE_NAME);
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char *part = xasprintf("\"port\":\"%s", rows[i].text);
+        const char *old = in_port;
+        struct svec lines;
+
+        in_port = rows[i].name;
+        set(name);
+        credit_port(1);
+        in_port = old;
+        run_writer();
+        lines = read_lines(name);
+        if (CHECK(lines.n == 1)) {
+            CHECK_HAS(lines.names[0], part);
+            CHECK_HAS(lines.names[0], "\"iface-id\":");
+        }
+        svec_destroy(&lines);
+        unlink(name);
+        free(part);
+    }
+    free(name);
+}
+
+/* Values of fields are not told under the names of others. */
+static void
+test_other_fields(void)
+{
+    struct vnetenc_flow_key key;
+    char *name = path_of(FILE_NAME);
+    struct svec lines;
+
+    set(name);
+    make_key(&key, VNETENC_FLOW_PORT);
+    key.fields_id++;
+    credit(&key, 1);
+    run_writer();
+    lines = read_lines(name);
+    if (CHECK(lines.n == 1)) {
+        CHECK_HAS(lines.names[0], "\"fields\":{\"metadata\":\"0x5\"}");
+    }
+    svec_destroy(&lines);
+    unlink(name);
+    free(name);
+}
+
+/* Packets of long ago are credited. */
+static void
+test_late(void)
+{
+    char *name = path_of(FILE_NAME);
+    struct vnetenc_flow_key key;
+    struct svec lines;
+
+    set(name);
+    make_key(&key, VNETENC_FLOW_SEALED);
+    key.out.is_peer = true;
+    ovs_assert(ipv6_parse("::ffff:192.0.2.10", &key.out.peer));
+    vnetenc_outcome_note(&key.out.peer, 0, VNETENC_DROP_clear_lost,
+                         time_msec() - 100000);
+    for (size_t i = 0; i < 2; i++) {
+        since = time_msec() - (i ? 50000 : 100000);
+        credit(&key, 1);
+        run_writer();
+    }
+    since = LLONG_MAX;
+    lines = read_lines(name);
+    if (CHECK(lines.n == 2)) {
+        CHECK_HAS(lines.names[0], "\"encryption\":\"NX_FALLBACK\"");
+        CHECK_HAS(lines.names[1], "\"encryption\":\"X\"");
+    }
+    svec_destroy(&lines);
+    unlink(name);
+    free(name);
+}
+
+/* The last free space of a file system is left to others. */
+static void
+test_reserve(void)
+{
+    static const char fill[4096];
+    struct vnetenc_writer_status status;
+    char *filler = path_of("filler");
+    char *name = path_of(FILE_NAME);
+    struct svec lines;
+    int fd;
+
+    ovs_assert(!unshare(CLONE_NEWNS)
+               && !mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL)
+               && !mount("none", directory, "tmpfs", 0, "size=1m"));
+    set(name);
+    credit_port(1);
+    run_writer();
+    fd = open(filler, O_WRONLY | O_CREAT, 0600);
+    for (size_t i = 0; i < 244; i++) {
+        ovs_assert(write(fd, fill, sizeof fill) == sizeof fill);
+    }
+    close(fd);
+    credit_port(2);
+    run_writer();
+    lines = read_lines(name);
+    CHECK(lines.n == 1);
+    svec_destroy(&lines);
+    vnetenc_writer_get_status(&status);
+    CHECK_HAS(status.error, "less than 5 % of its file system is free");
+    free(status.error);
+
+    unlink(filler);
+    credit_port(4);
+    run_writer();
+    lines = read_lines(name);
+    if (CHECK(lines.n == 3)) {
+        CHECK_HAS(lines.names[1], "\"packets\":2}");
+    }
+    svec_destroy(&lines);
+    ovs_assert(!umount(directory));
+    free(name);
+    free(filler);
+}
+
 /* The worst that happened to packets to the peer is said of all. */
 static void
 test_verdict(void)
@@ -202,6 +345,7 @@ test_verdict(void)
     char *name = path_of(FILE_NAME);
 
     set(name);
+    since = time_msec();
     for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
         struct vnetenc_flow_key key;
         struct svec lines;
@@ -231,6 +375,7 @@ test_verdict(void)
         svec_destroy(&lines);
         unlink(name);
     }
+    since = LLONG_MAX;
     free(name);
 }
 
@@ -408,6 +553,10 @@ main(int argc OVS_UNUSED, char *argv[])
     test_full();
     test_half();
     test_verdict();
+    test_names();
+    test_other_fields();
+    test_late();
+    test_reserve();
     rmdir(directory);
     return unit_end();
 }

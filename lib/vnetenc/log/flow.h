@@ -32,19 +32,22 @@
 #include <stdint.h>
 #include "vnetenc/bridge/drops.h"
 
+struct flow;
+struct flow_wildcards;
+
 enum {
     VNETENC_FLOW_FIELDS = 4,            /* Of OpenFlow, beside metadata. */
     VNETENC_FLOW_PORT_BYTES = 64,
 };
 
 enum vnetenc_flow_fate {
-    VNETENC_FLOW_PORT,          /* Went to a port. */
-    VNETENC_FLOW_EXTERNAL,      /* Went through a patch port. */
+    VNETENC_FLOW_PORT,          /* Went to a port of this host. */
+    VNETENC_FLOW_EXTERNAL,      /* Went to one that may lead elsewhere. */
     VNETENC_FLOW_SEALED,        /* Went to be sealed. */
     VNETENC_FLOW_CLEAR,         /* Went through a tunnel in clear. */
     VNETENC_FLOW_REFUSED,       /* Could not leave through its tunnel. */
     VNETENC_FLOW_DENIED,        /* OpenFlow flows dropped it. */
-    VNETENC_FLOW_UNKNOWN,       /* Had the fate of an older translation. */
+    VNETENC_FLOW_UNKNOWN,       /* Nobody can tell. */
 };
 
 /* Where a packet came from or went to. */
@@ -52,6 +55,7 @@ struct vnetenc_flow_end {
     char port[VNETENC_FLOW_PORT_BYTES]; /* Name of a port, or "". */
     struct in6_addr peer;       /* IPv4 is mapped. */
     bool is_peer;               /* In that case 'port' is "". */
+    bool is_outside;            /* The port may lead to another host. */
 };
 
 /* Zero a key before you set its members: callers hash and compare whole
@@ -62,6 +66,7 @@ struct vnetenc_flow_key {
     uint64_t cookie;            /* Of the last flow met, if 'has_rule'. */
     struct vnetenc_flow_end in, out;
     struct in6_addr src, dst;   /* IPv4 is mapped. */
+    uint32_t fields_id;         /* As in the settings. */
     uint16_t reason;            /* enum vnetenc_drop. */
     uint16_t sport, dport;      /* ICMP: type and code. */
     uint8_t fate;               /* enum vnetenc_flow_fate. */
@@ -75,6 +80,23 @@ struct vnetenc_flow_key {
     bool came_sealed;           /* Arrived encrypted. */
     bool came_refused;          /* Denied because it arrived in clear. */
 };
+
+/* Stores the name by which the flow log knows the port 'name': the same if it
+ * is short enough, otherwise its beginning and a hash. */
+void vnetenc_flow_port_name(const char *name,
+                            char text[VNETENC_FLOW_PORT_BYTES]);
+
+/* Makes 'end' a port. */
+void vnetenc_flow_set_port(struct vnetenc_flow_end *end, const char *name);
+
+/* Returns the bits of a port of 'packet', which are type and code for ICMP. */
+uint16_t vnetenc_flow_port_bits(const struct flow *packet);
+
+/* Stores the addresses and ports of 'packet', as far as 'wc' tells them
+ * apart. */
+void vnetenc_flow_set_tuple(struct vnetenc_flow_key *,
+                            const struct flow *packet,
+                            const struct flow_wildcards *wc);
 
 /* What the flow log says about a flow. */
 struct vnetenc_flow_verdict {

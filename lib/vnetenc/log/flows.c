@@ -16,6 +16,7 @@
 
 #include <config.h>
 #include "vnetenc/log/flows.h"
+#include <limits.h>
 #include <string.h>
 #include "cmap.h"
 #include "hash.h"
@@ -69,6 +70,7 @@ struct vnetenc_flows_record {
     atomic_uint64_t n_bytes;
     atomic_uint64_t n_flows;
     atomic_uint16_t tcp_flags;
+    atomic_llong since;         /* LLONG_MAX if nothing was credited. */
 };
 
 static struct ovs_mutex mutex = OVS_MUTEX_INITIALIZER;
@@ -239,6 +241,7 @@ insert(const struct vnetenc_flow_key *key, uint32_t hash, bool is_gap,
     atomic_init(&r->n_bytes, 0);
     atomic_init(&r->n_flows, 0);
     atomic_init(&r->tcp_flags, 0);
+    atomic_init(&r->since, LLONG_MAX);
     cmap_insert(&flows, &r->cmap_node, hash);
     ovs_list_push_back(&all, &r->list_node);
     count_record(r, 1);
@@ -261,6 +264,7 @@ make_gap_key(const struct vnetenc_flow_key *key, bool is_named,
     gap->fate = key->fate;
     gap->reason = key->reason;
     gap->in.is_peer = key->in.is_peer;
+    gap->in.is_outside = key->in.is_outside;
     gap->came_sealed = key->came_sealed;
     gap->came_refused = key->came_refused;
 }
@@ -385,14 +389,32 @@ vnetenc_flows_unref(struct vnetenc_flows_record *r)
     ovs_assert(orig > 1);
 }
 
+/* Lowers 'since' to 'value'. */
+static void
+lower(atomic_llong *since, long long int value)
+{
+    long long int old;
+
+    atomic_read(since, &old);
+    while (value < old && !atomic_compare_exchange_weak(since, &old, value)) {
+        continue;
+    }
+}
+
 void
 vnetenc_flows_credit(struct vnetenc_flows_record *r, uint64_t n_packets,
-                     uint64_t n_bytes, uint16_t tcp_flags)
+                     uint64_t n_bytes, uint16_t tcp_flags,
+                     long long int since)
 {
     uint64_t orig;
     uint16_t flags;
 
-    atomic_add_relaxed(&r->n_packets, n_packets, &orig);
+    /* Whoever collects the packets takes the time before and reads it after
+     * that, so the first of these is seen.  If the time was taken and the
+     * packets were not, the second is for the next time. */
+    lower(&r->since, since);
+    atomic_add(&r->n_packets, n_packets, &orig);
+    lower(&r->since, since);
     atomic_add_relaxed(&r->n_bytes, n_bytes, &orig);
     if (tcp_flags) {
         atomic_or_relaxed(&r->tcp_flags, tcp_flags, &flags);
@@ -404,9 +426,21 @@ take(atomic_uint64_t *counter)
 {
     uint64_t n, orig;
 
-    atomic_read_relaxed(counter, &n);
-    atomic_sub_relaxed(counter, n, &orig);
+    atomic_read(counter, &n);
+    atomic_sub(counter, n, &orig);
     return n;
+}
+
+static long long int
+take_since(atomic_llong *since)
+{
+    long long int old;
+
+    atomic_read(since, &old);
+    while (!atomic_compare_exchange_weak(since, &old, LLONG_MAX)) {
+        continue;
+    }
+    return old;
 }
 
 /* Takes what 'r' holds.  Returns false if that is nothing to tell of. */
@@ -414,10 +448,14 @@ static bool
 collect(struct vnetenc_flows_record *r, bool ended,
         struct vnetenc_flows_sum *sum)
 {
+    long long int since;
     uint16_t flags;
 
     sum->key = r->key;
+    sum->since = take_since(&r->since);
     sum->n_packets = take(&r->n_packets);
+    atomic_read(&r->since, &since);
+    sum->since = MIN(sum->since, since);
     sum->n_bytes = take(&r->n_bytes);
     sum->n_flows = take(&r->n_flows);
     atomic_and_relaxed(&r->tcp_flags, 0, &flags);

@@ -59,6 +59,7 @@ struct vnetenc_flows_sum {
     uint64_t n_packets;
     uint64_t n_bytes;
     uint16_t tcp_flags;
+    long long int since;        /* The packets left then, or later. */
     bool begun;                 /* The first of the record. */
     bool ended;                 /* The last of the record. */
     bool is_gap;                /* The names of flows are lost. */
@@ -88,9 +89,11 @@ bool vnetenc_flows_admit(const struct vnetenc_flow_key *, bool is_named,
 /* Gives a reference back. */
 void vnetenc_flows_unref(struct vnetenc_flows_record *);
 
-/* Credits packets to a record.  The caller has a reference. */
+/* Credits packets to a record that left at 'since', in milliseconds of
+ * time_msec(), or later.  The caller has a reference. */
 void vnetenc_flows_credit(struct vnetenc_flows_record *, uint64_t n_packets,
-                          uint64_t n_bytes, uint16_t tcp_flags);
+                          uint64_t n_bytes, uint16_t tcp_flags,
+                          long long int since);
 
 /* Takes what was credited since the last call.  Leaves out records without
  * packets, unless they end after an earlier sum.  Stores the number of sums in

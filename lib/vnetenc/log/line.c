@@ -17,6 +17,7 @@
 #include <config.h>
 #include "vnetenc/log/line.h"
 #include <stdlib.h>
+#include <string.h>
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/json.h"
 #include "packets.h"
@@ -122,7 +123,7 @@ put_end(struct json *json, const char *name,
         }
         free(text);
     } else {
-        const char *id = shash_find_data(&s->port_ids, end->port);
+        const char *id = vnetenc_settings_find_port(s, end->port);
 
         put_string(object, "port", end->port);
         if (id) {
@@ -139,8 +140,11 @@ put_fields(struct json *json, const struct vnetenc_flow_key *key,
     struct json *fields = json_object_create();
 
     put_hex(fields, "metadata", key->metadata);
-    for (size_t i = 0; i < s->n_fields; i++) {
-        put_hex(fields, s->fields[i].field->name, key->fields[i]);
+    /* Records may be older than the settings. */
+    if (key->fields_id == s->fields_id) {
+        for (size_t i = 0; i < s->n_fields; i++) {
+            put_hex(fields, s->fields[i].field->name, key->fields[i]);
+        }
     }
     json_object_put(json, "fields", fields);
 }
@@ -187,14 +191,32 @@ state_of(const struct vnetenc_flows_sum *sum,
             : "E");
 }
 
+/* Appends 'text' to 's', with U+007F to U+009F escaped, which can be commands
+ * to a terminal: names are anybody's. */
+static void
+put_harmless(struct ds *s, const char *text)
+{
+    for (const unsigned char *p = (const unsigned char *) text; *p; p++) {
+        if (*p == 0x7f) {
+            ds_put_cstr(s, "\\u007f");
+        } else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f) {
+            ds_put_format(s, "\\u%04x", *++p);
+        } else {
+            ds_put_char(s, *p);
+        }
+    }
+}
+
 /* Returns 'json' as a line and destroys it. */
 static char *
 finish(struct json *json)
 {
     struct ds s = DS_EMPTY_INITIALIZER;
+    char *text = json_to_string(json, JSSF_SORT);
 
-    json_to_ds(json, JSSF_SORT, &s);
+    put_harmless(&s, text);
     ds_put_char(&s, '\n');
+    free(text);
     json_destroy(json);
     return ds_steal_cstr(&s);
 }

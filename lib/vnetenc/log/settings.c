@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "dirs.h"
+#include "hash.h"
 #include "nx-match.h"
 #include "ovs-rcu.h"
 #include "util.h"
@@ -121,6 +122,7 @@ vnetenc_settings_add_field(struct vnetenc_settings *s, const char *text)
         .field = mf,
         .n_bits = mf->n_bits,
     };
+    s->fields_id = hash_int(mf->id, s->fields_id);
     return NULL;
 }
 
@@ -159,6 +161,25 @@ vnetenc_settings_set_names(struct vnetenc_settings *s,
         s->names[i].name = xstrdup(names[i]);
     }
     qsort(s->names, n, sizeof *s->names, compare_names);
+}
+
+void
+vnetenc_settings_add_port(struct vnetenc_settings *s, const char *name,
+                          const char *id)
+{
+    char text[VNETENC_FLOW_PORT_BYTES];
+
+    vnetenc_flow_port_name(name, text);
+    free(shash_replace(&s->port_ids, text, xstrdup(id)));
+}
+
+const char *
+vnetenc_settings_find_port(const struct vnetenc_settings *s, const char *name)
+{
+    char text[VNETENC_FLOW_PORT_BYTES];
+
+    vnetenc_flow_port_name(name, text);
+    return shash_find_data(&s->port_ids, text);
 }
 
 const char *

@@ -54,6 +54,7 @@ struct vnetenc_settings {
     struct mf_subfield mark;
     struct mf_subfield fields[VNETENC_FLOW_FIELDS];
     size_t n_fields;
+    uint32_t fields_id;         /* Differs if the fields do. */
     struct vnetenc_settings_name *names;        /* By metadata. */
     size_t n_names;
     char *file;
@@ -62,7 +63,7 @@ struct vnetenc_settings {
     unsigned int connections;   /* New ones per second and network. */
 
     char *host;
-    struct shash port_ids;      /* char *, by name of the port. */
+    struct shash port_ids;      /* char *, by vnetenc_flow_port_name(). */
     struct shash peer_names;    /* char *, by address as text. */
 };
 
@@ -83,6 +84,14 @@ char *vnetenc_settings_set_file(struct vnetenc_settings *, const char *)
 void vnetenc_settings_set_names(struct vnetenc_settings *,
                                 const int64_t *metadata, char *const *names,
                                 size_t n);
+
+/* Says that a port belongs to 'id'. */
+void vnetenc_settings_add_port(struct vnetenc_settings *, const char *name,
+                               const char *id);
+
+/* Returns to what the port 'name' belongs, or NULL. */
+const char *vnetenc_settings_find_port(const struct vnetenc_settings *,
+                                       const char *name);
 
 /* Returns the name of a network, or NULL. */
 const char *vnetenc_settings_find_name(const struct vnetenc_settings *,

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
@@ -41,12 +42,13 @@
 VLOG_DEFINE_THIS_MODULE(vnetenc_log);
 
 enum {
-    /* How long a packet may wait for a session, or longer, unless its round
-     * trip is very long. */
-    PATIENCE_MS = MAX(VNETENC_PREFER_FIRST_MS, VNETENC_RTO_MAX_MS) + 500,
-    /* How late packets are credited, or later.  Whatever went wrong before an
-     * interval may have concerned packets that were credited in it. */
-    CREDIT_MS = 5000,
+    /* How long a packet may wait for a session, or longer. */
+    PATIENCE_MS = MAX(VNETENC_PREFER_FIRST_MS,
+                      VNETENC_HANDSHAKE_ROUNDS * VNETENC_RTT_MAX_MS) + 500,
+    /* A file system with less free space than this is left to others. */
+    RESERVE_PERCENT = 5,
+    /* Lines after which that is looked at again. */
+    RESERVE_LINES = 256,
 };
 
 /* What was collected at the end of an interval. */
@@ -54,7 +56,7 @@ struct batch {
     struct vnetenc_flows_sum *sums;     /* NULL: nothing was. */
     size_t n;
     struct vnetenc_line_interval interval;
-    long long int since;        /* As in vnetenc_flow_judge(). */
+    long long int start;        /* Of the interval, in time_msec(). */
     long long int due;          /* In milliseconds of time_msec(). */
 };
 
@@ -161,64 +163,99 @@ write_line(const struct writer *w, int fd, const char *line)
     return error;
 }
 
-/* Writes the lines of a batch, the thread being quiescent. */
-static void
-write_lines(const struct writer *w, char **lines)
+/* Returns true unless the log would take the last free space of a file
+ * system. */
+static bool
+has_room(int fd)
+{
+    struct statvfs fs;
+    struct stat file;
+
+    return (fstat(fd, &file) || !S_ISREG(file.st_mode) || fstatvfs(fd, &fs)
+            || fs.f_bavail >= (uint64_t) fs.f_blocks * RESERVE_PERCENT / 100);
+}
+
+/* Opens the file.  Returns a negative errno value if that fails. */
+static int
+open_file(const struct writer *w)
+{
+    int fd = open(w->settings->file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC
+                  | O_NOCTTY | O_NONBLOCK, 0640);
+
+    return fd < 0 ? -errno : fd;
+}
+
+/* Writes the line for 'sum', if there is one.  'error' is 0, or the errno
+ * value for which it cannot be written.  Returns an errno value. */
+static int
+write_sum(const struct writer *w, int fd, int error,
+          const struct vnetenc_flows_sum *sum)
 {
     const struct batch *b = &w->batch;
-    const char *file = w->settings->file;
-    int fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY
-                  | O_NONBLOCK, 0640);
-    int open_error = fd < 0 ? errno : 0;
+    char *line = vnetenc_line_format(sum, w->settings, &b->interval,
+                                     MIN(b->start, sum->since));
+
+    count(&n_packets, sum->n_packets);
+    if (sum->is_gap) {
+        count(&n_gap_flows, sum->n_flows);
+    }
+    if (line) {
+        error = error ? error : write_line(w, fd, line);
+        if (error) {
+            count_lost(b, sum);
+        } else {
+            count(&n_lines, 1);
+        }
+        free(line);
+    }
+    return error;
+}
+
+/* Writes the lines of a batch.  Returns 0, or the errno value for which a line
+ * could not be written: EDQUOT for lack of the reserve. */
+static int
+write_lines(const struct writer *w)
+{
+    const struct batch *b = &w->batch;
+    int fd = open_file(w);
+    int obstacle = fd < 0 ? -fd : 0;
     int failed = 0;
 
     for (size_t i = 0; i < b->n; i++) {
         int error;
 
-        if (!lines[i]) {
-            continue;
+        if (fd >= 0 && i % RESERVE_LINES == 0) {
+            obstacle = has_room(fd) ? 0 : EDQUOT;
         }
-        error = open_error ? open_error : write_line(w, fd, lines[i]);
-        if (error) {
-            count_lost(b, &b->sums[i]);
-            failed = error;
-        } else {
-            count(&n_lines, 1);
-        }
+        error = write_sum(w, fd, obstacle, &b->sums[i]);
+        failed = error ? error : failed;
     }
     if (fd >= 0) {
         close(fd);
     }
-    if (failed) {
-        set_error(xasprintf("file: \"%s\" cannot be written: %s", file,
-                            ovs_strerror(failed)));
-    } else if (b->n) {
-        set_error(NULL);
-    }
+    return failed;
 }
 
 static void
 write_batch(struct writer *w)
 {
     struct batch *b = &w->batch;
-    char **lines = xcalloc(MAX(1, b->n), sizeof *lines);
+    int error;
 
     /* Nothing here is protected by RCU, and a large table takes time. */
     ovsrcu_quiesce_start();
-    for (size_t i = 0; i < b->n; i++) {
-        lines[i] = vnetenc_line_format(&b->sums[i], w->settings, &b->interval,
-                                       b->since);
-        count(&n_packets, b->sums[i].n_packets);
-        if (b->sums[i].is_gap) {
-            count(&n_gap_flows, b->sums[i].n_flows);
-        }
-    }
-    write_lines(w, lines);
+    error = write_lines(w);
     ovsrcu_quiesce_end();
-    for (size_t i = 0; i < b->n; i++) {
-        free(lines[i]);
+    if (error == EDQUOT) {
+        set_error(xasprintf("file: \"%s\" cannot be written: less than %d %% "
+                            "of its file system is free", w->settings->file,
+                            RESERVE_PERCENT));
+    } else if (error) {
+        set_error(xasprintf("file: \"%s\" cannot be written: %s",
+                            w->settings->file, ovs_strerror(error)));
+    } else if (b->n) {
+        set_error(NULL);
     }
-    free(lines);
     free(b->sums);
     memset(b, 0, sizeof *b);
 }
@@ -233,7 +270,7 @@ collect(struct writer *w, long long int now)
     b->sums = vnetenc_flows_collect(&b->n);
     b->interval.start = w->start_wall;
     b->interval.end = time_wall_msec();
-    b->since = w->start - CREDIT_MS;
+    b->start = w->start;
     b->due = now + PATIENCE_MS;
     w->start = now;
     w->start_wall = b->interval.end;

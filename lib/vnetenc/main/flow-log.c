@@ -70,7 +70,7 @@ add_ports(const struct ovsdb_idl *idl, struct vnetenc_settings *s)
         const char *id = smap_get(&row->external_ids, "iface-id");
 
         if (id) {
-            free(shash_replace(&s->port_ids, row->name, xstrdup(id)));
+            vnetenc_settings_add_port(s, row->name, id);
         }
     }
 }
