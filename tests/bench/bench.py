@@ -10,6 +10,7 @@ FILE.md and FILE.svg are written beside FILE.json.  PARTs, in this order:
 
     micro         ciphers alone, and our own code
     instructions  patched against pristine Open vSwitch, nothing encrypted
+    flowlog       encrypted, with the flow log against without it
     datapath      cycles for one packet on one PMD thread
     split         the same for packets that are sent as two records
     threads       one PMD thread and two
@@ -51,10 +52,10 @@ import secgw                    # noqa: E402
 import split                    # noqa: E402
 import system                   # noqa: E402
 
-PARTS = ("micro", "instructions", "datapath", "split", "threads", "secgw",
-         "system", "kernel", "scale")
+PARTS = ("micro", "instructions", "flowlog", "datapath", "split", "threads",
+         "secgw", "system", "kernel", "scale")
 FULL = {"sizes": (64, 256, 512, 1400, 8900), "peers": 500, "micro": 5,
-        "instructions": 11,
+        "instructions": 11, "flowlog": 5,
         "setups": 4, "rounds": 2, "window": 0.5, "lanes": 4,
         "thread_peers": 100, "thread_rounds": 5, "secgw_sizes": (64, 1400),
         "secgw_s": 6, "tcp_rounds": 5, "tcp_s": 5,
@@ -62,7 +63,7 @@ FULL = {"sizes": (64, 256, 512, 1400, 8900), "peers": 500, "micro": 5,
         "kernel_rounds": 3, "kernel_s": 3,
         "mesh": (10, 100, 1000)}
 QUICK = {**FULL, "sizes": (64, 1400), "peers": 20, "micro": 1,
-         "instructions": 1, "setups": 1,
+         "instructions": 1, "flowlog": 1, "setups": 1,
          "rounds": 1, "window": 0.2, "thread_peers": 10, "thread_rounds": 1,
          "secgw_s": 2, "tcp_rounds": 1, "tcp_s": 1,
          "kernel_workers": (1,), "kernel_loads": ("1 stream",),
@@ -117,6 +118,10 @@ class Bench:
     def instructions(self, run):
         instructions.measure(run, self.tree, self.raw,
                              self.settings.instructions, self.say)
+
+    def flowlog(self, run):
+        instructions.measure_log(run, self.tree, self.raw,
+                                 self.settings.flowlog, self.say)
 
     def datapath(self, run):
         s = self.settings
@@ -196,6 +201,7 @@ def _missing(tree, part):
     needs = {"micro": [tree.bench_program],
              "instructions": [tree.pristine_vswitchd,
                               shutil.which("valgrind") or "valgrind"],
+             "flowlog": [shutil.which("valgrind") or "valgrind"],
              "datapath": [tree.bench_vswitchd],
              "split": [tree.bench_vswitchd],
              "threads": [tree.bench_vswitchd],
