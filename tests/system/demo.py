@@ -152,10 +152,13 @@ class Demo:
         transfers, and the number of pairs of `vms` that reach each other."""
         vm1, vm2, _, vm4 = self.vms[:4]
         ping = vm1.ping(vm2.ip, count=20, interval=0.02)
-        # A first packet waits only so long for its session.
-        started = [(a, a.ping_start(b.ip, 2 * PATIENCE, 0.2, wait=PATIENCE))
-                   for a in vms for b in vms if a is not b]
-        pairs = sum(pings(process).received > 0 for _, process in started)
+        pairs = 0
+        for a in vms:
+            # A first packet waits only so long for its session, and the first
+            # packets of all pairs are too many for an emulated processor.
+            started = [a.ping_start(b.ip, 2 * PATIENCE, 0.2, wait=PATIENCE)
+                       for b in vms if a is not b]
+            pairs += sum(pings(process).received > 0 for process in started)
         received = (tcp_transfer(vm1, vm2, TRANSFER)
                     + tcp_transfer(vm1, vm4, TRANSFER))
         return ping, received, pairs
