@@ -39,6 +39,7 @@ FOREIGN = {"node_textfile_mtime_seconds": {"file"}, "up": set()}
 
 COUNTERS = {counter: 100 + n
             for n, (_, _, counter, _) in enumerate(metrics.COUNTERS)}
+LOG = {"flows": 1, "lines": 2, "packets": 3, "gap_flows": 4, "lost_lines": 5}
 NASTY = 'a"b\\c\n<script>alert(1)</script>\r\n# HELP x {y="z"} 1\ud800'
 SESSION = {"direction": "out", "state": "up", "cipher": "ECDHE", "profile": 0}
 PEER = {"remote_ip": "192.0.2.2", "name": "hv2", "state": "up", "alarms": [],
@@ -88,6 +89,13 @@ class Fake:
         self.file = folder / "vnetenc.prom"
         self.env = {"PATH": f"{folder}:/usr/sbin:/usr/bin:/sbin:/bin"}
         self.says(SHOW)
+        self.logs([{"statistics": LOG, "last_error": []}])
+
+    def logs(self, rows):
+        """Lets ovs-vsctl print the table of flow logs."""
+        test_status.Fake(self.folder).put("ovs-vsctl", {
+            "VNetEnc_Flow_Log": rows}, {
+                "VNetEnc_Flow_Log": "statistics,last_error"})
 
     def runs(self, script):
         """Replaces ovs-appctl by a shell script."""
@@ -164,6 +172,10 @@ def test_every_metric(fake):
     assert found["vnetenc_certificate_not_after_timestamp_seconds"] == {
         ("7",): 1893553445}
     assert found["vnetenc_alarm"] == {("expiring", "", "7"): 1}
+    assert value("flowlog_error") == 0 and value("flowlog_flows") == 1
+    for n, what in enumerate(("lines", "packets", "gap_flows", "lost_lines"),
+                             2):
+        assert value(f"flowlog_{what}_total") == n
     assert value("peer_info", "192.0.2.2", "hv2") == 1
     for name, own, counter, _ in metrics.COUNTERS:
         result = tuple(own.values())
@@ -220,6 +232,22 @@ def test_many_peers(fake, n):
     assert found["vnetenc_peers"][("up",)] == n
     assert found["vnetenc_transmit_bytes_total"]
     assert len(found["vnetenc_alarm"]) == n + 1
+
+
+def test_flow_log(fake):
+    """A log that has just begun, with a fault; none; no answer."""
+    fake.logs([{"statistics": {}, "last_error": ["file: a reason"]}])
+    assert {name: values for name, values in fake.export().items()
+            if "flowlog" in name} == {"vnetenc_flowlog_error": {(): 1}}
+    fake.logs([])
+    others = fake.export()
+    assert not [name for name in others if "flowlog" in name]
+    script = fake.folder / "ovs-vsctl"
+    script.write_text("#!/bin/sh\necho 'ovs-vsctl: down' >&2; exit 1\n")
+    assert fake.export("nothing is known of the flow log: ovs-vsctl: down") \
+        == others
+    script.write_text("#!/bin/sh\necho\n")
+    assert fake.export("nothing is known of the flow log: .*") == others
 
 
 def test_central(fake):
@@ -592,6 +620,7 @@ def test_of_running_hosts(lab):
     fall, and stay when the row of a peer is removed."""
     hv1, hv2 = lab.hvs
     exported = Exported(lab, hv1)
+    hv1.vsctl("create", "VNetEnc_Flow_Log", "bridge=br-int", 'mark="reg0[]"')
     last = {}
 
     def check(found):
@@ -611,6 +640,7 @@ def test_of_running_hosts(lab):
         version = (TOP / "configure.ac").read_text()
         version = re.search(r"AC_INIT\(\[vnetenc\], \[(.*?)\]\)", version)[1]
         assert before["vnetenc_build_info"] == {(version, "userspace"): 1}
+        assert before["vnetenc_flowlog_error"] == {(): 0}
         assert before["vnetenc_peers"][("up",)] == 1
         assert before["vnetenc_sessions"] == {("out",): 1, ("in",): 1}
         assert before["vnetenc_handshakes_total"][("success",)] >= 2

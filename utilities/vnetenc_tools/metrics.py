@@ -18,6 +18,7 @@ import collections
 import time
 
 from vnetenc_tools import cluster
+from vnetenc_tools.databases import as_one
 
 Metric = collections.namedtuple("Metric", "name type labels help")
 
@@ -50,6 +51,12 @@ COUNTERS = [
     ("lost_total", {}, "lost", "Times that a peer stopped answering."),
     ("hints_total", {}, "hints", "Hints of peers that were obeyed."),
 ]
+
+# Counters of the flow log.
+LOG_COUNTERS = {"lines": "Lines written.",
+                "packets": "Packets in these lines.",
+                "gap_flows": "Flows of which only sums are known.",
+                "lost_lines": "Lines that could not be written."}
 
 
 def _counters(prefix, labels, of_peer):
@@ -93,6 +100,12 @@ METRICS = [
            "When the certificate expires; absent if it never does."),
     Metric("vnetenc_alarm", "gauge", ("alarm", "peer", "profile"),
            "1 for each alarm of a peer or a profile while it is raised."),
+    Metric("vnetenc_flowlog_error", "gauge", (),
+           "1 if the row of the flow log has a fault, or its last lines could"
+           " not be written."),
+    Metric("vnetenc_flowlog_flows", "gauge", (), "Flows in memory."),
+    *(Metric(f"vnetenc_flowlog_{name}_total", "counter", (), text)
+      for name, text in LOG_COUNTERS.items()),
     *_counters("", (), ""),
     Metric("vnetenc_peer_info", "gauge", ("peer", "name"),
            "Always 1: the name of a peer."),
@@ -193,6 +206,15 @@ class Samples:
                          name=peer.get("name", ""))
                 self.add_counters("peer_", peer["statistics"], peer=address)
 
+    def add_log(self, row):
+        self.add("flowlog_error", int(as_one(row["last_error"]) != ""))
+        # ovs-vswitchd writes them some seconds after its start.
+        for name, n in row["statistics"].items():
+            if name == "flows":
+                self.add("flowlog_flows", n)
+            elif name in LOG_COUNTERS:
+                self.add(f"flowlog_{name}_total", n)
+
     def add_switch(self, switch, name):
         for state in cluster.STATES:
             self.add("switch_state", int(state == switch.state), switch=name,
@@ -207,9 +229,9 @@ class Samples:
             self.add("switch_alarms", switch.numbers["alarms"], switch=name)
 
 
-def read(show, held):
+def read(show, held, logs):
     """The samples in the answers of ovs-vswitchd: vnetenc/show in JSON, and
-    the packets that waited for a session."""
+    the packets that waited for a session; and in the rows of the flow log."""
     samples = Samples(METRICS)
     samples.add("up", 1)
     try:
@@ -220,6 +242,8 @@ def read(show, held):
             samples.add_profile(profile)
         samples.add_counters("", show["totals"])
         samples.add_peers(show["peers"])
+        for row in logs:
+            samples.add_log(row)
     except KeyError as error:
         raise Unknown(f"vnetenc/show has no member {error}: is ovs-vswitchd"
                       " older than vnetenc-exporter?") from error
