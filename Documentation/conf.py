@@ -111,13 +111,15 @@ class Section(Directive):
         env = self.state.document.settings.env
         name, heading = self.arguments
         page = pathlib.Path(env.doc2path(env.docname)).parent / name
-        found = re.search(rf"^(#+) {re.escape(heading)}\n(.*?)(?=^\1 |\Z)",
+        found = re.search(rf"^(#+) {re.escape(heading)}\n(.*)",
                           page.read_text(), re.M | re.S)
         if not found:
             raise self.error(f"{name} has no section '{heading}'")
+        text = re.split(r"^#{1,%d} " % len(found[1]), found[2],
+                        flags=re.M)[0]
         folder = posixpath.dirname(name)
         text = re.sub(r"\]\((?![a-z]+:)([^)#]*)", lambda m: "](" + (
-            posixpath.join(folder, m[1]) if m[1] else name), found[2])
+            posixpath.join(folder, m[1]) if m[1] else name), text)
         return parse(self, text, str(page))
 
 
