@@ -21,8 +21,8 @@
  * ============================
  *
  * The column tunnel_keys of VNetEnc_Profile lists VNIs.  A VNI that some
- * profile lists may leave and arrive only under the profiles that list it.  Any other
- * VNI may leave and arrive under any profile, or under none if
+ * profile lists may leave and arrive only under the profiles that list it.
+ * Any other VNI may leave and arrive under any profile, or under none if
  * other_config:vnetenc-unlisted is "drop".
  *
  * Thread-safety: the control thread sets the pairs, any thread may ask. */
@@ -46,7 +46,7 @@ void vnetenc_vni_set_drop_unlisted(bool);
 
 enum vnetenc_vni_verdict {
     VNETENC_VNI_PASSES,
-    VNETENC_VNI_UNLISTED,       /* No profile lists it, and such are dropped. */
+    VNETENC_VNI_UNLISTED,       /* No profile lists it: it is dropped. */
     VNETENC_VNI_OTHER,          /* Other profiles list it. */
 };
 
