@@ -127,13 +127,22 @@ read_row(const struct ovsrec_vnetenc_flow_log *row,
 }
 
 static void
+translate_again(void)
+{
+    /* The first datapath makes it.  Before, nothing is translated. */
+    if (tnl_conf_seq) {
+        seq_change(tnl_conf_seq);
+    }
+}
+
+static void
 log_nothing(void)
 {
     if (in_force) {
         vnetenc_settings_set(NULL);
         free(in_force);
         in_force = NULL;
-        seq_change(tnl_conf_seq);
+        translate_again();
         vnetenc_writer_wake();
     }
 }
@@ -151,7 +160,7 @@ put_in_force(const struct ovsrec_vnetenc_flow_log *row,
     vnetenc_writer_start();
     vnetenc_writer_wake();
     if (changed) {
-        seq_change(tnl_conf_seq);
+        translate_again();
     }
 }
 
