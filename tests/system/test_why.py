@@ -119,6 +119,7 @@ class World:
                      "state": "up", "sessions": [session("up")]}
         self.show = {"peers": [self.peer]}
         self.config, self.keys, self.profile = {}, [], 0
+        self.logs = []
         self.fails = ()
 
     def row(self, table, number):
@@ -154,7 +155,8 @@ class World:
                            "external_ids": {"iface-id": "vm1"}}],
             "Mirror": [],
             "VNetEnc_Profile": [{"id": self.profile,
-                                 "tunnel_keys": self.keys}]}, why.LOCAL_TABLES)
+                                 "tunnel_keys": self.keys}],
+            "VNetEnc_Flow_Log": self.logs}, why.LOCAL_TABLES)
         for name, text in (("ovn-trace", self.trace),
                            ("show", json.dumps(self.show)),
                            ("ofproto", self.output)):
@@ -425,6 +427,37 @@ def test_packet(world):
     world.ask(receiver="vm3")
     assert "dl_dst=0a:00:00:00:02:01,icmp" in (
         world.folder / "asked").read_text()
+
+
+def test_flow_log(world, monkeypatch):
+    """The newest line of such packets."""
+    monkeypatch.setenv("OVS_LOGDIR", str(world.folder))
+
+    def logged():
+        return [text for source, text in world.ask().chain
+                if source == "flow log"]
+
+    assert not logged()
+    world.logs = [{"file": []}]
+    file = world.folder / "vnetenc-flows.log"
+    assert logged() == [f"{file}: No such file or directory"]
+    file.write_text('{"gap":{}}\n')
+    assert logged() == [f"no such packet at the end of {file}"]
+    begin, end = "2026-01-02T03:04:05.678Z", "2026-01-02T03:05:05.678Z"
+    flow = {"v": 1, "host": "hv1", "src": "10.9.0.1", "dst": "10.9.0.2",
+            "start": begin, "end": begin, "state": "B", "dir": "out",
+            "packets": 5, "bytes": 500, "encryption": "NX_FALLBACK",
+            "reason": "clear_lost"}
+    file.write_text("".join(json.dumps(line) + "\n" for line in (
+        flow, {**flow, "end": end, "encryption": "X", "reason": None},
+        {**flow, "src": "10.9.0.2", "dst": "10.9.0.1"})) + '{"src": "10.9')
+    assert logged() == [f"{begin} to {end}: 5 packets, X, sent"]
+    world.logs = [{"file": "other.log"}]
+    file.rename(world.folder / "other.log")
+    with open(world.folder / "other.log", "ab") as log:
+        log.write(b"\n" * why.LOG_TAIL)
+    assert logged() == [
+        f"no such packet at the end of {world.folder}/other.log"]
 
 
 @pytest.mark.parametrize("name", [

@@ -20,9 +20,10 @@ does, its Open vSwitch knows; of others there is what they have reported.
 
 import difflib
 import json
+import os
 import re
 
-from vnetenc_tools import leakplan, rules
+from vnetenc_tools import flowlines, leakplan, rules
 from vnetenc_tools.checks import MAX_FINGERPRINTS, pins_of
 from vnetenc_tools.databases import (
     MODES, Unreachable, address_of, as_list, as_one, is_announced,
@@ -37,7 +38,10 @@ TABLES = {
     "Port_Binding": "logical_port,type,datapath,chassis,mac,options,"
                     "external_ids,additional_chassis",
 }
-LOCAL_TABLES = {**leakplan.LOCAL_TABLES, "VNetEnc_Profile": "id,tunnel_keys"}
+LOCAL_TABLES = {**leakplan.LOCAL_TABLES, "VNetEnc_Profile": "id,tunnel_keys",
+                "VNetEnc_Flow_Log": "file"}
+# Octets at the end of the flow log.
+LOG_TAIL = 1 << 20
 # Types of ports behind which machines are, and those that lead outside.
 MACHINES = ("", "virtual", "remote")
 EXTERNAL = ("localnet", "l2gateway", "vtep")
@@ -345,6 +349,24 @@ class Here:
         if not self.translation.said:
             self.fault = "ofproto/trace sends the packet into no tunnel"
 
+    def logged(self, packet):
+        """What the flow log said last of such packets, None without a log."""
+        for row in self._local.tables["VNetEnc_Flow_Log"]:
+            path = os.path.join(
+                os.environ.get("OVS_LOGDIR", "/var/log/openvswitch"),
+                as_one(row["file"]) or "vnetenc-flows.log")
+            try:
+                with open(path, "rb") as file:
+                    file.seek(max(0, os.fstat(file.fileno()).st_size
+                                  - LOG_TAIL))
+                    lines = file.read().splitlines()
+            except OSError as error:
+                return f"{path}: {error.strerror}"
+            found = filter(None, (_flow(line, packet)
+                                  for line in reversed(lines)))
+            return next(found, f"no such packet at the end of {path}")
+        return None
+
     def refused_vni(self):
         """Why the VNI may not leave under the packet's profile: "unlisted",
         "other", or None if it may."""
@@ -379,6 +401,18 @@ class Here:
             return "idle"
         return ("lost" if "lost" in states
                 else "some" if "up" in states else "none")
+
+
+def _flow(line, packet):
+    """A line of the flow log as text, None if it is of other packets."""
+    try:
+        flow = flowlines.Line(line)
+    except flowlines.BadLine:
+        return None                     # Half of one.
+    if (flow.src, flow.dst) != (str(packet.source), str(packet.target)):
+        return None
+    return (f"{flow.data['start']} to {flow.data['end']}: {flow.packets}"
+            f" packets, {flow.encryption}, {flow.reason or 'sent'}")
 
 
 # The verdict.
@@ -452,7 +486,7 @@ class Answer:
         self.migrating = [n for n in names
                           if as_list(site.ports[n]["additional_chassis"])]
         self.external = self.denied = self.untraced = None
-        self.hops, self.here = [], None
+        self.hops, self.here, self._logged = [], None, None
         for name in names:
             self._add_port(name)
         if not self.unbound:
@@ -500,6 +534,7 @@ class Answer:
             self.here.ask(packet, self.sender, {
                 address_of(e["ip"])
                 for e in site.encaps_of(self.hops[0].target)})
+            self._logged = self.here.logged(packet)
 
     def _guess(self, start):
         """The way without ovn-trace."""
@@ -563,6 +598,8 @@ class Answer:
 
     def _add_here(self, here):
         told = here.translation
+        if self._logged:
+            self.note("flow log", self._logged)
         if here.fault:
             self.note("this host", here.fault)
         if not told or not told.said:
