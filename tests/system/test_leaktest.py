@@ -407,6 +407,31 @@ class TestLeaktest:
         assert status == UNKNOWN, text
         assert "no logical switch has encryption=require" in text
 
+    def test_killed_host(self, auditor):
+        """Within 30 s the state of the switch says so, and why."""
+        cloud = auditor.cloud
+        hv2 = cloud.hvs[1]
+        vm1, vm2 = cloud.vms[:2]
+
+        def status():
+            return cloud.central.nbctl("get", "logical_switch", "sw0",
+                                       "encryption_status")
+
+        cloud.encrypted(vm1, vm2)
+        wait_until(lambda: "state=enforced" in status(), "sw0 is enforced",
+                   timeout=90)          # Alarms of the tests before end.
+        traffic = vm1.ping_start(vm2.ip, 1000, 0.1)
+        hv2.kill_vswitchd()
+        try:
+            wait_until(lambda: "state=degraded" in status(),
+                       "sw0 is degraded", timeout=30)
+            assert re.search(r"causes=\"hv1[^,]*hv2[^,]*down", status())
+            found, said = auditor.why("vm1", "vm2")
+            assert found == (1, "NX_NOT_ACCEPTED", "no_answer"), said
+        finally:
+            pings(traffic, stop=True)
+            hv2.restart_vswitchd()
+
 
 def _child(pid):
     """The first child of a process, 0 if it has none."""
