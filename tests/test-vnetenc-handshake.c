@@ -779,9 +779,9 @@ test_trust_withdrawn(void)
 {
     struct unit_duel duel;
 
-    /* The initiator asks twice: when it sees the certificate, and at the
-     * end. */
-    for (int n = 0; n <= 1; n++) {
+    /* The initiator asks three times: whether the peer is a member, when it
+     * sees the certificate, and at the end. */
+    for (int n = 0; n <= 2; n++) {
         a.trust_lookups = n;
         unit_duel_init(&duel, &a, &b, 0);
         unit_duel_run(&duel);
@@ -791,7 +791,7 @@ test_trust_withdrawn(void)
     }
     a.trust_lookups = -1;
 
-    for (int n = 0; n <= 1; n++) {
+    for (int n = 0; n <= 2; n++) {
         b.trust_lookups = n;
         unit_duel_init(&duel, &a, &b, 0);
         unit_duel_run(&duel);
@@ -800,6 +800,64 @@ test_trust_withdrawn(void)
         unit_duel_uninit(&duel);
     }
     b.trust_lookups = -1;
+}
+
+/* Replaces the credentials of profile 1 by the same with 'strength'. */
+static void
+set_strength(struct unit_host *host, unsigned int strength)
+{
+    char *cert = xasprintf("%s.pem", host->trust.name);
+    char *key = xasprintf("%s.key", host->trust.name);
+    char *error;
+
+    vnetenc_cred_unref(host->creds[1]);
+    error = vnetenc_cred_load(&(struct vnetenc_cred_config) {
+        .profile = 1, .certificate = pki_path(cert),
+        .private_key = pki_path(key), .strength = strength },
+        &host->creds[1]);
+    ovs_assert(!error);
+    free(cert);
+    free(key);
+}
+
+/* Both demand 192 bits, or one does.  The connection takes the strength of the
+ * profile although it began without one. */
+static void
+test_strength(void)
+{
+    const struct pki_spec spec = { .key = "P-384", .digest = "SHA384" };
+    struct unit_host strong, other;
+    struct unit_duel duel;
+
+    unit_host_init(&strong, "strong", "192.0.2.3", &spec);
+    unit_host_init(&other, "other", "192.0.2.4", &spec);
+    unit_host_trust(&strong, &other.ip, &other.id);
+    unit_host_trust(&other, &strong.ip, &strong.id);
+    for (int i = 0; i < 4; i++) {
+        set_strength(&strong, i & 1 ? 192 : 112);
+        set_strength(&other, i & 2 ? 192 : 112);
+        unit_duel_init(&duel, &strong, &other, 1);
+        unit_duel_run(&duel);
+        CHECK(duel.client_done && duel.server_done);
+        CHECK_HAS(vnetenc_handshake_suite(duel.client),
+                  "ECDHE-ECDSA-AES256-GCM-SHA384");
+        unit_duel_uninit(&duel);
+    }
+    unit_host_uninit(&strong);
+
+    /* The other one has a certificate on P-256. */
+    unit_host_init(&strong, "weak", "192.0.2.3", NULL);
+    unit_host_trust(&strong, &other.ip, &other.id);
+    unit_host_trust(&other, &strong.ip, &strong.id);
+    for (int other_calls = 0; other_calls <= 1; other_calls++) {
+        unit_duel_init(&duel, other_calls ? &other : &strong,
+                       other_calls ? &strong : &other, 1);
+        unit_duel_run(&duel);
+        CHECK(!duel.client_done && !duel.server_done);
+        unit_duel_uninit(&duel);
+    }
+    unit_host_uninit(&strong);
+    unit_host_uninit(&other);
 }
 
 static struct unit_host *withdrawer;
@@ -960,6 +1018,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_odd_datagrams();
     test_nonce_space();
     test_trust_withdrawn();
+    test_strength();
     test_cipher_withdrawn();
     test_unknown_profile();
     test_openssl_cnf();

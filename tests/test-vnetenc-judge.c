@@ -270,6 +270,72 @@ test_unrelated(void)
     end();
 }
 
+static const char *
+error_of(unsigned int row)
+{
+    struct in6_addr remote = address(row);
+
+    return vnetenc_peer_error(vnetenc_peer_find(&remote));
+}
+
+/* Peers lose the profile under which they speak, and get it back.  Their
+ * sessions end at once, without a look at a certificate. */
+static void
+test_members(void)
+{
+    static const int64_t profile_0 = 0;
+    const struct in6_addr row_5 = address(5);
+    unsigned int n_hellos;
+
+    begin_up(false);
+    n_hellos = unit_control_n_hellos();
+    vnetenc_config_peer_set_profiles(&unit_rows[5], &profile_0, 1);
+    vnetenc_config_peer_set_profiles(&unit_rows[6], &profile_0, 1);
+    unit_control_configure(N_ROWS);
+    CHECK(n_out() == N_PEERS - 1);      /* Row 6 speaks under profile 0. */
+    CHECK(n_in() == N_PEERS);
+    CHECK_HAS(error_of(5), "not_member: 127.0.0.6 is no member of profile 1");
+    CHECK(!error_of(6));
+    unit_control_run(20000);
+    CHECK(n_out() == N_PEERS - 1);
+    CHECK(unit_control_n_hellos() == n_hellos);
+
+    free(unit_rows[5].profiles);
+    unit_rows[5].profiles = NULL;
+    unit_control_configure(N_ROWS);
+    unit_control_run(100);
+    CHECK(n_out() == N_PEERS);
+    CHECK(!error_of(5));
+    CHECK(unit_control_n_hellos() > n_hellos);
+
+    /* The peer that begins sessions with all of them. */
+    reset();
+    vnetenc_config_peer_set_profiles(&unit_rows[0], &profile_0, 1);
+    unit_control_configure(N_ROWS);
+    CHECK(n_in() == N_PEERS / 2);
+    finish();
+    CHECK(!n_verified && !n_decoded);
+    vnetenc_outgoing_rekey(vnetenc_peer_find(&row_5), unit_now_ms);
+    unit_control_run(10000);
+    CHECK(n_in() == N_PEERS / 2);
+    CHECK_HAS(error_of(0), "not_member: 127.0.0.1 is no member of profile 1");
+    CHECK_HAS(error_of(5), "refused_by_peer: ");
+    CHECK_HAS(error_of(5), "this host is no member there");
+
+    /* Who admits it calls it, which ends its pauses; else they last 0.5 s. */
+    n_hellos = unit_control_n_hellos();
+    free(unit_rows[0].profiles);
+    unit_rows[0].profiles = NULL;
+    unit_control_configure(N_ROWS);
+    unit_control_run(20);
+    CHECK(unit_control_n_hellos() > n_hellos);
+    unit_control_run(1500);
+    CHECK(n_in() == N_PEERS / 2 + 2);   /* That call, and the answer. */
+    free(unit_rows[6].profiles);
+    unit_rows[6].profiles = NULL;
+    end();
+}
+
 /* Another CRL: every peer once, and never many at a time.  No session is
  * replaced. */
 static void
@@ -458,6 +524,7 @@ main(int argc OVS_UNUSED, char *argv[])
     pki_write(pki_path("new.key"), 0600, new.key, NULL);
 
     test_unrelated();
+    test_members();
     test_slices();
     test_change_within();
     test_pins();

@@ -21,11 +21,13 @@
 #undef NDEBUG
 #include "vnetenc/control/handshake.h"
 
+#include <dlfcn.h>
 #include <stdlib.h>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include "bitmap.h"
 #include "openvswitch/ofpbuf.h"
 #include "openvswitch/vlog.h"
 #include "util.h"
@@ -405,6 +407,62 @@ test_unknown_peer(void)
     us.trust.n_pins = 1;
 }
 
+static unsigned int n_signed, n_verified;
+
+int
+EVP_DigestSign(EVP_MD_CTX *ctx, unsigned char *out, size_t *n,
+               const unsigned char *in, size_t size)
+{
+    int (*real)(EVP_MD_CTX *, unsigned char *, size_t *,
+                const unsigned char *, size_t)
+        = dlsym(RTLD_NEXT, "EVP_DigestSign");
+
+    n_signed++;
+    return real(ctx, out, n, in, size);
+}
+
+int
+X509_verify_cert(X509_STORE_CTX *ctx)
+{
+    int (*real)(X509_STORE_CTX *) = dlsym(RTLD_NEXT, "X509_verify_cert");
+
+    n_verified++;
+    return real(ctx);
+}
+
+/* A peer that is no member is refused before a signature is made for it and
+ * before its certificate is looked at; over VXLAN everyone is, under any
+ * profile but 0. */
+static void
+test_members(void)
+{
+    unsigned long only_2[BITMAP_N_LONGS(VNETENC_N_PROFILES)] = { 1 << 2 };
+    unsigned long only_1[BITMAP_N_LONGS(VNETENC_N_PROFILES)] = { 1 << 1 };
+    struct bout bout;
+
+    us.trust.profiles = only_1;
+    bout_init(&bout, &(struct plain) { .id = NULL }, true);
+    CHECK(bout.done && n_signed && n_verified);
+    bout_uninit(&bout);
+
+    us.trust.profiles = only_2;
+    n_signed = n_verified = 0;
+    check_refused_in_both_roles(
+        &(struct plain) { .id = NULL },
+        "not_member: 192.0.2.2 is no member of profile 1");
+    CHECK(!n_signed && !n_verified);
+    us.trust.profiles = NULL;
+
+    us.vxlan = true;
+    bout_init(&bout, &(struct plain) { .id = NULL }, true);
+    CHECK(!bout.done);
+    CHECK_HAS(vnetenc_handshake_reason(bout.h),
+              "vxlan: profile 1 over VXLAN: only profile 0 may be used");
+    bout_uninit(&bout);
+    CHECK(!n_signed && !n_verified);
+    us.vxlan = false;
+}
+
 static void
 test_ca(void)
 {
@@ -756,6 +814,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_no_client_certificate();
     test_certificates();
     test_unknown_peer();
+    test_members();
     test_ca();
     test_chain_too_large();
     test_protocol();

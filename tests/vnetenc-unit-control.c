@@ -566,6 +566,7 @@ unit_control_configure(size_t n_rows)
     }
     changed = vnetenc_profiles_configure(&config);
     changed |= vnetenc_peers_configure(&config, remote_ended);
+    vnetenc_judge_members(unit_now_ms);
     if (changed) {
         vnetenc_judge(unit_now_ms);
     }

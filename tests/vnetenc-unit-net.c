@@ -207,7 +207,9 @@ unit_duel_init(struct unit_duel *duel, struct unit_host *initiator,
     duel->profile = profile;
     ovs_list_init(&duel->packets);
     duel->listener = vnetenc_listener_create(
-        &responder->lookup, &responder->ip, htons(6082), unit_now_ms);
+        &responder->lookup, &responder->ip,
+        htons(responder->vxlan ? VNETENC_VXLAN_PORT : VNETENC_GENEVE_PORT),
+        unit_now_ms);
     ovs_assert(duel->listener);
 }
 

@@ -50,6 +50,7 @@ struct unit_host {
     struct vnetenc_trust trust;
     uint8_t pins[1][VNETENC_FINGERPRINT_BYTES];
     int trust_lookups;          /* This many more find the peer; -1: all. */
+    bool vxlan;                 /* It answers on the DTLS port of VXLAN. */
 };
 
 /* Makes a host with a certificate of 'spec' (NULL for the usual) and

@@ -186,6 +186,10 @@ noinst_PROGRAMS += tests/test-vnetenc-cred
 tests_test_vnetenc_cred_SOURCES = tests/test-vnetenc-cred.c tests/vnetenc-unit.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h
 tests_test_vnetenc_cred_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
+noinst_PROGRAMS += tests/test-vnetenc-find
+tests_test_vnetenc_find_SOURCES = tests/test-vnetenc-find.c tests/vnetenc-unit.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h
+tests_test_vnetenc_find_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
 noinst_PROGRAMS += tests/test-vnetenc-dgram
 tests_test_vnetenc_dgram_SOURCES = tests/test-vnetenc-dgram.c tests/vnetenc-unit.h
 tests_test_vnetenc_dgram_LDADD = lib/libopenvswitch.la $(SSL_LIBS)

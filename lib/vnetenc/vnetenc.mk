@@ -159,6 +159,8 @@ vnetenc_sources = \
 	lib/vnetenc/log/settings.h \
 	lib/vnetenc/log/writer.c \
 	lib/vnetenc/log/writer.h \
+	lib/vnetenc/main/credentials.c \
+	lib/vnetenc/main/credentials.h \
 	lib/vnetenc/main/flow-log.c \
 	lib/vnetenc/main/flow-log.h \
 	lib/vnetenc/main/main.c \
@@ -215,15 +217,23 @@ vnetenc_sources = \
 	lib/vnetenc/trust/failures.h \
 	lib/vnetenc/trust/file.c \
 	lib/vnetenc/trust/file.h \
+	lib/vnetenc/trust/find-json.c \
+	lib/vnetenc/trust/find-json.h \
+	lib/vnetenc/trust/find.c \
+	lib/vnetenc/trust/find.h \
 	lib/vnetenc/trust/lookup.h \
 	lib/vnetenc/trust/peer.c \
 	lib/vnetenc/trust/peer.h \
+	lib/vnetenc/trust/pem.c \
+	lib/vnetenc/trust/pem.h \
 	lib/vnetenc/trust/profile.c \
 	lib/vnetenc/trust/profile.h \
 	lib/vnetenc/trust/selfcert.c \
 	lib/vnetenc/trust/selfcert.h \
 	lib/vnetenc/trust/ssl.c \
 	lib/vnetenc/trust/ssl.h \
+	lib/vnetenc/trust/strength.c \
+	lib/vnetenc/trust/strength.h \
 	lib/vnetenc/trust/trust.c \
 	lib/vnetenc/trust/trust.h \
 	lib/vnetenc/vnetenc.c \

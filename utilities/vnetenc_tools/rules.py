@@ -208,6 +208,10 @@ RULES = (
             "the peer has another certificate than the pinned one, or somebody"
             " else answers.  Compare the value with `fingerprint` **on** the"
             " peer before you pin it"),
+    failure("not_listed",
+            "column `certificates` of the profile lists neither the"
+            " certificate nor a CA that issued it; or the certificate of that"
+            " CA is in no file of `credentials` on this host"),
     failure("other_name",
             "with a CA: the subjectAltName must hold `remote_ip` or `name`"),
     failure("dates",
@@ -219,10 +223,11 @@ RULES = (
     failure("crl",
             "the CRL of one CA of the chain is missing or out of date"),
     failure("revoked",
-            "the CRL revokes the certificate of the peer or of a CA: give the"
-            " peer another one"),
+            "the CRL, or column `revoked` of the profile, has the certificate"
+            " of the peer or of a CA: give the peer another one"),
     failure("weak",
-            "below 112 bits, for instance RSA with 1024 bits or SHA-1"),
+            "weaker than `strength` of the profile, for instance RSA with 1024"
+            " bits or SHA-1"),
     failure("purpose",
             "extendedKeyUsage must allow serverAuth and clientAuth, or be"
             " absent"),
@@ -245,6 +250,9 @@ RULES = (
             "`profiles` of the row does not have the profile, on this host;"
             " with OVN, the credential of the network does not name the"
             " chassis of the peer"),
+    failure("vxlan",
+            "the path is VXLAN and its profile is not 0: use Geneve, or"
+            " profile 0"),
     failure("no_credential",
             "the text names the file that cannot be used, or the table that"
             " lacks the record"),

@@ -108,11 +108,10 @@ enum {
 
 /* Credentials, cookies and secrets, section 2. */
 enum {
-    VNETENC_SECURITY_LEVEL = 2,         /* OpenSSL's: */
-    VNETENC_SECURITY_BITS = 112,
-    VNETENC_MIN_RSA_BITS = 2048,        /* The same. */
+    VNETENC_SECURITY_BITS = 112,        /* Unless a profile demands more. */
     VNETENC_MAX_CHAIN_DEPTH = 8,        /* CAs between leaf and anchor. */
     VNETENC_MAX_CRED_FILE_BYTES = 1 << 20,
+    VNETENC_MAX_FOUND = 256,            /* Names in the directory of them. */
     VNETENC_FINGERPRINT_BYTES = 32,     /* SHA-256. */
     VNETENC_ACCEPTED = 4,               /* Chains of a peer, by profile. */
     VNETENC_COOKIE_BYTES = 32,          /* HMAC-SHA256. */
@@ -185,7 +184,8 @@ enum {
  *     as long each time, up to RETRY_MAX_MS.  A session that its peer gives up
  *     within SHORT_LIFE_MS counts as a failed attempt.  An attempt that a
  *     forged datagram may have ended is repeated at once, up to MAX_RESTARTS
- *     times in a row.
+ *     times in a row.  While the peer says that it does not know the profile,
+ *     or this host under it, the pause is MEMBER_RETRY_MS for MEMBER_MS.
  *
  *   - On lanes without a session, at most MAX_INITIATIONS handshakes begin
  *     within STUCK_MS, over all peers, because overloaded hosts would answer
@@ -272,8 +272,10 @@ enum {
  *   - An alarm is cleared ALARM_MS after its newest cause.  At most
  *     ALARM_LINES lines are logged in ALARM_LOG_MS.
  *
- *   - Files with credentials are checked each REFRESH_MS.  While a key log is
- *     open, a warning is logged each KEYLOG_WARN_MS.
+ *   - Files with credentials are checked each REFRESH_MS.  A certificate that
+ *     is found by content and takes the place of another good one is shown
+ *     SHOW_NEW_MS later, when peers have read that they may accept it.  While
+ *     a key log is open, a warning is logged each KEYLOG_WARN_MS.
  *
  *   - A crypto device has DEVICE_MS to complete a burst, for which the thread
  *     waits.
@@ -295,6 +297,8 @@ enum {
     VNETENC_STUCK_MS = 1500,
     VNETENC_RETRY_MS = 200,
     VNETENC_RETRY_MAX_MS = 15000,
+    VNETENC_MEMBER_RETRY_MS = 500,
+    VNETENC_MEMBER_MS = 30000,
     VNETENC_SHORT_LIFE_MS = 10000,
     VNETENC_REKEY_S = 3600,
     VNETENC_CLOSE_DELAY_MS = 1000,
@@ -342,6 +346,7 @@ enum {
     VNETENC_ALARM_LINES = 20,
     VNETENC_ALARM_LOG_MS = 60000,
     VNETENC_REFRESH_MS = 2000,
+    VNETENC_SHOW_NEW_MS = 10000,
     VNETENC_KEYLOG_WARN_MS = 600000,
     VNETENC_DEVICE_MS = 50,
 

@@ -80,6 +80,7 @@ take_config(long long int now)
     vnetenc_vni_set_drop_unlisted(config->drop_unlisted);
     changed = vnetenc_profiles_configure(config);
     changed |= vnetenc_peers_configure(config, peer_ended);
+    vnetenc_judge_members(now);
     if (changed) {
         vnetenc_judge(now);
     }

@@ -30,6 +30,7 @@
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/bridge/rtt.h"
+#include "vnetenc/bridge/tunnel.h"
 #include "vnetenc/control/dgram.h"
 #include "vnetenc/control/hello.h"
 #include "vnetenc/control/keys.h"
@@ -47,6 +48,7 @@ struct vnetenc_handshake {
     struct vnetenc_lookup lookup;
     struct in6_addr remote_ip;
     bool responder;
+    bool vxlan;                 /* Responder: on the DTLS port of VXLAN. */
     uint8_t hello_random[VNETENC_HELLO_RANDOM_BYTES];   /* Responder. */
     uint8_t cookie[VNETENC_COOKIE_BYTES];               /* Responder. */
     long long int started_ms;
@@ -66,6 +68,8 @@ struct vnetenc_handshake {
     char *reason;               /* Why FAILED. */
     char *refusal;              /* Why one of our callbacks said no. */
     const char *peer_alert;     /* Of the peer, unverified. */
+    bool unrecognized;          /* It says: the profile is not for us. */
+    bool no_member;             /* We say so to the peer. */
     bool disturbed;             /* FAILED, not for a reason of ours. */
     bool answered;              /* By a ServerHello. */
 
@@ -152,6 +156,7 @@ vnetenc_handshake_respond(const struct vnetenc_lookup *lookup,
     struct vnetenc_hello hello;
 
     h->responder = true;
+    h->vxlan = vnetenc_tunnel_is_vxlan(ends->local_port);
     if (vnetenc_hello_parse(data, size, &hello) != VNETENC_HELLO_OK
         || hello.cookie_size != sizeof h->cookie) {
         fail(h, VNETENC_FAILURE_protocol,
@@ -241,6 +246,18 @@ bool
 vnetenc_handshake_was_refused(const struct vnetenc_handshake *h)
 {
     return h->peer_alert != NULL;
+}
+
+bool
+vnetenc_handshake_is_unrecognized(const struct vnetenc_handshake *h)
+{
+    return h->unrecognized;
+}
+
+bool
+vnetenc_handshake_refused_member(const struct vnetenc_handshake *h)
+{
+    return h->no_member;
 }
 
 bool
@@ -467,17 +484,32 @@ select_profile(struct vnetenc_ssl_owner *owner, uint8_t profile)
 {
     struct vnetenc_handshake *h = handshake_from_owner(owner);
     struct vnetenc_cred *cred = h->lookup.cred(h->lookup.aux, profile);
+    const struct vnetenc_trust *trust
+        = h->lookup.trust(h->lookup.aux, &h->remote_ip);
+    char *why;
 
     if (h->cred) {
         refuse(h, vnetenc_failure_text(VNETENC_FAILURE_protocol,
                                        "profile named twice"));
         return NULL;
     }
+    h->profile = profile;
+    if (h->vxlan && profile) {
+        refuse(h, vnetenc_trust_vxlan_error(profile));
+        return NULL;
+    }
+    /* Before any signature is made or verified.  A peer that was removed in
+     * the meantime is refused when its certificate is judged. */
+    why = trust ? vnetenc_trust_judge_member(trust, profile) : NULL;
+    if (why) {
+        h->no_member = true;
+        refuse(h, why);
+        return NULL;
+    }
     if (!cred) {
         refuse(h, h->lookup.why_no_cred(h->lookup.aux, profile));
         return NULL;
     }
-    h->profile = profile;
     h->cred = vnetenc_cred_ref(cred);
     return vnetenc_cred_ssl_ctx(cred);
 }
@@ -553,16 +585,6 @@ accept_hello(struct vnetenc_handshake *h, const void *data, size_t size)
     BIO_ADDR_free(client);
 }
 
-/* Returns true if libssl, as a client, has read a ServerHello. */
-static bool
-has_server_hello(const SSL *ssl)
-{
-    OSSL_HANDSHAKE_STATE state = SSL_get_state(ssl);
-
-    return (state != TLS_ST_BEFORE && state != TLS_ST_CW_CLNT_HELLO
-            && state != DTLS_ST_CR_HELLO_VERIFY_REQUEST);
-}
-
 static void
 advance(struct vnetenc_handshake *h, long long int now_ms)
 {
@@ -574,7 +596,7 @@ advance(struct vnetenc_handshake *h, long long int now_ms)
     ERR_clear_error();
     h->now_ms = now_ms;
     retval = SSL_do_handshake(h->ssl);
-    h->answered = h->answered || has_server_hello(h->ssl);
+    h->answered = h->answered || vnetenc_ssl_has_server_hello(h->ssl);
     if (retval == 1) {
         flight_ends(h);
         finish(h, now_ms);
@@ -734,21 +756,6 @@ is_wanted_in_epoch_1(struct vnetenc_handshake *h,
     return true;
 }
 
-/* Returns the name of 'alert', and its meaning if it has one here. */
-static const char *
-alert_text(uint8_t alert)
-{
-    switch (alert) {
-    case SSL_AD_UNRECOGNIZED_NAME:
-        return "unrecognized name: it has no credentials for the profile";
-    case SSL_AD_HANDSHAKE_FAILURE:
-        return "handshake failure: it refuses the certificate, or no cipher "
-               "is in common";
-    default:
-        return SSL_alert_desc_string_long(alert);
-    }
-}
-
 /* Returns true if libssl may see 'record', whose body is at 'body'. */
 static bool
 is_wanted(struct vnetenc_handshake *h, const struct vnetenc_record *record,
@@ -761,7 +768,8 @@ is_wanted(struct vnetenc_handshake *h, const struct vnetenc_record *record,
         if (!record->epoch) {
             /* Anyone may have sent it.  The attempt runs to its deadline. */
             if (running && record->length == 2) {
-                h->peer_alert = alert_text(body[1]);
+                h->peer_alert = vnetenc_ssl_alert_text(body[1]);
+                h->unrecognized = body[1] == SSL_AD_UNRECOGNIZED_NAME;
             }
             return false;
         }

@@ -119,6 +119,14 @@ bool vnetenc_handshake_was_answered(const struct vnetenc_handshake *);
  * beside it. */
 bool vnetenc_handshake_was_refused(const struct vnetenc_handshake *);
 
+/* Returns true if the peer says, unverified, that the profile is not for this
+ * host: the peer has no credentials for it, or this host is no member. */
+bool vnetenc_handshake_is_unrecognized(const struct vnetenc_handshake *);
+
+/* Returns true if the handshake FAILED because the peer is no member of
+ * vnetenc_handshake_profile(). */
+bool vnetenc_handshake_refused_member(const struct vnetenc_handshake *);
+
 /* Returns true if the handshake FAILED because libssl rejected its input.
  * Before the keys are known, anybody who knows both ports can cause that. */
 bool vnetenc_handshake_was_disturbed(const struct vnetenc_handshake *);

@@ -110,6 +110,7 @@ incoming_settle(struct vnetenc_incoming *in, struct vnetenc_responder *session,
     case VNETENC_HANDSHAKE_FAILED:
         vnetenc_responder_flush(session, now);
         reason = xstrdup(vnetenc_handshake_reason(session->handshake));
+        vnetenc_responder_note_refusal(session);
         break;
     }
     vnetenc_responder_failed(session, reason, now);
@@ -400,6 +401,20 @@ incoming_judge(struct vnetenc_incoming *in, bool in_full, long long int now)
         vnetenc_incoming_table_drop(in, in->up);
     }
     return true;
+}
+
+/* A half-open session is judged when its handshake ends. */
+void
+vnetenc_incoming_follow_members(long long int now)
+{
+    struct vnetenc_incoming *in;
+
+    HMAP_FOR_EACH_SAFE (in, node, vnetenc_incoming_table()) {
+        if (in->up && in->up->peer->members_changed
+            && !vnetenc_responder_judge_member(in->up, now)) {
+            vnetenc_incoming_table_drop(in, in->up);
+        }
+    }
 }
 
 void

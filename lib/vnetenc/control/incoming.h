@@ -72,6 +72,10 @@ void vnetenc_incoming_unknown(const struct vnetenc_path_key *path,
 /* Runs the timers.  Returns when to call again, at the latest. */
 long long int vnetenc_incoming_run(long long int now);
 
+/* Ends sessions of peers that are no members of their profile any more.  Only
+ * peers with 'members_changed'. */
+void vnetenc_incoming_follow_members(long long int now);
+
 /* Ends every session whose pins no longer admit it, and, soon, every one whose
  * cipher is no longer allowed.  For control/judge.c. */
 void vnetenc_incoming_judge_pins(long long int now);

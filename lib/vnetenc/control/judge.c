@@ -22,6 +22,7 @@
 #include "seq.h"
 #include "vnetenc/control/incoming.h"
 #include "vnetenc/control/outgoing.h"
+#include "vnetenc/trust/peer.h"
 
 static bool pending;
 
@@ -31,6 +32,27 @@ vnetenc_judge(long long int now)
     vnetenc_outgoing_judge_pins(now);
     vnetenc_incoming_judge_pins(now);
     pending = true;
+    seq_change(connectivity_seq_get());
+}
+
+void
+vnetenc_judge_members(long long int now)
+{
+    struct vnetenc_path_key path;
+    struct vnetenc_peer *peer;
+
+    if (!vnetenc_peers_members_changed()) {
+        return;
+    }
+    vnetenc_outgoing_follow_members(now);
+    vnetenc_incoming_follow_members(now);
+    HMAP_FOR_EACH (peer, node, vnetenc_peers()) {
+        while (peer->members_changed
+               && vnetenc_peer_next_admitted(peer, &path)) {
+            vnetenc_outgoing_want(&path, now);
+        }
+    }
+    vnetenc_peers_members_done();
     seq_change(connectivity_seq_get());
 }
 

@@ -40,6 +40,12 @@
 /* Call this after a change that may concern the judgement of sessions. */
 void vnetenc_judge(long long int now);
 
+/* Call this after a configuration was applied.  If peers may speak under other
+ * profiles than before, ends their sessions under the others, and begins
+ * sessions with peers that were refused and are members now, so that these
+ * need not wait for their next attempt.  No session is judged anew by this. */
+void vnetenc_judge_members(long long int now);
+
 /* Does the next slice.  Returns when to call again. */
 long long int vnetenc_judge_run(long long int now);
 

@@ -214,13 +214,19 @@ vnetenc_lane_may_try(const struct vnetenc_lane *lane, bool idle,
 }
 
 /* Doubles the pause before the next attempt, with jitter, so that the lanes of
- * a whole cluster do not try in step. */
+ * a whole cluster do not try in step.  A peer that does not know the profile,
+ * or this host under it, may be about to read the same news as this host. */
 static void
 lane_back_off(struct vnetenc_lane *lane, long long int now)
 {
-    lane->backoff_ms = (lane->backoff_ms
-                        ? MIN(2 * lane->backoff_ms, VNETENC_RETRY_MAX_MS)
-                        : VNETENC_RETRY_MS);
+    if (lane->unrecognized_at
+        && now < lane->unrecognized_at + VNETENC_MEMBER_MS) {
+        lane->backoff_ms = VNETENC_MEMBER_RETRY_MS;
+    } else {
+        lane->backoff_ms = (lane->backoff_ms
+                            ? MIN(2 * lane->backoff_ms, VNETENC_RETRY_MAX_MS)
+                            : VNETENC_RETRY_MS);
+    }
     lane->next_try = (now + lane->backoff_ms * 3 / 4
                       + random_range(lane->backoff_ms / 2 + 1));
 }
@@ -271,6 +277,7 @@ lane_replace(struct vnetenc_lane *lane, struct vnetenc_initiator *session,
         lane->backoff_ms = 0;
         lane->n_restarts = 0;
     }
+    lane->unrecognized_at = 0;
     session_list_destroy(&lane->attempts, now);
     if (old) {
         old->mtu = NULL;
@@ -393,10 +400,16 @@ attempt_settle(struct vnetenc_initiator *session, long long int now)
 void
 vnetenc_lane_attempt(struct vnetenc_lane *lane, long long int now)
 {
+    const struct vnetenc_path_key *key = &lane->path->published->key;
     size_t n = ovs_list_size(&lane->attempts);
     struct vnetenc_initiator *session;
     char *error;
 
+    if (key->profile && vnetenc_tunnel_is_vxlan(key->dtls_port)) {
+        attempt_failed(lane, vnetenc_trust_vxlan_error(key->profile),
+                       now);
+        return;
+    }
     if (n >= VNETENC_MAX_ATTEMPTS_LANE) {
         session = CONTAINER_OF(ovs_list_front(&lane->attempts),
                                struct vnetenc_initiator, node);
@@ -406,8 +419,7 @@ vnetenc_lane_attempt(struct vnetenc_lane *lane, long long int now)
         lane_back_off(lane, now);
     }
 
-    session = vnetenc_initiator_create(&lane->path->published->key,
-                                       lane->path->peer, lane->mark, lane,
+    session = vnetenc_initiator_create(key, lane->path->peer, lane->mark, lane,
                                        now, &error);
     if (!session) {
         attempt_failed(lane, vnetenc_failure_text(VNETENC_FAILURE_no_socket,
@@ -435,6 +447,19 @@ attempt_note_rtt(const struct vnetenc_initiator *session)
     }
 }
 
+/* Notes since when the peer says that the profile is not for this host. */
+static void
+attempt_note_refusal(const struct vnetenc_initiator *session,
+                     long long int now)
+{
+    struct vnetenc_lane *lane = session->owner;
+
+    if (!lane->unrecognized_at
+        && vnetenc_handshake_is_unrecognized(session->handshake)) {
+        lane->unrecognized_at = now;
+    }
+}
+
 void
 vnetenc_lane_input(struct vnetenc_initiator *session, uint8_t *data,
                    size_t size, long long int now)
@@ -443,6 +468,7 @@ vnetenc_lane_input(struct vnetenc_initiator *session, uint8_t *data,
         session->heard_at = now;
         vnetenc_handshake_input(session->handshake, data, size, now);
         attempt_note_rtt(session);
+        attempt_note_refusal(session, now);
         attempt_settle(session, now);
     } else {
         vnetenc_initiator_input(session, data, size, now);
@@ -599,6 +625,25 @@ vnetenc_lane_hurry(struct vnetenc_lane *lane, bool rekey, long long int now)
         lane->backoff_ms = 0;
     }
     lane->next_try = now;
+}
+
+void
+vnetenc_lane_follow_member(struct vnetenc_lane *lane, bool member,
+                           long long int now)
+{
+    struct vnetenc_lane_path *path = lane->path;
+
+    if (member) {
+        lane->backoff_ms = 0;
+        vnetenc_lane_hurry(lane, false, now);
+    } else if (lane->up || !ovs_list_is_empty(&lane->attempts)
+               || !ovs_list_is_empty(&lane->closing)) {
+        vnetenc_lane_close(lane, "peer is no member any more", now);
+        vnetenc_peer_lane_failed(path->peer, &lane->error,
+                                 vnetenc_trust_judge_member(
+                                     &path->peer->trust,
+                                     path->published->key.profile));
+    }
 }
 
 bool

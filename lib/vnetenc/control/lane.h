@@ -62,6 +62,7 @@ struct vnetenc_lane {
     struct ovs_list closing;
     bool rekey;                 /* A successor was requested. */
     unsigned int backoff_ms;    /* Newest pause between attempts, or 0. */
+    long long int unrecognized_at;  /* Since when the peer says so; 0: no. */
     unsigned int n_restarts;    /* Since the newest pause. */
     struct vnetenc_peer_version judged;     /* By which all are accepted. */
     uint32_t mark;              /* Of attempts. */
@@ -127,6 +128,11 @@ long long int vnetenc_lane_wake(const struct vnetenc_lane *,
  * answer for VNETENC_RETRY_MS, end.  Only a 'rekey' resets the pause after the
  * next failure. */
 void vnetenc_lane_hurry(struct vnetenc_lane *, bool rekey, long long int now);
+
+/* Ends the sessions and attempts of the lane if the peer is no 'member' of the
+ * profile any more; otherwise lets the lane try at once. */
+void vnetenc_lane_follow_member(struct vnetenc_lane *, bool member,
+                                long long int now);
 
 /* Returns true if the judgement of the lane's sessions may have changed. */
 bool vnetenc_lane_is_due(const struct vnetenc_lane *);

@@ -405,6 +405,25 @@ vnetenc_outgoing_rekey(const struct vnetenc_peer *peer, long long int now)
 }
 
 void
+vnetenc_outgoing_follow_members(long long int now)
+{
+    struct outgoing *out;
+
+    HMAP_FOR_EACH (out, node, &outgoings) {
+        const struct vnetenc_peer *peer = out->path.peer;
+
+        if (peer->members_changed) {
+            bool member = vnetenc_trust_admits(
+                &peer->trust, out->path.published->key.profile);
+
+            for (unsigned int i = 0; i < out->n_lanes; i++) {
+                vnetenc_lane_follow_member(&out->lane[i], member, now);
+            }
+        }
+    }
+}
+
+void
 vnetenc_outgoing_judge_pins(long long int now)
 {
     struct outgoing *out;

@@ -70,6 +70,10 @@ unsigned int vnetenc_outgoing_rekey(const struct vnetenc_peer *,
 void vnetenc_outgoing_peer_is_back(const struct vnetenc_peer *,
                                    long long int now);
 
+/* Ends sessions with peers that are no members of their profile any more, and
+ * lets those try at once that are.  Only peers with 'members_changed'. */
+void vnetenc_outgoing_follow_members(long long int now);
+
 /* Ends every session whose pins no longer admit it, and, soon, every one whose
  * cipher is no longer allowed.  For control/judge.c. */
 void vnetenc_outgoing_judge_pins(long long int now);

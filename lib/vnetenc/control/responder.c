@@ -385,6 +385,17 @@ log_refusal(const struct vnetenc_responder *session, const char *reason)
     ds_destroy(&s);
 }
 
+/* The peer of 'session' is no longer accepted for 'reason', of which it takes
+ * ownership. */
+static void
+end_for(const struct vnetenc_responder *session, char *reason,
+        long long int now)
+{
+    log_refusal(session, reason);
+    session->peer->failed_at = now;
+    vnetenc_peer_set_error(session->peer, VNETENC_IN, reason);
+}
+
 bool
 vnetenc_responder_judge(struct vnetenc_responder *session, bool in_full,
                         long long int now)
@@ -399,10 +410,34 @@ vnetenc_responder_judge(struct vnetenc_responder *session, bool in_full,
         }
         return judge_cipher(session, now);
     }
-    log_refusal(session, reason);
-    session->peer->failed_at = now;
-    vnetenc_peer_set_error(session->peer, VNETENC_IN, reason);
+    end_for(session, reason, now);
     return false;
+}
+
+bool
+vnetenc_responder_judge_member(struct vnetenc_responder *session,
+                               long long int now)
+{
+    char *reason = vnetenc_trust_judge_member(&session->peer->trust,
+                                              session->path.profile);
+
+    if (!reason) {
+        return true;
+    }
+    vnetenc_peer_refused_member(session->peer, &session->path);
+    end_for(session, reason, now);
+    return false;
+}
+
+void
+vnetenc_responder_note_refusal(const struct vnetenc_responder *session)
+{
+    struct vnetenc_path_key path = session->path;
+
+    if (vnetenc_handshake_refused_member(session->handshake)) {
+        path.profile = vnetenc_handshake_profile(session->handshake);
+        vnetenc_peer_refused_member(session->peer, &path);
+    }
 }
 
 static void

@@ -152,6 +152,17 @@ bool vnetenc_responder_judge(struct vnetenc_responder *, bool in_full,
                              long long int now)
     OVS_WARN_UNUSED_RESULT;
 
+/* Returns false if the peer of a session that is up is no member of its
+ * profile; the caller then destroys the session.  The refusal becomes the
+ * error of the peer. */
+bool vnetenc_responder_judge_member(struct vnetenc_responder *,
+                                    long long int now)
+    OVS_WARN_UNUSED_RESULT;
+
+/* If the handshake FAILED because the peer is no member of the profile, has
+ * the peer remember that, so that this host calls it when it is one. */
+void vnetenc_responder_note_refusal(const struct vnetenc_responder *);
+
 /* Fills in the status.  The pointers in it are into the session. */
 void vnetenc_responder_status(const struct vnetenc_responder *,
                               struct vnetenc_session_status *,

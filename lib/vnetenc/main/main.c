@@ -31,6 +31,7 @@
 #include "vnetenc/kernel/underlay.h"
 #include "vnetenc/kernel/vport.h"
 #include "vnetenc/kernel/worker.h"
+#include "vnetenc/main/credentials.h"
 #include "vnetenc/main/flow-log.h"
 #include "vnetenc/main/ovsdb.h"
 #include "vnetenc/main/show.h"
@@ -46,6 +47,7 @@ vnetenc_main_init(struct ovsdb_idl *idl)
     vnetenc_ovsdb_init(idl);
     vnetenc_flow_log_init(idl);
     vnetenc_show_init();
+    vnetenc_credentials_init();
     vnetenc_test_keys_init();
 }
 

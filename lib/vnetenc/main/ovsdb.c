@@ -326,6 +326,7 @@ write_profile(const struct ovsrec_vnetenc_profile *row)
         ovsrec_vnetenc_profile_set_not_after(row, NULL);
     }
     ovsrec_vnetenc_profile_set_error(row, vnetenc_profile_error(profile));
+    ovsrec_vnetenc_profile_set_warning(row, profile->warning);
 }
 
 void

@@ -28,7 +28,8 @@
 #include "util.h"
 
 struct vnetenc_cert_chain {
-    uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES];
+    uint8_t (*fingerprints)[VNETENC_FINGERPRINT_BYTES]; /* Leaf first. */
+    size_t n;
     uint8_t digest[VNETENC_FINGERPRINT_BYTES];  /* Of 'der'. */
     struct ofpbuf der;          /* Concatenated certificates, leaf first. */
 };
@@ -92,8 +93,9 @@ vnetenc_cert_fingerprint(const X509 *cert,
             && size == VNETENC_FINGERPRINT_BYTES);
 }
 
-static void
-date_format(const ASN1_TIME *date, char out[VNETENC_DATE_TEXT_BYTES])
+void
+vnetenc_cert_date_format(const ASN1_TIME *date,
+                         char out[VNETENC_DATE_TEXT_BYTES])
 {
     struct tm tm;
 
@@ -108,7 +110,7 @@ void
 vnetenc_cert_not_after_format(const X509 *cert,
                               char out[VNETENC_DATE_TEXT_BYTES])
 {
-    date_format(X509_get0_notAfter(cert), out);
+    vnetenc_cert_date_format(X509_get0_notAfter(cert), out);
 }
 
 char *
@@ -124,7 +126,7 @@ vnetenc_cert_check_dates(const X509 *cert, time_t now)
         if (cmp == -2 || cmp == (i ? -1 : 1)) {
             char text[VNETENC_DATE_TEXT_BYTES];
 
-            date_format(dates[i], text);
+            vnetenc_cert_date_format(dates[i], text);
             return xasprintf(i ? "expired on %s" : "not valid before %s",
                              text);
         }
@@ -144,32 +146,80 @@ seconds_between(const ASN1_TIME *from, const ASN1_TIME *to)
             : LLONG_MAX);
 }
 
+/* Returns the seconds from 'now' to 'to', or LLONG_MAX. */
+static long long int
+seconds_left(const ASN1_TIME *to, time_t now)
+{
+    ASN1_TIME *from = ASN1_TIME_set(NULL, now);
+    long long int left = from ? seconds_between(from, to) : LLONG_MAX;
+
+    ASN1_TIME_free(from);
+    return left;
+}
+
+int
+vnetenc_cert_days_left(const ASN1_TIME *from, const ASN1_TIME *to, time_t now)
+{
+    static const int days[] = { 1, 7, 30 };
+    long long int life = seconds_between(from, to);
+    long long int left = seconds_left(to, now);
+
+    for (size_t i = 0; i < ARRAY_SIZE(days) && left >= 0; i++) {
+        if (left < MIN(life / 4, days[i] * 24LL * 60 * 60)) {
+            return days[i];
+        }
+    }
+    return 0;
+}
+
+int
+vnetenc_cert_crl_days_left(const X509_STORE *store, time_t now,
+                           char date[VNETENC_DATE_TEXT_BYTES])
+{
+    STACK_OF(X509_OBJECT) *objects
+        = store ? X509_STORE_get0_objects(store) : NULL;
+    int least = 0;
+
+    for (int i = 0; objects && i < sk_X509_OBJECT_num(objects); i++) {
+        X509_CRL *crl = X509_OBJECT_get0_X509_CRL(
+            sk_X509_OBJECT_value(objects, i));
+        int days = 0;
+
+        if (crl && X509_CRL_get0_nextUpdate(crl)) {
+            days = vnetenc_cert_days_left(X509_CRL_get0_lastUpdate(crl),
+                                          X509_CRL_get0_nextUpdate(crl), now);
+        }
+        if (days && (!least || days < least)) {
+            least = days;
+            vnetenc_cert_date_format(X509_CRL_get0_nextUpdate(crl), date);
+        }
+    }
+    return least;
+}
+
 bool
 vnetenc_cert_expires_soon(const X509 *cert, time_t now)
 {
     long long int life = seconds_between(X509_get0_notBefore(cert),
                                          X509_get0_notAfter(cert));
-    ASN1_TIME *from = ASN1_TIME_set(NULL, now);
-    long long int left = (from
-                          ? seconds_between(from, X509_get0_notAfter(cert))
-                          : LLONG_MAX);
 
-    ASN1_TIME_free(from);
-    return left < MIN(life / 4, VNETENC_EXPIRING_S);
+    return (seconds_left(X509_get0_notAfter(cert), now)
+            < MIN(life / 4, VNETENC_EXPIRING_S));
 }
 
 /* Chains. */
 
 static bool
-put_der(struct ofpbuf *der, const X509 *cert)
+put_cert(struct vnetenc_cert_chain *c, const X509 *cert)
 {
     int size = i2d_X509(cert, NULL);
     unsigned char *p;
 
-    if (size <= 0) {
+    if (size <= 0
+        || !vnetenc_cert_fingerprint(cert, c->fingerprints[c->n++])) {
         return false;
     }
-    p = ofpbuf_put_uninit(der, size);
+    p = ofpbuf_put_uninit(&c->der, size);
     return i2d_X509(cert, &p) == size;
 }
 
@@ -180,13 +230,14 @@ vnetenc_cert_chain_create(X509 *leaf, const STACK_OF(X509) *chain)
     bool ok;
 
     ofpbuf_init(&c->der, 0);
-    ok = (vnetenc_cert_fingerprint(leaf, c->fingerprint)
-          && put_der(&c->der, leaf));
+    c->fingerprints = xcalloc(1 + (chain ? sk_X509_num(chain) : 0),
+                              sizeof *c->fingerprints);
+    ok = put_cert(c, leaf);
     for (int i = 0; ok && i < sk_X509_num(chain); i++) {
         X509 *cert = sk_X509_value(chain, i);
 
         if (X509_cmp(cert, leaf)) {
-            ok = put_der(&c->der, cert);
+            ok = put_cert(c, cert);
         }
     }
     if (!ok || !EVP_Digest(c->der.data, c->der.size, c->digest, NULL,
@@ -203,6 +254,7 @@ vnetenc_cert_chain_destroy(struct vnetenc_cert_chain *c)
 {
     if (c) {
         ofpbuf_uninit(&c->der);
+        free(c->fingerprints);
         free(c);
     }
 }
@@ -210,7 +262,28 @@ vnetenc_cert_chain_destroy(struct vnetenc_cert_chain *c)
 const uint8_t *
 vnetenc_cert_chain_fingerprint(const struct vnetenc_cert_chain *c)
 {
-    return c->fingerprint;
+    return c->fingerprints[0];
+}
+
+const uint8_t *
+vnetenc_cert_chain_nth(const struct vnetenc_cert_chain *c, int i)
+{
+    return c->fingerprints[i];
+}
+
+int
+vnetenc_cert_chain_find(const struct vnetenc_cert_chain *c,
+                        const uint8_t (*f)[VNETENC_FINGERPRINT_BYTES],
+                        size_t n)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        for (size_t j = 0; j < n; j++) {
+            if (!memcmp(c->fingerprints[i], f[j], sizeof *f)) {
+                return i;
+            }
+        }
+    }
+    return -1;
 }
 
 const uint8_t *

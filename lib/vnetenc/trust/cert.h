@@ -64,6 +64,21 @@ void vnetenc_cert_not_after_format(const X509 *cert,
 char *vnetenc_cert_check_dates(const X509 *cert, time_t now)
     OVS_WARN_UNUSED_RESULT;
 
+/* Returns 1, 7 or 30 if the time from 'now', in wall-clock time, to 'to' is
+ * less than so many days, and less than a quarter of that from 'from' to 'to'.
+ * Otherwise, and if it is past, returns 0. */
+int vnetenc_cert_days_left(const ASN1_TIME *from, const ASN1_TIME *to,
+                           time_t now);
+
+/* Returns the least of these numbers for the CRLs of 'store', which may be
+ * NULL, and writes the date of that one. */
+int vnetenc_cert_crl_days_left(const X509_STORE *store, time_t now,
+                               char date[VNETENC_DATE_TEXT_BYTES]);
+
+/* Writes a date. */
+void vnetenc_cert_date_format(const ASN1_TIME *date,
+                              char out[VNETENC_DATE_TEXT_BYTES]);
+
 /* Returns true if 'cert' expires less than VNETENC_EXPIRING_S after 'now', in
  * wall-clock time, or within the last quarter of its life if that is less. */
 bool vnetenc_cert_expires_soon(const X509 *cert, time_t now);
@@ -85,6 +100,16 @@ void vnetenc_cert_chain_destroy(struct vnetenc_cert_chain *);
  * the chain. */
 const uint8_t *vnetenc_cert_chain_fingerprint(
     const struct vnetenc_cert_chain *);
+
+/* Returns the SHA-256 of a certificate of the chain, from 0 for the leaf. */
+const uint8_t *vnetenc_cert_chain_nth(const struct vnetenc_cert_chain *,
+                                      int i);
+
+/* Returns the certificate of the chain, from 0 for the leaf, that is one of
+ * the 'n' fingerprints, or -1. */
+int vnetenc_cert_chain_find(const struct vnetenc_cert_chain *,
+                            const uint8_t (*)[VNETENC_FINGERPRINT_BYTES],
+                            size_t n);
 
 /* Returns the SHA-256 of all certificates of the chain,
  * VNETENC_FINGERPRINT_BYTES long, owned by the chain. */

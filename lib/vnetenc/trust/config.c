@@ -129,17 +129,19 @@ vnetenc_config_profile_init(struct vnetenc_config_profile *profile, uint8_t id)
     profile->rekey_s = VNETENC_REKEY_S;
 }
 
-static void
-fingerprints_copy(struct vnetenc_config_fingerprints *dst,
-                  const struct vnetenc_config_fingerprints *src)
+void
+vnetenc_config_fingerprints_copy(
+    struct vnetenc_config_fingerprints *dst,
+    const struct vnetenc_config_fingerprints *src)
 {
     dst->n = src->n;
     dst->f = src->n ? xmemdup(src->f, src->n * sizeof *src->f) : NULL;
 }
 
-static bool
-fingerprints_equal(const struct vnetenc_config_fingerprints *a,
-                   const struct vnetenc_config_fingerprints *b)
+bool
+vnetenc_config_fingerprints_equal(
+    const struct vnetenc_config_fingerprints *a,
+    const struct vnetenc_config_fingerprints *b)
 {
     return (a->n == b->n
             && (!a->n || !memcmp(a->f, b->f, a->n * sizeof *a->f)));
@@ -188,8 +190,8 @@ vnetenc_config_profile_copy(struct vnetenc_config_profile *dst,
     dst->private_key = nullable_xstrdup(src->private_key);
     dst->ca_cert = nullable_xstrdup(src->ca_cert);
     dst->crl = nullable_xstrdup(src->crl);
-    fingerprints_copy(&dst->certificates, &src->certificates);
-    fingerprints_copy(&dst->revoked, &src->revoked);
+    vnetenc_config_fingerprints_copy(&dst->certificates, &src->certificates);
+    vnetenc_config_fingerprints_copy(&dst->revoked, &src->revoked);
     dst->error = nullable_xstrdup(src->error);
 }
 
@@ -215,8 +217,9 @@ vnetenc_config_profile_same_cred(const struct vnetenc_config_profile *a,
             && nullable_string_is_equal(a->private_key, b->private_key)
             && nullable_string_is_equal(a->ca_cert, b->ca_cert)
             && nullable_string_is_equal(a->crl, b->crl)
-            && fingerprints_equal(&a->certificates, &b->certificates)
-            && fingerprints_equal(&a->revoked, &b->revoked)
+            && vnetenc_config_fingerprints_equal(&a->certificates,
+                                                 &b->certificates)
+            && vnetenc_config_fingerprints_equal(&a->revoked, &b->revoked)
             && a->strength == b->strength
             && nullable_string_is_equal(a->error, b->error));
 }

@@ -136,6 +136,16 @@ bool vnetenc_config_fingerprints_have(
     const struct vnetenc_config_fingerprints *,
     const uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES]);
 
+/* Makes 'dst' a copy of 'src', with memory of its own. */
+void vnetenc_config_fingerprints_copy(
+    struct vnetenc_config_fingerprints *dst,
+    const struct vnetenc_config_fingerprints *src);
+
+/* Returns true if both have the same fingerprints in the same order. */
+bool vnetenc_config_fingerprints_equal(
+    const struct vnetenc_config_fingerprints *,
+    const struct vnetenc_config_fingerprints *);
+
 /* Parses other_config:vnetenc-unlisted, or NULL if there is none.  Returns
  * true and sets '*drop', or returns false if the value is unknown. */
 bool vnetenc_config_unlisted_parse(const char *, bool *drop);

@@ -20,23 +20,22 @@
 #include <string.h>
 #include <strings.h>
 
-#include <openssl/bio.h>
-#include <openssl/core_names.h>
-#include <openssl/ec.h>
 #include <openssl/err.h>
-#include <openssl/objects.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/ofpbuf.h"
+#include "timeval.h"
 #include "util.h"
 #include "vnetenc/crypto/suite.h"
 #include "vnetenc/trust/cert.h"
 #include "vnetenc/trust/file.h"
+#include "vnetenc/trust/find.h"
+#include "vnetenc/trust/pem.h"
 #include "vnetenc/trust/selfcert.h"
 #include "vnetenc/trust/ssl.h"
+#include "vnetenc/trust/strength.h"
 
 struct vnetenc_cred {
     unsigned int ref_cnt;
@@ -44,8 +43,11 @@ struct vnetenc_cred {
     bool self_made;
     SSL_CTX *ctx;               /* With own certificate, chain and key. */
 
-    X509_STORE *ca;             /* NULL without 'ca_cert'. */
+    X509_STORE *ca;             /* NULL without any. */
     bool has_crl;
+    unsigned int strength;
+    struct vnetenc_config_fingerprints listed, revoked;
+    bool has_newer;
 
     uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES];
     char not_after[VNETENC_DATE_TEXT_BYTES];
@@ -68,6 +70,10 @@ vnetenc_cred_load(const struct vnetenc_cred_config *config,
 
     cred->ref_cnt = 1;
     cred->profile = config->profile;
+    cred->strength = (config->strength ? config->strength
+                      : VNETENC_SECURITY_BITS);
+    vnetenc_config_fingerprints_copy(&cred->listed, &config->certificates);
+    vnetenc_config_fingerprints_copy(&cred->revoked, &config->revoked);
     ERR_clear_error();
     error = load(config, cred);
     if (error) {
@@ -98,6 +104,8 @@ vnetenc_cred_unref(struct vnetenc_cred *cred)
         X509_STORE_free(cred->ca);
         free(cred->ciphers_text);
         free(cred->certificate);
+        free(cred->listed.f);
+        free(cred->revoked.f);
         free(cred);
     }
 }
@@ -140,6 +148,59 @@ bool
 vnetenc_cred_expires_soon(const struct vnetenc_cred *cred, time_t now)
 {
     return vnetenc_cert_expires_soon(SSL_CTX_get0_certificate(cred->ctx), now);
+}
+
+unsigned int
+vnetenc_cred_strength(const struct vnetenc_cred *cred)
+{
+    return cred->strength;
+}
+
+const struct vnetenc_config_fingerprints *
+vnetenc_cred_listed(const struct vnetenc_cred *cred)
+{
+    return &cred->listed;
+}
+
+const struct vnetenc_config_fingerprints *
+vnetenc_cred_revoked(const struct vnetenc_cred *cred)
+{
+    return &cred->revoked;
+}
+
+void
+vnetenc_cred_set_revoked(struct vnetenc_cred *cred,
+                         const struct vnetenc_config_fingerprints *revoked)
+{
+    free(cred->revoked.f);
+    vnetenc_config_fingerprints_copy(&cred->revoked, revoked);
+}
+
+bool
+vnetenc_cred_has_newer(const struct vnetenc_cred *cred)
+{
+    return cred->has_newer;
+}
+
+char *
+vnetenc_cred_warning(const struct vnetenc_cred *cred, time_t now)
+{
+    const X509 *cert = SSL_CTX_get0_certificate(cred->ctx);
+    char date[VNETENC_DATE_TEXT_BYTES];
+    int of_cert = vnetenc_cert_days_left(X509_get0_notBefore(cert),
+                                         X509_get0_notAfter(cert), now);
+    int of_crl = vnetenc_cert_crl_days_left(cred->ca, now, date);
+
+    if (of_cert && (!of_crl || of_cert <= of_crl)) {
+        return xasprintf("certificate %s: expires on %s, in less than %d "
+                         "day%s", cred->certificate, cred->not_after, of_cert,
+                         of_cert == 1 ? "" : "s");
+    }
+    return (of_crl
+            ? xasprintf("crl: a list expires on %s, in less than %d day%s; "
+                        "after that, no certificate of its CA is accepted",
+                        date, of_crl, of_crl == 1 ? "" : "s")
+            : NULL);
 }
 
 bool
@@ -270,10 +331,15 @@ cipher_from_name(const char *name, enum vnetenc_cipher *cipher)
     return false;
 }
 
-static bool
-is_usable(enum vnetenc_cipher cipher)
+/* Returns why 'cipher' cannot be used, or NULL. */
+static const char *
+check_cipher(const struct vnetenc_cred *cred, enum vnetenc_cipher cipher)
 {
-    return cipher != VNETENC_CHACHA20_POLY1305 || !vnetenc_ssl_fips();
+    if (cipher == VNETENC_CHACHA20_POLY1305 && vnetenc_ssl_fips()) {
+        return "not with OpenSSL's fips property";
+    }
+    return (8 * vnetenc_cipher_info(cipher)->key_bytes < cred->strength
+            ? "a cipher is weaker than the strength of the profile" : NULL);
 }
 
 /* Adds the cipher 'name' to 'cred'.  Returns NULL if successful, otherwise the
@@ -282,6 +348,7 @@ static const char *
 add_cipher(struct vnetenc_cred *cred, const char *name)
 {
     enum vnetenc_cipher cipher;
+    const char *cause;
 
     if (!cipher_from_name(name, &cipher)) {
         return name[0] ? "unknown cipher" : "empty name";
@@ -289,11 +356,11 @@ add_cipher(struct vnetenc_cred *cred, const char *name)
     if (vnetenc_cred_has_cipher(cred, cipher)) {
         return "cipher named twice";
     }
-    if (!is_usable(cipher)) {
-        return "not with OpenSSL's fips property";
+    cause = check_cipher(cred, cipher);
+    if (!cause) {
+        cred->ciphers[cred->n_ciphers++] = cipher;
     }
-    cred->ciphers[cred->n_ciphers++] = cipher;
-    return NULL;
+    return cause;
 }
 
 static char *
@@ -307,7 +374,7 @@ parse_ciphers(const char *ciphers, struct vnetenc_cred *cred)
 
         vnetenc_cipher_default_order(vnetenc_cipher_cpu_has_aes(), order);
         for (int i = 0; i < VNETENC_N_CIPHERS; i++) {
-            if (is_usable(order[i])) {
+            if (!check_cipher(cred, order[i])) {
                 cred->ciphers[cred->n_ciphers++] = order[i];
             }
         }
@@ -350,205 +417,74 @@ use_ciphers(struct vnetenc_cred *cred)
 
 /* Own key and certificate. */
 
-static BIO *
-bio_on(const struct ofpbuf *pem)
-{
-    BIO *bio = BIO_new_mem_buf(pem->data ? pem->data : "", pem->size);
-
-    if (!bio) {
-        out_of_memory();
-    }
-    return bio;
-}
-
-/* Refuses to give a password: libssl's own callback would ask on the terminal
- * and wait, but nobody is there to type one.  Sets '*encrypted', unless it is
- * NULL, to true. */
-static int
-no_password_cb(char *buf OVS_UNUSED, int size OVS_UNUSED, int rw OVS_UNUSED,
-               void *encrypted)
-{
-    if (encrypted) {
-        *(bool *) encrypted = true;
-    }
-    return -1;
-}
-
-/* Returns true if the last PEM_read_*() failed because it reached the end. */
-static bool
-pem_at_end(void)
-{
-    unsigned long int code = ERR_peek_last_error();
-
-    return (ERR_GET_LIB(code) == ERR_LIB_PEM
-            && ERR_GET_REASON(code) == PEM_R_NO_START_LINE);
-}
-
-/* Returns the error for 'file' of 'option', which cannot be read as a list of
- * 'what' to its end. */
 static char *
-pem_error(const char *option, const char *file, const char *what)
-{
-    char *cause = xasprintf(pem_at_end() ? "holds no %s in PEM"
-                            : "holds a malformed %s", what);
-
-    ERR_clear_error();
-    return file_error(option, file, cause);
-}
-
-static char *
-weak_error(const char *option, const char *file)
+weak_error(const struct vnetenc_cred *cred, const char *option,
+           const char *file)
 {
     ERR_clear_error();
     return file_error(option, file,
-                      xasprintf("a signature or a key of a CA is weaker than "
-                                "%d bits; SHA-256 and RSA with %d bits are "
-                                "accepted", VNETENC_SECURITY_BITS,
-                                VNETENC_MIN_RSA_BITS));
+                      vnetenc_strength_weak_text(cred->strength));
 }
 
-/* Returns true if peers refuse 'cert' for its signature, or for its key if it
- * is that of a CA.  OpenSSL 3.5 lets a host send such certificates.  Nobody
- * verifies the signature of a self-signed certificate. */
-static bool
-is_weak(X509 *cert, bool is_ca)
-{
-    int bits;
-
-    if (is_ca && (EVP_PKEY_get_security_bits(X509_get0_pubkey(cert))
-                  < VNETENC_SECURITY_BITS)) {
-        return true;
-    }
-    return (!(X509_get_extension_flags(cert) & EXFLAG_SS)
-            && (X509_get_signature_info(cert, NULL, NULL, &bits, NULL) != 1
-                || bits < VNETENC_SECURITY_BITS));
-}
-
-/* Returns the usual name of the curve of 'key', or NULL if the key has
- * explicit curve parameters.  'name', which has 'size' bytes, may hold the
- * result. */
-static const char *
-curve_of(const EVP_PKEY *key, char *name, size_t size)
-{
-    const char *nist;
-    int is_explicit;
-
-    if (EVP_PKEY_get_group_name(key, name, size, NULL) != 1
-        || (EVP_PKEY_get_int_param(
-                key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS,
-                &is_explicit) && is_explicit)) {
-        return NULL;
-    }
-    nist = EC_curve_nid2nist(OBJ_sn2nid(name));
-    return nist ? nist : name;
-}
-
-/* Describes the kind of 'key' if peers would refuse it, otherwise returns
- * NULL. */
+/* Makes the first of 'certs' our own, and the others its chain, without a
+ * self-signed one if 'no_root', as peers have it.  They come from 'file' of
+ * 'option'. */
 static char *
-describe_bad_key(const EVP_PKEY *key)
+use_certificates(struct vnetenc_cred *cred, const char *option,
+                 const char *file, STACK_OF(X509) *certs, bool no_root)
 {
-    if (!key) {
-        return xstrdup("of an unknown kind");
-    } else if (EVP_PKEY_is_a(key, "EC")) {
-        char name[64];
-        const char *curve = curve_of(key, name, sizeof name);
+    X509 *leaf = sk_X509_value(certs, 0);
+    char *cause = vnetenc_strength_check(cred->strength, leaf);
 
-        return (!curve ? xstrdup("EC on parameters of its own")
-                : strcmp(curve, "P-256") && strcmp(curve, "P-384")
-                ? xasprintf("EC on %s", curve) : NULL);
-    } else if (EVP_PKEY_is_a(key, "RSA")) {
-        int bits = EVP_PKEY_get_bits(key);
-
-        return (bits < VNETENC_MIN_RSA_BITS
-                ? xasprintf("RSA with %d bits", bits) : NULL);
+    if (cause) {
+        return file_error(option, file, cause);
+    } else if (vnetenc_strength_is_weak(cred->strength, leaf, false)) {
+        return weak_error(cred, option, file);
+    } else if (SSL_CTX_use_certificate(cred->ctx, leaf) != 1
+               || !vnetenc_cert_fingerprint(leaf, cred->fingerprint)) {
+        return libssl_error(option, file);
     }
-    return xstrdup(EVP_PKEY_get0_type_name(key));
-}
+    vnetenc_cert_not_after_format(leaf, cred->not_after);
+    free(cred->certificate);
+    cred->certificate = xstrdup(file);
 
-/* Returns NULL if 'cert' has a key that peers accept and may serve in both
- * roles, because each hypervisor is client and server.  Otherwise returns the
- * cause, to be freed by the caller. */
-static char *
-check_certificate(X509 *cert)
-{
-    char *key = describe_bad_key(X509_get0_pubkey(cert));
+    SSL_CTX_clear_chain_certs(cred->ctx);
+    for (int i = 1; i < sk_X509_num(certs); i++) {
+        X509 *cert = sk_X509_value(certs, i);
 
-    if (key) {
-        char *cause = xasprintf("key is %s; EC on P-256 or P-384, and RSA "
-                                "with %d bits or more, are accepted", key,
-                                VNETENC_MIN_RSA_BITS);
-
-        free(key);
-        return cause;
-    }
-    if (X509_check_purpose(cert, X509_PURPOSE_SSL_CLIENT, 0) != 1) {
-        return xstrdup("not for TLS clients; extendedKeyUsage must allow "
-                       "clientAuth or be absent");
-    }
-    if (X509_check_purpose(cert, X509_PURPOSE_SSL_SERVER, 0) != 1) {
-        return xstrdup("not for TLS servers; extendedKeyUsage must allow "
-                       "serverAuth or be absent");
+        if (vnetenc_strength_is_weak(cred->strength, cert, true)) {
+            return weak_error(cred, option, file);
+        } else if (no_root && X509_get_extension_flags(cert) & EXFLAG_SS) {
+            continue;
+        } else if (SSL_CTX_add1_chain_cert(cred->ctx, cert) != 1) {
+            return libssl_error(option, file);
+        }
     }
     return NULL;
 }
 
-/* Takes the leaf and its chain from 'pem'. */
 static char *
-use_certificates(struct vnetenc_cred *cred, const char *file,
-                 const struct ofpbuf *pem)
+load_certificates(struct vnetenc_cred *cred, const char *file,
+                  const struct ofpbuf *pem)
 {
-    BIO *bio = bio_on(pem);
-    X509 *cert = PEM_read_bio_X509(bio, NULL, no_password_cb, NULL);
-    char *error = NULL;
-    char *cause;
+    STACK_OF(X509) *certs;
+    char *error = vnetenc_pem_certs(pem, &certs);
 
-    if (!cert) {
-        error = pem_error("certificate", file, "certificate");
-    } else if ((cause = check_certificate(cert))) {
-        error = file_error("certificate", file, cause);
-    } else if (is_weak(cert, false)) {
-        error = weak_error("certificate", file);
-    } else if (SSL_CTX_use_certificate(cred->ctx, cert) != 1
-               || !vnetenc_cert_fingerprint(cert, cred->fingerprint)) {
-        error = libssl_error("certificate", file);
-    } else {
-        vnetenc_cert_not_after_format(cert, cred->not_after);
-        cred->certificate = xstrdup(file);
-    }
-    X509_free(cert);
-
-    while (!error
-           && (cert = PEM_read_bio_X509(bio, NULL, no_password_cb, NULL))) {
-        if (is_weak(cert, true)) {
-            error = weak_error("certificate", file);
-        } else if (SSL_CTX_add1_chain_cert(cred->ctx, cert) != 1) {
-            error = libssl_error("certificate", file);
-        }
-        X509_free(cert);
-    }
-    if (!error && !pem_at_end()) {
-        error = pem_error("certificate", file, "certificate");
-    }
-    ERR_clear_error();
-    BIO_free(bio);
+    error = (error ? file_error("certificate", file, error)
+             : use_certificates(cred, "certificate", file, certs, false));
+    sk_X509_pop_free(certs, X509_free);
     return error;
 }
 
 static char *
-use_key(struct vnetenc_cred *cred, const char *file, const char *cert_file,
-        const struct ofpbuf *pem)
+load_key(struct vnetenc_cred *cred, const char *file, const char *cert_file,
+         const struct ofpbuf *pem)
 {
-    BIO *bio = bio_on(pem);
-    bool encrypted = false;
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_password_cb,
-                                            &encrypted);
-    char *error = NULL;
+    EVP_PKEY *key;
+    char *error = vnetenc_pem_key(pem, &key);
 
-    if (encrypted) {
-        error = file_error("private_key", file,
-                           xstrdup("is encrypted with a password; a key "
-                                   "without one is accepted"));
+    if (error) {
+        error = file_error("private_key", file, error);
     } else if (!key) {
         error = file_error("private_key", file,
                            xstrdup("holds no private key in PEM"));
@@ -561,7 +497,6 @@ use_key(struct vnetenc_cred *cred, const char *file, const char *cert_file,
         error = libssl_error("private_key", file);
     }
     EVP_PKEY_free(key);
-    BIO_free(bio);
     return error;
 }
 
@@ -573,10 +508,10 @@ load_self_made(const char *directory, struct vnetenc_cred *cred)
     char *error = vnetenc_selfcert_load(directory, &pem);
 
     if (!error) {
-        error = use_certificates(cred, file, &pem);
+        error = load_certificates(cred, file, &pem);
     }
     if (!error) {
-        error = use_key(cred, file, file, &pem);
+        error = load_key(cred, file, file, &pem);
     }
     cred->self_made = true;
     vnetenc_file_wipe(&pem);
@@ -593,7 +528,7 @@ load_configured(const struct vnetenc_cred_config *config,
 
     error = vnetenc_file_read(config->certificate, false, &pem);
     error = (error ? file_error("certificate", config->certificate, error)
-             : use_certificates(cred, config->certificate, &pem));
+             : load_certificates(cred, config->certificate, &pem));
     vnetenc_file_wipe(&pem);
     if (error) {
         return error;
@@ -601,7 +536,8 @@ load_configured(const struct vnetenc_cred_config *config,
 
     error = vnetenc_file_read(config->private_key, true, &pem);
     error = (error ? file_error("private_key", config->private_key, error)
-             : use_key(cred, config->private_key, config->certificate, &pem));
+             : load_key(cred, config->private_key, config->certificate,
+                        &pem));
     vnetenc_file_wipe(&pem);
     return error;
 }
@@ -617,6 +553,10 @@ load_pair(const struct vnetenc_cred_config *config, struct vnetenc_cred *cred)
     } else if (config->private_key) {
         return file_error("private_key", config->private_key,
                           xstrdup("needs certificate"));
+    } else if (cred->strength > 128) {
+        return xasprintf("strength: %u needs certificates, or certificate and "
+                         "private_key: the key that a host makes for itself "
+                         "is EC on P-256", cred->strength);
     } else if (config->directory) {
         return load_self_made(config->directory, cred);
     }
@@ -626,30 +566,36 @@ load_pair(const struct vnetenc_cred_config *config, struct vnetenc_cred *cred)
 
 /* CA and CRL. */
 
+/* Adds a CA or, if 'ca' is NULL, a CRL to the store. */
+static bool
+store_add(struct vnetenc_cred *cred, X509 *ca, X509_CRL *crl)
+{
+    if (!cred->ca) {
+        cred->ca = X509_STORE_new();
+    }
+    cred->has_crl |= !ca;
+    return (cred->ca
+            && (ca ? X509_STORE_add_cert(cred->ca, ca)
+                : X509_STORE_add_crl(cred->ca, crl)) == 1);
+}
+
 static char *
 load_ca(const char *file, struct vnetenc_cred *cred)
 {
+    STACK_OF(X509) *certs = NULL;
     struct ofpbuf pem;
     char *error = vnetenc_file_read(file, false, &pem);
-    BIO *bio = bio_on(&pem);
-    size_t n = 0;
-    X509 *cert;
 
-    cred->ca = X509_STORE_new();
+    if (!error) {
+        error = vnetenc_pem_certs(&pem, &certs);
+    }
     error = error ? file_error("ca_cert", file, error) : NULL;
-    while (!error
-           && (cert = PEM_read_bio_X509(bio, NULL, no_password_cb, NULL))) {
-        if (!cred->ca || X509_STORE_add_cert(cred->ca, cert) != 1) {
+    for (int i = 0; !error && i < sk_X509_num(certs); i++) {
+        if (!store_add(cred, sk_X509_value(certs, i), NULL)) {
             error = libssl_error("ca_cert", file);
         }
-        X509_free(cert);
-        n++;
     }
-    if (!error && (!n || !pem_at_end())) {
-        error = pem_error("ca_cert", file, "certificate");
-    }
-    ERR_clear_error();
-    BIO_free(bio);
+    sk_X509_pop_free(certs, X509_free);
     vnetenc_file_wipe(&pem);
     return error;
 }
@@ -657,28 +603,140 @@ load_ca(const char *file, struct vnetenc_cred *cred)
 static char *
 load_crl(const char *file, struct vnetenc_cred *cred)
 {
+    STACK_OF(X509_CRL) *crls = NULL;
     struct ofpbuf pem;
     char *error = vnetenc_file_read(file, false, &pem);
-    BIO *bio = bio_on(&pem);
-    X509_CRL *crl;
 
+    if (!error) {
+        error = vnetenc_pem_crls(&pem, &crls);
+    }
     error = error ? file_error("crl", file, error) : NULL;
-    while (!error
-           && (crl = PEM_read_bio_X509_CRL(bio, NULL, no_password_cb,
-                                           NULL))) {
-        if (X509_STORE_add_crl(cred->ca, crl) != 1) {
+    for (int i = 0; !error && i < sk_X509_CRL_num(crls); i++) {
+        if (!store_add(cred, NULL, sk_X509_CRL_value(crls, i))) {
             error = libssl_error("crl", file);
         }
-        X509_CRL_free(crl);
-        cred->has_crl = true;
     }
-    if (!error && (!cred->has_crl || !pem_at_end())) {
-        error = pem_error("crl", file, "CRL");
-    }
-    ERR_clear_error();
-    BIO_free(bio);
+    sk_X509_CRL_pop_free(crls, X509_CRL_free);
     vnetenc_file_wipe(&pem);
     return error;
+}
+
+/* Credentials that are found by content. */
+
+/* Trusts the listed CAs that were found, with the CRLs beside them. */
+static char *
+load_listed_cas(struct vnetenc_cred *cred)
+{
+    const struct vnetenc_found *const *found;
+    size_t n;
+
+    found = vnetenc_find_all(&n);
+    for (size_t i = 0; i < n; i++) {
+        bool any = false;
+
+        for (int j = 0; j < sk_X509_num(found[i]->certs); j++) {
+            X509 *cert = sk_X509_value(found[i]->certs, j);
+            const uint8_t *f = found[i]->fingerprints[j];
+
+            if (vnetenc_config_fingerprints_have(&cred->listed, f)
+                && !vnetenc_config_fingerprints_have(&cred->revoked, f)
+                && X509_check_ca(cert)) {
+                any = true;
+                if (!store_add(cred, cert, NULL)) {
+                    return libssl_error("certificates", found[i]->name);
+                }
+            }
+        }
+        for (int j = 0; any && j < sk_X509_CRL_num(found[i]->crls); j++) {
+            if (!store_add(cred, NULL,
+                           sk_X509_CRL_value(found[i]->crls, j))) {
+                return libssl_error("certificates", found[i]->name);
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Returns true if the certificate of 'found' may be our own. */
+static bool
+may_be_own(const struct vnetenc_cred *cred, const struct vnetenc_found *found)
+{
+    for (int i = 0; i < sk_X509_num(found->certs); i++) {
+        if (vnetenc_config_fingerprints_have(&cred->revoked,
+                                             found->fingerprints[i])) {
+            return false;
+        }
+    }
+    return (found->key
+            && (vnetenc_config_fingerprints_have(&cred->listed,
+                                                 found->fingerprints[0])
+                || vnetenc_found_chains_to(found, cred->ca)));
+}
+
+/* Makes the certificate of 'found' our own.  Returns why it cannot be. */
+static char *
+use_found(struct vnetenc_cred *cred, const struct vnetenc_found *found)
+{
+    char *error = use_certificates(cred, "certificates", found->name,
+                                   found->certs, true);
+
+    return (error ? error
+            : SSL_CTX_use_PrivateKey(cred->ctx, found->key) != 1
+            ? libssl_error("certificates", found->name) : NULL);
+}
+
+/* Chooses our own certificate: 'keep' if that will do, otherwise the valid one
+ * that began last and can be used. */
+static char *
+choose_own(const struct vnetenc_cred_config *config, struct vnetenc_cred *cred)
+{
+    const struct vnetenc_found *const *found, *best = NULL, *kept = NULL;
+    char *error = NULL;
+    size_t n;
+
+    found = vnetenc_find_all(&n);
+    for (size_t i = 0; i < n; i++) {
+        char *why;
+
+        if (!found[i]->certs || !may_be_own(cred, found[i])) {
+            continue;
+        }
+        why = use_found(cred, found[i]);
+        if (why) {
+            free(error);
+            error = why;
+            continue;
+        }
+        if (!best || vnetenc_found_is_better(found[i], best, time_wall())) {
+            best = found[i];
+        }
+        if (config->keep && vnetenc_found_is_valid(found[i], time_wall())
+            && !memcmp(found[i]->fingerprints[0], config->keep,
+                       sizeof *found[i]->fingerprints)) {
+            kept = found[i];
+        }
+    }
+    if (!best) {
+        return error ? error : vnetenc_find_none();
+    }
+    free(error);
+    cred->has_newer = kept && best != kept;
+    return use_found(cred, kept ? kept : best);
+}
+
+static char *
+load_listed(const struct vnetenc_cred_config *config,
+            struct vnetenc_cred *cred)
+{
+    char *error;
+
+    if (config->certificate || config->private_key || config->ca_cert
+        || config->crl) {
+        return xstrdup("certificates: certificate, private_key, ca_cert and "
+                       "crl must be empty beside it");
+    }
+    error = load_listed_cas(cred);
+    return error ? error : choose_own(config, cred);
 }
 
 static char *
@@ -689,11 +747,14 @@ load(const struct vnetenc_cred_config *config, struct vnetenc_cred *cred)
     if (error) {
         return error;
     }
-    cred->ctx = vnetenc_ssl_ctx_new();
+    cred->ctx = vnetenc_ssl_ctx_new(cred->strength);
     if (!cred->ctx) {
         return xasprintf("libssl: %s", vnetenc_ssl_error());
     }
     error = use_ciphers(cred);
+    if (!error && cred->listed.n) {
+        return load_listed(config, cred);
+    }
     if (!error) {
         error = load_pair(config, cred);
     }

@@ -40,6 +40,7 @@
 #include <openssl/types.h>
 #include "compiler.h"
 #include "vnetenc/crypto/aead.h"
+#include "vnetenc/trust/config.h"
 
 /* Sources of credentials.  NULL means "not configured". */
 struct vnetenc_cred_config {
@@ -50,6 +51,14 @@ struct vnetenc_cred_config {
     const char *ca_cert;        /* PEM, any number of CAs. */
     const char *crl;            /* PEM: a CRL of every CA of a chain. */
     const char *ciphers;        /* Colon list, best first; NULL for all. */
+    unsigned int strength;      /* Bits; 0 for VNETENC_SECURITY_BITS. */
+
+    /* Instead of the four files: what trust/find.h has found.  The own
+     * certificate is one that is listed, or has a listed CA in its chain. */
+    struct vnetenc_config_fingerprints certificates;
+    struct vnetenc_config_fingerprints revoked;
+    const uint8_t *keep;        /* If this one will do, take no newer one.
+                                 * May be NULL. */
 };
 
 struct vnetenc_cred;
@@ -90,6 +99,29 @@ bool vnetenc_cred_expires_soon(const struct vnetenc_cred *, time_t now);
  * trust/selfcert.h. */
 bool vnetenc_cred_is_self_made(const struct vnetenc_cred *);
 
+/* Returns the least strength of keys and signatures, in bits. */
+unsigned int vnetenc_cred_strength(const struct vnetenc_cred *);
+
+/* Returns the listed certificates, of which there are none if peers are judged
+ * by pins and 'ca_cert'. */
+const struct vnetenc_config_fingerprints *vnetenc_cred_listed(
+    const struct vnetenc_cred *);
+
+/* Returns the certificates that are not accepted. */
+const struct vnetenc_config_fingerprints *vnetenc_cred_revoked(
+    const struct vnetenc_cred *);
+
+/* Replaces the certificates that are not accepted. */
+void vnetenc_cred_set_revoked(struct vnetenc_cred *,
+                              const struct vnetenc_config_fingerprints *);
+
+/* Returns true if 'keep' is shown though there is a newer certificate. */
+bool vnetenc_cred_has_newer(const struct vnetenc_cred *);
+
+/* Returns NULL, or a text that says which of our own certificate and the CRLs
+ * will soon expire, and in how many days.  The caller frees it. */
+char *vnetenc_cred_warning(const struct vnetenc_cred *, time_t now);
+
 /* Returns the ciphers, best first, in the form of the configuration. */
 const char *vnetenc_cred_ciphers(const struct vnetenc_cred *);
 
@@ -106,8 +138,8 @@ bool vnetenc_cred_has_cipher(const struct vnetenc_cred *, enum vnetenc_cipher);
 bool vnetenc_cred_is_same_own(const struct vnetenc_cred *,
                               const struct vnetenc_cred *);
 
-/* Returns the CA by which peers are judged, with the CRLs, or NULL without
- * 'ca_cert'. */
+/* Returns the CAs by which peers are judged, with the CRLs, or NULL without
+ * 'ca_cert' and without a listed CA. */
 X509_STORE *vnetenc_cred_ca(const struct vnetenc_cred *);
 
 /* Returns true if there is a CRL.  Then each CA of a chain must have one. */

@@ -40,12 +40,13 @@
     /* The peer's certificate. */                                           \
     VNETENC_FAILURE(no_pin, true, "neither a fingerprint nor a CA is given")\
     VNETENC_FAILURE(other_certificate, true, "its fingerprint is not given")\
+    VNETENC_FAILURE(not_listed, true, "the profile does not list it")       \
     VNETENC_FAILURE(other_name, true, "it has another address and name")    \
     VNETENC_FAILURE(dates, true, "it, or its CA, is not valid now")         \
     VNETENC_FAILURE(issuer, true, "no known CA has issued it")              \
     VNETENC_FAILURE(crl, true, "no valid CRL for one of its CAs")           \
-    VNETENC_FAILURE(revoked, true, "a CRL revokes it")                      \
-    VNETENC_FAILURE(weak, true, "a key or signature of less than 112 bits") \
+    VNETENC_FAILURE(revoked, true, "a CRL or the profile revokes it")       \
+    VNETENC_FAILURE(weak, true, "a key or signature is too weak")           \
     VNETENC_FAILURE(purpose, true, "it is not for TLS clients and servers") \
     VNETENC_FAILURE(certificate, true, "it was refused for another reason") \
     /* Both ends together. */                                               \
@@ -57,6 +58,7 @@
     VNETENC_FAILURE(bad_value, false, "a bad value in the row of the peer") \
     VNETENC_FAILURE(no_peer, false, "no row for the address any more")      \
     VNETENC_FAILURE(not_member, false, "it is no member of the profile")    \
+    VNETENC_FAILURE(vxlan, false, "VXLAN, and a profile other than 0")      \
     VNETENC_FAILURE(no_credential, false, "the profile has no credentials") \
     VNETENC_FAILURE(cannot_answer, false, "the DTLS port cannot be opened") \
     VNETENC_FAILURE(no_socket, false, "a lane socket cannot be opened")     \

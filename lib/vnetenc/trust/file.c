@@ -122,6 +122,45 @@ vnetenc_file_read(const char *path, bool secret, struct ofpbuf *contents)
     return read_fd(fd, secret, contents);
 }
 
+void
+vnetenc_file_state_get(const char *path, struct vnetenc_file_state *state)
+{
+    struct stat s;
+
+    memset(state, 0, sizeof *state);
+    if (path && !stat(path, &s)) {
+        state->dev = s.st_dev;
+        state->ino = s.st_ino;
+        state->size = s.st_size;
+        state->mtime = s.st_mtim;
+    }
+}
+
+static char *
+check_dir(const struct stat *s)
+{
+    if (!S_ISDIR(s->st_mode)) {
+        return xstrdup("not a directory");
+    } else if (!is_ours(s)) {
+        return xstrdup("belongs to another user");
+    } else if (s->st_mode & (S_IWGRP | S_IWOTH)) {
+        return xasprintf("mode %04o lets others write, must be 0700",
+                         (unsigned int) s->st_mode & 07777);
+    }
+    return NULL;
+}
+
+char *
+vnetenc_file_dir_check(const char *path)
+{
+    struct stat s;
+
+    if (stat(path, &s)) {
+        return errno == ENOENT ? NULL : error_text(errno);
+    }
+    return check_dir(&s);
+}
+
 char *
 vnetenc_file_dir_open(const char *path, int *fd)
 {
@@ -135,11 +174,8 @@ vnetenc_file_dir_open(const char *path, int *fd)
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_DIRECTORY | O_NOFOLLOW);
     if (*fd < 0 || fstat(*fd, &s)) {
         why = error_text(errno);
-    } else if (!is_ours(&s)) {
-        why = xstrdup("belongs to another user");
-    } else if (s.st_mode & (S_IWGRP | S_IWOTH)) {
-        why = xasprintf("mode %04o lets others write, must be 0700",
-                        (unsigned int) s.st_mode & 07777);
+    } else {
+        why = check_dir(&s);
     }
     if (why && *fd >= 0) {
         close(*fd);

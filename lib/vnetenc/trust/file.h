@@ -27,6 +27,8 @@
  * Thread-safety: none.  Control thread only. */
 
 #include <stdbool.h>
+#include <sys/stat.h>
+#include <sys/types.h>
 #include "compiler.h"
 
 struct ofpbuf;
@@ -37,6 +39,24 @@ struct ofpbuf;
  * '*contents' empty. */
 char *vnetenc_file_read(const char *path, bool secret,
                         struct ofpbuf *contents)
+    OVS_WARN_UNUSED_RESULT;
+
+/* Shows whether a file was replaced or written to.  All zeros: no file. */
+struct vnetenc_file_state {
+    dev_t dev;
+    ino_t ino;
+    off_t size;
+    struct timespec mtime;
+};
+
+/* Sets '*state' to that of the file 'path', which may be NULL.  Fills its
+ * padding, so that states can be compared as bytes. */
+void vnetenc_file_state_get(const char *path,
+                            struct vnetenc_file_state *state);
+
+/* Returns NULL if 'path' is a directory of ours or of root to which nobody
+ * else may write, or does not exist, otherwise the cause, to be freed. */
+char *vnetenc_file_dir_check(const char *path)
     OVS_WARN_UNUSED_RESULT;
 
 /* Opens 'path', a directory for secret files, and makes it if it is missing.

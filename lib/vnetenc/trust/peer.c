@@ -35,6 +35,8 @@ static struct hmap peers = HMAP_INITIALIZER(&peers);
 /* Only its counters are used. */
 static struct vnetenc_peer removed;
 
+static bool members_changed;    /* Of some peer. */
+
 /* The newest serial number of all peers. */
 static unsigned int last_serial;
 
@@ -348,21 +350,62 @@ same_profiles(const unsigned long *a, const unsigned long *b)
 }
 
 /* Takes the profiles under which the peer may speak, even from a row with a
- * refused value.  Returns true if they have changed. */
-static bool
+ * refused value. */
+static void
 take_profiles(struct vnetenc_peer *peer,
               const struct vnetenc_config_peer *config)
 {
     if (same_profiles(peer->trust.profiles, config->profiles)) {
-        return false;
+        return;
     }
     free(peer->trust.profiles);
     peer->trust.profiles = (config->profiles
                             ? bitmap_clone(config->profiles,
                                            VNETENC_N_PROFILES)
                             : NULL);
-    peer->serial = ++last_serial;
-    return true;
+    peer->members_changed = members_changed = true;
+}
+
+bool
+vnetenc_peers_members_changed(void)
+{
+    return members_changed;
+}
+
+void
+vnetenc_peers_members_done(void)
+{
+    struct vnetenc_peer *peer;
+
+    HMAP_FOR_EACH (peer, node, &peers) {
+        peer->members_changed = false;
+    }
+    members_changed = false;
+}
+
+void
+vnetenc_peer_refused_member(struct vnetenc_peer *peer,
+                            const struct vnetenc_path_key *path)
+{
+    bitmap_set1(peer->refused, path->profile);
+    peer->refused_path = *path;
+}
+
+bool
+vnetenc_peer_next_admitted(struct vnetenc_peer *peer,
+                           struct vnetenc_path_key *path)
+{
+    size_t id;
+
+    BITMAP_FOR_EACH_1 (id, VNETENC_N_PROFILES, peer->refused) {
+        if (vnetenc_trust_admits(&peer->trust, id)) {
+            bitmap_set0(peer->refused, id);
+            *path = peer->refused_path;
+            path->profile = id;
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool
@@ -370,7 +413,6 @@ configure_one(const struct vnetenc_config_peer *config)
 {
     struct vnetenc_peer *peer = vnetenc_peer_find(&config->remote);
     bool is_new = !peer;
-    bool changed;
 
     if (is_new) {
         peer = peer_create(&config->remote);
@@ -383,9 +425,9 @@ configure_one(const struct vnetenc_config_peer *config)
         peer->config_error = nullable_xstrdup(config->error);
         seq_change(connectivity_seq_get());
     }
-    changed = take_profiles(peer, config);
+    take_profiles(peer, config);
     if ((config->refused && !is_new) || same_trust(&peer->trust, config)) {
-        return changed;
+        return false;
     }
     free(peer->trust.name);
     free(peer->trust.pins);

@@ -31,7 +31,10 @@
 #include <stdint.h>
 #include "openvswitch/hmap.h"
 #include "openvswitch/list.h"
+#include "bitmap.h"
 #include "openvswitch/types.h"
+#include "vnetenc/bridge/limits.h"
+#include "vnetenc/bridge/path.h"
 #include "vnetenc/bridge/rtt.h"
 #include "vnetenc/trust/alarms.h"
 #include "vnetenc/trust/cert.h"
@@ -91,6 +94,13 @@ struct vnetenc_peer {
                                                          * modulo. */
     struct vnetenc_gate *gate;  /* Published. */
     char *config_error;         /* A bad value in the row, or NULL. */
+
+    /* Profiles under which it may speak, see 'trust'. */
+    bool members_changed;       /* Since vnetenc_peers_members_done(). */
+    unsigned long refused[BITMAP_N_LONGS(VNETENC_N_PROFILES)];  /* Profiles of
+                                 * which it was refused as no member, */
+    struct vnetenc_path_key refused_path;   /* the newest time here. */
+
     unsigned int mtu;           /* MTU of the underlay.  0: measure it. */
     bool no_split;              /* Drop a packet that is too long for it. */
     struct vnetenc_rtt rtt;     /* Its round trip. */
@@ -143,6 +153,23 @@ struct vnetenc_peer {
  * judgement of a peer may have changed. */
 bool vnetenc_peers_configure(const struct vnetenc_config *,
                              void (*ended)(struct vnetenc_peer *));
+
+/* Returns true if peers may speak under other profiles than when
+ * vnetenc_peers_members_done() was called: those with 'members_changed'.  The
+ * judgement of their certificates has not changed by that. */
+bool vnetenc_peers_members_changed(void);
+void vnetenc_peers_members_done(void);
+
+/* Notes that the peer, on 'path', was refused as no member of the profile
+ * there. */
+void vnetenc_peer_refused_member(struct vnetenc_peer *,
+                                 const struct vnetenc_path_key *path);
+
+/* Forgets one profile of which the peer was refused as no member and is a
+ * member now, and sets '*path' to the path on which that was.  Returns false
+ * if there is none. */
+bool vnetenc_peer_next_admitted(struct vnetenc_peer *,
+                                struct vnetenc_path_key *path);
 
 /* Frees all peers.  Nothing may use one any more. */
 void vnetenc_peers_destroy(void);

@@ -16,14 +16,17 @@
 
 #include <config.h>
 #include "vnetenc/trust/profile.h"
+#include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
 #include "connectivity.h"
 #include "openvswitch/vlog.h"
 #include "seq.h"
 #include "timeval.h"
 #include "util.h"
+#include "vnetenc/bridge/limits.h"
 #include "vnetenc/trust/cred.h"
+#include "vnetenc/trust/file.h"
+#include "vnetenc/trust/find.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_profile);
 
@@ -34,18 +37,12 @@ enum { N_FILES = 4 };
  * the configured ones. */
 enum { DEFAULT_PROFILE = 0 };
 
-/* Shows whether a file was replaced or written to. */
-struct file_state {
-    dev_t dev;
-    ino_t ino;
-    off_t size;
-    struct timespec mtime;
-};
-
 struct entry {
     struct vnetenc_profile profile;
     struct vnetenc_config_profile asked;    /* Copy of the row. */
-    struct file_state files[N_FILES];       /* When last read. */
+    struct vnetenc_file_state files[N_FILES];   /* When last read. */
+    unsigned int generation;                /* Of trust/find.h, likewise. */
+    long long int show_new_at;              /* LLONG_MAX: nothing newer. */
 };
 
 static struct entry *entries[VNETENC_N_PROFILES];
@@ -57,22 +54,14 @@ static unsigned int last_serial;
 
 static void
 file_states_get(const struct vnetenc_config_profile *config,
-                struct file_state states[N_FILES])
+                struct vnetenc_file_state states[N_FILES])
 {
     const char *names[N_FILES] = {
         config->certificate, config->private_key, config->ca_cert, config->crl
     };
 
-    memset(states, 0, N_FILES * sizeof *states);
     for (int i = 0; i < N_FILES; i++) {
-        struct stat s;
-
-        if (names[i] && !stat(names[i], &s)) {
-            states[i].dev = s.st_dev;
-            states[i].ino = s.st_ino;
-            states[i].size = s.st_size;
-            states[i].mtime = s.st_mtim;
-        }
+        vnetenc_file_state_get(names[i], &states[i]);
     }
 }
 
@@ -136,17 +125,36 @@ check_dates(struct vnetenc_profile *profile)
     seq_change(connectivity_seq_get());
 }
 
-/* Returns why nothing can be loaded by the lists of 'config', or NULL. */
-static char *
-check_lists(const struct vnetenc_config_profile *config)
+/* Says what will soon expire: 30, 7 and 1 days before. */
+static void
+check_warning(struct vnetenc_profile *profile)
 {
-    return (config->error ? xstrdup(config->error)
-            : config->certificates.n || config->revoked.n
-            ? xstrdup("certificates and revoked: not known to this version")
-            : config->strength != VNETENC_SECURITY_BITS
-            ? xasprintf("strength: %u is not known to this version; %d is",
-                        config->strength, VNETENC_SECURITY_BITS)
-            : NULL);
+    char *warning = (profile->cred
+                     ? vnetenc_cred_warning(profile->cred, time_wall())
+                     : NULL);
+
+    if (nullable_string_is_equal(warning, profile->warning)) {
+        free(warning);
+        return;
+    }
+    if (warning) {
+        VLOG_WARN("profile %"PRIu8": %s", profile->config.id, warning);
+    }
+    free(profile->warning);
+    profile->warning = warning;
+    seq_change(connectivity_seq_get());
+}
+
+/* Returns our own certificate in force, if it may go on for a while beside a
+ * newer one, or NULL. */
+static const uint8_t *
+to_keep(const struct entry *entry)
+{
+    const struct vnetenc_profile *profile = &entry->profile;
+
+    return (profile->cred && profile->config.certificates.n
+            && time_msec() < entry->show_new_at
+            ? vnetenc_cred_fingerprint(profile->cred) : NULL);
 }
 
 /* Loads the credentials of 'entry->asked'.  Returns true if they took
@@ -163,13 +171,18 @@ load(struct entry *entry)
         .ca_cert = asked->ca_cert,
         .crl = asked->crl,
         .ciphers = asked->ciphers,
+        .strength = asked->strength,
+        .certificates = asked->certificates,
+        .revoked = asked->revoked,
+        .keep = to_keep(entry),
     };
     struct vnetenc_profile *profile = &entry->profile;
     struct vnetenc_cred *cred = NULL;
     char *error;
 
     file_states_get(asked, entry->files);
-    error = check_lists(asked);
+    entry->generation = vnetenc_find_generation();
+    error = nullable_xstrdup(asked->error);
     if (!error) {
         error = vnetenc_cred_load(&config, &cred);
     }
@@ -188,9 +201,15 @@ load(struct entry *entry)
     }
     vnetenc_cred_unref(profile->cred);
     profile->cred = cred;
+    if (!vnetenc_cred_has_newer(cred)) {
+        entry->show_new_at = LLONG_MAX;
+    } else if (entry->show_new_at == LLONG_MAX) {
+        entry->show_new_at = time_msec() + VNETENC_SHOW_NEW_MS;
+    }
     vnetenc_config_profile_uninit(&profile->config);
     vnetenc_config_profile_copy(&profile->config, asked);
     check_dates(profile);
+    check_warning(profile);
     seq_change(connectivity_seq_get());
     return true;
 }
@@ -200,6 +219,7 @@ entry_create(uint8_t id)
 {
     struct entry *entry = xzalloc(sizeof *entry);
 
+    entry->show_new_at = LLONG_MAX;
     vnetenc_config_profile_init(&entry->asked, id);
     vnetenc_config_profile_init(&entry->profile.config, id);
     entries[id] = entry;
@@ -214,7 +234,47 @@ entry_destroy(struct entry *entry)
     vnetenc_config_profile_uninit(&entry->asked);
     free(entry->profile.error);
     free(entry->profile.date_error);
+    free(entry->profile.warning);
     free(entry);
+}
+
+/* Adds the fingerprints of 'more' that 'set' does not have. */
+static void
+add_fingerprints(struct vnetenc_config_fingerprints *set,
+                 const struct vnetenc_config_fingerprints *more)
+{
+    set->f = xrealloc(set->f, (set->n + more->n + 1) * sizeof *set->f);
+    for (size_t i = 0; i < more->n; i++) {
+        if (!vnetenc_config_fingerprints_have(set, more->f[i])) {
+            memcpy(set->f[set->n++], more->f[i], sizeof *set->f);
+        }
+    }
+}
+
+/* Revokes what the row says, even if nothing else of the row can be loaded.
+ * Then what was revoked before is so still: a fingerprint that cannot be read
+ * may be one of these.  Returns true if the credentials in force have
+ * changed. */
+static bool
+take_revoked(struct entry *entry)
+{
+    struct vnetenc_profile *profile = &entry->profile;
+    struct vnetenc_config_fingerprints revoked;
+    bool changed = false;
+
+    if (!profile->cred || !profile->error) {
+        return false;
+    }
+    vnetenc_config_fingerprints_copy(&revoked,
+                                     vnetenc_cred_revoked(profile->cred));
+    add_fingerprints(&revoked, &entry->asked.revoked);
+    if (revoked.n != vnetenc_cred_revoked(profile->cred)->n) {
+        vnetenc_cred_set_revoked(profile->cred, &revoked);
+        profile->serial = ++last_serial;
+        changed = true;
+    }
+    free(revoked.f);
+    return changed;
 }
 
 /* Takes the numbers of the row, which the schema keeps in range and which need
@@ -245,7 +305,11 @@ configure_one(const struct vnetenc_config_profile *config)
         vnetenc_config_profile_uninit(&entry->asked);
     }
     vnetenc_config_profile_copy(&entry->asked, config);
+    if (config->certificates.n) {
+        vnetenc_find_run(directory);
+    }
     other = other && load(entry);
+    other |= take_revoked(entry);
     take_numbers(entry);
     return other;
 }
@@ -275,14 +339,27 @@ vnetenc_profiles_configure(const struct vnetenc_config *config)
     return any;
 }
 
+/* Returns true if what is found by content has changed, or may be shown now,
+ * or has expired. */
+static bool
+is_stale(const struct entry *entry)
+{
+    return (entry->generation != vnetenc_find_generation()
+            || time_msec() >= entry->show_new_at
+            || entry->profile.date_error);
+}
+
 bool
 vnetenc_profiles_refresh(void)
 {
     bool any = false;
 
+    if (directory) {
+        vnetenc_find_run(directory);
+    }
     for (int id = 0; id < VNETENC_N_PROFILES; id++) {
         struct entry *entry = entries[id];
-        struct file_state now[N_FILES];
+        struct vnetenc_file_state now[N_FILES];
 
         if (!entry) {
             continue;
@@ -291,12 +368,15 @@ vnetenc_profiles_refresh(void)
         if (memcmp(now, entry->files, sizeof now)) {
             VLOG_INFO("profile %d: credential files changed", id);
             any |= load(entry);
+        } else if (entry->asked.certificates.n && is_stale(entry)) {
+            any |= load(entry);
         } else if (entry->profile.error) {
             /* A load that failed before may succeed now, for example because a
              * file has become readable. */
             any |= load(entry);
         }
         check_dates(&entry->profile);
+        check_warning(&entry->profile);
     }
     return any;
 }
@@ -343,6 +423,7 @@ vnetenc_profiles_destroy(void)
             entries[id] = NULL;
         }
     }
+    vnetenc_find_end();
     free(directory);
     directory = NULL;
 }

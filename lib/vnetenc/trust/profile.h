@@ -43,6 +43,7 @@ struct vnetenc_profile {
                                              * vnetenc_cred_is_same_own(). */
     char *error;                            /* Of the newest change. */
     char *date_error;                       /* Of the dates of 'cred'. */
+    char *warning;                          /* They will soon be over. */
     struct vnetenc_alarms alarms;
 };
 

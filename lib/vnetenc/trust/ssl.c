@@ -27,6 +27,7 @@
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/crypto/suite.h"
+#include "vnetenc/trust/strength.h"
 
 /* The wire version.  It covers everything that both ends must understand. */
 static const unsigned char alpn[] = "\x09vnetenc/1";
@@ -43,10 +44,12 @@ BUILD_ASSERT_DECL(VNETENC_MAX_CERT_LIST_BYTES == 16384);
     "and SHA-512 are accepted"
 
 #define VNETENC_SSL_NO_GROUP                                                \
-    "no elliptic curve in common: X25519, P-256 and P-384 are accepted"
+    "no elliptic curve in common: X25519, P-256 and P-384 are accepted, "     \
+    "and P-384 alone with strength=192"
 
 static void (*keylog)(const char *line);
 
+static const char *groups(int level);
 static void demand(SSL *);
 
 /* Index of the owner in an SSL object's ex_data. */
@@ -179,13 +182,15 @@ sni_cb(SSL *ssl, int *alert, void *aux OVS_UNUSED)
     if (sni && vnetenc_ssl_sni_parse(sni, &profile)) {
         ctx = owner->select(owner, profile);
     }
-    if (!ctx || !SSL_set_SSL_CTX(ssl, ctx)) {
+    if (!ctx || !SSL_set_SSL_CTX(ssl, ctx)
+        || !SSL_set1_groups_list(
+            ssl, groups(SSL_CTX_get_security_level(ctx)))) {
         *alert = SSL_AD_UNRECOGNIZED_NAME;
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     }
 
-    /* SSL_set_SSL_CTX() copies the certificate but not the demands on the
-     * client.  Without this call, a client without a certificate would
+    /* SSL_set_SSL_CTX() copies the certificate but not groups and demands on
+     * the client.  Without this call, a client without a certificate would
      * pass. */
     demand(ssl);
     return SSL_TLSEXT_ERR_OK;
@@ -264,15 +269,18 @@ static const char signature_algorithms[]
       "RSA+SHA256:RSA+SHA384:RSA+SHA512";
 
 static const char *
-groups(void)
+groups(int level)
 {
-    return vnetenc_ssl_fips() ? "P-256:P-384" : "X25519:P-256:P-384";
+    return (level >= 4 ? "P-384"
+            : vnetenc_ssl_fips() ? "P-256:P-384"
+            : "X25519:P-256:P-384");
 }
 
 SSL_CTX *
-vnetenc_ssl_ctx_new(void)
+vnetenc_ssl_ctx_new(unsigned int bits)
 {
     SSL_CTX *ctx = SSL_CTX_new(DTLS_method());
+    int level = vnetenc_strength_level(bits);
 
     if (!ctx) {
         return NULL;
@@ -282,7 +290,7 @@ vnetenc_ssl_ctx_new(void)
      * the protocol may stay. */
     SSL_CTX_clear_options(ctx, SSL_CTX_get_options(ctx));
     SSL_CTX_set_options(ctx, demanded_options());
-    SSL_CTX_set_security_level(ctx, VNETENC_SECURITY_LEVEL);
+    SSL_CTX_set_security_level(ctx, level);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_quiet_shutdown(ctx, 1);
     SSL_CTX_set_max_cert_list(ctx, VNETENC_MAX_CERT_LIST_BYTES);
@@ -298,7 +306,7 @@ vnetenc_ssl_ctx_new(void)
 
     if (!SSL_CTX_set_min_proto_version(ctx, DTLS1_2_VERSION)
         || !SSL_CTX_set_max_proto_version(ctx, DTLS1_2_VERSION)
-        || !SSL_CTX_set1_groups_list(ctx, groups())
+        || !SSL_CTX_set1_groups_list(ctx, groups(level))
         || !SSL_CTX_set1_sigalgs_list(ctx, signature_algorithms)
         || !SSL_CTX_set1_client_sigalgs_list(ctx, signature_algorithms)) {
         SSL_CTX_free(ctx);
@@ -316,7 +324,7 @@ ctx_unnamed(void)
     static SSL_CTX *ctx;
 
     if (!ctx) {
-        ctx = vnetenc_ssl_ctx_new();
+        ctx = vnetenc_ssl_ctx_new(VNETENC_SECURITY_BITS);
     }
     return ctx;
 }
@@ -329,7 +337,8 @@ demand(SSL *ssl)
                       | SSL_OP_CIPHER_SERVER_PREFERENCE
                       | SSL_OP_NO_EXTENDED_MASTER_SECRET);
     SSL_set_options(ssl, demanded_options());
-    SSL_set_security_level(ssl, VNETENC_SECURITY_LEVEL);
+    SSL_set_security_level(ssl, SSL_CTX_get_security_level(
+                                    SSL_get_SSL_CTX(ssl)));
     SSL_set_quiet_shutdown(ssl, 1);
     SSL_set_max_cert_list(ssl, VNETENC_MAX_CERT_LIST_BYTES);
     SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
@@ -413,4 +422,28 @@ vnetenc_ssl_check(SSL *ssl, const struct vnetenc_suite **suitep)
         return "peer certificate not verified";
     }
     return NULL;
+}
+
+const char *
+vnetenc_ssl_alert_text(uint8_t alert)
+{
+    switch (alert) {
+    case SSL_AD_UNRECOGNIZED_NAME:
+        return "unrecognized name: it has no credentials for the profile, or "
+               "this host is no member there";
+    case SSL_AD_HANDSHAKE_FAILURE:
+        return "handshake failure: it refuses the certificate, or no cipher "
+               "is in common";
+    default:
+        return SSL_alert_desc_string_long(alert);
+    }
+}
+
+bool
+vnetenc_ssl_has_server_hello(const SSL *ssl)
+{
+    OSSL_HANDSHAKE_STATE state = SSL_get_state(ssl);
+
+    return (state != TLS_ST_BEFORE && state != TLS_ST_CW_CLNT_HELLO
+            && state != DTLS_ST_CR_HELLO_VERIFY_REQUEST);
 }

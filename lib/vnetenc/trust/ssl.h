@@ -54,8 +54,9 @@ struct vnetenc_ssl_owner {
     unsigned int (*flight_begins)(struct vnetenc_ssl_owner *);
 };
 
-/* Returns a context without certificate and key, or NULL if libssl fails. */
-SSL_CTX *vnetenc_ssl_ctx_new(void);
+/* Returns a context for a strength of 'bits', without certificate and key, or
+ * NULL if libssl fails. */
+SSL_CTX *vnetenc_ssl_ctx_new(unsigned int bits);
 
 /* Returns the SSL object of an initiator that asks for 'profile', or of a
  * responder.  Its callbacks go to 'owner', which must outlive it.  It reads
@@ -78,6 +79,12 @@ const char *vnetenc_ssl_error(void);
 
 /* Returns true if OpenSSL's fips property is on: no X25519, no ChaCha20. */
 bool vnetenc_ssl_fips(void);
+
+/* Returns the name of an alert, and its meaning if it has one here. */
+const char *vnetenc_ssl_alert_text(uint8_t alert);
+
+/* Returns true if libssl, as a client, has read a ServerHello. */
+bool vnetenc_ssl_has_server_hello(const SSL *);
 
 /* Implements vnetenc_handshake_set_keylog(). */
 void vnetenc_ssl_set_keylog(void (*)(const char *line));

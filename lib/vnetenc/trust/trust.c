@@ -33,6 +33,7 @@
 #include "util.h"
 #include "vnetenc/trust/cred.h"
 #include "vnetenc/trust/failures.h"
+#include "vnetenc/trust/strength.h"
 
 bool
 vnetenc_trust_admits(const struct vnetenc_trust *trust, uint8_t profile)
@@ -40,9 +41,18 @@ vnetenc_trust_admits(const struct vnetenc_trust *trust, uint8_t profile)
     return !trust->profiles || bitmap_is_set(trust->profiles, profile);
 }
 
-/* Returns why the peer may not speak under 'profile', or NULL if it may. */
-static char *
-judge_member(const struct vnetenc_trust *trust, uint8_t profile)
+char *
+vnetenc_trust_vxlan_error(uint8_t profile)
+{
+    return vnetenc_failure_text(VNETENC_FAILURE_vxlan, "profile %"PRIu8
+                                " over VXLAN: only profile 0 may be used, "
+                                "because a VNI of VXLAN need not be that of "
+                                "a network; use Geneve", profile);
+}
+
+char *
+vnetenc_trust_judge_member(const struct vnetenc_trust *trust,
+                           uint8_t profile)
 {
     struct ds s = DS_EMPTY_INITIALIZER;
     char *why;
@@ -56,6 +66,59 @@ judge_member(const struct vnetenc_trust *trust, uint8_t profile)
                                ds_cstr(&s), profile);
     ds_destroy(&s);
     return why;
+}
+
+/* Returns the refusal of a certificate of the peer, or of its chain, that is
+ * revoked. */
+static char *
+revoked_error(const struct vnetenc_trust *trust,
+              const struct vnetenc_cred *cred,
+              const uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES])
+{
+    char text[VNETENC_FINGERPRINT_TEXT_BYTES];
+    struct ds s = DS_EMPTY_INITIALIZER;
+    char *why;
+
+    ipv6_format_mapped(&trust->remote_ip, &s);
+    vnetenc_cert_fingerprint_format(fingerprint, text);
+    why = vnetenc_failure_text(VNETENC_FAILURE_revoked, "%s shows %s, or a "
+                               "certificate that it issued: revoked of "
+                               "profile %u lists it", ds_cstr(&s), text,
+                               vnetenc_cred_profile(cred));
+    ds_destroy(&s);
+    return why;
+}
+
+/* Returns the refusal of a certificate that is not listed. */
+static char *
+not_listed_error(const struct vnetenc_trust *trust,
+                 const struct vnetenc_cred *cred,
+                 const uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES])
+{
+    char text[VNETENC_FINGERPRINT_TEXT_BYTES];
+    struct ds s = DS_EMPTY_INITIALIZER;
+    char *why;
+
+    ipv6_format_mapped(&trust->remote_ip, &s);
+    vnetenc_cert_fingerprint_format(fingerprint, text);
+    why = vnetenc_failure_text(VNETENC_FAILURE_not_listed, "%s shows %s, "
+                               "which is not among the certificates of "
+                               "profile %u; no CA is, or none whose "
+                               "certificate this host has", ds_cstr(&s), text,
+                               vnetenc_cred_profile(cred));
+    ds_destroy(&s);
+    return why;
+}
+
+/* Returns true if a CA must vouch for the certificate: there is one, and the
+ * certificate is not listed itself. */
+static bool
+needs_ca(const struct vnetenc_cred *cred,
+         const uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES])
+{
+    return (vnetenc_cred_ca(cred)
+            && !vnetenc_config_fingerprints_have(vnetenc_cred_listed(cred),
+                                                 fingerprint));
 }
 
 /* Judges by all that takes no certificate but its fingerprint. */
@@ -73,9 +136,19 @@ judge_pins(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
         return vnetenc_failure_text(VNETENC_FAILURE_no_credential,
                                     "no such profile");
     }
-    why = judge_member(trust, vnetenc_cred_profile(cred));
+    why = vnetenc_trust_judge_member(trust, vnetenc_cred_profile(cred));
     if (why) {
         return why;
+    }
+    if (vnetenc_config_fingerprints_have(vnetenc_cred_revoked(cred),
+                                         fingerprint)) {
+        return revoked_error(trust, cred, fingerprint);
+    }
+    if (vnetenc_cred_listed(cred)->n) {
+        return (vnetenc_cred_ca(cred)
+                || vnetenc_config_fingerprints_have(vnetenc_cred_listed(cred),
+                                                    fingerprint)
+                ? NULL : not_listed_error(trust, cred, fingerprint));
     }
     if (!trust->n_pins) {
         return (vnetenc_cred_ca(cred)
@@ -177,8 +250,11 @@ explain(X509_STORE_CTX *ctx, const struct vnetenc_cred *cred,
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
         *failure = VNETENC_FAILURE_issuer;
-        return xasprintf("neither the ca_cert of profile %u nor a CA that "
-                         "the peer sent has issued it", profile);
+        return xasprintf("neither %s of profile %u nor a CA that the peer "
+                         "sent has issued it",
+                         vnetenc_cred_listed(cred)->n
+                         ? "a CA among the certificates" : "the ca_cert",
+                         profile);
     case X509_V_ERR_UNABLE_TO_GET_CRL:
     case X509_V_ERR_CRL_NOT_YET_VALID:
     case X509_V_ERR_CRL_HAS_EXPIRED:
@@ -189,7 +265,7 @@ explain(X509_STORE_CTX *ctx, const struct vnetenc_cred *cred,
     case X509_V_ERR_CA_KEY_TOO_SMALL:
     case X509_V_ERR_CA_MD_TOO_WEAK:
         *failure = VNETENC_FAILURE_weak;
-        return xstrdup("112 bits are needed: RSA with 2048 bits, SHA-256");
+        return xstrdup(vnetenc_strength_text(vnetenc_cred_strength(cred)));
     case X509_V_ERR_CERT_REVOKED:
         *failure = VNETENC_FAILURE_revoked;
         return NULL;
@@ -222,7 +298,8 @@ refusal(X509_STORE_CTX *ctx, const struct vnetenc_cred *cred)
 /* Checks dates, unless 'live', key and purposes and, with a CA, chain and
  * CRL. */
 static char *
-judge_x509(X509_STORE_CTX *ctx, const struct vnetenc_cred *cred, bool live)
+judge_x509(X509_STORE_CTX *ctx, const struct vnetenc_cred *cred, bool by_ca,
+           bool live)
 {
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(ctx);
 
@@ -230,16 +307,23 @@ judge_x509(X509_STORE_CTX *ctx, const struct vnetenc_cred *cred, bool live)
         return vnetenc_failure_text(VNETENC_FAILURE_internal, "certificate's "
                                     "purpose cannot be checked");
     }
-    X509_VERIFY_PARAM_set_auth_level(param, VNETENC_SECURITY_LEVEL);
+    X509_VERIFY_PARAM_set_auth_level(
+        param, vnetenc_strength_level(vnetenc_cred_strength(cred)));
     X509_VERIFY_PARAM_set_depth(param, VNETENC_MAX_CHAIN_DEPTH);
     if (live) {
         X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_NO_CHECK_TIME);
     }
-    if (!vnetenc_cred_ca(cred)) {
+    if (!by_ca) {
         X509_STORE_CTX_set_verify_cb(ctx, pinned_cb);
-    } else if (vnetenc_cred_has_crl(cred)) {
-        X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_CRL_CHECK
-                                 | X509_V_FLAG_CRL_CHECK_ALL);
+    } else {
+        if (vnetenc_cred_has_crl(cred)) {
+            X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_CRL_CHECK
+                                     | X509_V_FLAG_CRL_CHECK_ALL);
+        }
+        /* A listed CA counts, whoever issued it. */
+        if (vnetenc_cred_listed(cred)->n) {
+            X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_PARTIAL_CHAIN);
+        }
     }
 
     if (X509_verify_cert(ctx) != 1) {
@@ -262,11 +346,30 @@ vnetenc_trust_n_verified(void)
     return n_verified;
 }
 
+/* Refuses a chain with a certificate that is revoked. */
 static char *
-verify(const struct vnetenc_cred *cred, X509 *leaf, STACK_OF(X509) *chain,
-       bool live)
+judge_revoked(const struct vnetenc_trust *trust,
+              const struct vnetenc_cred *cred, STACK_OF(X509) *chain)
 {
-    X509_STORE *ca = vnetenc_cred_ca(cred);
+    const struct vnetenc_config_fingerprints *revoked
+        = vnetenc_cred_revoked(cred);
+
+    for (int i = 0; revoked->n && i < sk_X509_num(chain); i++) {
+        uint8_t f[VNETENC_FINGERPRINT_BYTES];
+
+        if (!vnetenc_cert_fingerprint(sk_X509_value(chain, i), f)
+            || vnetenc_config_fingerprints_have(revoked, f)) {
+            return revoked_error(trust, cred, f);
+        }
+    }
+    return NULL;
+}
+
+static char *
+verify(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
+       X509 *leaf, STACK_OF(X509) *chain, bool by_ca, bool live)
+{
+    X509_STORE *ca = by_ca ? vnetenc_cred_ca(cred) : NULL;
     X509_STORE *store = ca ? ca : X509_STORE_new();
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
     char *why;
@@ -274,7 +377,10 @@ verify(const struct vnetenc_cred *cred, X509 *leaf, STACK_OF(X509) *chain,
     n_verified++;
     if (store && ctx
         && X509_STORE_CTX_init(ctx, store, leaf, ca ? chain : NULL)) {
-        why = judge_x509(ctx, cred, live);
+        why = judge_x509(ctx, cred, by_ca, live);
+        if (!why) {
+            why = judge_revoked(trust, cred, X509_STORE_CTX_get0_chain(ctx));
+        }
     } else {
         why = vnetenc_failure_text(VNETENC_FAILURE_internal,
                                    "certificate cannot be verified");
@@ -298,36 +404,69 @@ judge(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
       X509 *leaf, STACK_OF(X509) *chain)
 {
     uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES];
+    bool by_ca;
     char *why;
 
     if (!leaf || !vnetenc_cert_fingerprint(leaf, fingerprint)) {
         return no_certificate();
     }
     why = judge_pins(trust, cred, fingerprint);
-    if (!why && vnetenc_cred_ca(cred)) {
+    if (why) {
+        return why;
+    }
+    why = judge_revoked(trust, cred, chain);
+    by_ca = needs_ca(cred, fingerprint);
+    if (!why && by_ca) {
         why = judge_san(trust, leaf);
     }
-    return why ? why : verify(cred, leaf, chain, false);
+    return why ? why : verify(trust, cred, leaf, chain, by_ca, false);
 }
 
-/* The certificate was judged in full when the session began.  With pins and no
- * CA, no other part of the judgement can have changed since. */
+/* Judges a session by what is known of its certificates. */
+static char *
+judge_known(const struct vnetenc_trust *trust,
+            const struct vnetenc_cred *cred,
+            const struct vnetenc_cert_chain *c)
+{
+    const struct vnetenc_config_fingerprints *revoked;
+    char *why = judge_pins(trust, cred, vnetenc_cert_chain_fingerprint(c));
+    int i;
+
+    if (why) {
+        return why;
+    }
+    revoked = vnetenc_cred_revoked(cred);
+    i = vnetenc_cert_chain_find(
+        c, (const uint8_t (*)[VNETENC_FINGERPRINT_BYTES]) revoked->f,
+        revoked->n);
+    return i < 0 ? NULL : revoked_error(trust, cred,
+                                        vnetenc_cert_chain_nth(c, i));
+}
+
+/* The certificate was judged in full when the session began.  Without a CA, no
+ * other part of the judgement can have changed since but the strength. */
 static char *
 judge_live(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
            const struct vnetenc_cert_chain *c)
 {
-    char *why = judge_pins(trust, cred, vnetenc_cert_chain_fingerprint(c));
+    char *why = judge_known(trust, cred, c);
     STACK_OF(X509) *chain;
     X509 *leaf;
+    bool by_ca;
 
-    if (why || !vnetenc_cred_ca(cred)) {
+    if (why) {
         return why;
+    }
+    by_ca = needs_ca(cred, vnetenc_cert_chain_fingerprint(c));
+    if (!by_ca && vnetenc_cred_strength(cred) == VNETENC_SECURITY_BITS) {
+        return NULL;
     }
     chain = vnetenc_cert_chain_certs(c);
     leaf = sk_X509_value(chain, 0);
-    why = leaf ? judge_san(trust, leaf) : no_certificate();
+    why = (!leaf ? no_certificate()
+           : by_ca ? judge_san(trust, leaf) : NULL);
     if (!why) {
-        why = verify(cred, leaf, chain, true);
+        why = verify(trust, cred, leaf, chain, by_ca, true);
     }
     sk_X509_pop_free(chain, X509_free);
     return why;
@@ -367,6 +506,5 @@ vnetenc_trust_judge_pins(const struct vnetenc_trust *trust,
                          const struct vnetenc_cred *cred,
                          const struct vnetenc_cert_chain *c, char **reason)
 {
-    return say(judge_pins(trust, cred, vnetenc_cert_chain_fingerprint(c)),
-               reason);
+    return say(judge_known(trust, cred, c), reason);
 }

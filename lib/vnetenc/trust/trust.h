@@ -31,13 +31,20 @@
  *                       holds the peer's remote_ip or name
  *     given   yes       both
  *
- * Before a certificate is looked at, the peer must be a member of the profile.
+ * If the profile has `certificates', these count instead, and no pins:
  *
- * In every row of the table, the certificate must also be within its dates,
- * its key (and every signature of a chain) must be of security level 2, and it
- * must be valid for TLS clients and for TLS servers, because each hypervisor
- * is both.  Names are compared whole: a wildcard in a SAN matches nothing, and
- * the subject's common name is not read.
+ *     `certificates' have       it may speak for the peer if
+ *     ------------------------  ---------------------------------------------
+ *     it                        (always)
+ *     a CA that issued it       its SAN holds the peer's remote_ip or name
+ *
+ * In every row of the tables, neither it nor a certificate of its chain may be
+ * in `revoked' of the profile.  The certificate must also be within its dates,
+ * its key (and every signature of a chain) must have the strength that the
+ * profile demands, and it must be valid for TLS clients and for TLS servers,
+ * because each hypervisor is both.  Before any certificate is looked at, the
+ * peer must be a member of the profile.  Names are compared whole: a wildcard
+ * in a SAN matches nothing, and the subject's common name is not read.
  *
  * Thread-safety: functions of their arguments, the wall clock (dates) and, for
  * the CA, OpenSSL's reference counts.  Control thread. */
@@ -64,6 +71,15 @@ struct vnetenc_trust {
 
 /* Returns true if the peer is a member of 'profile'. */
 bool vnetenc_trust_admits(const struct vnetenc_trust *, uint8_t profile);
+
+/* Returns NULL if the peer is a member of 'profile', otherwise the refusal,
+ * which the caller frees. */
+char *vnetenc_trust_judge_member(const struct vnetenc_trust *,
+                                 uint8_t profile);
+
+/* Returns the refusal of 'profile', which is not 0, over VXLAN.  The caller
+ * frees it. */
+char *vnetenc_trust_vxlan_error(uint8_t profile);
 
 /* Judges a certificate by the rule above.  'trust' NULL means an unknown peer,
  * 'cred' NULL an unknown profile; neither is ever accepted.  If 'reason' is

@@ -1,0 +1,477 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+#include "vnetenc/trust/find.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+#include <openssl/x509_vfy.h>
+
+#include "openvswitch/dynamic-string.h"
+#include "openvswitch/ofpbuf.h"
+#include "openvswitch/vlog.h"
+#include "svec.h"
+#include "util.h"
+#include "vnetenc/trust/cert.h"
+#include "vnetenc/trust/file.h"
+#include "vnetenc/trust/pem.h"
+
+VLOG_DEFINE_THIS_MODULE(vnetenc_find);
+
+enum { PEM, KEY, CRL, N_FILES };
+
+static const char *const endings[N_FILES] = { ".pem", ".key", ".crl" };
+
+struct entry {
+    struct vnetenc_found found;
+    struct vnetenc_file_state files[N_FILES];   /* When last read. */
+    bool there;                 /* Used by scan(). */
+};
+
+/* vnetenc_find_all() relies on it. */
+BUILD_ASSERT_DECL(offsetof(struct entry, found) == 0);
+
+static struct entry **entries;  /* In order of names. */
+static size_t n_entries;
+static unsigned int generation;
+static char *dir_error;
+
+/* One name. */
+
+static void
+found_forget(struct vnetenc_found *found)
+{
+    sk_X509_pop_free(found->certs, X509_free);
+    sk_X509_CRL_pop_free(found->crls, X509_CRL_free);
+    EVP_PKEY_free(found->key);
+    free(found->fingerprints);
+    found->certs = NULL;
+    found->crls = NULL;
+    found->key = NULL;
+    found->fingerprints = NULL;
+}
+
+static void
+entry_destroy(struct entry *entry)
+{
+    found_forget(&entry->found);
+    free(entry->found.name);
+    free(entry->found.error);
+    free(entry);
+}
+
+/* Reads 'path', which must be closed to others if it holds a private key. */
+static char *
+read_file(const char *path, struct ofpbuf *pem)
+{
+    char *error = vnetenc_file_read(path, true, pem);
+    char *other;
+
+    if (!error) {
+        return NULL;
+    }
+    vnetenc_file_wipe(pem);
+    other = vnetenc_file_read(path, false, pem);
+    if (other || vnetenc_pem_has_key(pem)) {
+        free(other);
+        return error;
+    }
+    free(error);
+    return NULL;
+}
+
+static char *
+load_certs(const char *path, struct vnetenc_found *found)
+{
+    struct ofpbuf pem;
+    char *error = read_file(path, &pem);
+
+    if (!error) {
+        error = vnetenc_pem_certs(&pem, &found->certs);
+    }
+    if (!error) {
+        error = vnetenc_pem_key(&pem, &found->key);
+    }
+    vnetenc_file_wipe(&pem);
+    return error;
+}
+
+static char *
+load_key(const char *path, struct vnetenc_found *found)
+{
+    struct ofpbuf pem;
+    char *error = vnetenc_file_read(path, true, &pem);
+
+    if (!error) {
+        error = vnetenc_pem_key(&pem, &found->key);
+    }
+    if (!error && !found->key) {
+        error = xstrdup("holds no private key in PEM");
+    }
+    vnetenc_file_wipe(&pem);
+    return error;
+}
+
+static char *
+load_crls(const char *path, struct vnetenc_found *found)
+{
+    struct ofpbuf pem;
+    char *error = vnetenc_file_read(path, false, &pem);
+
+    if (!error) {
+        error = vnetenc_pem_crls(&pem, &found->crls);
+    }
+    vnetenc_file_wipe(&pem);
+    return error;
+}
+
+/* Returns 'error', which it frees, with the name of the file before it. */
+static char *
+name_file(const char *base, int file, char *error)
+{
+    char *named = (error
+                   ? xasprintf("%s%s: %s", base, endings[file], error)
+                   : NULL);
+
+    free(error);
+    return named;
+}
+
+static char *
+check_key(const struct vnetenc_found *found)
+{
+    return (found->key
+            && X509_check_private_key(sk_X509_value(found->certs, 0),
+                                      found->key) != 1
+            ? xstrdup("the key does not belong to the first certificate")
+            : NULL);
+}
+
+static void
+put_fingerprints(struct vnetenc_found *found)
+{
+    int n = sk_X509_num(found->certs);
+
+    found->fingerprints = xcalloc(n, sizeof *found->fingerprints);
+    for (int i = 0; i < n; i++) {
+        if (!vnetenc_cert_fingerprint(sk_X509_value(found->certs, i),
+                                      found->fingerprints[i])) {
+            memset(found->fingerprints[i], 0, sizeof *found->fingerprints);
+        }
+    }
+}
+
+/* Reads the files of 'base', a path without ending, into 'found'. */
+static char *
+load(const char *base, const struct vnetenc_file_state files[N_FILES],
+     struct vnetenc_found *found)
+{
+    const char *name = strrchr(base, '/') + 1;
+    char *paths[N_FILES];
+    char *error;
+
+    for (int i = 0; i < N_FILES; i++) {
+        paths[i] = xasprintf("%s%s", base, endings[i]);
+    }
+    error = name_file(name, PEM, load_certs(paths[PEM], found));
+    if (!error && !found->key && files[KEY].ino) {
+        error = name_file(name, KEY, load_key(paths[KEY], found));
+    }
+    if (!error && files[CRL].ino) {
+        error = name_file(name, CRL, load_crls(paths[CRL], found));
+    }
+    if (!error) {
+        error = name_file(name, PEM, check_key(found));
+    }
+    for (int i = 0; i < N_FILES; i++) {
+        free(paths[i]);
+    }
+    ERR_clear_error();
+    return error;
+}
+
+/* Reads the files of 'entry' again if they changed or could not be read. */
+static void
+entry_run(struct entry *entry, const char *base)
+{
+    struct vnetenc_found *found = &entry->found;
+    struct vnetenc_file_state now[N_FILES];
+    struct vnetenc_found new;
+    char *error;
+
+    for (int i = 0; i < N_FILES; i++) {
+        char *path = xasprintf("%s%s", base, endings[i]);
+
+        vnetenc_file_state_get(path, &now[i]);
+        free(path);
+    }
+    if (!memcmp(now, entry->files, sizeof now) && !found->error) {
+        return;
+    }
+    memset(&new, 0, sizeof new);
+    error = load(base, now, &new);
+    if (error && nullable_string_is_equal(error, found->error)) {
+        found_forget(&new);
+        free(error);
+        return;
+    }
+    memcpy(entry->files, now, sizeof now);
+    free(found->error);
+    found->error = error;
+    generation++;
+    if (error) {
+        VLOG_WARN("credentials: %s%s", error,
+                  found->certs ? "; its former content stays in force" : "");
+        found_forget(&new);
+    } else {
+        found_forget(found);
+        found->certs = new.certs;
+        found->key = new.key;
+        found->crls = new.crls;
+        put_fingerprints(found);
+    }
+}
+
+/* The directory. */
+
+static void
+set_dir_error(char *error)
+{
+    if (nullable_string_is_equal(error, dir_error)) {
+        free(error);
+        return;
+    }
+    if (error) {
+        VLOG_WARN("%s", error);
+    }
+    free(dir_error);
+    dir_error = error;
+    generation++;
+}
+
+/* Adds the names of files that end with ".pem", without the ending, to
+ * 'names', in order.  Returns why none or not all can be read, or NULL. */
+static char *
+list_names(const char *directory, struct svec *names)
+{
+    char *error = vnetenc_file_dir_check(directory);
+    DIR *dir = error ? NULL : opendir(directory);
+    struct dirent *d;
+
+    if (!dir) {
+        char *text = NULL;
+
+        /* There need be none. */
+        if (error || errno != ENOENT) {
+            text = xasprintf("%s: %s", directory,
+                             error ? error : ovs_strerror(errno));
+        }
+        free(error);
+        return text;
+    }
+    while ((d = readdir(dir))) {
+        size_t n = strlen(d->d_name);
+
+        if (n > 4 && d->d_name[0] != '.'
+            && !strcmp(d->d_name + n - 4, endings[PEM])) {
+            svec_add_nocopy(names, xmemdup0(d->d_name, n - 4));
+        }
+    }
+    closedir(dir);
+    svec_sort(names);
+    if (names->n <= VNETENC_MAX_FOUND) {
+        return NULL;
+    }
+    error = xasprintf("%s: has %"PRIuSIZE" files *.pem; the first %d are read,"
+                      " up to %s.pem", directory, names->n, VNETENC_MAX_FOUND,
+                      names->names[VNETENC_MAX_FOUND - 1]);
+    while (names->n > VNETENC_MAX_FOUND) {
+        free(names->names[--names->n]);
+    }
+    return error;
+}
+
+static struct entry *
+find_entry(const char *name)
+{
+    for (size_t i = 0; i < n_entries; i++) {
+        if (!strcmp(entries[i]->found.name, name)) {
+            return entries[i];
+        }
+    }
+    return NULL;
+}
+
+static struct entry *
+take_entry(const char *name)
+{
+    struct entry *entry = find_entry(name);
+
+    if (!entry) {
+        entry = xzalloc(sizeof *entry);
+        entry->found.name = xstrdup(name);
+    }
+    entry->there = true;
+    return entry;
+}
+
+static void
+forget_others(void)
+{
+    for (size_t i = 0; i < n_entries; i++) {
+        if (!entries[i]->there) {
+            VLOG_INFO("%s is gone", entries[i]->found.name);
+            entry_destroy(entries[i]);
+            generation++;
+        }
+    }
+    free(entries);
+    entries = NULL;
+    n_entries = 0;
+}
+
+void
+vnetenc_find_run(const char *directory)
+{
+    char *path = xasprintf("%s/%s", directory, VNETENC_FIND_DIRECTORY);
+    struct svec names = SVEC_EMPTY_INITIALIZER;
+    char *error = list_names(path, &names);
+    struct entry **new;
+    size_t n = names.n;
+
+    if (error && !n) {
+        /* What was found before stays. */
+        set_dir_error(error);
+        free(path);
+        return;
+    }
+    set_dir_error(error);
+    new = xcalloc(n, sizeof *new);
+    for (size_t i = 0; i < n_entries; i++) {
+        entries[i]->there = false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        char *base = xasprintf("%s/%s", path, names.names[i]);
+        char *name = xasprintf("%s/%s.pem", VNETENC_FIND_DIRECTORY,
+                               names.names[i]);
+
+        new[i] = take_entry(name);
+        entry_run(new[i], base);
+        free(name);
+        free(base);
+    }
+    forget_others();
+    entries = new;
+    n_entries = n;
+    svec_destroy(&names);
+    free(path);
+}
+
+unsigned int
+vnetenc_find_generation(void)
+{
+    return generation;
+}
+
+const struct vnetenc_found *const *
+vnetenc_find_all(size_t *n)
+{
+    *n = n_entries;
+    return (const struct vnetenc_found *const *) entries;
+}
+
+const char *
+vnetenc_find_error(void)
+{
+    return dir_error;
+}
+
+bool
+vnetenc_found_chains_to(const struct vnetenc_found *found, X509_STORE *cas)
+{
+    X509_STORE_CTX *ctx = cas ? X509_STORE_CTX_new() : NULL;
+    bool ok;
+
+    ok = (ctx && X509_STORE_CTX_init(ctx, cas,
+                                     sk_X509_value(found->certs, 0),
+                                     found->certs));
+    if (ok) {
+        X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_PARTIAL_CHAIN
+                                 | X509_V_FLAG_NO_CHECK_TIME);
+        ok = X509_verify_cert(ctx) == 1;
+    }
+    X509_STORE_CTX_free(ctx);
+    ERR_clear_error();
+    return ok;
+}
+
+bool
+vnetenc_found_is_valid(const struct vnetenc_found *found, time_t now)
+{
+    char *error = vnetenc_cert_check_dates(sk_X509_value(found->certs, 0),
+                                           now);
+
+    free(error);
+    return !error;
+}
+
+bool
+vnetenc_found_is_better(const struct vnetenc_found *a,
+                        const struct vnetenc_found *b, time_t now)
+{
+    bool a_valid = vnetenc_found_is_valid(a, now);
+    bool b_valid = vnetenc_found_is_valid(b, now);
+
+    return (a_valid != b_valid ? a_valid
+            : ASN1_TIME_compare(
+                X509_get0_notBefore(sk_X509_value(a->certs, 0)),
+                X509_get0_notBefore(sk_X509_value(b->certs, 0))) > 0);
+}
+
+char *
+vnetenc_find_none(void)
+{
+    struct ds s = DS_EMPTY_INITIALIZER;
+    ds_put_format(&s, "certificates: no file of %"PRIuSIZE" in directory %s "
+                  "has a private key and a certificate that is listed or "
+                  "issued by a listed CA, and not revoked", n_entries,
+                  VNETENC_FIND_DIRECTORY);
+    if (dir_error) {
+        ds_put_format(&s, "; %s", dir_error);
+    }
+    for (size_t i = 0; i < n_entries; i++) {
+        if (entries[i]->found.error) {
+            ds_put_format(&s, "; %s", entries[i]->found.error);
+        }
+    }
+    return ds_steal_cstr(&s);
+}
+
+void
+vnetenc_find_end(void)
+{
+    for (size_t i = 0; i < n_entries; i++) {
+        entries[i]->there = false;
+    }
+    forget_others();
+    set_dir_error(NULL);
+}

@@ -1,0 +1,560 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/* Credentials that are found by content: which certificate a host shows, whom
+ * it accepts, what is revoked, and how strong all of it must be. */
+
+#include <config.h>
+#undef NDEBUG
+#include "vnetenc/trust/find.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/ssl.h>
+
+#include "openvswitch/json.h"
+#include "openvswitch/vlog.h"
+#include "packets.h"
+#include "timeval.h"
+#include "util.h"
+#include "vnetenc/trust/cred.h"
+#include "vnetenc/trust/find-json.h"
+#include "vnetenc/trust/peer.h"
+#include "vnetenc/trust/profile.h"
+#include "vnetenc/trust/trust.h"
+#include "vnetenc-unit.h"
+#include "vnetenc-unit-pki.h"
+
+static struct pki_id ca, new_ca, stranger_ca;
+static struct pki_id old, new, expired, shared;
+
+static const char *
+file(const char *name)
+{
+    static char path[4][512];
+    static int i;
+
+    i = (i + 1) % 4;
+    snprintf(path[i], sizeof path[i], "%s/credentials/%s", pki_dir(), name);
+    return path[i];
+}
+
+static struct pki_id
+issue(const struct pki_id *issuer, const char *san, long int from_s,
+      long int to_s)
+{
+    return pki_make(&(struct pki_spec) {
+        .issuer = issuer, .san = san, .from_s = from_s, .to_s = to_s });
+}
+
+static void
+set_up(void)
+{
+    const char *us = "IP:192.0.2.2";
+
+    ca = pki_make(&(struct pki_spec) { .ca = true });
+    new_ca = pki_make(&(struct pki_spec) { .ca = true });
+    stranger_ca = pki_make(&(struct pki_spec) { .ca = true });
+    old = issue(&ca, us, -3000, 3000);
+    new = issue(&ca, us, -2000, 3000);
+    expired = issue(&ca, us, -1000, -10);
+    shared = pki_make(&(struct pki_spec) { .san = NULL });
+    ovs_assert(!mkdir(file(""), 0700));
+}
+
+/* The set of the certificates given, up to NULL. */
+static struct vnetenc_config_fingerprints
+set_of(const struct pki_id *a, const struct pki_id *b)
+{
+    static uint8_t f[8][2][VNETENC_FINGERPRINT_BYTES];
+    static int i;
+    struct vnetenc_config_fingerprints set;
+
+    i = (i + 1) % 8;
+    set.f = f[i];
+    set.n = 0;
+    if (a) {
+        pki_pin(a, set.f[set.n++]);
+    }
+    if (b) {
+        pki_pin(b, set.f[set.n++]);
+    }
+    return set;
+}
+
+static bool
+is_shown(const struct vnetenc_cred *cred, const struct pki_id *id)
+{
+    uint8_t f[VNETENC_FINGERPRINT_BYTES];
+
+    pki_pin(id, f);
+    return cred && !memcmp(vnetenc_cred_fingerprint(cred), f, sizeof f);
+}
+
+static struct vnetenc_cred *
+load(const struct vnetenc_cred_config *config, const char *expected)
+{
+    struct vnetenc_cred *cred;
+    char *error;
+
+    vnetenc_find_run(pki_dir());
+    error = vnetenc_cred_load(config, &cred);
+    if (expected) {
+        CHECK_HAS(error, expected);
+        CHECK(!cred);
+    } else if (!CHECK(!error)) {
+        printf("%s\n", error);
+    }
+    free(error);
+    return cred;
+}
+
+/* Which certificate is shown. */
+static void
+test_own(void)
+{
+    struct vnetenc_cred_config config = {
+        .profile = 5, .certificates = set_of(&ca, NULL),
+    };
+    uint8_t keep[VNETENC_FINGERPRINT_BYTES];
+    struct vnetenc_cred *cred;
+
+    load(&config, "certificates: no file of 0 in directory credentials has");
+
+    /* Only what the CA issued, of these what is valid and began last. */
+    pki_write(file("old.pem"), 0600, old.key, old.cert, ca.cert, NULL);
+    pki_write(file("expired.pem"), 0644, NULL, expired.cert, ca.cert, NULL);
+    pki_write(file("expired.key"), 0600, expired.key, NULL);
+    pki_write(file("shared.pem"), 0600, shared.key, shared.cert, NULL);
+    cred = load(&config, NULL);
+    CHECK(is_shown(cred, &old));
+    CHECK(vnetenc_cred_ca(cred) && !vnetenc_cred_has_crl(cred));
+    vnetenc_cred_unref(cred);
+    pki_write(file("new.pem"), 0600, new.key, new.cert, ca.cert, NULL);
+    cred = load(&config, NULL);
+    CHECK(is_shown(cred, &new));
+    CHECK(!vnetenc_cred_has_newer(cred));
+    vnetenc_cred_unref(cred);
+
+    /* The one before, while it will do. */
+    pki_pin(&old, keep);
+    config.keep = keep;
+    cred = load(&config, NULL);
+    CHECK(is_shown(cred, &old) && vnetenc_cred_has_newer(cred));
+    vnetenc_cred_unref(cred);
+    config.revoked = set_of(&old, NULL);
+    cred = load(&config, NULL);
+    CHECK(is_shown(cred, &new) && !vnetenc_cred_has_newer(cred));
+    vnetenc_cred_unref(cred);
+    config.revoked = set_of(&ca, NULL);
+    load(&config, "is listed or issued by a listed CA, and not revoked");
+    config.revoked.n = 0;
+    config.keep = NULL;
+
+    /* The certificate itself is listed. */
+    config.certificates = set_of(&shared, NULL);
+    cred = load(&config, NULL);
+    CHECK(is_shown(cred, &shared));
+    vnetenc_cred_unref(cred);
+    config.certificates = set_of(&stranger_ca, NULL);
+    load(&config, "no file of 4 in directory credentials");
+
+    config.certificate = "a.pem";
+    load(&config, "certificates: certificate, private_key, ca_cert and crl "
+         "must be empty beside it");
+}
+
+/* Files that cannot be used, and what stays. */
+static void
+test_files(void)
+{
+    struct vnetenc_cred_config config = {
+        .profile = 5, .certificates = set_of(&new, NULL),
+    };
+    unsigned int generation;
+    struct vnetenc_cred *cred;
+    struct json *json;
+    char *text;
+
+    vnetenc_find_run(pki_dir());
+    generation = vnetenc_find_generation();
+    vnetenc_find_run(pki_dir());
+    CHECK(vnetenc_find_generation() == generation);
+
+    /* Others can read the key; it is not that of the certificate; no PEM.
+     * Each time the former content stays, with an error. */
+    CHECK(!chmod(file("new.pem"), 0640));
+    pki_write(file("new.pem"), 0640, new.key, new.cert, NULL);
+    cred = load(&config, NULL);
+    CHECK(is_shown(cred, &new));
+    vnetenc_cred_unref(cred);
+    CHECK(vnetenc_find_generation() != generation);
+    json = vnetenc_find_json();
+    text = json_to_string(json, 0);
+    CHECK_HAS(text, "new.pem: mode 0640 lets others in, must be 0600");
+    CHECK_HAS(text, "\"sha1\":\"");
+    free(text);
+    json_destroy(json);
+    pki_write(file("new.pem"), 0600, old.key, new.cert, NULL);
+    vnetenc_cred_unref(load(&config, NULL));
+    pki_write(file("new.pem"), 0600, NULL, NULL);
+    vnetenc_cred_unref(load(&config, NULL));
+
+    /* What goes away is gone. */
+    CHECK(!unlink(file("new.pem")));
+    load(&config, "no file of 3");
+
+    /* A new file that is bad counts for nothing, and is named. */
+    pki_write(file("new.pem"), 0600, old.key, new.cert, NULL);
+    load(&config, "new.pem: the key does not belong to the first cert");
+    pki_write(file("new.pem"), 0600, new.key, new.cert, ca.cert, NULL);
+    vnetenc_cred_unref(load(&config, NULL));
+
+    /* A directory that others can write to: nothing of it is read anew. */
+    CHECK(!chmod(file(""), 0770));
+    CHECK(!unlink(file("new.pem")));
+    vnetenc_cred_unref(load(&config, NULL));
+    CHECK_HAS(vnetenc_find_error(), "mode 0770 lets others write");
+    CHECK(!chmod(file(""), 0700));
+    load(&config, "no file of 3");
+    CHECK(!vnetenc_find_error());
+    pki_write(file("new.pem"), 0600, new.key, new.cert, ca.cert, NULL);
+}
+
+static struct vnetenc_trust
+the_peer(void)
+{
+    struct vnetenc_trust trust = { .name = CONST_CAST(char *, "hv1") };
+
+    in6_addr_set_mapped_ipv4(&trust.remote_ip, inet_addr("192.0.2.1"));
+    return trust;
+}
+
+/* Why a peer that shows 'id' and its issuer is refused, or NULL; also if it
+ * has a session already. */
+static const char *
+judge(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
+      const struct pki_id *id, const struct pki_id *issuer)
+{
+    STACK_OF(X509) *chain = sk_X509_new_null();
+    struct vnetenc_cert_chain *known;
+    static char *why;
+    char *live;
+
+    free(why);
+    if (issuer) {
+        sk_X509_push(chain, issuer->cert);
+    }
+    CHECK(vnetenc_trust_judge(trust, cred, id->cert, chain, &why) == !why);
+    known = vnetenc_cert_chain_create(id->cert, chain);
+    CHECK(vnetenc_trust_judge_live(trust, cred, known, &live) == !live);
+    CHECK(nullable_string_is_equal(why, live));
+    free(live);
+    vnetenc_cert_chain_destroy(known);
+    sk_X509_free(chain);
+    return why;
+}
+
+static void
+test_peers(void)
+{
+    struct pki_id by_ip = issue(&ca, "IP:192.0.2.1", 0, 0);
+    struct pki_id by_name = issue(&new_ca, "DNS:hv1", 0, 0);
+    struct pki_id elsewhere = issue(&ca, "IP:192.0.2.9", 0, 0);
+    struct pki_id foreign = issue(&stranger_ca, "IP:192.0.2.1", 0, 0);
+    struct vnetenc_trust trust = the_peer();
+    uint8_t pin[1][VNETENC_FINGERPRINT_BYTES];
+    struct vnetenc_cred_config config = {
+        .profile = 5, .certificates = set_of(&ca, &shared),
+    };
+    struct vnetenc_cred *cred = load(&config, NULL);
+
+    /* A CA: its name must be right.  Listed itself: whoever shows it. */
+    CHECK(!judge(&trust, cred, &by_ip, NULL));
+    CHECK(!judge(&trust, cred, &by_ip, &ca));
+    CHECK_HAS(judge(&trust, cred, &elsewhere, NULL), "other_name: ");
+    CHECK_HAS(judge(&trust, cred, &by_name, NULL), "issuer: ");
+    CHECK_HAS(judge(&trust, cred, &foreign, NULL), "of profile 5");
+    CHECK_HAS(judge(&trust, cred, &foreign, &stranger_ca), "issuer: ");
+    CHECK(!judge(&trust, cred, &shared, NULL));
+
+    /* A pin of the peer does not count. */
+    pki_pin(&foreign, pin[0]);
+    trust.pins = pin;
+    trust.n_pins = 1;
+    CHECK_HAS(judge(&trust, cred, &foreign, NULL), "issuer: ");
+    CHECK(!judge(&trust, cred, &by_ip, NULL));
+    vnetenc_cred_unref(cred);
+
+    /* No CA is listed, or none that is known here. */
+    config.certificates = set_of(&stranger_ca, &shared);
+    cred = load(&config, NULL);
+    CHECK_HAS(judge(&trust, cred, &foreign, &stranger_ca),
+              "not_listed: 192.0.2.1 shows sha256:");
+    CHECK(!judge(&trust, cred, &shared, NULL));
+    vnetenc_cred_unref(cred);
+
+    /* Both CAs, as while one replaces the other. */
+    pki_write(file("ca2.pem"), 0644, NULL, new_ca.cert, NULL);
+    config.certificates = set_of(&ca, &new_ca);
+    cred = load(&config, NULL);
+    CHECK(!judge(&trust, cred, &by_ip, NULL));
+    CHECK(!judge(&trust, cred, &by_name, NULL));
+    CHECK_HAS(judge(&trust, cred, &shared, NULL), "other_name: ");
+
+    /* Revoked: a host, a CA, also of sessions that are up. */
+    config.revoked = set_of(&by_ip, &new_ca);
+    vnetenc_cred_set_revoked(cred, &config.revoked);
+    CHECK_HAS(judge(&trust, cred, &by_ip, NULL),
+              "revoked: 192.0.2.1 shows sha256:");
+    CHECK_HAS(judge(&trust, cred, &by_name, NULL), "revoked: ");
+    CHECK_HAS(judge(&trust, cred, &by_name, &new_ca),
+              "revoked of profile 5 lists it");
+    vnetenc_cred_unref(cred);
+
+    /* Revocation does not need `certificates'. */
+    config = (struct vnetenc_cred_config) {
+        .profile = 5, .directory = pki_path("own"),
+        .revoked = set_of(&foreign, NULL),
+    };
+    cred = load(&config, NULL);
+    CHECK_HAS(judge(&trust, cred, &foreign, NULL), "revoked: ");
+    vnetenc_cred_unref(cred);
+    pki_free(&by_ip);
+    pki_free(&by_name);
+    pki_free(&elsewhere);
+    pki_free(&foreign);
+}
+
+static void
+test_crl(void)
+{
+    struct pki_id peer = issue(&ca, "IP:192.0.2.1", 0, 0);
+    struct vnetenc_trust trust = the_peer();
+    const struct vnetenc_cred_config config = {
+        .profile = 5, .certificates = set_of(&ca, NULL),
+    };
+    struct vnetenc_cred *cred;
+    char *warning;
+
+    pki_write_crl(file("new.crl"), &ca, &peer, 24 * 3600);
+    cred = load(&config, NULL);
+    CHECK(vnetenc_cred_has_crl(cred));
+    CHECK_HAS(judge(&trust, cred, &peer, NULL), "revoked: ");
+    warning = vnetenc_cred_warning(cred, time_wall() + 23 * 3600);
+    CHECK_HAS(warning, "crl: a list expires on ");
+    CHECK_HAS(warning, "in less than 1 day;");
+    free(warning);
+    vnetenc_cred_unref(cred);
+    CHECK(!unlink(file("new.crl")));
+    pki_free(&peer);
+}
+
+static void
+test_warning(void)
+{
+    static const struct {
+        int days_left;
+        const char *says;
+    } rows[] = {
+        { 31, NULL }, { 29, "less than 30 days" }, { 8, "less than 30 days" },
+        { 6, "less than 7 days" }, { 0, "less than 1 day" }, { -1, NULL },
+    };
+    struct pki_id id = issue(&ca, NULL, -3600, 400L * 24 * 3600);
+    const struct vnetenc_cred_config config = {
+        .profile = 5, .certificates = set_of(&id, NULL),
+    };
+    struct vnetenc_cred *cred;
+
+    pki_write(file("year.pem"), 0600, id.key, id.cert, NULL);
+    cred = load(&config, NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char *warning = vnetenc_cred_warning(
+            cred, time_wall() + (400 - rows[i].days_left) * 86400L - 3600);
+
+        if (rows[i].says) {
+            CHECK_HAS(warning, "certificate credentials/year.pem: expires on");
+            CHECK_HAS(warning, rows[i].says);
+        } else {
+            CHECK(!warning);
+        }
+        free(warning);
+    }
+    vnetenc_cred_unref(cred);
+    CHECK(!unlink(file("year.pem")));
+    pki_free(&id);
+}
+
+/* What each strength takes, of our own and of a peer. */
+static void
+test_strength(void)
+{
+    static const struct {
+        const char *key, *digest;
+        unsigned int max;
+    } rows[] = {
+        { "RSA-2048", "SHA256", 112 },
+        { "RSA-3072", "SHA256", 128 },
+        { "P-256", "SHA256", 128 },
+        { "P-384", "SHA384", 192 },
+    };
+    static const unsigned int strengths[] = { 112, 128, 192 };
+    struct pki_id strong = pki_make(&(struct pki_spec) {
+        .key = "P-384", .digest = "SHA384" });
+    struct vnetenc_cred *cred;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct pki_id id = pki_make(&(struct pki_spec) {
+            .key = rows[i].key, .digest = rows[i].digest });
+
+        for (size_t j = 0; j < ARRAY_SIZE(strengths); j++) {
+            struct vnetenc_cred_config config = {
+                .profile = 5, .certificates = set_of(&id, &strong),
+                .strength = strengths[j],
+            };
+            bool ok = strengths[j] <= rows[i].max;
+            struct vnetenc_trust trust = the_peer();
+
+            /* As a peer's. */
+            pki_write(file("own.pem"), 0600, strong.key, strong.cert, NULL);
+            cred = load(&config, NULL);
+            if (ok) {
+                CHECK(!judge(&trust, cred, &id, NULL));
+            } else {
+                CHECK_HAS(judge(&trust, cred, &id, NULL), "weak: ");
+            }
+            CHECK(vnetenc_cred_has_cipher(cred, VNETENC_AES256_GCM));
+            CHECK(vnetenc_cred_has_cipher(cred, VNETENC_AES128_GCM)
+                  == (strengths[j] <= 128));
+            vnetenc_cred_unref(cred);
+
+            /* As our own. */
+            config.certificates = set_of(&id, NULL);
+            pki_write(file("own.pem"), 0600, id.key, id.cert, NULL);
+            cred = load(&config, ok ? NULL : "own.pem: key is ");
+            vnetenc_cred_unref(cred);
+        }
+        pki_free(&id);
+    }
+    CHECK(!unlink(file("own.pem")));
+    load(&(struct vnetenc_cred_config) {
+        .directory = pki_path("own"), .strength = 192 },
+        "strength: 192 needs certificates, or certificate and private_key");
+    load(&(struct vnetenc_cred_config) {
+        .directory = pki_path("own"), .strength = 192,
+        .ciphers = "aes256-gcm:aes128-gcm" },
+        "a cipher is weaker than the strength of the profile");
+    pki_free(&strong);
+}
+
+/* Profiles. */
+
+static struct vnetenc_config_profile row;
+
+static bool
+configure(void)
+{
+    const struct vnetenc_config config = {
+        .directory = CONST_CAST(char *, pki_dir()),
+        .profiles = &row,
+        .n_profiles = 1,
+    };
+
+    return vnetenc_profiles_configure(&config);
+}
+
+static void
+test_profile(void)
+{
+    const struct vnetenc_profile *profile;
+    unsigned int serial;
+
+    /* A bad fingerprint in a new row: no credentials. */
+    vnetenc_config_profile_init(&row, 5);
+    row.has_row = true;
+    row.certificates = set_of(&ca, NULL);
+    row.error = CONST_CAST(char *, "certificates: \"x\" is not a fingerprint");
+    configure();
+    profile = vnetenc_profile_get(5);
+    CHECK(!profile->cred);
+    CHECK_HAS(vnetenc_profile_error(profile), "certificates: \"x\"");
+    row.error = NULL;
+    CHECK(!unlink(file("new.pem")));
+    CHECK(configure());
+    CHECK(is_shown(profile->cred, &old));
+
+    /* A newer file is shown when peers have had time to read of it. */
+    pki_write(file("new.pem"), 0600, new.key, new.cert, ca.cert, NULL);
+    vnetenc_profiles_refresh();
+    CHECK(is_shown(profile->cred, &old));
+    timeval_warp(VNETENC_SHOW_NEW_MS - 1);
+    vnetenc_profiles_refresh();
+    CHECK(is_shown(profile->cred, &old));
+    timeval_warp(1);
+    serial = profile->own_serial;
+    CHECK(vnetenc_profiles_refresh());
+    CHECK(is_shown(profile->cred, &new));
+    CHECK(profile->own_serial != serial);
+
+    /* What is revoked is so though the rest of the row is refused, and goes on
+     * being so. */
+    serial = profile->serial;
+    row.revoked = set_of(&shared, NULL);
+    row.error = CONST_CAST(char *, "certificates: bad");
+    CHECK(configure());
+    CHECK(profile->serial != serial);
+    CHECK(is_shown(profile->cred, &new));
+    CHECK(vnetenc_cred_revoked(profile->cred)->n == 1);
+    row.revoked = set_of(&stranger_ca, NULL);
+    row.error = CONST_CAST(char *, "revoked: bad");
+    CHECK(configure());
+    CHECK(vnetenc_cred_revoked(profile->cred)->n == 2);
+    row.error = NULL;
+    CHECK(configure());
+    CHECK(vnetenc_cred_revoked(profile->cred)->n == 1);
+
+    vnetenc_profiles_destroy();
+}
+
+int
+main(int argc OVS_UNUSED, char *argv[])
+{
+    set_program_name(argv[0]);
+    vlog_set_levels(NULL, VLF_ANY_DESTINATION, VLL_OFF);
+    time_msec();
+    timeval_stop();
+    set_up();
+    test_own();
+    test_files();
+    test_peers();
+    test_crl();
+    test_warning();
+    test_strength();
+    test_profile();
+    vnetenc_find_end();
+    pki_free(&ca);
+    pki_free(&new_ca);
+    pki_free(&stranger_ca);
+    pki_free(&old);
+    pki_free(&new);
+    pki_free(&expired);
+    pki_free(&shared);
+    pki_cleanup();
+    return unit_end();
+}
