@@ -229,19 +229,6 @@ match_bit(struct match *match, int bit)
                          1u << bit);
 }
 
-/* Matches a carried bit together with a carried profile. */
-static void
-match_carried(struct match *match, int bit, uint8_t profile)
-{
-    const uint32_t mask = ((1u << OVN_VNETENC_PROFILE_BITS) - 1)
-                          << OVN_VNETENC_PROFILE_OFS;
-
-    match_set_reg_masked(match, MFF_LOG_VNETENC - MFF_REG0,
-                         (1u << bit)
-                         | ((uint32_t) profile << OVN_VNETENC_PROFILE_OFS),
-                         (1u << bit) | mask);
-}
-
 static void
 add_tx_dp_flows(const struct ovn_vnetenc_dp *dp,
                 enum mf_field_id mff_ovn_geneve, struct ofpbuf *ofpacts,
@@ -267,53 +254,49 @@ add_tx_dp_flows(const struct ovn_vnetenc_dp *dp,
     }
 }
 
-/* Adds the rows for a carried bit: one for each profile that any switch uses,
- * and one without a profile.  The latter is the safety net: a packet that must
- * be encrypted never falls through to "clear". */
+/* Adds the row for a carried bit in packets of 'dp' or, if 'dp' is NULL, in
+ * all others: a packet that must be encrypted never falls through to
+ * "clear". */
 static void
-add_tx_carried_flows(int bit, enum vnetenc_mode mode,
-                     uint16_t priority_profile, uint16_t priority,
+add_tx_carried_flow(const struct ovn_vnetenc_dp *dp, int bit,
+                    enum vnetenc_mode mode, uint16_t priority,
+                    enum mf_field_id mff_ovn_geneve, struct ofpbuf *ofpacts,
+                    struct ovn_desired_flow_table *flow_table)
+{
+    struct match match = MATCH_CATCHALL_INITIALIZER;
+    struct ovn_vnetenc_demand demand = { .mode = mode };
+
+    if (dp) {
+        match_set_metadata(&match, htonll(dp->key));
+        demand.profile = dp->tx.profile;
+    }
+    match_bit(&match, bit);
+    put_demand(demand, mff_ovn_geneve, ofpacts);
+    add_flow(flow_table, OFTABLE_VNETENC_TX, priority, dp ? dp->cookie : 0,
+             &match, ofpacts, &vnetenc_uuid);
+}
+
+/* Adds the rows of a datapath that has a profile but demands nothing by
+ * itself. */
+static void
+add_tx_profile_flows(const struct ovn_vnetenc_dp *dp,
                      enum mf_field_id mff_ovn_geneve, struct ofpbuf *ofpacts,
                      struct ovn_desired_flow_table *flow_table)
 {
-    bool seen[UINT8_MAX + 1] = { false };
-    const struct ovn_vnetenc_dp *dp;
-
-    HMAP_FOR_EACH (dp, node, &modes.dps) {
-        struct ovn_vnetenc_demand demand = {
-            .mode = mode,
-            .profile = dp->tx.profile,
-        };
-        if (!demand.profile || seen[demand.profile]) {
-            continue;
-        }
-        seen[demand.profile] = true;
-
-        struct match match = MATCH_CATCHALL_INITIALIZER;
-        match_carried(&match, bit, demand.profile);
-        put_demand(demand, mff_ovn_geneve, ofpacts);
-        add_flow(flow_table, OFTABLE_VNETENC_TX, priority_profile, 0, &match,
-                 ofpacts, &vnetenc_uuid);
-    }
-
-    struct match match = MATCH_CATCHALL_INITIALIZER;
-    match_bit(&match, bit);
-    put_demand((struct ovn_vnetenc_demand) { .mode = mode }, mff_ovn_geneve,
-               ofpacts);
-    add_flow(flow_table, OFTABLE_VNETENC_TX, priority, 0, &match, ofpacts,
-             &vnetenc_uuid);
+    add_tx_carried_flow(dp, OVN_VNETENC_MUST_BIT, VNETENC_REQUIRE,
+                        TX_MUST_PROFILE, mff_ovn_geneve, ofpacts, flow_table);
+    add_tx_carried_flow(dp, OVN_VNETENC_WANT_BIT, VNETENC_PREFER,
+                        TX_WANT_PROFILE, mff_ovn_geneve, ofpacts, flow_table);
 }
 
 static void
 add_tx_fixed_flows(enum mf_field_id mff_ovn_geneve, struct ofpbuf *ofpacts,
                    struct ovn_desired_flow_table *flow_table)
 {
-    add_tx_carried_flows(OVN_VNETENC_MUST_BIT, VNETENC_REQUIRE,
-                         TX_MUST_PROFILE, TX_MUST, mff_ovn_geneve, ofpacts,
-                         flow_table);
-    add_tx_carried_flows(OVN_VNETENC_WANT_BIT, VNETENC_PREFER,
-                         TX_WANT_PROFILE, TX_WANT, mff_ovn_geneve, ofpacts,
-                         flow_table);
+    add_tx_carried_flow(NULL, OVN_VNETENC_MUST_BIT, VNETENC_REQUIRE, TX_MUST,
+                        mff_ovn_geneve, ofpacts, flow_table);
+    add_tx_carried_flow(NULL, OVN_VNETENC_WANT_BIT, VNETENC_PREFER, TX_WANT,
+                        mff_ovn_geneve, ofpacts, flow_table);
 
     struct match match = MATCH_CATCHALL_INITIALIZER;
     put_demand((struct ovn_vnetenc_demand) { .mode = VNETENC_OFF },
@@ -457,8 +440,14 @@ add_flows(const struct hmap *local_datapaths, enum mf_field_id mff_ovn_geneve,
 
     const struct ovn_vnetenc_dp *dp;
     HMAP_FOR_EACH (dp, node, &modes.dps) {
-        if (dp->tx.mode == VNETENC_OFF
-            || !get_local_datapath(local_datapaths, dp->key)) {
+        if (!get_local_datapath(local_datapaths, dp->key)) {
+            continue;
+        }
+        if (dp->tx.mode == VNETENC_OFF) {
+            if (supported && dp->tx.profile) {
+                add_tx_profile_flows(dp, mff_ovn_geneve, &ofpacts,
+                                     flow_table);
+            }
             continue;
         }
         bool require = dp->tx.mode == VNETENC_REQUIRE;
@@ -489,10 +478,11 @@ add_flows(const struct hmap *local_datapaths, enum mf_field_id mff_ovn_geneve,
 static void
 collect(struct ovn_vnetenc_modes *new_modes,
         const struct sbrec_datapath_binding_table *table,
+        const struct sbrec_encryption_credential_table *credential_table,
         const struct hmap *local_datapaths)
 {
-    ovn_vnetenc_modes_collect(new_modes, &modes, table, local_datapaths,
-                              time_msec(), seen_nb_cfg);
+    ovn_vnetenc_modes_collect(new_modes, &modes, table, credential_table,
+                              local_datapaths, time_msec(), seen_nb_cfg);
     told_settled = false;
     if (new_modes->settled_at != LLONG_MAX) {
         poll_timer_wait_until(new_modes->settled_at);
@@ -507,9 +497,10 @@ replace_modes(struct ovn_vnetenc_modes *new_modes)
 }
 
 void
-ovn_vnetenc_flows_run(const struct sbrec_datapath_binding_table *table,
-                      const struct physical_ctx *ctx,
-                      struct ovn_desired_flow_table *flow_table)
+ovn_vnetenc_flows_run(
+    const struct sbrec_datapath_binding_table *table,
+    const struct sbrec_encryption_credential_table *credential_table,
+    const struct physical_ctx *ctx, struct ovn_desired_flow_table *flow_table)
 {
     struct ovn_vnetenc_modes new_modes
         = OVN_VNETENC_MODES_INITIALIZER(&new_modes);
@@ -517,7 +508,7 @@ ovn_vnetenc_flows_run(const struct sbrec_datapath_binding_table *table,
     if (uuid_is_zero(&vnetenc_uuid)) {
         uuid_generate(&vnetenc_uuid);
     }
-    collect(&new_modes, table, ctx->local_datapaths);
+    collect(&new_modes, table, credential_table, ctx->local_datapaths);
     replace_modes(&new_modes);
     supported = ovs_feature_is_supported(OVS_VNETENC_SUPPORT);
     if (!supported) {
@@ -537,17 +528,20 @@ ovn_vnetenc_flows_run(const struct sbrec_datapath_binding_table *table,
 enum engine_input_handler_result
 ovn_vnetenc_flows_handle_datapaths(
     const struct sbrec_datapath_binding_table *table,
+    const struct sbrec_encryption_credential_table *credential_table,
     const struct hmap *local_datapaths, enum mf_field_id mff_ovn_geneve,
     struct ovn_desired_flow_table *flow_table)
 {
     struct ovn_vnetenc_modes new_modes
         = OVN_VNETENC_MODES_INITIALIZER(&new_modes);
 
-    collect(&new_modes, table, local_datapaths);
+    collect(&new_modes, table, credential_table, local_datapaths);
     bool equal = ovn_vnetenc_modes_equal(&modes, &new_modes);
-    if (!equal && (!supported || !modes.n_demanding || !new_modes.n_demanding
-                   || modes.evpn || new_modes.evpn)) {
-        /* Flows outside of our tables depend on the modes. */
+    if (!ovn_vnetenc_modes_same_profiles(&modes, &new_modes)
+        || (!equal && (!supported || !modes.n_demanding
+                       || !new_modes.n_demanding || modes.evpn
+                       || new_modes.evpn))) {
+        /* Flows outside of our tables, and of ports, depend on the modes. */
         ovn_vnetenc_modes_destroy(&new_modes);
         return EN_UNHANDLED;
     }
@@ -619,6 +613,8 @@ add_redirect_flows(const struct sbrec_port_binding *pb,
     if (demand.mode == VNETENC_OFF) {
         return;
     }
+    demand.profile = ovn_vnetenc_modes_tx_profile(&modes,
+                                                  pb->datapath->tunnel_key);
     match_outport(&match, pb);
     put_demand(demand, mff_ovn_geneve, ofpacts);
     add_flow(flow_table, OFTABLE_VNETENC_TX,
@@ -725,6 +721,12 @@ ovn_vnetenc_requires(uint32_t dp_key)
     return dp && dp->tx.mode == VNETENC_REQUIRE;
 }
 
+const struct ovn_vnetenc_modes *
+ovn_vnetenc_flows_modes(void)
+{
+    return &modes;
+}
+
 unsigned int
 ovn_vnetenc_flows_generation(void)
 {
@@ -737,7 +739,7 @@ ovn_vnetenc_flows_put_modes(struct smap *reports)
     const struct ovn_vnetenc_dp *dp;
 
     HMAP_FOR_EACH (dp, node, &modes.dps) {
-        if (dp->local && dp->settled_at == LLONG_MAX
+        if (dp->local && ovn_vnetenc_modes_is_settled(dp)
             && dp->demand.mode != VNETENC_OFF) {
             char key[INT_STRLEN(uint32_t) + 1];
 

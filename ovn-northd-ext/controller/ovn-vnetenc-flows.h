@@ -31,10 +31,12 @@
  *          190  a datapath that requires
  *          180  a datapath that prefers, must carried
  *          170  a datapath that prefers
- *          150  must carried with a profile        140  must carried
+ *          150  a datapath with a profile only, must carried
+ *          140  must carried
  *          130  a chassisredirect port that requires in its options alone
  *          120  a port that leads to another chassis and prefers
- *          100  want carried with a profile         90  want carried
+ *          100  a datapath with a profile only, want carried
+ *           90  want carried
  *           80  a chassisredirect port that prefers in its options alone
  *            0  clear, set explicitly: it persists within an action list
  *     241  130  encrypted through VXLAN, which cannot carry must: set must
@@ -45,6 +47,9 @@
  *
  * Ports that lead to another chassis are chassisredirect ports and those of
  * gateway routers.
+ *
+ * The profile is that of the datapath under which the packet leaves, in every
+ * row: its tunnel key is the VNI, by which the receiver knows the profile too.
  *
  * The packet counters of the rows with a datapath show the traffic of that
  * switch, encrypted and clear.
@@ -102,7 +107,9 @@ struct match;
 struct ofpbuf;
 struct ovn_desired_flow_table;
 struct physical_ctx;
+struct ovn_vnetenc_modes;
 struct sbrec_datapath_binding_table;
+struct sbrec_encryption_credential_table;
 struct sbrec_logical_flow;
 struct sbrec_port_binding;
 struct smap;
@@ -113,18 +120,19 @@ struct smap;
 /* Adds all flows that depend on the modes of datapaths.  Call before any other
  * physical flow is computed. */
 void ovn_vnetenc_flows_run(const struct sbrec_datapath_binding_table *,
+                           const struct sbrec_encryption_credential_table *,
                            const struct physical_ctx *,
                            struct ovn_desired_flow_table *);
 
 /* Updates the flows that depend on the modes of datapaths.  Returns
  * EN_UNHANDLED if all physical flows must be computed again.  Call when rows
- * of Datapath_Binding changed, or one of them has settled
- * (ovn-vnetenc-modes.h). */
-enum engine_input_handler_result
-ovn_vnetenc_flows_handle_datapaths(const struct sbrec_datapath_binding_table *,
-                                   const struct hmap *local_datapaths,
-                                   enum mf_field_id mff_ovn_geneve,
-                                   struct ovn_desired_flow_table *);
+ * of Datapath_Binding or Encryption_Credential changed, or a datapath has
+ * settled (ovn-vnetenc-modes.h). */
+enum engine_input_handler_result ovn_vnetenc_flows_handle_datapaths(
+    const struct sbrec_datapath_binding_table *,
+    const struct sbrec_encryption_credential_table *,
+    const struct hmap *local_datapaths, enum mf_field_id mff_ovn_geneve,
+    struct ovn_desired_flow_table *);
 
 /* Returns true once Open vSwitch has acknowledged the fixed rows of tables 240
  * and 241.  Before that, this chassis might forward a packet in clear that
@@ -174,6 +182,10 @@ bool ovn_vnetenc_requires(uint32_t dp_key);
 /* Returns true if no packet of the datapath may enter a tunnel because Open
  * vSwitch cannot encrypt it. */
 bool ovn_vnetenc_cut_off(uint32_t dp_key);
+
+/* Returns the modes of all datapaths.  They are empty before the flows were
+ * computed once. */
+const struct ovn_vnetenc_modes *ovn_vnetenc_flows_modes(void);
 
 /* Returns a number that changes with the modes of datapaths and with the set
  * of datapaths that this chassis uses. */

@@ -77,31 +77,115 @@ settle(struct ovn_vnetenc_dp *dp, const struct ovn_vnetenc_dp *former,
         dp->nb_cfg = MIN(dp->nb_cfg, former->nb_cfg);
     }
 
-    struct ovn_vnetenc_demand tx = settling ? former->tx : former->demand;
-    if (tx.mode > to) {
-        dp->tx = tx;
-    }
+    dp->tx.mode = MAX(to, settling ? former->tx.mode : from);
     if (former->local
         && (from == VNETENC_OFF || (settling && former->rx == VNETENC_OFF))) {
         dp->rx = VNETENC_OFF;
     }
 }
 
+static void
+accept_former(struct ovn_vnetenc_dp *dp, uint8_t profile, long long int until)
+{
+    if (profile == dp->demand.profile) {
+        return;
+    }
+    if (dp->n_former == OVN_VNETENC_MAX_FORMER) {
+        dp->n_former--;
+        memmove(&dp->former[0], &dp->former[1],
+                dp->n_former * sizeof dp->former[0]);
+    }
+    dp->former[dp->n_former++] = (struct ovn_vnetenc_former) {
+        .profile = profile,
+        .until = until,
+    };
+}
+
+/* Lets 'dp' keep the profile that 'former', the same datapath before, had.
+ * Call after settle(). */
+static void
+settle_profile(struct ovn_vnetenc_dp *dp, const struct ovn_vnetenc_dp *former,
+               long long int now_ms, uint64_t nb_cfg)
+{
+    bool changed = dp->demand.profile != former->demand.profile;
+
+    if (!former->local) {
+        return;
+    }
+    for (size_t i = 0; i < former->n_former; i++) {
+        if (former->former[i].until > now_ms) {
+            accept_former(dp, former->former[i].profile,
+                          former->former[i].until);
+        }
+    }
+    if (changed) {
+        accept_former(dp, former->demand.profile, now_ms + OVN_VNETENC_RX_MS);
+        dp->tx_at = now_ms + OVN_VNETENC_TX_MS;
+        dp->nb_cfg = MIN(dp->nb_cfg, nb_cfg);
+    } else if (former->tx_at > now_ms) {
+        dp->tx_at = former->tx_at;
+    }
+    if (dp->tx_at != LLONG_MAX) {
+        dp->tx.profile = former->tx.profile;
+    }
+    if (dp->n_former && former->n_former) {
+        dp->nb_cfg = MIN(dp->nb_cfg, former->nb_cfg);
+    }
+}
+
+static long long int
+changes_at(const struct ovn_vnetenc_dp *dp)
+{
+    long long int at = MIN(dp->settled_at, dp->tx_at);
+
+    for (size_t i = 0; i < dp->n_former; i++) {
+        at = MIN(at, dp->former[i].until);
+    }
+    return at;
+}
+
+bool
+ovn_vnetenc_modes_is_settled(const struct ovn_vnetenc_dp *dp)
+{
+    return changes_at(dp) == LLONG_MAX;
+}
+
+/* Gives the datapaths the profiles of the credentials that list them. */
+static void
+collect_credentials(
+    struct ovn_vnetenc_modes *modes,
+    const struct sbrec_encryption_credential_table *credential_table)
+{
+    const struct sbrec_encryption_credential *credential;
+
+    SBREC_ENCRYPTION_CREDENTIAL_TABLE_FOR_EACH (credential,
+                                                credential_table) {
+        for (size_t i = 0; i < credential->n_datapaths; i++) {
+            struct ovn_vnetenc_dp *dp =
+                find(modes, credential->datapaths[i]->tunnel_key);
+
+            if (dp) {
+                dp->demand.profile = credential->id;
+            }
+        }
+    }
+}
+
 void
-ovn_vnetenc_modes_collect(struct ovn_vnetenc_modes *modes,
-                          const struct ovn_vnetenc_modes *former,
-                          const struct sbrec_datapath_binding_table *table,
-                          const struct hmap *local_datapaths,
-                          long long int now_ms, uint64_t nb_cfg)
+ovn_vnetenc_modes_collect(
+    struct ovn_vnetenc_modes *modes, const struct ovn_vnetenc_modes *former,
+    const struct sbrec_datapath_binding_table *table,
+    const struct sbrec_encryption_credential_table *credential_table,
+    const struct hmap *local_datapaths, long long int now_ms, uint64_t nb_cfg)
 {
     const struct sbrec_datapath_binding *sb;
+    struct ovn_vnetenc_dp *dp;
 
     BUILD_ASSERT_DECL(VNETENC_OFF < VNETENC_PREFER
                       && VNETENC_PREFER < VNETENC_REQUIRE);
 
     SBREC_DATAPATH_BINDING_TABLE_FOR_EACH (sb, table) {
-        const struct ovn_vnetenc_dp *before = find(former, sb->tunnel_key);
-        struct ovn_vnetenc_dp *dp = xmalloc(sizeof *dp);
+        dp = xmalloc(sizeof *dp);
 
         *dp = (struct ovn_vnetenc_dp) {
             .key = sb->tunnel_key,
@@ -110,21 +194,29 @@ ovn_vnetenc_modes_collect(struct ovn_vnetenc_modes *modes,
             .local = get_local_datapath(local_datapaths, sb->tunnel_key),
             .demand = ovn_vnetenc_demand_of_dp(sb),
             .settled_at = LLONG_MAX,
+            .tx_at = LLONG_MAX,
             .nb_cfg = UINT64_MAX,
         };
+        hmap_insert(&modes->dps, &dp->node, hash_int(dp->key, 0));
+    }
+    collect_credentials(modes, credential_table);
+    HMAP_FOR_EACH (dp, node, &modes->dps) {
+        const struct ovn_vnetenc_dp *before = find(former, dp->key);
+
         dp->tx = dp->demand;
         dp->rx = dp->demand.mode;
         if (before && before->cookie == dp->cookie) {
             settle(dp, before, now_ms, nb_cfg);
+            settle_profile(dp, before, now_ms, nb_cfg);
         }
-        hmap_insert(&modes->dps, &dp->node, hash_int(dp->key, 0));
-        modes->settled_at = MIN(modes->settled_at, dp->settled_at);
+        modes->settled_at = MIN(modes->settled_at, changes_at(dp));
         modes->nb_cfg = MIN(modes->nb_cfg, dp->nb_cfg);
         modes->fresh |= dp->fresh;
         if (dp->tx.mode != VNETENC_OFF) {
             modes->n_demanding++;
             modes->evpn |= dp->evpn;
         }
+        modes->n_profiled += dp->tx.profile != 0;
     }
 }
 
@@ -139,7 +231,7 @@ ovn_vnetenc_modes_start(struct ovn_vnetenc_modes *modes, long long int now_ms)
             dp->settled_at = now_ms + OVN_VNETENC_SETTLE_MS;
             dp->fresh = false;
         }
-        modes->settled_at = MIN(modes->settled_at, dp->settled_at);
+        modes->settled_at = MIN(modes->settled_at, changes_at(dp));
     }
     modes->fresh = false;
 }
@@ -153,6 +245,7 @@ ovn_vnetenc_modes_clear(struct ovn_vnetenc_modes *modes)
         free(dp);
     }
     modes->n_demanding = 0;
+    modes->n_profiled = 0;
     modes->evpn = false;
     modes->fresh = false;
     modes->settled_at = LLONG_MAX;
@@ -166,6 +259,7 @@ ovn_vnetenc_modes_replace(struct ovn_vnetenc_modes *modes,
     ovn_vnetenc_modes_clear(modes);
     hmap_swap(&modes->dps, &new->dps);
     modes->n_demanding = new->n_demanding;
+    modes->n_profiled = new->n_profiled;
     modes->evpn = new->evpn;
     modes->fresh = new->fresh;
     modes->settled_at = new->settled_at;
@@ -203,4 +297,35 @@ ovn_vnetenc_modes_equal(const struct ovn_vnetenc_modes *a,
         }
     }
     return true;
+}
+
+static bool
+sends_alike(const struct ovn_vnetenc_modes *a,
+            const struct ovn_vnetenc_modes *b)
+{
+    const struct ovn_vnetenc_dp *dp;
+
+    HMAP_FOR_EACH (dp, node, &a->dps) {
+        if (dp->tx.profile != ovn_vnetenc_modes_tx_profile(b, dp->key)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+ovn_vnetenc_modes_same_profiles(const struct ovn_vnetenc_modes *a,
+                                const struct ovn_vnetenc_modes *b)
+{
+    return ((!a->n_profiled && !b->n_profiled)
+            || (sends_alike(a, b) && sends_alike(b, a)));
+}
+
+uint8_t
+ovn_vnetenc_modes_tx_profile(const struct ovn_vnetenc_modes *modes,
+                             uint32_t key)
+{
+    const struct ovn_vnetenc_dp *dp = find(modes, key);
+
+    return dp ? dp->tx.profile : 0;
 }

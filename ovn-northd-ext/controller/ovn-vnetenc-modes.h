@@ -46,6 +46,14 @@
  * returns, no clear packet is admitted any more, and even on the last chassis
  * the flow caches have had a second to follow the flow tables.
  *
+ * A datapath that changes its profile, because its credential changed, is
+ * changed over before the former profile goes: for OVN_VNETENC_TX_MS packets
+ * that leave keep the former profile, and for OVN_VNETENC_RX_MS both are
+ * accepted, so that no packet is lost while one chassis after the other learns
+ * of the change.  No configuration that may contain the change is reported as
+ * installed before the former profile is refused.  A datapath that did not
+ * exist on this chassis at that time takes the new profile at once.
+ *
  * Thread-safety
  * =============
  *
@@ -57,9 +65,23 @@
 #include "openvswitch/hmap.h"
 
 struct sbrec_datapath_binding_table;
+struct sbrec_encryption_credential_table;
 
-/* Longer than an update takes to reach every chassis and its datapath. */
-enum { OVN_VNETENC_SETTLE_MS = 1000 };
+/* Longer than an update takes to reach every chassis and its datapath; and the
+ * time in which a change of the profile does so, and new sessions are made. */
+enum {
+    OVN_VNETENC_SETTLE_MS = 1000,
+    OVN_VNETENC_TX_MS = 5000,
+    OVN_VNETENC_RX_MS = 15000,
+};
+
+/* Former profiles of one datapath that are accepted at the same time. */
+enum { OVN_VNETENC_MAX_FORMER = 4 };
+
+struct ovn_vnetenc_former {
+    uint8_t profile;
+    long long int until;        /* In ms. */
+};
 
 struct ovn_vnetenc_dp {
     struct hmap_node node;      /* In 'dps', by 'key'. */
@@ -69,6 +91,10 @@ struct ovn_vnetenc_dp {
     bool local;                 /* This chassis uses it. */
     struct ovn_vnetenc_demand demand;   /* In the database. */
     struct ovn_vnetenc_demand tx;       /* For packets that leave. */
+    struct ovn_vnetenc_former former[OVN_VNETENC_MAX_FORMER];
+    size_t n_former;                    /* Still accepted, oldest first. */
+    long long int tx_at;        /* When 'tx' gets the profile of 'demand', in
+                                 * ms; LLONG_MAX if it has it. */
     enum vnetenc_mode rx;               /* For packets that arrive. */
     long long int settled_at;   /* In ms; LLONG_MAX if settled. */
     bool fresh;                 /* The flows have not been sent yet, so
@@ -79,10 +105,11 @@ struct ovn_vnetenc_dp {
 struct ovn_vnetenc_modes {
     struct hmap dps;            /* Of struct ovn_vnetenc_dp. */
     size_t n_demanding;         /* Datapaths with a 'tx' other than off. */
+    size_t n_profiled;          /* Datapaths with a 'tx' other than 0. */
     bool evpn;                  /* One of these is part of an EVPN. */
     bool fresh;                 /* A datapath is 'fresh'. */
-    long long int settled_at;   /* When the first one settles; LLONG_MAX if
-                                 * all are settled. */
+    long long int settled_at;   /* When the first one settles, or changes its
+                                 * profile; LLONG_MAX if all are settled. */
     uint64_t nb_cfg;            /* The last one that may be reported. */
 };
 
@@ -93,11 +120,12 @@ struct ovn_vnetenc_modes {
 /* Fills 'modes', which must be empty, from the database.  'former' has the
  * modes before this change, which was not part of the configuration 'nb_cfg'.
  * The caller keeps both. */
-void ovn_vnetenc_modes_collect(struct ovn_vnetenc_modes *,
-                               const struct ovn_vnetenc_modes *former,
-                               const struct sbrec_datapath_binding_table *,
-                               const struct hmap *local_datapaths,
-                               long long int now_ms, uint64_t nb_cfg);
+void ovn_vnetenc_modes_collect(
+    struct ovn_vnetenc_modes *, const struct ovn_vnetenc_modes *former,
+    const struct sbrec_datapath_binding_table *,
+    const struct sbrec_encryption_credential_table *,
+    const struct hmap *local_datapaths, long long int now_ms,
+    uint64_t nb_cfg);
 
 /* Removes all datapaths. */
 void ovn_vnetenc_modes_clear(struct ovn_vnetenc_modes *);
@@ -116,6 +144,18 @@ void ovn_vnetenc_modes_replace(struct ovn_vnetenc_modes *,
 /* Returns true if both sets of modes result in the same flows. */
 bool ovn_vnetenc_modes_equal(const struct ovn_vnetenc_modes *,
                              const struct ovn_vnetenc_modes *);
+
+/* Returns true if no datapath sends under another profile in 'b' than in
+ * 'a'. */
+bool ovn_vnetenc_modes_same_profiles(const struct ovn_vnetenc_modes *a,
+                                     const struct ovn_vnetenc_modes *b);
+
+/* Returns the profile under which packets of the datapath leave. */
+uint8_t ovn_vnetenc_modes_tx_profile(const struct ovn_vnetenc_modes *,
+                                     uint32_t key);
+
+/* Returns true if the datapath has settled, and accepts one profile only. */
+bool ovn_vnetenc_modes_is_settled(const struct ovn_vnetenc_dp *);
 
 /* Returns the datapath, or NULL if it is unknown or has no demand. */
 const struct ovn_vnetenc_dp *ovn_vnetenc_modes_find_demanding(

@@ -23,11 +23,9 @@
 #include "lib/vswitch-idl.h"
 #include "smap.h"
 
-/* Returns true if Open vSwitch is configured for a chassis 'name': an
- * ovn-controller with that name may run here. */
-static bool
-chassis_is_configured(const struct ovsrec_open_vswitch_table *ovs_table,
-                      const char *name)
+bool
+ovn_vnetenc_owner_is_configured(
+    const struct ovsrec_open_vswitch_table *ovs_table, const char *name)
 {
     const struct ovsrec_open_vswitch *cfg =
         ovsrec_open_vswitch_table_first(ovs_table);
@@ -64,5 +62,5 @@ ovn_vnetenc_owner_is_ours(const struct smap *external_ids,
     const char *owner = ovn_vnetenc_owner_get(external_ids);
 
     return owner && (!strcmp(owner, chassis_name)
-                     || !chassis_is_configured(ovs_table, owner));
+                     || !ovn_vnetenc_owner_is_configured(ovs_table, owner));
 }

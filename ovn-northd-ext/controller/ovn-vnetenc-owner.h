@@ -34,6 +34,11 @@
 struct ovsrec_open_vswitch_table;
 struct smap;
 
+/* Returns true if Open vSwitch is configured for a chassis 'name': an
+ * ovn-controller with that name may run here. */
+bool ovn_vnetenc_owner_is_configured(const struct ovsrec_open_vswitch_table *,
+                                     const char *name);
+
 /* Returns the name of the chassis whose ovn-controller made the row with these
  * external_ids, or NULL if no ovn-controller made it. */
 const char *ovn_vnetenc_owner_get(const struct smap *external_ids);

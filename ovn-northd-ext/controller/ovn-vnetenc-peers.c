@@ -33,6 +33,7 @@
 #include "ovn/features.h"
 #include "ovn-vnetenc-flows.h"
 #include "ovn-vnetenc-owner.h"
+#include "ovn-vnetenc-rights.h"
 #include "packets.h"
 #include "smap.h"
 #include "sset.h"
@@ -67,11 +68,24 @@ ovn_vnetenc_register_ovs_idl(struct ovsdb_idl *ovs_idl)
     ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_peer_col_fingerprints);
     ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_peer_col_external_ids);
     ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_peer_col_alarms);
+    ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_peer_col_profiles);
+
+    ovsdb_idl_add_column(ovs_idl, &ovsrec_open_vswitch_col_cur_cfg);
+    ovsdb_idl_add_column(ovs_idl, &ovsrec_open_vswitch_col_next_cfg);
 
     ovsdb_idl_add_table(ovs_idl, &ovsrec_table_vnetenc_profile);
     ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_id);
     ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_fingerprint);
     ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_external_ids);
+    ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_tunnel_keys);
+    ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_certificates);
+    ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_revoked);
+    ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_strength);
+    ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_ciphers);
+    ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_lanes);
+    ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_rekey_interval);
+    ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_error);
+    ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_warning);
 }
 
 /* Returns the canonical form of the address in 's', which the caller must
@@ -339,9 +353,9 @@ row_is_ours(const struct ovsrec_vnetenc_peer *row,
 /* Updates 'row'.  Returns true if that changed it. */
 static bool
 set_row(const struct ovsrec_vnetenc_peer *row, const struct peer *peer,
-        const char *chassis_name)
+        const struct ovn_vnetenc_rights *rights, const char *chassis_name)
 {
-    bool changed = false;
+    bool changed = rights && ovn_vnetenc_rights_put(rights, peer->name, row);
 
     if (!nullable_string_is_equal(row_owner(row), chassis_name)
         || smap_get(&row->external_ids, "ovn-left")) {
@@ -384,13 +398,14 @@ set_row(const struct ovsrec_vnetenc_peer *row, const struct peer *peer,
 
 static void
 insert_row(struct ovsdb_idl_txn *ovs_txn, const char *address,
-           const struct peer *peer, const char *chassis_name)
+           const struct peer *peer, const struct ovn_vnetenc_rights *rights,
+           const char *chassis_name)
 {
     const struct ovsrec_vnetenc_peer *row =
         ovsrec_vnetenc_peer_insert(ovs_txn);
 
     ovsrec_vnetenc_peer_set_remote_ip(row, address);
-    set_row(row, peer, chassis_name);
+    set_row(row, peer, rights, chassis_name);
 }
 
 /* Removes the peer with the address of 'row' from 'peers' and returns it.
@@ -426,7 +441,8 @@ drop_foreign(struct ovsdb_idl *ovs_idl,
 static bool
 sync_rows(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
           const struct ovsrec_open_vswitch_table *ovs_table,
-          struct shash *peers, const char *chassis_name)
+          const struct ovn_vnetenc_rights *rights, struct shash *peers,
+          const char *chassis_name)
 {
     const struct ovsrec_vnetenc_peer *row;
     struct shash_node *node;
@@ -440,7 +456,7 @@ sync_rows(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
 
         struct peer *peer = take_peer(peers, row);
         if (peer) {
-            changed |= set_row(row, peer, chassis_name);
+            changed |= set_row(row, peer, rights, chassis_name);
             peer_destroy(peer);
         } else {
             ovsrec_vnetenc_peer_delete(row);
@@ -448,7 +464,7 @@ sync_rows(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
         }
     }
     SHASH_FOR_EACH_SAFE (node, peers) {
-        insert_row(ovs_txn, node->name, node->data, chassis_name);
+        insert_row(ovs_txn, node->name, node->data, rights, chassis_name);
         peer_destroy(node->data);
         shash_delete(peers, node);
         changed = true;
@@ -497,8 +513,15 @@ ovn_vnetenc_peers_run(struct ovsdb_idl *ovs_idl,
     if (supported) {
         collect_peers(ovs_table, br_int, chassis_table, this_chassis, &peers);
     }
-    check_again = sync_rows(ovs_idl, ovs_txn, ovs_table, &peers,
+
+    bool limited =
+        ovsrec_server_has_vnetenc_peer_table_col_profiles(ovs_idl);
+    struct ovn_vnetenc_rights rights;
+    ovn_vnetenc_rights_init(&rights, ovs_idl, ovnsb_idl);
+    check_again = sync_rows(ovs_idl, ovs_txn, ovs_table,
+                            limited ? &rights : NULL, &peers,
                             this_chassis->name);
+    ovn_vnetenc_rights_destroy(&rights);
     shash_destroy(&peers);
 }
 

@@ -24,7 +24,8 @@
  * database for every other chassis to which this one has tunnels, and whose
  * Encap and Chassis rows announce that it takes encrypted packets.  There is
  * one row for each tunnel address, with the name of the chassis and the
- * fingerprints that it published.  These pin its certificate.
+ * fingerprints that it published.  These pin its certificate.  The row also
+ * has the profiles under which the chassis may speak (ovn-vnetenc-rights.h).
  *
  * Ownership of a row
  * ==================

@@ -27,8 +27,11 @@
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vlog.h"
+#include "ovn/features.h"
 #include "ovn-vnetenc-barrier.h"
 #include "ovn-vnetenc-flows.h"
+#include "ovn-vnetenc-profiles.h"
+#include "ovn-vnetenc-rights.h"
 #include "random.h"
 #include "smap.h"
 #include "sset.h"
@@ -100,12 +103,13 @@ follow_modes(void)
     }
 }
 
-/* Alarms. */
+/* Alarms, and the state of credentials. */
 
 static struct {
     struct smap found;          /* In the database of Open vSwitch. */
     struct smap told;           /* As reported. */
     unsigned int seqno;         /* Of that database. */
+    unsigned int sb_seqno;      /* Of the southbound database. */
     long long int tell_at;      /* In ms; LLONG_MAX if 'told' is right. */
 } alarms = {
     .found = SMAP_INITIALIZER(&alarms.found),
@@ -157,8 +161,45 @@ count_alarms(void)
     }
 }
 
+/* Adds the state of the row that was made for a credential, or stands in its
+ * way. */
 static void
-find_alarms(const struct ovsdb_idl *ovs_idl)
+put_credential(const struct ovsrec_vnetenc_profile *row)
+{
+    char *key = xasprintf(OVN_VNETENC_REPORT_CREDENTIAL "%"PRId64, row->id);
+
+    if (!ovn_vnetenc_profiles_made(row)) {
+        smap_add(&alarms.found, key, "local");
+    } else if (row->error) {
+        smap_add_format(&alarms.found, key, "error: %s", row->error);
+    } else if (row->warning) {
+        smap_add_format(&alarms.found, key, "warning: %s", row->warning);
+    } else {
+        smap_add(&alarms.found, key, "ok");
+    }
+    free(key);
+}
+
+static void
+find_credentials(const struct ovsdb_idl *ovs_idl, struct ovsdb_idl *sb_idl)
+{
+    const struct ovsrec_vnetenc_profile *row;
+
+    if (!ovs_feature_is_supported(OVS_VNETENC_CREDENTIALS_SUPPORT)
+        || !sbrec_server_has_encryption_credential_table(sb_idl)) {
+        return;
+    }
+    smap_add(&alarms.found, OVN_VNETENC_REPORT_CREDENTIALS, "true");
+    OVSREC_VNETENC_PROFILE_FOR_EACH (row, ovs_idl) {
+        if (ovn_vnetenc_profiles_made(row)
+            || ovn_vnetenc_rights_credential(sb_idl, row->id)) {
+            put_credential(row);
+        }
+    }
+}
+
+static void
+find_alarms(const struct ovsdb_idl *ovs_idl, struct ovsdb_idl *sb_idl)
 {
     const struct ovsrec_vnetenc_peer *peer;
 
@@ -169,14 +210,17 @@ find_alarms(const struct ovsdb_idl *ovs_idl)
         }
     }
     count_alarms();
+    find_credentials(ovs_idl, sb_idl);
 }
 
 static void
-follow_alarms(const struct ovsdb_idl *ovs_idl)
+follow_alarms(const struct ovsdb_idl *ovs_idl, struct ovsdb_idl *sb_idl)
 {
-    if (alarms.seqno != ovsdb_idl_get_seqno(ovs_idl)) {
+    if (alarms.seqno != ovsdb_idl_get_seqno(ovs_idl)
+        || alarms.sb_seqno != ovsdb_idl_get_seqno(sb_idl)) {
         alarms.seqno = ovsdb_idl_get_seqno(ovs_idl);
-        find_alarms(ovs_idl);
+        alarms.sb_seqno = ovsdb_idl_get_seqno(sb_idl);
+        find_alarms(ovs_idl, sb_idl);
         if (smap_equal(&alarms.found, &alarms.told)) {
             alarms.tell_at = LLONG_MAX;
         } else if (alarms.tell_at == LLONG_MAX) {
@@ -258,7 +302,7 @@ ovn_vnetenc_report_run(const struct ovsdb_idl *ovs_idl,
                        const struct sbrec_chassis_private *chassis)
 {
     follow_modes();
-    follow_alarms(ovs_idl);
+    follow_alarms(ovs_idl, sb_idl);
     /* Before the first acknowledgement, Open vSwitch still has the flows of
      * which a former ovn-controller has reported. */
     if (report.known && sb_txn && chassis

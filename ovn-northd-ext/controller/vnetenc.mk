@@ -1,5 +1,5 @@
-# Tables 240 and 241, identity of this chassis, its mirrors, its peers,
-# the flow log, and its report.
+# Tables 240 and 241, identity of this chassis, its mirrors, its peers and
+# their rights, its profiles, the flow log, and its report.
 controller_ovn_controller_SOURCES += \
 	controller/ovn-vnetenc-barrier.c \
 	controller/ovn-vnetenc-barrier.h \
@@ -19,5 +19,9 @@ controller_ovn_controller_SOURCES += \
 	controller/ovn-vnetenc-owner.h \
 	controller/ovn-vnetenc-peers.c \
 	controller/ovn-vnetenc-peers.h \
+	controller/ovn-vnetenc-profiles.c \
+	controller/ovn-vnetenc-profiles.h \
 	controller/ovn-vnetenc-report.c \
-	controller/ovn-vnetenc-report.h
+	controller/ovn-vnetenc-report.h \
+	controller/ovn-vnetenc-rights.c \
+	controller/ovn-vnetenc-rights.h

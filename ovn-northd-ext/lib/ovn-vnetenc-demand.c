@@ -27,21 +27,15 @@ ovn_vnetenc_demand_get(const struct smap *options)
 {
     struct ovn_vnetenc_demand demand = { .mode = VNETENC_OFF };
     const char *mode = smap_get(options, OVN_VNETENC_MODE);
+    const char *profile = smap_get(options, OVN_VNETENC_PROFILE);
 
-    if (!mode) {
-        return demand;
-    }
-    if (!vnetenc_mode_from_string(mode, &demand.mode)) {
+    if (mode && !vnetenc_mode_from_string(mode, &demand.mode)) {
         /* A newer ovn-northd wrote it.  Too strong is better than too
          * weak. */
         demand.mode = VNETENC_REQUIRE;
     }
-    if (demand.mode != VNETENC_OFF) {
-        const char *profile = smap_get(options, OVN_VNETENC_PROFILE);
-
-        if (profile) {
-            vnetenc_mode_profile_from_string(profile, &demand.profile);
-        }
+    if (profile) {
+        vnetenc_mode_profile_from_string(profile, &demand.profile);
     }
     return demand;
 }
@@ -49,10 +43,10 @@ ovn_vnetenc_demand_get(const struct smap *options)
 void
 ovn_vnetenc_demand_put(struct smap *options, struct ovn_vnetenc_demand demand)
 {
-    if (demand.mode == VNETENC_OFF) {
-        return;
+    if (demand.mode != VNETENC_OFF) {
+        smap_add(options, OVN_VNETENC_MODE,
+                 vnetenc_mode_to_string(demand.mode));
     }
-    smap_add(options, OVN_VNETENC_MODE, vnetenc_mode_to_string(demand.mode));
     if (demand.profile) {
         smap_add_format(options, OVN_VNETENC_PROFILE, "%u", demand.profile);
     }
@@ -72,22 +66,37 @@ ovn_vnetenc_demand_of_dp(const struct sbrec_datapath_binding *dp)
 }
 
 struct ovn_vnetenc_demand
+ovn_vnetenc_demand_on_wire(const struct sbrec_datapath_binding *dp,
+                           const struct ovsdb_idl *sb_idl)
+{
+    struct ovn_vnetenc_demand demand = ovn_vnetenc_demand_of_dp(dp);
+    const struct sbrec_encryption_credential *credential;
+
+    SBREC_ENCRYPTION_CREDENTIAL_FOR_EACH (credential, sb_idl) {
+        for (size_t i = 0; i < credential->n_datapaths; i++) {
+            if (credential->datapaths[i] == dp) {
+                demand.profile = credential->id;
+            }
+        }
+    }
+    return demand;
+}
+
+struct ovn_vnetenc_demand
 ovn_vnetenc_demand_of_port(const struct sbrec_port_binding *pb)
 {
     struct ovn_vnetenc_demand demand =
         ovn_vnetenc_demand_get(&pb->external_ids);
 
+    demand.profile = 0;
     if (strcmp(pb->type, "chassisredirect")
         || strcmp(datapath_get_nb_type(pb->datapath), "logical-router")) {
         return demand;
     }
 
     struct ovn_vnetenc_demand former = ovn_vnetenc_demand_get(&pb->options);
-    if (demand.mode == VNETENC_OFF) {
-        demand = former;
-        demand.yields = true;
-    } else if (former.mode > demand.mode) {
-        demand.mode = former.mode;      /* The profile stays. */
+    if (former.mode > demand.mode) {
+        demand.mode = former.mode;
         demand.yields = true;
     }
     return demand;

@@ -20,18 +20,18 @@
 /* Demand of a datapath or a port
  * ==============================
  *
- * A demand for the tunnel traffic of a datapath or a port is a mode and a
- * profile.  ovn-northd writes it as two strings into external_ids of
- * Datapath_Binding, and into external_ids of Port_Binding for ports that lead
- * to another chassis.  ovn-northd itself and ovn-controller read it from
- * there, so the southbound database has the only copy, and the two daemons
- * always agree about a switch.
+ * A demand for the tunnel traffic of a datapath is a mode and a profile, that
+ * of a port only a mode: the tunnel key of a packet, which is that of its
+ * datapath, decides the profile.  ovn-northd writes the two as strings into
+ * external_ids of Datapath_Binding, and the mode into external_ids of
+ * Port_Binding for ports that lead to another chassis.  ovn-northd itself and
+ * ovn-controller read it from there, so the southbound database has the only
+ * copy, and the two daemons always agree about a switch.
  *
  * Role-based access control lets no chassis write these columns.  Every
  * chassis may write the options of Port_Binding, into which former versions of
  * ovn-northd wrote the demand.  A mode in options counts if it is the stronger
- * one.  A profile in options counts only where external_ids have no demand,
- * and not for packets that must be encrypted anyway.
+ * one.
  *
  * Reading fails closed: an unknown mode counts as the strongest one.
  *
@@ -44,6 +44,7 @@
 #include <stdint.h>
 #include "vnetenc/mode.h"
 
+struct ovsdb_idl;
 struct sbrec_datapath_binding;
 struct sbrec_port_binding;
 struct smap;
@@ -61,25 +62,29 @@ struct smap;
 /* Column 'encryption' of Chassis_Private: by the tunnel key of a datapath, its
  * mode or OVN_VNETENC_REPORT_CUT_OFF; by OVN_VNETENC_REPORT_ALARM and the name
  * of another chassis, alarms of sessions with it, separated by commas; the
- * number of the chassis with alarms. */
+ * number of the chassis with alarms; by OVN_VNETENC_REPORT_CREDENTIAL and the
+ * id of a credential, the state of its profile; whether Open vSwitch obeys
+ * credentials. */
 #define OVN_VNETENC_REPORT_CUT_OFF "cut-off"
 #define OVN_VNETENC_REPORT_ALARM "alarm:"
 #define OVN_VNETENC_REPORT_N_ALARMS "alarms"
+#define OVN_VNETENC_REPORT_CREDENTIAL "credential:"
+#define OVN_VNETENC_REPORT_CREDENTIALS "credentials"
 
 #define OVN_VNETENC_ENCAP_CAPABLE "vnetenc"
 #define OVN_VNETENC_ENCAP_FINGERPRINTS "vnetenc-fp"
 
 struct ovn_vnetenc_demand {
     enum vnetenc_mode mode;
-    uint8_t profile;            /* 0 unless 'mode' is stronger than off. */
+    uint8_t profile;            /* Of a datapath, whatever its mode. */
     bool yields;                /* To a packet that must be encrypted. */
 };
 
 /* Returns the demand that the smap holds, or mode off if it holds none. */
 struct ovn_vnetenc_demand ovn_vnetenc_demand_get(const struct smap *);
 
-/* Writes a demand into the smap, which must not hold one yet.  A demand with
- * mode off writes nothing. */
+/* Writes a demand into the smap, which must not hold one yet.  Mode off and
+ * profile 0 write nothing. */
 void ovn_vnetenc_demand_put(struct smap *, struct ovn_vnetenc_demand);
 
 /* Returns true if mode and profile are equal. */
@@ -90,14 +95,18 @@ bool ovn_vnetenc_demand_equals(struct ovn_vnetenc_demand,
 struct ovn_vnetenc_demand ovn_vnetenc_demand_of_dp(
     const struct sbrec_datapath_binding *);
 
+/* Returns the demand of a datapath with the profile of its packets in tunnels,
+ * which for routers only Encryption_Credential has.  Too slow for many. */
+struct ovn_vnetenc_demand ovn_vnetenc_demand_on_wire(
+    const struct sbrec_datapath_binding *, const struct ovsdb_idl *sb_idl);
+
 /* Returns the demand of a port in addition to that of its datapath, which
  * ovn-northd writes into external_ids of the port.  Options count only for
  * chassisredirect ports of routers, where former versions of ovn-northd wrote
  * the demand of the switch behind the router.
  *
  * A chassis that writes options can only cause more encryption: a demand in
- * external_ids is never weakened and keeps its profile, and a demand in
- * options always 'yields'. */
+ * external_ids is never weakened, and a demand in options always 'yields'. */
 struct ovn_vnetenc_demand ovn_vnetenc_demand_of_port(
     const struct sbrec_port_binding *);
 

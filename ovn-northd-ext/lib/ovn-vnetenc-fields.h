@@ -33,8 +33,9 @@
  *                       its switch has only just begun to require encryption
  *                       and admits the packet; 3 through a tunnel, encrypted
  *                       and authenticated
- *     vnetenc.profile   the profile of the last switch that set one of the
- *                       first two
+ *     vnetenc.profile   written by flows of former versions of ovn-northd,
+ *                       and read by nobody: the datapath of the tunnel
+ *                       decides the profile
  *     vnetenc.log       not 0 if a switch on the way is logged: its level
  *                       (lib/ovn-vnetenc-loglevel.h).  Open vSwitch reads it
  *                       when the packet is output or dropped

@@ -57,19 +57,18 @@ ovn_vnetenc_tunnel_note(const struct ovn_vnetenc_demand *dp,
     uint32_t carried = flow->regs[MFF_LOG_VNETENC - MFF_REG0];
     bool must = carried & (1u << OVN_VNETENC_MUST_BIT);
     bool want = carried & (1u << OVN_VNETENC_WANT_BIT);
-    uint8_t profile = carried >> OVN_VNETENC_PROFILE_OFS;
 
     if (port && port->mode == VNETENC_REQUIRE && !port->yields) {
-        return format_note(port->mode, port->profile, "port");
+        return format_note(port->mode, dp->profile, "port");
     } else if (dp->mode != VNETENC_OFF) {
         return format_note(must ? VNETENC_REQUIRE : dp->mode, dp->profile,
                            "datapath");
     } else if (must) {
-        return format_note(VNETENC_REQUIRE, profile, "way it came");
+        return format_note(VNETENC_REQUIRE, dp->profile, "way it came");
     } else if (port && port->mode != VNETENC_OFF) {
-        return format_note(port->mode, port->profile, "port");
+        return format_note(port->mode, dp->profile, "port");
     } else if (want) {
-        return format_note(VNETENC_PREFER, profile, "way it came");
+        return format_note(VNETENC_PREFER, dp->profile, "way it came");
     }
     return NULL;
 }

@@ -55,10 +55,10 @@ static const struct ovn_stage stages[] = { PIPELINE_STAGES };
 /* The verdict of check_out_port_sec(), REGBIT_PORT_SEC_DROP in northd.c. */
 #define PORT_SEC_OK "reg0[15] == 0"
 
-static struct ovn_vnetenc_demand
-od_demand(const struct ovn_datapath *od)
+static enum vnetenc_mode
+od_mode(const struct ovn_datapath *od)
 {
-    return ovn_vnetenc_demand_of_dp(od->sdp->sb_dp);
+    return ovn_vnetenc_demand_of_dp(od->sdp->sb_dp).mode;
 }
 
 /* Marks the packets that the stage sees, and has the stage look at them again.
@@ -110,7 +110,7 @@ ovn_vnetenc_build_ls_flows(const struct ovn_datapath *od,
                            struct lflow_table *lflows)
 {
     build_log_flows(od, lflows);
-    if (od_demand(od).mode != VNETENC_REQUIRE) {
+    if (od_mode(od) != VNETENC_REQUIRE) {
         return;
     }
     ovn_lflow_add(lflows, od, &stages[STAGE_SWITCH_IN_CHECK_PORT_SEC],
@@ -191,17 +191,15 @@ build_router_port_flow(const struct ovn_port *op, struct lflow_table *lflows,
 /* The flow has no WITH_IO_PORT: ovn-controller would skip it on a chassis
  * where the port is not "related", and the demand would be lost there. */
 static void
-build_carry_flow(const struct ovn_port *op, struct ovn_vnetenc_demand demand,
+build_carry_flow(const struct ovn_port *op, enum vnetenc_mode mode,
                  struct lflow_table *lflows, struct ds *match,
                  struct ds *actions)
 {
-    bool must = demand.mode == VNETENC_REQUIRE;
-
     ds_clear(match);
     ds_put_format(match, "outport == %s && " PORT_SEC_OK, op->json_key);
     ds_clear(actions);
-    ds_put_format(actions, "vnetenc.%s = 1; vnetenc.profile = %u; output;",
-                  must ? "must" : "want", demand.profile);
+    ds_put_format(actions, "vnetenc.%s = 1; output;",
+                  mode == VNETENC_REQUIRE ? "must" : "want");
     ovn_lflow_add(lflows, op->od, &stages[STAGE_SWITCH_OUT_APPLY_PORT_SEC],
                   PRIORITY_CARRY, ds_cstr(match), ds_cstr(actions),
                   op->lflow_ref,
@@ -214,18 +212,18 @@ ovn_vnetenc_build_lsp_flows(const struct ovn_port *op,
                             struct lflow_table *lflows,
                             struct ds *match, struct ds *actions)
 {
-    const struct ovn_vnetenc_demand demand = od_demand(op->od);
+    enum vnetenc_mode mode = od_mode(op->od);
     const char *type = op->nbsp->type;
 
-    if (demand.mode == VNETENC_OFF) {
+    if (mode == VNETENC_OFF) {
         return;
     }
     if (!strcmp(type, "router") || !strcmp(type, "switch")) {
-        build_carry_flow(op, demand, lflows, match, actions);
-        if (demand.mode == VNETENC_REQUIRE) {
+        build_carry_flow(op, mode, lflows, match, actions);
+        if (mode == VNETENC_REQUIRE) {
             build_router_port_flow(op, lflows, match);
         }
-    } else if (demand.mode == VNETENC_REQUIRE
+    } else if (mode == VNETENC_REQUIRE
                && (!strcmp(type, "localnet") || !strcmp(type, "l2gateway"))) {
         build_external_port_flows(op, lflows, match);
     }
@@ -237,7 +235,7 @@ router_touches_require(const struct ovn_datapath *od)
     const struct ovn_datapath *ls;
 
     VECTOR_FOR_EACH (&od->ls_peers, ls) {
-        if (od_demand(ls).mode == VNETENC_REQUIRE) {
+        if (od_mode(ls) == VNETENC_REQUIRE) {
             return true;
         }
     }
@@ -271,29 +269,24 @@ ovn_vnetenc_lrp_options(const struct ovn_port *op, struct smap *options)
     }
 }
 
-/* Returns the demand of ports that lead to 'router' through a tunnel from a
+/* Returns the mode of ports that lead to 'router' through a tunnel from a
  * datapath without a demand.  They prefer encryption if a switch beyond the
  * router has a demand, because a packet that comes out of the tunnel in clear
  * would not enter a switch that requires encryption. */
-static struct ovn_vnetenc_demand
-least_demand_towards(const struct ovn_datapath *router)
+static enum vnetenc_mode
+least_mode_towards(const struct ovn_datapath *router)
 {
-    struct ovn_vnetenc_demand demand = router->vnetenc_reach;
-
-    if (demand.mode != VNETENC_OFF) {
-        demand.mode = VNETENC_PREFER;
-    }
-    return demand;
+    return router->vnetenc_reach != VNETENC_OFF ? VNETENC_PREFER : VNETENC_OFF;
 }
 
-/* Puts 'demand' into 'ids' in place of any demand that external_ids of the
+/* Puts 'mode' into 'ids' in place of any demand that external_ids of the
  * northbound row contain, where none belongs. */
 static void
-replace_demand(struct smap *ids, struct ovn_vnetenc_demand demand)
+replace_demand(struct smap *ids, enum vnetenc_mode mode)
 {
     smap_remove(ids, OVN_VNETENC_MODE);
     smap_remove(ids, OVN_VNETENC_PROFILE);
-    ovn_vnetenc_demand_put(ids, demand);
+    ovn_vnetenc_demand_put(ids, (struct ovn_vnetenc_demand) { .mode = mode });
 }
 
 /* A chassisredirect port has the demand of the switch behind it, so that the
@@ -302,21 +295,21 @@ replace_demand(struct smap *ids, struct ovn_vnetenc_demand demand)
 void
 ovn_vnetenc_lrp_set_external_ids(const struct ovn_port *op)
 {
-    struct ovn_vnetenc_demand demand = { .mode = VNETENC_OFF };
+    enum vnetenc_mode mode = VNETENC_OFF;
     struct smap ids;
 
     if (op->primary_port) {
         const struct ovn_port *peer = op->primary_port->peer;
 
         if (peer && peer->od && peer->od->nbs) {
-            demand = od_demand(peer->od);
+            mode = od_mode(peer->od);
         }
-        if (demand.mode == VNETENC_OFF) {
-            demand = least_demand_towards(op->od);
+        if (mode == VNETENC_OFF) {
+            mode = least_mode_towards(op->od);
         }
     }
     smap_clone(&ids, &op->nbrp->external_ids);
-    replace_demand(&ids, demand);
+    replace_demand(&ids, mode);
     sbrec_port_binding_set_external_ids(op->sb, &ids);
     smap_destroy(&ids);
 }
@@ -329,11 +322,11 @@ ovn_vnetenc_lsp_external_ids(const struct ovn_port *op, struct smap *ids)
 {
     const struct ovn_port *lsp = op->primary_port ? op->primary_port : op;
     const struct ovn_port *peer = lsp->peer;
-    struct ovn_vnetenc_demand demand = { .mode = VNETENC_OFF };
+    enum vnetenc_mode mode = VNETENC_OFF;
 
     if (peer && peer->nbrp && (op->primary_port || peer->od->is_gw_router)
-        && od_demand(op->od).mode == VNETENC_OFF) {
-        demand = least_demand_towards(peer->od);
+        && od_mode(op->od) == VNETENC_OFF) {
+        mode = least_mode_towards(peer->od);
     }
-    replace_demand(ids, demand);
+    replace_demand(ids, mode);
 }

@@ -24,10 +24,10 @@
 #include "openvswitch/hmap.h"
 #include "vec.h"
 
-static struct ovn_vnetenc_demand
-od_demand(const struct ovn_datapath *od)
+static enum vnetenc_mode
+od_mode(const struct ovn_datapath *od)
 {
-    return ovn_vnetenc_demand_of_dp(od->sdp->sb_dp);
+    return ovn_vnetenc_demand_of_dp(od->sdp->sb_dp).mode;
 }
 
 static bool
@@ -36,29 +36,19 @@ any_demand(const struct hmap *ls_datapaths)
     const struct ovn_datapath *od;
 
     HMAP_FOR_EACH (od, key_node, ls_datapaths) {
-        if (od_demand(od).mode != VNETENC_OFF) {
+        if (od_mode(od) != VNETENC_OFF) {
             return true;
         }
     }
     return false;
 }
 
-/* Returns the stronger demand or, of two that are equally strong, the one with
- * the lower profile, so that the order of switches does not matter. */
-static struct ovn_vnetenc_demand
-stronger(struct ovn_vnetenc_demand a, struct ovn_vnetenc_demand b)
-{
-    bool second = (a.mode != b.mode ? b.mode > a.mode : b.profile < a.profile);
-
-    return second ? b : a;
-}
-
 /* A search.  'todo' has the datapaths that are connected to visited ones and
- * must still be visited, 'demand' is the strongest demand so far. */
+ * must still be visited, 'mode' is the strongest mode so far. */
 struct walk {
     struct vector todo;         /* Of struct ovn_datapath *. */
     struct hmapx *seen;
-    struct ovn_vnetenc_demand demand;
+    enum vnetenc_mode mode;
 };
 
 static void
@@ -70,7 +60,7 @@ walk_to(struct walk *walk, const struct ovn_port *port)
         return;
     }
     if (od->nbs) {
-        walk->demand = stronger(walk->demand, od_demand(od));
+        walk->mode = MAX(walk->mode, od_mode(od));
         if (!vector_is_empty(&od->localnet_ports)) {
             return;
         }
@@ -107,7 +97,7 @@ visit(struct ovn_datapath *router, struct hmapx *seen)
     struct walk walk = {
         .todo = VECTOR_EMPTY_INITIALIZER(struct ovn_datapath *),
         .seen = seen,
-        .demand = { .mode = VNETENC_OFF },
+        .mode = VNETENC_OFF,
     };
     struct vector routers = VECTOR_EMPTY_INITIALIZER(struct ovn_datapath *);
     struct ovn_datapath *od;
@@ -122,7 +112,7 @@ visit(struct ovn_datapath *router, struct hmapx *seen)
         walk_from(&walk, od);
     }
     VECTOR_FOR_EACH (&routers, od) {
-        od->vnetenc_reach = walk.demand;
+        od->vnetenc_reach = walk.mode;
     }
     vector_destroy(&walk.todo);
     vector_destroy(&routers);

@@ -103,12 +103,30 @@ remember(struct shash *values, const struct nbrec_logical_switch *nbs,
     }
 }
 
-/* Returns the profile of the switch.  If the value cannot be read, the former
- * value stays in force; if there is no former value, for instance after a
- * start, the profile is 0. */
+static void
+warn_two_profiles(const struct nbrec_logical_switch *nbs)
+{
+    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 10);
+
+    if (smap_get(&nbs->other_config, OVN_VNETENC_NB_PROFILE)) {
+        VLOG_WARN_RL(&rl, "logical switch %s: other_config:%s is ignored "
+                     "because the switch has the credential %s", nbs->name,
+                     OVN_VNETENC_NB_PROFILE, nbs->encryption_credential->name);
+    }
+}
+
+/* Returns the profile of the switch: that of its credential or, without one,
+ * a number.  If the number cannot be read, the former number stays in force;
+ * if there is no former number, for instance after a start, the profile is
+ * 0. */
 static uint8_t
 switch_profile(const struct nbrec_logical_switch *nbs)
 {
+    if (nbs->encryption_credential) {
+        warn_two_profiles(nbs);
+        return nbs->encryption_credential->id;
+    }
+
     const char *s = smap_get(&nbs->other_config, OVN_VNETENC_NB_PROFILE);
     uint8_t profile = 0;
 
@@ -162,9 +180,7 @@ switch_demand(const struct nbrec_logical_switch *nbs,
     } else if (!vnetenc_mode_from_string(nbs->encryption, &demand.mode)) {
         demand.mode = VNETENC_REQUIRE;
     }
-    if (demand.mode != VNETENC_OFF) {
-        demand.profile = switch_profile(nbs);
-    }
+    demand.profile = switch_profile(nbs);
     return demand;
 }
 

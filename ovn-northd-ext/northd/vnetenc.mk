@@ -1,6 +1,8 @@
 # From the northbound column to southbound options and logical flows, and the
 # status back.
 northd_ovn_northd_SOURCES += \
+	northd/ovn-vnetenc-credential.c \
+	northd/ovn-vnetenc-credential.h \
 	northd/ovn-vnetenc-lflows.c \
 	northd/ovn-vnetenc-lflows.h \
 	northd/ovn-vnetenc-reach.c \
