@@ -254,6 +254,68 @@ def test_warning(site, switch, case):
     assert found[name][0]["level"] == "WARN"
 
 
+# Faults of a network with a credential, of which port p is on hv1: the state
+# that hv1 reports; commands of ovn-nbctl; the finding, its level and place.
+CREDENTIALS = {
+    "listed": ("ok", "add Encryption_Credential c chassis hv1",
+               None, None, None),
+    "not listed": ("ok",
+                   "add Encryption_Credential c chassis hv2",
+                   "credential-chassis", "FAIL", "hv1"),
+    "old": (None, "", "chassis-behind", "FAIL", "hv1"),
+    "local": ("local", "", "local-profile",
+              "FAIL", "hv1"),
+    "missing": ("error: no file", "",
+                "credential-missing", "FAIL", "hv1"),
+    "expired": ("error: has expired", "",
+                "credential-expired", "FAIL", "hv1"),
+    "expires": ("warning: in 7 days", "",
+                "credential-expires", "WARN", "hv1"),
+    "vxlan": ("ok", "set NB_Global . options:vxlan_mode=true",
+              "credential-vxlan", "FAIL", "NB_Global options:vxlan_mode"),
+    "router": (
+        "ok",
+        "lr-add r -- lrp-add r rp 0a:00:00:00:00:01 10.9.0.1/24"
+        " -- lrp-add r rq 0a:00:00:00:00:02 10.8.0.1/24"
+        " -- lsp-add-router-port S sr rp -- ls-add T"
+        " -- lsp-add-router-port T tr rq"
+        " -- --id=@d create Encryption_Credential name=d id=6"
+        " -- set logical_switch T encryption_credential=@d",
+        "router-mixed", "WARN", "r"),
+}
+
+
+@pytest.fixture(name="credential")
+def fixture_credential(site, switch):
+    site.nb("--wait=sb", "lsp-add", switch, "p", "--", "--id=@c", "create",
+            "Encryption_Credential", "name=c", "id=5", "--", "set",
+            "logical_switch", switch, "encryption_credential=@c")
+    site.sb("lsp-bind", "p", "hv1")
+    yield "c"
+    site.nb("clear", "logical_switch", switch, "encryption_credential", "--",
+            "--if-exists", "ls-del", "T", "--", "--all", "destroy",
+            "Encryption_Credential", "--", "remove", "NB_Global", ".",
+            "options", "vxlan_mode")
+    site.sb("--all", "destroy", "Chassis_Private")
+
+
+@pytest.mark.parametrize("case", CREDENTIALS)
+def test_credential(site, switch, credential, case):
+    state, commands, name, level, where = CREDENTIALS[case]
+    assert credential
+    site.sb("create", "Chassis_Private", "name=hv1", "nb_cfg=1000000000",
+            *(state and ("encryption:credentials=true",
+                         f'encryption:"credential:5"="{state}"') or ()))
+    if commands:
+        site.nb("--wait=sb", *commands.split())
+    status, found = site.findings(switch)
+    assert status == (level == "FAIL")
+    assert set(found) - {"vxlan"} == {name} - {None}
+    if name:
+        assert (found[name][0]["level"], found[name][0]["where"]) \
+            == (level, where)
+
+
 @pytest.fixture(name="join")
 def fixture_join(site, switch):
     """S - lr1 - join - lr2 - plain"""
@@ -859,14 +921,14 @@ def test_local_peers(make_cloud):
     status, found = site.findings("--underlay-mtu=1494", hv=hv1)
     assert status == 0 and set(found) == {"mtu-port"}
     assert "1399" in found["mtu-port"][0]["what"]
-    cloud.in_effect("set", "logical_switch", "sw0",
-                    "other_config:encryption-profile=7")
+    site.nb("--wait=sb", "set", "logical_switch", "sw0",
+            "other_config:encryption-profile=7")
     assert "local-no-profile" in site.findings(hv=hv1)[1]
     # A hypervisor sees that without the northbound database.
     finding, = site.findings("--local", hv=hv1)[1]["local-no-profile"]
     assert "sw0" in finding["what"] and "profile 7" in finding["what"]
-    cloud.in_effect("remove", "logical_switch", "sw0", "other_config",
-                    "encryption-profile")
+    site.nb("--wait=sb", "remove", "logical_switch", "sw0", "other_config",
+            "encryption-profile")
     hv1.vsctl("--", "destroy", "VNetEnc_Peer", hv2.ip,
               "--", "create", "VNetEnc_Peer", f'remote_ip="{hv2.ip}"',
               "external_ids:source=local")

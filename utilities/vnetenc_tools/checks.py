@@ -502,8 +502,11 @@ def check_profiles(local, south, switches, where, report):
                         f" {as_one(row['error']) or 'has no certificate yet'}",
                         where, "correct the row of VNetEnc_Profile, and see"
                         " whether ovs-vswitchd runs")
-    wanted = south.profiles() if south else collections.defaultdict(list)
+    wanted = (south.profiles(local.name) if south
+              else collections.defaultdict(list))
     for switch in switches:
+        if switch.credential:
+            continue            # ovn-controller makes the row.
         profile = switch.config.get("encryption-profile", "0")
         if profile.isdecimal() and switch.name not in wanted[profile]:
             wanted[profile].append(switch.name)

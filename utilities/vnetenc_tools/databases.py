@@ -35,7 +35,9 @@ FALLBACKS = {
 NB_TABLES = {
     "NB_Global": None,
     "Connection": "target",
-    "Logical_Switch": "_uuid,name,ports,encryption,other_config",
+    "Logical_Switch":
+        "_uuid,name,ports,encryption,encryption_credential,other_config",
+    "Encryption_Credential": "_uuid,name,id,chassis",
     "Logical_Switch_Port":
         "_uuid,name,type,options,dhcpv4_options,mirror_rules",
     "Logical_Router": "_uuid,name,ports",
@@ -163,11 +165,12 @@ def ask_any(program, options, tables):
     try:
         return ask(program, options, tables), False
     except Unreachable as error:
-        if not re.search('unknown table "VNetEnc|"encryption"', str(error)):
+        if not re.search('unknown table "(VNetEnc|Encryption)|"encryption',
+                         str(error)):
             raise
-    fewer = {table: columns and columns.replace("encryption,", "")
+    fewer = {table: columns and re.sub("encryption[a-z_]*,", "", columns)
              for table, columns in tables.items()
-             if not table.startswith("VNetEnc")}
+             if not table.startswith(("VNetEnc", "Encryption"))}
     rows = ask(program, options, fewer)
     return {table: rows.get(table, []) for table in tables}, True
 
@@ -211,6 +214,7 @@ class Switch:
         self.config = row["other_config"]
         self.own_mode = as_one(row.get("encryption", ""))
         self.mode = self.own_mode or default
+        self.credential = as_one(row.get("encryption_credential", ""))
         self.ports = [ports[u] for u in as_list(row["ports"]) if u in ports]
         self.in_question = False
 
@@ -295,6 +299,10 @@ class North:
         return [(name, ports) for name, ports in self.routers.items()
                 if any(p["name"] in attached for p in ports)]
 
+    def attached(self):
+        """[(router, its switches)]"""
+        return [(name, self._attached[name]) for name in sorted(self.routers)]
+
     def _neighbours(self, router):
         """The routers that have a port in common with `router`."""
         peers = {as_one(p["peer"]) for p in self.routers[router]}
@@ -342,13 +350,19 @@ class South:
         return [c for c in self.chassis
                 if c["other_config"].get("is-remote") == "true"]
 
-    def profiles(self):
-        """{profile: names of the switches that use it}, as chassis see it."""
+    def profiles(self, name):
+        """{profile: names of the switches that use it}, as chassis see it.  Of
+        others than 0, those that have a port on the chassis `name`."""
         found = collections.defaultdict(list)
+        here = {c["_uuid"] for c in self.chassis if c["name"] == name}
+        used = {p["datapath"] for p in self.tables["Port_Binding"]
+                if as_one(p["chassis"]) in here}
         for row in self.tables["Datapath_Binding"]:
             ids = row["external_ids"]
-            if ids.get("vnetenc", "off") != "off":
-                found[ids.get("vnetenc-profile", "0")].append(
+            profile = ids.get("vnetenc-profile", "0")
+            if ids.get("vnetenc", "off") != "off" and (
+                    profile == "0" or row["_uuid"] in used):
+                found[profile].append(
                     ids.get("name", f"datapath {row['tunnel_key']}"))
         return found
 

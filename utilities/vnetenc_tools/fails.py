@@ -22,6 +22,10 @@ FAILS = frozenset("""
     chassis-no-geneve
     chassis-no-pin
     chassis-not-capable
+    credential-chassis
+    credential-expired
+    credential-missing
+    credential-vxlan
     dropped-beyond
     ic-sb-tcp
     ic-sb-unreachable

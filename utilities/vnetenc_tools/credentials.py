@@ -1,0 +1,120 @@
+# Copyright (c) 2026 The vnetenc authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at:
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""The checks of credentials of networks."""
+
+import collections
+import re
+
+from vnetenc_tools.databases import as_list, as_one
+
+CREDENTIALS = {"Encryption_Credential": "id,datapaths",
+               "Chassis_Private": "name,encryption"}
+
+
+def in_use(north):
+    """[(credential, its switches)] of those that a switch names."""
+    users = collections.defaultdict(list)
+    for switch in north.switches:
+        if switch.credential:
+            users[switch.credential].append(switch)
+    return [(row, users[row["_uuid"]])
+            for row in sorted(north.tables["Encryption_Credential"],
+                              key=lambda row: row["id"])
+            if row["_uuid"] in users]
+
+
+def level_of(switches):
+    return "FAIL" if any(s.in_question for s in switches) else "WARN"
+
+
+def check_north(north, report):
+    """What the northbound database alone shows."""
+    names = {row["_uuid"]: row["name"] for row, _ in in_use(north)}
+    if names and north.options.get("vxlan_mode") == "true":
+        report.fail(
+            "credential-vxlan", "VXLAN mode: the tunnel key of VXLAN does not"
+            " tell the network, so nothing passes under a credential",
+            "NB_Global options:vxlan_mode", "use Geneve between chassis")
+    for router, switches in north.attached():
+        found = sorted({names[s.credential] for s in switches
+                        if s.credential in names})
+        if len(found) > 1:
+            report.warn(
+                "router-mixed", f"is between the credentials"
+                f" {', '.join(found)}: what it sends to its gateway is under"
+                " the one with the lowest id, and each of its chassis needs"
+                " all of them", router,
+                "nothing, if the chassis are admitted to all; otherwise give"
+                " each network a router of its own")
+
+
+def check_chassis(credential, level, chassis, reports, report):
+    """A chassis that has ports in networks of the credential."""
+    where, name = chassis["name"], credential["name"]
+    listed = as_list(credential["chassis"])
+    said = reports.get(where, {})
+    state = said.get(f"credential:{credential['id']}", "")
+    if listed and where not in listed:
+        report.add(level, "credential-chassis", "has ports in networks of the"
+                   f" credential {name}, which does not list it: it exchanges"
+                   " nothing there", where,
+                   f"ovn-nbctl add Encryption_Credential {name} chassis"
+                   f" {where}, or move the ports")
+    elif chassis["other_config"].get("is-remote") == "true":
+        pass                    # Reports to its own zone.
+    elif said.get("credentials") != "true":
+        report.add(level, "chassis-behind", "its ovn-controller or"
+                   " ovs-vswitchd does not know credentials: nothing passes"
+                   f" under {name}", where,
+                   "bring the packages of vnetenc to it, and restart Open"
+                   " vSwitch")
+    elif state == "local":
+        report.add(level, "local-profile", "an administrator made profile"
+                   f" {credential['id']} there, so the credential {name} is"
+                   " not used", where, "remove the row of VNetEnc_Profile")
+    elif state.startswith("error: "):
+        kind = "expired" if re.search("expired", state) else "missing"
+        report.add(level, f"credential-{kind}", f"{name}:"
+                   f" {state[len('error: '):]}", where,
+                   "put certificate and key into the directory credentials of"
+                   " that chassis, or correct the credential")
+    elif state.startswith("warning: "):
+        report.warn("credential-expires", f"{name}:"
+                    f" {state[len('warning: '):]}", where,
+                    "replace the certificate before that day")
+
+
+def check_geneve(credential, level, chassis, south, report):
+    if not any(e["type"] == "geneve" for e in south.encaps_of(chassis)):
+        report.add(level, "credential-vxlan", "has no Geneve tunnels, and"
+                   f" nothing passes under {credential['name']} over VXLAN",
+                   chassis["name"], "use Geneve between chassis")
+
+
+def check_south(north, south, tables, report):
+    """What the chassis say.  `tables` holds the rows of CREDENTIALS."""
+    reports = {row["name"]: row["encryption"]
+               for row in tables["Chassis_Private"]}
+    datapaths = {row["id"]: set(as_list(row["datapaths"]))
+                 for row in tables["Encryption_Credential"]}
+    for credential, switches in in_use(north):
+        level = level_of(switches)
+        with_ports = {as_one(port["chassis"])
+                      for port in south.tables["Port_Binding"]
+                      if port["datapath"] in datapaths.get(credential["id"],
+                                                           ())}
+        for chassis in south.chassis:
+            if chassis["_uuid"] in with_ports:
+                check_chassis(credential, level, chassis, reports, report)
+                check_geneve(credential, level, chassis, south, report)
