@@ -23,8 +23,10 @@
 #include "hash.h"
 #include "lib/ovn-sb-idl.h"
 #include "local_data.h"
+#include "ovn-vnetenc-rights.h"
 #include "smap.h"
 #include "util.h"
+#include "uuid.h"
 
 static struct ovn_vnetenc_dp *
 find(const struct ovn_vnetenc_modes *modes, uint32_t key)
@@ -84,27 +86,64 @@ settle(struct ovn_vnetenc_dp *dp, const struct ovn_vnetenc_dp *former,
     }
 }
 
-static void
-accept_former(struct ovn_vnetenc_dp *dp, uint8_t profile, long long int until)
+/* Returns true if 'profile' is still what it was under 'credential': the id of
+ * a credential that is gone may belong to another tenant by now. */
+static bool
+is_present(const struct uuid present[OVN_VNETENC_N_PROFILES], uint8_t profile,
+           const struct uuid *credential)
 {
-    if (profile == dp->demand.profile) {
+    return uuid_equals(&present[profile], credential);
+}
+
+static void
+accept_former(struct ovn_vnetenc_dp *dp, struct ovn_vnetenc_former former,
+              const struct uuid present[OVN_VNETENC_N_PROFILES])
+{
+    if (former.profile == dp->demand.profile
+        || !is_present(present, former.profile, &former.credential)) {
         return;
+    }
+    for (size_t i = 0; i < dp->n_former; i++) {
+        if (dp->former[i].profile == former.profile) {
+            dp->former[i] = former;
+            return;
+        }
     }
     if (dp->n_former == OVN_VNETENC_MAX_FORMER) {
         dp->n_former--;
         memmove(&dp->former[0], &dp->former[1],
                 dp->n_former * sizeof dp->former[0]);
     }
-    dp->former[dp->n_former++] = (struct ovn_vnetenc_former) {
-        .profile = profile,
-        .until = until,
-    };
+    dp->former[dp->n_former++] = former;
+}
+
+/* Lets 'dp' send under the profile under which 'former', the same datapath
+ * before, sent, if it may for a moment. */
+static void
+settle_tx_profile(struct ovn_vnetenc_dp *dp,
+                  const struct ovn_vnetenc_dp *former, bool changed,
+                  const struct uuid present[OVN_VNETENC_N_PROFILES],
+                  long long int now_ms)
+{
+    if (!is_present(present, former->tx.profile, &former->tx_credential)) {
+        return;
+    }
+    if (changed) {
+        dp->tx_at = now_ms + OVN_VNETENC_TX_MS;
+    } else if (former->tx_at != LLONG_MAX && former->tx_at > now_ms) {
+        dp->tx_at = former->tx_at;
+    } else {
+        return;
+    }
+    dp->tx.profile = former->tx.profile;
+    dp->tx_credential = former->tx_credential;
 }
 
 /* Lets 'dp' keep the profile that 'former', the same datapath before, had.
- * Call after settle(). */
+ * 'present' has the credentials of all profiles.  Call after settle(). */
 static void
 settle_profile(struct ovn_vnetenc_dp *dp, const struct ovn_vnetenc_dp *former,
+               const struct uuid present[OVN_VNETENC_N_PROFILES],
                long long int now_ms, uint64_t nb_cfg)
 {
     bool changed = dp->demand.profile != former->demand.profile;
@@ -112,25 +151,50 @@ settle_profile(struct ovn_vnetenc_dp *dp, const struct ovn_vnetenc_dp *former,
     if (!former->local) {
         return;
     }
+    settle_tx_profile(dp, former, changed, present, now_ms);
+
+    /* The time of a former profile runs from the change of those that leave,
+     * which begins when the flows have been sent. */
+    bool sent = former->tx_at != LLONG_MAX && dp->tx_at == LLONG_MAX;
     for (size_t i = 0; i < former->n_former; i++) {
-        if (former->former[i].until > now_ms) {
-            accept_former(dp, former->former[i].profile,
-                          former->former[i].until);
+        struct ovn_vnetenc_former f = former->former[i];
+
+        if (f.until == LLONG_MAX && sent) {
+            f.until = now_ms + OVN_VNETENC_RX_MS - OVN_VNETENC_TX_MS;
+            f.fresh = true;
+        }
+        if (f.fresh || f.until > now_ms) {
+            accept_former(dp, f, present);
         }
     }
     if (changed) {
-        accept_former(dp, former->demand.profile, now_ms + OVN_VNETENC_RX_MS);
-        dp->tx_at = now_ms + OVN_VNETENC_TX_MS;
-        dp->nb_cfg = MIN(dp->nb_cfg, nb_cfg);
-    } else if (former->tx_at > now_ms) {
-        dp->tx_at = former->tx_at;
-    }
-    if (dp->tx_at != LLONG_MAX) {
-        dp->tx.profile = former->tx.profile;
+        bool waits = dp->tx_at != LLONG_MAX;
+
+        accept_former(dp, (struct ovn_vnetenc_former) {
+            .profile = former->demand.profile,
+            .credential = former->credential,
+            .until = (waits ? LLONG_MAX
+                      : now_ms + OVN_VNETENC_RX_MS - OVN_VNETENC_TX_MS),
+            .fresh = !waits,
+        }, present);
+        if (dp->n_former) {
+            dp->nb_cfg = MIN(dp->nb_cfg, nb_cfg);
+        }
     }
     if (dp->n_former && former->n_former) {
         dp->nb_cfg = MIN(dp->nb_cfg, former->nb_cfg);
     }
+}
+
+static bool
+is_fresh(const struct ovn_vnetenc_dp *dp)
+{
+    for (size_t i = 0; i < dp->n_former; i++) {
+        if (dp->former[i].fresh) {
+            return true;
+        }
+    }
+    return dp->fresh;
 }
 
 static long long int
@@ -150,22 +214,26 @@ ovn_vnetenc_modes_is_settled(const struct ovn_vnetenc_dp *dp)
     return changes_at(dp) == LLONG_MAX;
 }
 
-/* Gives the datapaths the profiles of the credentials that list them. */
+/* Gives the datapaths the profiles of the credentials that list them, and
+ * fills 'present' with the credential of each profile. */
 static void
 collect_credentials(
     struct ovn_vnetenc_modes *modes,
+    struct uuid present[OVN_VNETENC_N_PROFILES],
     const struct sbrec_encryption_credential_table *credential_table)
 {
     const struct sbrec_encryption_credential *credential;
 
     SBREC_ENCRYPTION_CREDENTIAL_TABLE_FOR_EACH (credential,
                                                 credential_table) {
+        present[(uint8_t) credential->id] = credential->header_.uuid;
         for (size_t i = 0; i < credential->n_datapaths; i++) {
             struct ovn_vnetenc_dp *dp =
                 find(modes, credential->datapaths[i]->tunnel_key);
 
             if (dp) {
                 dp->demand.profile = credential->id;
+                dp->credential = credential->header_.uuid;
             }
         }
     }
@@ -178,6 +246,7 @@ ovn_vnetenc_modes_collect(
     const struct sbrec_encryption_credential_table *credential_table,
     const struct hmap *local_datapaths, long long int now_ms, uint64_t nb_cfg)
 {
+    struct uuid present[OVN_VNETENC_N_PROFILES] = { 0 };
     const struct sbrec_datapath_binding *sb;
     struct ovn_vnetenc_dp *dp;
 
@@ -199,19 +268,20 @@ ovn_vnetenc_modes_collect(
         };
         hmap_insert(&modes->dps, &dp->node, hash_int(dp->key, 0));
     }
-    collect_credentials(modes, credential_table);
+    collect_credentials(modes, present, credential_table);
     HMAP_FOR_EACH (dp, node, &modes->dps) {
         const struct ovn_vnetenc_dp *before = find(former, dp->key);
 
         dp->tx = dp->demand;
+        dp->tx_credential = dp->credential;
         dp->rx = dp->demand.mode;
         if (before && before->cookie == dp->cookie) {
             settle(dp, before, now_ms, nb_cfg);
-            settle_profile(dp, before, now_ms, nb_cfg);
+            settle_profile(dp, before, present, now_ms, nb_cfg);
         }
         modes->settled_at = MIN(modes->settled_at, changes_at(dp));
         modes->nb_cfg = MIN(modes->nb_cfg, dp->nb_cfg);
-        modes->fresh |= dp->fresh;
+        modes->fresh |= is_fresh(dp);
         if (dp->tx.mode != VNETENC_OFF) {
             modes->n_demanding++;
             modes->evpn |= dp->evpn;
@@ -230,6 +300,15 @@ ovn_vnetenc_modes_start(struct ovn_vnetenc_modes *modes, long long int now_ms)
         if (dp->fresh) {
             dp->settled_at = now_ms + OVN_VNETENC_SETTLE_MS;
             dp->fresh = false;
+        }
+        for (size_t i = 0; i < dp->n_former; i++) {
+            struct ovn_vnetenc_former *former = &dp->former[i];
+
+            if (former->fresh) {
+                former->until = (now_ms + OVN_VNETENC_RX_MS
+                                 - OVN_VNETENC_TX_MS);
+                former->fresh = false;
+            }
         }
         modes->settled_at = MIN(modes->settled_at, changes_at(dp));
     }

@@ -50,7 +50,10 @@
  * changed over before the former profile goes: for OVN_VNETENC_TX_MS packets
  * that leave keep the former profile, and for OVN_VNETENC_RX_MS both are
  * accepted, so that no packet is lost while one chassis after the other learns
- * of the change.  No configuration that may contain the change is reported as
+ * of the change.  The second part of that time begins when the flows under
+ * which packets leave under the new profile have been sent.  A former profile
+ * whose credential is gone, even if another one has the same id, is dropped at
+ * once.  No configuration that may contain the change is reported as
  * installed before the former profile is refused.  A datapath that did not
  * exist on this chassis at that time takes the new profile at once.
  *
@@ -63,6 +66,7 @@
 #include <stdint.h>
 #include "lib/ovn-vnetenc-demand.h"
 #include "openvswitch/hmap.h"
+#include "openvswitch/uuid.h"
 
 struct sbrec_datapath_binding_table;
 struct sbrec_encryption_credential_table;
@@ -80,7 +84,11 @@ enum { OVN_VNETENC_MAX_FORMER = 4 };
 
 struct ovn_vnetenc_former {
     uint8_t profile;
-    long long int until;        /* In ms. */
+    struct uuid credential;     /* Its credential then; zero if none. */
+    long long int until;        /* In ms; LLONG_MAX if packets do not leave
+                                 * under the new profile yet. */
+    bool fresh;                 /* The flows under which they do have not been
+                                 * sent yet, so 'until' is not final. */
 };
 
 struct ovn_vnetenc_dp {
@@ -90,7 +98,9 @@ struct ovn_vnetenc_dp {
     bool evpn;
     bool local;                 /* This chassis uses it. */
     struct ovn_vnetenc_demand demand;   /* In the database. */
+    struct uuid credential;             /* Of 'demand'; zero if none. */
     struct ovn_vnetenc_demand tx;       /* For packets that leave. */
+    struct uuid tx_credential;          /* Of 'tx'; zero if none. */
     struct ovn_vnetenc_former former[OVN_VNETENC_MAX_FORMER];
     size_t n_former;                    /* Still accepted, oldest first. */
     long long int tx_at;        /* When 'tx' gets the profile of 'demand', in
@@ -107,7 +117,8 @@ struct ovn_vnetenc_modes {
     size_t n_demanding;         /* Datapaths with a 'tx' other than off. */
     size_t n_profiled;          /* Datapaths with a 'tx' other than 0. */
     bool evpn;                  /* One of these is part of an EVPN. */
-    bool fresh;                 /* A datapath is 'fresh'. */
+    bool fresh;                 /* A datapath, or a former profile, is
+                                 * 'fresh'. */
     long long int settled_at;   /* When the first one settles, or changes its
                                  * profile; LLONG_MAX if all are settled. */
     uint64_t nb_cfg;            /* The last one that may be reported. */
@@ -130,8 +141,9 @@ void ovn_vnetenc_modes_collect(
 /* Removes all datapaths. */
 void ovn_vnetenc_modes_clear(struct ovn_vnetenc_modes *);
 
-/* Starts the second in which fresh datapaths settle.  Call when their flows
- * have been sent. */
+/* Starts the second in which fresh datapaths settle, and the time in which
+ * fresh former profiles are accepted.  Call when their flows have been
+ * sent. */
 void ovn_vnetenc_modes_start(struct ovn_vnetenc_modes *, long long int now_ms);
 
 /* Removes all datapaths and frees the memory of the set. */

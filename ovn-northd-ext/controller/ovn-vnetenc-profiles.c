@@ -51,6 +51,7 @@ ovn_vnetenc_profiles_made(const struct ovsrec_vnetenc_profile *row)
 
 struct wanted {
     struct sset keys[OVN_VNETENC_N_PROFILES];
+    bool needed[OVN_VNETENC_N_PROFILES];    /* Not by former networks only. */
 };
 
 static void
@@ -62,22 +63,37 @@ want_key(struct wanted *wanted, uint8_t profile, uint32_t key)
     sset_add(&wanted->keys[profile], s);
 }
 
+/* The modes may be older than the database, in which the id may belong to
+ * another credential by now: its row never gets a key of the former one. */
 static void
-wanted_init(struct wanted *wanted)
+wanted_init(struct wanted *wanted, const struct ovsdb_idl *ovnsb_idl)
 {
     const struct ovn_vnetenc_modes *modes = ovn_vnetenc_flows_modes();
+    const struct sbrec_encryption_credential *credential;
+    struct uuid present[OVN_VNETENC_N_PROFILES] = { 0 };
     const struct ovn_vnetenc_dp *dp;
 
     for (size_t i = 0; i < OVN_VNETENC_N_PROFILES; i++) {
         sset_init(&wanted->keys[i]);
+        wanted->needed[i] = false;
+    }
+    SBREC_ENCRYPTION_CREDENTIAL_FOR_EACH (credential, ovnsb_idl) {
+        present[(uint8_t) credential->id] = credential->header_.uuid;
     }
     HMAP_FOR_EACH (dp, node, &modes->dps) {
         if (!dp->local) {
             continue;
         }
-        want_key(wanted, dp->demand.profile, dp->key);
+        if (uuid_equals(&present[dp->demand.profile], &dp->credential)) {
+            want_key(wanted, dp->demand.profile, dp->key);
+            wanted->needed[dp->demand.profile] = true;
+        }
         for (size_t i = 0; i < dp->n_former; i++) {
-            want_key(wanted, dp->former[i].profile, dp->key);
+            const struct ovn_vnetenc_former *former = &dp->former[i];
+
+            if (uuid_equals(&present[former->profile], &former->credential)) {
+                want_key(wanted, former->profile, dp->key);
+            }
         }
     }
 }
@@ -383,7 +399,7 @@ sync_rows(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
     bool changed = false;
     struct wanted wanted;
 
-    wanted_init(&wanted);
+    wanted_init(&wanted, ovnsb_idl);
     OVSREC_VNETENC_PROFILE_FOR_EACH_SAFE (row, ovs_idl) {
         credential = ovn_vnetenc_rights_credential(ovnsb_idl, row->id);
         bitmap_set1(present, row->id);
@@ -392,7 +408,7 @@ sync_rows(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
     }
     SBREC_ENCRYPTION_CREDENTIAL_FOR_EACH (credential, ovnsb_idl) {
         if (!bitmap_is_set(present, credential->id)
-            && !sset_is_empty(&wanted.keys[credential->id])
+            && wanted.needed[credential->id]
             && ovn_vnetenc_rights_admit(credential, name)) {
             if (acked) {
                 insert_row(ovs_idl, ovs_txn, credential,
