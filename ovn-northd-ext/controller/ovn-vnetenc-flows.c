@@ -41,6 +41,7 @@
 #include "ovn/logical-fields.h"
 #include "ovn-vnetenc-barrier.h"
 #include "ovn-vnetenc-modes.h"
+#include "ovn-vnetenc-profiles.h"
 #include "physical.h"
 #include "smap.h"
 #include "timeval.h"
@@ -97,6 +98,9 @@ static bool told_settled;
  * change between two runs. */
 static bool supported;
 
+/* As 'supported', for the credentials of networks. */
+static bool obeys_credentials;
+
 /* Owner of the flows that depend on modes. */
 static struct uuid vnetenc_uuid;
 
@@ -115,6 +119,15 @@ static bool
 has_rows(void)
 {
     return supported || modes.n_demanding;
+}
+
+/* Returns true if Open vSwitch can encrypt, but does not obey the credential
+ * of 'dp'. */
+static bool
+is_refused(const struct ovn_vnetenc_dp *dp)
+{
+    return (supported && !obeys_credentials
+            && !uuid_is_zero(&dp->credential));
 }
 
 /* Actions. */
@@ -365,6 +378,26 @@ add_cut_off_flows(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
              ofpacts, &vnetenc_uuid);
 }
 
+/* Refuses what arrives for a datapath of a credential that Open vSwitch does
+ * not obey: it would accept the packets of any chassis under profile 0.  Clear
+ * packets of a datapath without a demand, which need no credential, pass. */
+static void
+add_no_credential_flow(const struct ovn_vnetenc_dp *dp,
+                       struct ofpbuf *ofpacts,
+                       struct ovn_desired_flow_table *flow_table)
+{
+    struct match match = MATCH_CATCHALL_INITIALIZER;
+
+    match_set_metadata(&match, htonll(dp->key));
+    if (dp->tx.mode == VNETENC_OFF) {
+        match_set_tun_flags_masked(&match, FLOW_TNL_F_VNETENC,
+                                   FLOW_TNL_F_VNETENC);
+    }
+    put_load(0, MFF_LOG_DATAPATH, 0, 64, ofpacts);
+    add_flow(flow_table, OFTABLE_VNETENC_RX, CUT_OFF, dp->cookie, &match,
+             ofpacts, &vnetenc_uuid);
+}
+
 /* Keeps packets that must be encrypted away from an EVPN fabric, which cannot
  * be encrypted.  Table 45 has no other purpose.  The flow matches the packets
  * of 'dp' or, if 'dp' is NULL, those that carry the must bit. */
@@ -443,6 +476,9 @@ add_flows(const struct hmap *local_datapaths, enum mf_field_id mff_ovn_geneve,
         if (!get_local_datapath(local_datapaths, dp->key)) {
             continue;
         }
+        if (is_refused(dp)) {
+            add_no_credential_flow(dp, &ofpacts, flow_table);
+        }
         if (dp->tx.mode == VNETENC_OFF) {
             if (supported && dp->tx.profile) {
                 add_tx_profile_flows(dp, mff_ovn_geneve, &ofpacts,
@@ -511,6 +547,8 @@ ovn_vnetenc_flows_run(
     collect(&new_modes, table, credential_table, ctx->local_datapaths);
     replace_modes(&new_modes);
     supported = ovs_feature_is_supported(OVS_VNETENC_SUPPORT);
+    obeys_credentials =
+        ovs_feature_is_supported(OVS_VNETENC_CREDENTIALS_SUPPORT);
     if (!supported) {
         installed.done = false;
         ovn_vnetenc_barrier_reset(&installed.barrier);
@@ -538,6 +576,8 @@ ovn_vnetenc_flows_handle_datapaths(
     collect(&new_modes, table, credential_table, local_datapaths);
     bool equal = ovn_vnetenc_modes_equal(&modes, &new_modes);
     if (!ovn_vnetenc_modes_same_profiles(&modes, &new_modes)
+        || (supported && !obeys_credentials
+            && (modes.credentials || new_modes.credentials))
         || (!equal && (!supported || !modes.n_demanding
                        || !new_modes.n_demanding || modes.evpn
                        || new_modes.evpn))) {
@@ -744,7 +784,7 @@ ovn_vnetenc_flows_put_modes(struct smap *reports)
             char key[INT_STRLEN(uint32_t) + 1];
 
             snprintf(key, sizeof key, "%"PRIu32, dp->key);
-            smap_add(reports, key, (supported
+            smap_add(reports, key, (supported && !is_refused(dp)
                                     ? vnetenc_mode_to_string(dp->demand.mode)
                                     : OVN_VNETENC_REPORT_CUT_OFF));
         }
@@ -760,6 +800,9 @@ ovn_vnetenc_reportable_cfg(uint64_t reported, uint64_t nb_cfg)
         return reported;
     }
     seen_nb_cfg = nb_cfg;
+    if (!ovn_vnetenc_profiles_in_force()) {
+        return reported;
+    }
     return nb_cfg <= modes.nb_cfg ? nb_cfg : MAX(reported, modes.nb_cfg);
 }
 

@@ -287,6 +287,7 @@ ovn_vnetenc_modes_collect(
             modes->evpn |= dp->evpn;
         }
         modes->n_profiled += dp->tx.profile != 0;
+        modes->credentials |= !uuid_is_zero(&dp->credential);
     }
 }
 
@@ -326,6 +327,7 @@ ovn_vnetenc_modes_clear(struct ovn_vnetenc_modes *modes)
     modes->n_demanding = 0;
     modes->n_profiled = 0;
     modes->evpn = false;
+    modes->credentials = false;
     modes->fresh = false;
     modes->settled_at = LLONG_MAX;
     modes->nb_cfg = UINT64_MAX;
@@ -340,6 +342,7 @@ ovn_vnetenc_modes_replace(struct ovn_vnetenc_modes *modes,
     modes->n_demanding = new->n_demanding;
     modes->n_profiled = new->n_profiled;
     modes->evpn = new->evpn;
+    modes->credentials = new->credentials;
     modes->fresh = new->fresh;
     modes->settled_at = new->settled_at;
     modes->nb_cfg = new->nb_cfg;

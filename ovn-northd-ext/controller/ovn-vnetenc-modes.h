@@ -117,6 +117,7 @@ struct ovn_vnetenc_modes {
     size_t n_demanding;         /* Datapaths with a 'tx' other than off. */
     size_t n_profiled;          /* Datapaths with a 'tx' other than 0. */
     bool evpn;                  /* One of these is part of an EVPN. */
+    bool credentials;           /* A datapath has a credential. */
     bool fresh;                 /* A datapath, or a former profile, is
                                  * 'fresh'. */
     long long int settled_at;   /* When the first one settles, or changes its

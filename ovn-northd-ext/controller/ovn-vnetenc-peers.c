@@ -33,6 +33,7 @@
 #include "ovn/features.h"
 #include "ovn-vnetenc-flows.h"
 #include "ovn-vnetenc-owner.h"
+#include "ovn-vnetenc-profiles.h"
 #include "ovn-vnetenc-rights.h"
 #include "packets.h"
 #include "smap.h"
@@ -357,6 +358,9 @@ set_row(const struct ovsrec_vnetenc_peer *row, const struct peer *peer,
 {
     bool changed = rights && ovn_vnetenc_rights_put(rights, peer->name, row);
 
+    if (changed) {
+        ovn_vnetenc_profiles_rights_changed();
+    }
     if (!nullable_string_is_equal(row_owner(row), chassis_name)
         || smap_get(&row->external_ids, "ovn-left")) {
         const struct smap ids = SMAP_CONST1(&ids, "ovn", chassis_name);

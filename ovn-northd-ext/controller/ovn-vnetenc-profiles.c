@@ -39,6 +39,8 @@ VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_profiles);
 #define KEYS_PREFIX "ovn-keys-"
 #define UNLISTED "vnetenc-unlisted"
 
+enum { MAX_KEY = 0xffffff };        /* Of VNetEnc_Profile:tunnel_keys. */
+
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
 
 bool
@@ -152,7 +154,8 @@ unite_keys(const struct ovsrec_vnetenc_profile *row, const struct smap *ids)
     SSET_FOR_EACH (s, &all) {
         unsigned int key;
 
-        if (str_to_uint(s, 10, &key)) {
+        /* The database refuses others, with the whole transaction. */
+        if (str_to_uint(s, 10, &key) && key <= MAX_KEY) {
             keys[n++] = key;
         }
     }
@@ -206,18 +209,6 @@ set_keys(const struct ovsrec_vnetenc_profile *row, const struct sset *keys,
     return changed;
 }
 
-/* Asks ovs-vswitchd to acknowledge the transaction in 'cur_cfg'.  Another user
- * of ovsdb_idl_txn_increment() may be in the same transaction, and it allows
- * only one. */
-static void
-request_ack(const struct ovsrec_open_vswitch *cfg)
-{
-    if (cfg) {
-        ovsrec_open_vswitch_verify_next_cfg(cfg);
-        ovsrec_open_vswitch_set_next_cfg(cfg, cfg->next_cfg + 1);
-    }
-}
-
 /* Withdraws the keys of chassis 'name' from 'row', and deletes the row if it
  * was made for a credential and no other chassis needs it. */
 static bool
@@ -227,7 +218,6 @@ withdraw(const struct ovsrec_vnetenc_profile *row, const char *name,
     if (ovn_vnetenc_profiles_made(row) && !has_other_owner(row, name)) {
         VLOG_INFO_RL(&rl, "profile %"PRId64" is removed", row->id);
         ovsrec_vnetenc_profile_delete(row);
-        request_ack(ovsrec_open_vswitch_first(ovs_idl));
         return true;
     }
     return set_keys(row, NULL, name, ovs_idl);
@@ -386,10 +376,13 @@ insert_row(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
     smap_destroy(&ids);
 }
 
+/* Makes the rows what they should be.  Returns true if that changed one, and
+ * sets '*waits' if others have to wait for an acknowledgement. */
 static bool
 sync_rows(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
           const struct ovsdb_idl *ovnsb_idl,
-          const struct ovsrec_open_vswitch *cfg, const char *name)
+          const struct ovsrec_open_vswitch *cfg, const char *name,
+          bool *waits)
 {
     bool acked = cfg->cur_cfg >= cfg->next_cfg;
     unsigned long present[BITMAP_N_LONGS(OVN_VNETENC_N_PROFILES)] = { 0 };
@@ -413,8 +406,10 @@ sync_rows(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
             if (acked) {
                 insert_row(ovs_idl, ovs_txn, credential,
                            &wanted.keys[credential->id], name);
+                changed = true;
+            } else {
+                *waits = true;
             }
-            changed = true;
         }
     }
     wanted_destroy(&wanted);
@@ -447,21 +442,18 @@ close_unlisted(const struct ovsrec_open_vswitch *cfg)
 
 static bool
 run(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
-    const struct ovsdb_idl *ovnsb_idl, bool supported, const char *name)
+    const struct ovsdb_idl *ovnsb_idl, bool supported,
+    const struct ovsrec_open_vswitch *cfg, const char *name, bool *waits)
 {
-    const struct ovsrec_open_vswitch *cfg = ovsrec_open_vswitch_first(ovs_idl);
-
-    if (!cfg) {
-        return false;
-    }
     if (supported && sbrec_encryption_credential_first(ovnsb_idl)) {
-        bool changed = sync_rows(ovs_idl, ovs_txn, ovnsb_idl, cfg, name);
+        bool changed = sync_rows(ovs_idl, ovs_txn, ovnsb_idl, cfg, name,
+                                 waits);
 
         return close_unlisted(cfg) || changed;
     }
     if (supported
         && !strcmp(smap_get_def(&cfg->other_config, UNLISTED, ""), "drop")) {
-        return sync_rows(ovs_idl, ovs_txn, ovnsb_idl, cfg, name);
+        return sync_rows(ovs_idl, ovs_txn, ovnsb_idl, cfg, name, waits);
     }
     return withdraw_all(ovs_idl, name);
 }
@@ -474,6 +466,94 @@ server_has_columns(struct ovsdb_idl *ovs_idl)
                 ovs_idl));
 }
 
+/* What was done last, and what is left. */
+
+static struct {
+    unsigned int ovs_seqno, ovnsb_seqno, generation;
+    bool supported, only_add;
+    bool done;                  /* The rows are as they should be. */
+    bool rights_changed;        /* The rights of a peer are in the present
+                                 * transaction. */
+    bool unacked;               /* 'done', but ovs-vswitchd may not have
+                                 * followed. */
+    int64_t cfg;                /* It has at this 'cur_cfg'. */
+    bool in_force;
+} last;
+
+/* Asks ovs-vswitchd to acknowledge the transaction in 'cur_cfg'.  Another user
+ * of ovsdb_idl_txn_increment() may be in the same transaction, and it allows
+ * only one. */
+static void
+request_ack(const struct ovsrec_open_vswitch *cfg)
+{
+    ovsrec_open_vswitch_verify_next_cfg(cfg);
+    ovsrec_open_vswitch_set_next_cfg(cfg, cfg->next_cfg + 1);
+    last.unacked = true;
+}
+
+static bool
+has_seen_all(struct ovsdb_idl *ovs_idl, const struct ovsdb_idl *ovnsb_idl,
+             bool supported)
+{
+    return (last.done && last.supported == supported
+            && last.ovs_seqno == ovsdb_idl_get_seqno(ovs_idl)
+            && last.ovnsb_seqno == ovsdb_idl_get_seqno(ovnsb_idl)
+            && last.generation == ovn_vnetenc_flows_generation()
+            && last.only_add == daemon_started_recently());
+}
+
+/* Makes the rows what they should be, or sees that they are. */
+static void
+follow(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
+       const struct ovsdb_idl *ovnsb_idl, bool supported, const char *name)
+{
+    const struct ovsrec_open_vswitch *cfg = ovsrec_open_vswitch_first(ovs_idl);
+
+    last.supported = supported;
+    last.ovs_seqno = ovsdb_idl_get_seqno(ovs_idl);
+    last.ovnsb_seqno = ovsdb_idl_get_seqno(ovnsb_idl);
+    last.generation = ovn_vnetenc_flows_generation();
+    last.only_add = daemon_started_recently();
+    if (!cfg) {
+        last.done = true;
+        return;
+    }
+    last.cfg = cfg->next_cfg;
+
+    bool waits = false;
+    bool changed = (run(ovs_idl, ovs_txn, ovnsb_idl, supported, cfg, name,
+                        &waits)
+                    || last.rights_changed);
+    if (changed) {
+        request_ack(cfg);
+    }
+    last.rights_changed = false;
+    last.done = !changed && !waits;
+}
+
+/* Returns true if ovs-vswitchd obeys what the southbound database says of
+ * credentials.  Without any there is nothing to obey. */
+static bool
+is_in_force(struct ovsdb_idl *ovs_idl, const struct ovsdb_idl *ovnsb_idl,
+            bool supported)
+{
+    const struct ovsrec_open_vswitch *cfg = ovsrec_open_vswitch_first(ovs_idl);
+
+    if (!supported || !cfg
+        || (!sbrec_encryption_credential_first(ovnsb_idl)
+            && strcmp(smap_get_def(&cfg->other_config, UNLISTED, ""),
+                      "drop"))) {
+        return true;
+    }
+    if (!has_seen_all(ovs_idl, ovnsb_idl, supported)) {
+        return false;
+    }
+    if (last.unacked && cfg->cur_cfg >= last.cfg) {
+        last.unacked = false;
+    }
+    return !last.unacked;
+}
+
 void
 ovn_vnetenc_profiles_run(struct ovsdb_idl *ovs_idl,
                          struct ovsdb_idl_txn *ovs_txn,
@@ -483,31 +563,30 @@ ovn_vnetenc_profiles_run(struct ovsdb_idl *ovs_idl,
     bool supported =
         ovs_feature_is_supported(OVS_VNETENC_CREDENTIALS_SUPPORT);
 
-    if (!ovs_txn || !server_has_columns(ovs_idl)
-        || (supported && !ovn_vnetenc_flows_installed())) {
+    if (!server_has_columns(ovs_idl)) {
+        last.in_force = true;
         return;
     }
-
     /* There is work only after a change, or to see whether the last
      * transaction succeeded. */
-    static struct {
-        unsigned int ovs_seqno, ovnsb_seqno, generation;
-        bool supported, only_add, done;
-    } last;
-    if (last.done && last.supported == supported
-        && last.ovs_seqno == ovsdb_idl_get_seqno(ovs_idl)
-        && last.ovnsb_seqno == ovsdb_idl_get_seqno(ovnsb_idl)
-        && last.generation == ovn_vnetenc_flows_generation()
-        && last.only_add == daemon_started_recently()) {
-        return;
+    if (ovs_txn && (!supported || ovn_vnetenc_flows_installed())
+        && (last.rights_changed
+            || !has_seen_all(ovs_idl, ovnsb_idl, supported))) {
+        follow(ovs_idl, ovs_txn, ovnsb_idl, supported, this_chassis->name);
     }
-    last.supported = supported;
-    last.ovs_seqno = ovsdb_idl_get_seqno(ovs_idl);
-    last.ovnsb_seqno = ovsdb_idl_get_seqno(ovnsb_idl);
-    last.generation = ovn_vnetenc_flows_generation();
-    last.only_add = daemon_started_recently();
-    last.done = !run(ovs_idl, ovs_txn, ovnsb_idl, supported,
-                     this_chassis->name);
+    last.in_force = is_in_force(ovs_idl, ovnsb_idl, supported);
+}
+
+void
+ovn_vnetenc_profiles_rights_changed(void)
+{
+    last.rights_changed = true;
+}
+
+bool
+ovn_vnetenc_profiles_in_force(void)
+{
+    return last.in_force;
 }
 
 bool

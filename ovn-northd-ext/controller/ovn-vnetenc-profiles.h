@@ -33,8 +33,9 @@
  * as it is there the keys are listed.
  *
  * Rows, and setting, are written only while ovs-vswitchd says that it obeys
- * them (capabilities:vnetenc_credentials).  Otherwise there is no row, and
- * nothing passes under the credential.
+ * them (capabilities:vnetenc_credentials).  Otherwise there is no row, nothing
+ * leaves under the credential, and table 241 refuses encrypted packets that
+ * arrive for its datapaths.
  *
  * Ownership
  * =========
@@ -51,6 +52,13 @@
  * Several chassis may share one Open vSwitch.  Each keeps its own keys in
  * external_ids:ovn-keys-CHASSIS; tunnel_keys is the union, and a row without
  * such keys goes.
+ *
+ * Configurations
+ * ==============
+ *
+ * While there are credentials, no configuration is reported as installed
+ * before the rows, and the rights of peers, are those that the southbound
+ * database demands, and ovs-vswitchd has acknowledged them in 'cur_cfg'.
  *
  * After a start
  * =============
@@ -72,11 +80,20 @@ struct ovsrec_vnetenc_profile;
 struct sbrec_chassis;
 
 /* Updates the rows.  Call once per main loop, after the row of profile 0 was
- * made. */
+ * made, and after the engine, whose modes it needs. */
 void ovn_vnetenc_profiles_run(struct ovsdb_idl *ovs_idl,
                               struct ovsdb_idl_txn *ovs_txn,
                               const struct ovsdb_idl *ovnsb_idl,
                               const struct sbrec_chassis *this_chassis);
+
+/* Says that the present transaction changes the rights of a peer, which
+ * ovs-vswitchd has to follow as well. */
+void ovn_vnetenc_profiles_rights_changed(void);
+
+/* Returns true if, when ovn_vnetenc_profiles_run() was called last, the rows
+ * were what the southbound database and the modes demand, and ovs-vswitchd had
+ * acknowledged them. */
+bool ovn_vnetenc_profiles_in_force(void);
 
 /* Withdraws the keys of this chassis, and deletes rows that no other chassis
  * needs.  Call in each iteration at exit.  Returns true if nothing is left to

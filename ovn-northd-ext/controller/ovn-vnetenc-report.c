@@ -175,7 +175,8 @@ put_credential(const struct ovsrec_vnetenc_profile *row)
     } else if (row->warning) {
         smap_add_format(&alarms.found, key, "warning: %s", row->warning);
     } else {
-        smap_add(&alarms.found, key, "ok");
+        /* Without a fingerprint, ovs-vswitchd has not loaded it. */
+        smap_add(&alarms.found, key, row->fingerprint ? "ok" : "waits");
     }
     free(key);
 }
