@@ -242,6 +242,11 @@ WARNINGS = {
         " -- lrp-set-options rp redirect-type=bridged"
         " -- lsp-add S p -- lsp-set-type p router"
         " -- lsp-set-options p router-port=rp", "router-bridged"),
+    "routed profile": (
+        "lr-add r -- lrp-add r rp 0a:00:00:00:00:01 10.9.0.1/24"
+        " -- lsp-add-router-port S sr rp"
+        " -- set logical_switch S other_config:encryption-profile=7",
+        "profile-routed"),
 }
 
 
@@ -257,10 +262,9 @@ def test_warning(site, switch, case):
 # Faults of a network with a credential, of which port p is on hv1: the state
 # that hv1 reports; commands of ovn-nbctl; the finding, its level and place.
 CREDENTIALS = {
-    "listed": ("ok", "add Encryption_Credential c chassis hv1",
-               None, None, None),
+    "listed": ("ok", "", None, None, None),
     "not listed": ("ok",
-                   "add Encryption_Credential c chassis hv2",
+                   "set Encryption_Credential c chassis=hv2",
                    "credential-chassis", "FAIL", "hv1"),
     "old": (None, "", "chassis-behind", "FAIL", "hv1"),
     "local": ("local", "", "local-profile",
@@ -271,15 +275,19 @@ CREDENTIALS = {
                 "credential-expired", "FAIL", "hv1"),
     "expires": ("warning: in 7 days", "",
                 "credential-expires", "WARN", "hv1"),
-    "vxlan": ("ok", "set NB_Global . options:vxlan_mode=true",
-              "credential-vxlan", "FAIL", "NB_Global options:vxlan_mode"),
+    "no row": (False, "", "credential-missing", "FAIL", "hv1"),
+    "not loaded": ("waits", "", "credential-missing", "FAIL", "hv1"),
+    "open": ("ok", "clear Encryption_Credential c chassis", "credential-open",
+             "WARN", "Encryption_Credential c"),
+    "prefer": ("ok", "set logical_switch S encryption=prefer",
+               "credential-prefer", "WARN", "S"),
     "router": (
         "ok",
         "lr-add r -- lrp-add r rp 0a:00:00:00:00:01 10.9.0.1/24"
         " -- lrp-add r rq 0a:00:00:00:00:02 10.8.0.1/24"
         " -- lsp-add-router-port S sr rp -- ls-add T"
         " -- lsp-add-router-port T tr rq"
-        " -- --id=@d create Encryption_Credential name=d id=6"
+        " -- --id=@d create Encryption_Credential name=d id=6 chassis=hv1"
         " -- set logical_switch T encryption_credential=@d",
         "router-mixed", "WARN", "r"),
 }
@@ -288,14 +296,14 @@ CREDENTIALS = {
 @pytest.fixture(name="credential")
 def fixture_credential(site, switch):
     site.nb("--wait=sb", "lsp-add", switch, "p", "--", "--id=@c", "create",
-            "Encryption_Credential", "name=c", "id=5", "--", "set",
+            "Encryption_Credential", "name=c", "id=5", "chassis=hv1", "--",
+            "set",
             "logical_switch", switch, "encryption_credential=@c")
     site.sb("lsp-bind", "p", "hv1")
     yield "c"
     site.nb("clear", "logical_switch", switch, "encryption_credential", "--",
             "--if-exists", "ls-del", "T", "--", "--all", "destroy",
-            "Encryption_Credential", "--", "remove", "NB_Global", ".",
-            "options", "vxlan_mode")
+            "Encryption_Credential")
     site.sb("--all", "destroy", "Chassis_Private")
 
 
@@ -304,13 +312,13 @@ def test_credential(site, switch, credential, case):
     state, commands, name, level, where = CREDENTIALS[case]
     assert credential
     site.sb("create", "Chassis_Private", "name=hv1", "nb_cfg=1000000000",
-            *(state and ("encryption:credentials=true",
-                         f'encryption:"credential:5"="{state}"') or ()))
+            *(["encryption:credentials=true"] if state is not None else ()),
+            *([f'encryption:"credential:5"="{state}"'] if state else ()))
     if commands:
         site.nb("--wait=sb", *commands.split())
     status, found = site.findings(switch)
     assert status == (level == "FAIL")
-    assert set(found) - {"vxlan"} == {name} - {None}
+    assert set(found) == {name} - {None}
     if name:
         assert (found[name][0]["level"], found[name][0]["where"]) \
             == (level, where)
@@ -516,6 +524,25 @@ def test_chassis_without_geneve(site, third):
     site.sb("chassis-add", third, "vxlan", "192.0.2.3")
     status, found = site.findings()
     assert status == 1 and set(found) == {"chassis-no-geneve"}
+
+
+def test_credential_vxlan(site, third, switch, credential):
+    """Such a chassis exchanges nothing that is encrypted any more, though it
+    has no port in a network with a credential."""
+    assert credential
+    site.sb("create", "Chassis_Private", "name=hv1", "nb_cfg=1000000000",
+            "encryption:credentials=true", 'encryption:"credential:5"="ok"')
+    site.sb("chassis-add", third, "vxlan", "192.0.2.3")
+    site.nb("--wait=sb", "set", "logical_switch", switch,
+            "encryption=require")
+    status, found = site.findings(switch)
+    assert status == 1
+    assert set(found) == {"chassis-no-geneve", "credential-vxlan"}
+    assert found["credential-vxlan"][0]["where"] == third
+    site.sb("--", "--id=@e", "create", "Encap", "type=geneve",
+            'ip="192.0.2.3"', f"chassis_name={third}",
+            "--", "add", "Chassis", third, "encaps", "@e")
+    assert "credential-vxlan" not in site.findings(switch)[1]
 
 
 def test_ports_in_question_are_counted(site, third, switch):

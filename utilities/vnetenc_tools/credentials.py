@@ -38,14 +38,39 @@ def level_of(switches):
     return "FAIL" if any(s.in_question for s in switches) else "WARN"
 
 
+def check_profiles(north, report):
+    """Switches with a profile that was made by hand."""
+    for switch in north.switches:
+        profile = switch.config.get("encryption-profile", "0")
+        if ((switch.in_question or switch.mode != "off")
+                and not switch.credential and profile.isdecimal()
+                and int(profile) and switch.router_ports()):
+            report.warn(
+                "profile-routed", "what its routers send to their gateways is"
+                f" under profile 0, and not under its profile {profile}",
+                switch.name, "give it an encryption_credential instead")
+
+
 def check_north(north, report):
     """What the northbound database alone shows."""
     names = {row["_uuid"]: row["name"] for row, _ in in_use(north)}
-    if names and north.options.get("vxlan_mode") == "true":
-        report.fail(
-            "credential-vxlan", "VXLAN mode: the tunnel key of VXLAN does not"
-            " tell the network, so nothing passes under a credential",
-            "NB_Global options:vxlan_mode", "use Geneve between chassis")
+    for row, switches in in_use(north):
+        if not as_list(row["chassis"]):
+            report.warn(
+                "credential-open", "lists no chassis, so every chassis is"
+                " admitted", f"Encryption_Credential {row['name']}",
+                f"ovn-nbctl add Encryption_Credential {row['name']} chassis"
+                " with all chassis of its networks, or nothing, if it is meant"
+                " for all")
+        for switch in switches:
+            if switch.mode == "prefer":
+                report.warn(
+                    "credential-prefer", "with encryption=prefer, packets to"
+                    f" chassis that the credential {row['name']} does not"
+                    " admit, or whose certificate is revoked, leave in clear",
+                    switch.name,
+                    f"ovn-nbctl set logical_switch {switch.name}"
+                    " encryption=require")
     for router, switches in north.attached():
         found = sorted({names[s.credential] for s in switches
                         if s.credential in names})
@@ -83,6 +108,11 @@ def check_chassis(credential, level, chassis, reports, report):
         report.add(level, "local-profile", "an administrator made profile"
                    f" {credential['id']} there, so the credential {name} is"
                    " not used", where, "remove the row of VNetEnc_Profile")
+    elif not state or state == "waits":
+        report.add(level, "credential-missing", f"profile {credential['id']}"
+                   f" is not in force there, so nothing passes under {name}",
+                   where, "see the log of its ovn-controller, and whether its"
+                   " ovs-vswitchd runs")
     elif state.startswith("error: "):
         kind = "expired" if re.search("expired", state) else "missing"
         report.add(level, f"credential-{kind}", f"{name}:"
@@ -95,11 +125,20 @@ def check_chassis(credential, level, chassis, reports, report):
                     "replace the certificate before that day")
 
 
-def check_geneve(credential, level, chassis, south, report):
-    if not any(e["type"] == "geneve" for e in south.encaps_of(chassis)):
-        report.add(level, "credential-vxlan", "has no Geneve tunnels, and"
-                   f" nothing passes under {credential['name']} over VXLAN",
-                   chassis["name"], "use Geneve between chassis")
+def check_geneve(names, with_ports, level, chassis, south, report):
+    """A chassis to which no Geneve tunnel leads.  `names` are the credentials
+    in use."""
+    types = {e["type"] for e in south.encaps_of(chassis)}
+    if ("geneve" in types or "vxlan" not in types
+            or chassis["other_config"].get("is-vtep") == "true"):
+        return
+    ports = ("; it has ports in networks with one"
+             if chassis["_uuid"] in with_ports else "")
+    report.add(level, "credential-vxlan", "has VXLAN tunnels only, whose"
+               " tunnel key does not tell the network: since there are"
+               f" credentials ({', '.join(names)}), encrypted packets in them"
+               f" are dropped, of whatever network{ports}", chassis["name"],
+               "use Geneve between chassis")
 
 
 def check_south(north, south, tables, report):
@@ -108,13 +147,20 @@ def check_south(north, south, tables, report):
                for row in tables["Chassis_Private"]}
     datapaths = {row["id"]: set(as_list(row["datapaths"]))
                  for row in tables["Encryption_Credential"]}
-    for credential, switches in in_use(north):
+    used = in_use(north)
+    everywhere = set()
+    for credential, switches in used:
         level = level_of(switches)
         with_ports = {as_one(port["chassis"])
                       for port in south.tables["Port_Binding"]
                       if port["datapath"] in datapaths.get(credential["id"],
                                                            ())}
+        everywhere |= with_ports
         for chassis in south.chassis:
             if chassis["_uuid"] in with_ports:
                 check_chassis(credential, level, chassis, reports, report)
-                check_geneve(credential, level, chassis, south, report)
+    level = level_of(s for s in north.switches if s.mode in ("require",
+                                                             "prefer"))
+    for chassis in south.chassis:
+        check_geneve([row["name"] for row, _ in used], everywhere, level,
+                     chassis, south, report)
