@@ -121,15 +121,6 @@ has_rows(void)
     return supported || modes.n_demanding;
 }
 
-/* Returns true if Open vSwitch can encrypt, but does not obey the credential
- * of 'dp'. */
-static bool
-is_refused(const struct ovn_vnetenc_dp *dp)
-{
-    return (supported && !obeys_credentials
-            && !uuid_is_zero(&dp->credential));
-}
-
 /* Actions. */
 
 static void
@@ -359,8 +350,10 @@ add_rx_must_flow(struct ofpbuf *ofpacts,
 }
 
 /* Cuts off a datapath that requires encryption from all tunnels, because Open
- * vSwitch cannot encrypt.  An arriving packet is moved to datapath 0, which
- * does not exist. */
+ * vSwitch cannot encrypt; or, because it does not obey the credential of the
+ * datapath, refuses what arrives, which any chassis could send under profile
+ * 0, but for clear packets of a datapath without a demand.  An arriving packet
+ * is moved to datapath 0, which does not exist. */
 static void
 add_cut_off_flows(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
                   struct ovn_desired_flow_table *flow_table)
@@ -368,28 +361,13 @@ add_cut_off_flows(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
     struct match match = MATCH_CATCHALL_INITIALIZER;
 
     match_set_metadata(&match, htonll(dp->key));
-    put_resubmit(OFTABLE_LOCAL_OUTPUT, ofpacts);
-    add_flow(flow_table, OFTABLE_REMOTE_OUTPUT, CUT_OFF, dp->cookie, &match,
-             ofpacts, &vnetenc_uuid);
-    add_flow(flow_table, OFTABLE_FLOOD_REMOTE_CHASSIS, CUT_OFF, dp->cookie,
-             &match, ofpacts, &vnetenc_uuid);
-    put_load(0, MFF_LOG_DATAPATH, 0, 64, ofpacts);
-    add_flow(flow_table, OFTABLE_VNETENC_RX, CUT_OFF, dp->cookie, &match,
-             ofpacts, &vnetenc_uuid);
-}
-
-/* Refuses what arrives for a datapath of a credential that Open vSwitch does
- * not obey: it would accept the packets of any chassis under profile 0.  Clear
- * packets of a datapath without a demand, which need no credential, pass. */
-static void
-add_no_credential_flow(const struct ovn_vnetenc_dp *dp,
-                       struct ofpbuf *ofpacts,
-                       struct ovn_desired_flow_table *flow_table)
-{
-    struct match match = MATCH_CATCHALL_INITIALIZER;
-
-    match_set_metadata(&match, htonll(dp->key));
-    if (dp->tx.mode == VNETENC_OFF) {
+    if (!supported) {
+        put_resubmit(OFTABLE_LOCAL_OUTPUT, ofpacts);
+        add_flow(flow_table, OFTABLE_REMOTE_OUTPUT, CUT_OFF, dp->cookie,
+                 &match, ofpacts, &vnetenc_uuid);
+        add_flow(flow_table, OFTABLE_FLOOD_REMOTE_CHASSIS, CUT_OFF, dp->cookie,
+                 &match, ofpacts, &vnetenc_uuid);
+    } else if (dp->tx.mode == VNETENC_OFF) {
         match_set_tun_flags_masked(&match, FLOW_TNL_F_VNETENC,
                                    FLOW_TNL_F_VNETENC);
     }
@@ -476,8 +454,9 @@ add_flows(const struct hmap *local_datapaths, enum mf_field_id mff_ovn_geneve,
         if (!get_local_datapath(local_datapaths, dp->key)) {
             continue;
         }
-        if (is_refused(dp)) {
-            add_no_credential_flow(dp, &ofpacts, flow_table);
+        bool require = dp->tx.mode == VNETENC_REQUIRE;
+        if (ovn_vnetenc_flows_cut_off(dp) && (supported || require)) {
+            add_cut_off_flows(dp, &ofpacts, flow_table);
         }
         if (dp->tx.mode == VNETENC_OFF) {
             if (supported && dp->tx.profile) {
@@ -486,12 +465,9 @@ add_flows(const struct hmap *local_datapaths, enum mf_field_id mff_ovn_geneve,
             }
             continue;
         }
-        bool require = dp->tx.mode == VNETENC_REQUIRE;
         if (supported) {
             add_tx_dp_flows(dp, mff_ovn_geneve, &ofpacts, flow_table);
             add_rx_flows(dp, mff_ovn_geneve, &ofpacts, flow_table);
-        } else if (require) {
-            add_cut_off_flows(dp, &ofpacts, flow_table);
         }
         if (require) {
             add_evpn_guard(dp, &ofpacts, flow_table);
@@ -773,22 +749,11 @@ ovn_vnetenc_flows_generation(void)
     return generation;
 }
 
-void
-ovn_vnetenc_flows_put_modes(struct smap *reports)
+bool
+ovn_vnetenc_flows_cut_off(const struct ovn_vnetenc_dp *dp)
 {
-    const struct ovn_vnetenc_dp *dp;
-
-    HMAP_FOR_EACH (dp, node, &modes.dps) {
-        if (dp->local && ovn_vnetenc_modes_is_settled(dp)
-            && dp->demand.mode != VNETENC_OFF) {
-            char key[INT_STRLEN(uint32_t) + 1];
-
-            snprintf(key, sizeof key, "%"PRIu32, dp->key);
-            smap_add(reports, key, (supported && !is_refused(dp)
-                                    ? vnetenc_mode_to_string(dp->demand.mode)
-                                    : OVN_VNETENC_REPORT_CUT_OFF));
-        }
-    }
+    return (!supported
+            || (!obeys_credentials && !uuid_is_zero(&dp->credential)));
 }
 
 /* A mode that changes in one round was not part of the nb_cfg of an earlier

@@ -107,12 +107,12 @@ struct match;
 struct ofpbuf;
 struct ovn_desired_flow_table;
 struct physical_ctx;
+struct ovn_vnetenc_dp;
 struct ovn_vnetenc_modes;
 struct sbrec_datapath_binding_table;
 struct sbrec_encryption_credential_table;
 struct sbrec_logical_flow;
 struct sbrec_port_binding;
-struct smap;
 
 #define OFTABLE_VNETENC_TX 240
 #define OFTABLE_VNETENC_RX 241
@@ -191,11 +191,9 @@ const struct ovn_vnetenc_modes *ovn_vnetenc_flows_modes(void);
  * of datapaths that this chassis uses. */
 unsigned int ovn_vnetenc_flows_generation(void);
 
-/* Adds, for each datapath with a demand that this chassis uses and that has
- * settled, its tunnel key and its mode to a map as in the column 'encryption'
- * of Chassis_Private (lib/ovn-vnetenc-demand.h).  The flows for these modes
- * were computed, but may not have been sent. */
-void ovn_vnetenc_flows_put_modes(struct smap *);
+/* Returns true if nothing that is encrypted passes for 'dp', because Open
+ * vSwitch cannot encrypt or does not obey its credential. */
+bool ovn_vnetenc_flows_cut_off(const struct ovn_vnetenc_dp *);
 
 /* Returns the configuration that may be reported as installed: 'nb_cfg' of the
  * database or, while a datapath settles, the last one before its mode changed,

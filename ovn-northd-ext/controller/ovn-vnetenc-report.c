@@ -30,6 +30,7 @@
 #include "ovn/features.h"
 #include "ovn-vnetenc-barrier.h"
 #include "ovn-vnetenc-flows.h"
+#include "ovn-vnetenc-modes.h"
 #include "ovn-vnetenc-profiles.h"
 #include "ovn-vnetenc-rights.h"
 #include "random.h"
@@ -76,6 +77,28 @@ take_back(void)
     }
 }
 
+/* Adds the modes of datapaths that this chassis uses and that have settled.
+ * Their flows were computed, but may not have been sent. */
+static void
+put_modes(void)
+{
+    const struct ovn_vnetenc_modes *modes = ovn_vnetenc_flows_modes();
+    const struct ovn_vnetenc_dp *dp;
+
+    HMAP_FOR_EACH (dp, node, &modes->dps) {
+        if (dp->local && ovn_vnetenc_modes_is_settled(dp)
+            && dp->demand.mode != VNETENC_OFF) {
+            char key[INT_STRLEN(uint32_t) + 1];
+
+            snprintf(key, sizeof key, "%"PRIu32, dp->key);
+            smap_add(&report.asked, key,
+                     (ovn_vnetenc_flows_cut_off(dp)
+                      ? OVN_VNETENC_REPORT_CUT_OFF
+                      : vnetenc_mode_to_string(dp->demand.mode)));
+        }
+    }
+}
+
 static void
 follow_modes(void)
 {
@@ -94,7 +117,7 @@ follow_modes(void)
     }
     report.generation = ovn_vnetenc_flows_generation();
     smap_clear(&report.asked);
-    ovn_vnetenc_flows_put_modes(&report.asked);
+    put_modes();
     take_back();
     if (!report.known || !smap_equal(&report.asked, &report.acked)) {
         report.waiting = true;
