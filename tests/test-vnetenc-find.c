@@ -180,6 +180,45 @@ test_own(void)
          "must be empty beside it");
 }
 
+static int
+n_certificates(const struct vnetenc_cred *cred)
+{
+    SSL_CTX *ctx = vnetenc_cred_ssl_ctx(cred);
+    int n = 0;
+
+    for (long int op = SSL_CERT_SET_FIRST; SSL_CTX_set_current_cert(ctx, op);
+         op = SSL_CERT_SET_NEXT) {
+        n++;
+    }
+    return n;
+}
+
+/* Keys of two types: only the certificate that was chosen can be shown. */
+static void
+test_key_types(void)
+{
+    struct pki_id rsa = pki_make(&(struct pki_spec) {
+        .key = "RSA-2048", .issuer = &ca, .from_s = -1000, .to_s = 3000 });
+    struct vnetenc_cred_config config = {
+        .profile = 5, .certificates = set_of(&ca, NULL),
+    };
+    uint8_t keep[VNETENC_FINGERPRINT_BYTES];
+    struct vnetenc_cred *cred;
+
+    pki_write(file("rsa.pem"), 0600, rsa.key, rsa.cert, ca.cert, NULL);
+    cred = load(&config, NULL);
+    CHECK(is_shown(cred, &rsa) && n_certificates(cred) == 1);
+    vnetenc_cred_unref(cred);
+
+    pki_pin(&new, keep);
+    config.keep = keep;
+    cred = load(&config, NULL);
+    CHECK(is_shown(cred, &new) && n_certificates(cred) == 1);
+    vnetenc_cred_unref(cred);
+    CHECK(!unlink(file("rsa.pem")));
+    pki_free(&rsa);
+}
+
 /* Files that cannot be used, and what stays. */
 static void
 test_files(void)
@@ -541,6 +580,7 @@ main(int argc OVS_UNUSED, char *argv[])
     timeval_stop();
     set_up();
     test_own();
+    test_key_types();
     test_files();
     test_peers();
     test_crl();

@@ -407,12 +407,23 @@ use_ciphers(struct vnetenc_cred *cred)
                           suite->name);
         }
     }
+    free(cred->ciphers_text);
     cred->ciphers_text = ds_steal_cstr(&text);
     if (!SSL_CTX_set_cipher_list(cred->ctx, ds_cstr(&suites))) {
         error = ciphers_error(cred->ciphers_text, vnetenc_ssl_error());
     }
     ds_destroy(&suites);
     return error;
+}
+
+/* Gives 'cred' a context without any certificate. */
+static char *
+make_ctx(struct vnetenc_cred *cred)
+{
+    SSL_CTX_free(cred->ctx);
+    cred->ctx = vnetenc_ssl_ctx_new(cred->strength);
+    return (cred->ctx ? use_ciphers(cred)
+            : xasprintf("libssl: %s", vnetenc_ssl_error()));
 }
 
 /* Own key and certificate. */
@@ -673,13 +684,17 @@ may_be_own(const struct vnetenc_cred *cred, const struct vnetenc_found *found)
                 || vnetenc_found_chains_to(found, cred->ca)));
 }
 
-/* Makes the certificate of 'found' our own.  Returns why it cannot be. */
+/* Makes the certificate of 'found' our own, and the only one: libssl keeps one
+ * for each type of key, and shows any of them.  Returns why it cannot be. */
 static char *
 use_found(struct vnetenc_cred *cred, const struct vnetenc_found *found)
 {
-    char *error = use_certificates(cred, "certificates", found->name,
-                                   found->certs, true);
+    char *error = make_ctx(cred);
 
+    if (!error) {
+        error = use_certificates(cred, "certificates", found->name,
+                                 found->certs, true);
+    }
     return (error ? error
             : SSL_CTX_use_PrivateKey(cred->ctx, found->key) != 1
             ? libssl_error("certificates", found->name) : NULL);
@@ -744,14 +759,9 @@ load(const struct vnetenc_cred_config *config, struct vnetenc_cred *cred)
 {
     char *error = parse_ciphers(config->ciphers, cred);
 
-    if (error) {
-        return error;
+    if (!error) {
+        error = make_ctx(cred);
     }
-    cred->ctx = vnetenc_ssl_ctx_new(cred->strength);
-    if (!cred->ctx) {
-        return xasprintf("libssl: %s", vnetenc_ssl_error());
-    }
-    error = use_ciphers(cred);
     if (!error && cred->listed.n) {
         return load_listed(config, cred);
     }
