@@ -489,6 +489,57 @@ test_dates(void)
     pki_free(&ca);
 }
 
+/* An own certificate that was found has expired: another one is looked for,
+ * and nothing changes while there is none. */
+static void
+test_expired(void)
+{
+    struct pki_id bad[2];
+    uint8_t pins[2][VNETENC_FINGERPRINT_BYTES];
+    unsigned int before;
+    uint64_t seq;
+
+    begin();
+    ovs_assert(!mkdir(pki_path("own/credentials"), 0700));
+    for (int i = 0; i < 2; i++) {
+        bad[i] = pki_make(&(struct pki_spec) {
+            .from_s = i ? 7200 : -7200, .to_s = i ? 14400 : 3600 });
+        pki_pin(&bad[i], pins[i]);
+        pki_write(pki_path(i ? "own/credentials/b.pem"
+                           : "own/credentials/a.pem"),
+                  0600, bad[i].key, bad[i].cert, NULL);
+    }
+    row.certificate = row.private_key = NULL;
+    row.certificates.f = pins;
+    row.certificates.n = 2;
+    CHECK(configure());
+    CHECK(uses(5, &bad[0]));
+
+    /* Neither is valid.  The later one may be, if the clock is wrong. */
+    wall_offset_s = 5400;
+    vnetenc_profiles_refresh();
+    CHECK(vnetenc_profiles_refresh());
+    CHECK(uses(5, &bad[1]));
+    CHECK_HAS(said(), "b.pem: not valid before ");
+    before = serial();
+    seq = seq_read(connectivity_seq_get());
+    CHECK(!vnetenc_profiles_refresh());
+    CHECK(serial() == before);
+    CHECK(seq_read(connectivity_seq_get()) == seq);
+
+    /* The clock is set right. */
+    wall_offset_s = 0;
+    CHECK(vnetenc_profiles_refresh());
+    CHECK(uses(5, &bad[0]));
+    CHECK(!said());
+
+    row.certificates.n = 0;
+    row.certificates.f = NULL;
+    pki_free(&bad[0]);
+    pki_free(&bad[1]);
+    end();
+}
+
 /* Whoever waits for a change of status hears of it at once. */
 static void
 test_status(void)
@@ -591,6 +642,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_never_good();
     test_files();
     test_dates();
+    test_expired();
     test_status();
     test_serial_of_new_row();
     test_directory();

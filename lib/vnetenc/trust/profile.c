@@ -157,10 +157,10 @@ to_keep(const struct entry *entry)
             ? vnetenc_cred_fingerprint(profile->cred) : NULL);
 }
 
-/* Loads the credentials of 'entry->asked'.  Returns true if they took
- * effect. */
+/* Loads the credentials of 'entry->asked', if 'own' only if that gives another
+ * certificate of our own.  Returns true if they took effect. */
 static bool
-load(struct entry *entry)
+load__(struct entry *entry, bool own)
 {
     const struct vnetenc_config_profile *asked = &entry->asked;
     const struct vnetenc_cred_config config = {
@@ -195,6 +195,10 @@ load(struct entry *entry)
         return false;
     }
     set_error(profile, NULL);
+    if (own && vnetenc_cred_is_same_own(profile->cred, cred)) {
+        vnetenc_cred_unref(cred);
+        return false;
+    }
     profile->serial = ++last_serial;
     if (!profile->cred || !vnetenc_cred_is_same_own(profile->cred, cred)) {
         profile->own_serial = last_serial;
@@ -212,6 +216,12 @@ load(struct entry *entry)
     check_warning(profile);
     seq_change(connectivity_seq_get());
     return true;
+}
+
+static bool
+load(struct entry *entry)
+{
+    return load__(entry, false);
 }
 
 static struct entry *
@@ -339,14 +349,13 @@ vnetenc_profiles_configure(const struct vnetenc_config *config)
     return any;
 }
 
-/* Returns true if what is found by content has changed, or may be shown now,
- * or has expired. */
+/* Returns true if what is found by content has changed, or may be shown
+ * now. */
 static bool
 is_stale(const struct entry *entry)
 {
     return (entry->generation != vnetenc_find_generation()
-            || time_msec() >= entry->show_new_at
-            || entry->profile.date_error);
+            || time_msec() >= entry->show_new_at);
 }
 
 bool
@@ -374,6 +383,9 @@ vnetenc_profiles_refresh(void)
             /* A load that failed before may succeed now, for example because a
              * file has become readable. */
             any |= load(entry);
+        } else if (entry->asked.certificates.n && entry->profile.date_error) {
+            /* Another certificate may be valid. */
+            any |= load__(entry, true);
         }
         check_dates(&entry->profile);
         check_warning(&entry->profile);
