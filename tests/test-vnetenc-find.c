@@ -22,6 +22,9 @@
 #include "vnetenc/trust/find.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -53,6 +56,21 @@ file(const char *name)
     i = (i + 1) % 4;
     snprintf(path[i], sizeof path[i], "%s/credentials/%s", pki_dir(), name);
     return path[i];
+}
+
+/* What readdir() fails with, or 0. */
+static int readdir_error;
+
+struct dirent *
+readdir(DIR *dir)
+{
+    struct dirent *(*real)(DIR *) = dlsym(RTLD_NEXT, "readdir");
+
+    if (readdir_error) {
+        errno = readdir_error;
+        return NULL;
+    }
+    return real(dir);
 }
 
 static struct pki_id
@@ -381,6 +399,28 @@ test_peers(void)
     pki_free(&foreign);
 }
 
+/* A CRL is in force by which 'peer' is revoked, and 'error' is said, which may
+ * be NULL. */
+static void
+check_crl(const struct vnetenc_cred_config *config, const struct pki_id *peer,
+          const char *error)
+{
+    struct vnetenc_trust trust = the_peer();
+    struct vnetenc_cred *cred = load(config, NULL);
+
+    CHECK(vnetenc_cred_has_crl(cred));
+    CHECK_HAS(judge(&trust, cred, peer, NULL), "revoked: ");
+    vnetenc_cred_unref(cred);
+    if (error) {
+        struct json *json = vnetenc_find_json();
+        char *text = json_to_string(json, 0);
+
+        CHECK_HAS(text, error);
+        free(text);
+        json_destroy(json);
+    }
+}
+
 static void
 test_crl(void)
 {
@@ -401,7 +441,77 @@ test_crl(void)
     CHECK_HAS(warning, "in less than 1 day;");
     free(warning);
     vnetenc_cred_unref(cred);
+
+    /* It goes with its CA, not alone, nor when it cannot be looked at. */
     CHECK(!unlink(file("new.crl")));
+    check_crl(&config, &peer, "new.crl: is gone; it is needed until new.pem");
+    CHECK(!symlink("new.crl", file("new.crl")));
+    check_crl(&config, &peer, "new.crl: Too many levels of symbolic links");
+    CHECK(!unlink(file("new.crl")));
+    CHECK(!unlink(file("new.pem")));
+    readdir_error = EIO;
+    check_crl(&config, &peer, "credentials: Input/output error");
+    readdir_error = 0;
+    vnetenc_cred_unref(load(&config, NULL));
+    CHECK(!vnetenc_find_error());
+    cred = load(&config, NULL);
+    CHECK(is_shown(cred, &old) && !vnetenc_cred_has_crl(cred));
+    vnetenc_cred_unref(cred);
+
+    /* One that could not be read so far: nobody knows whom it revokes. */
+    CHECK(!symlink("new.crl", file("new.crl")));
+    pki_write(file("new.pem"), 0600, new.key, new.cert, ca.cert, NULL);
+    load(&config, "a CA of credentials/new.pem is listed, but its CRLs cannot "
+         "be read: new.crl: Too many levels of symbolic links");
+    CHECK(!unlink(file("new.crl")));
+    load(&config, "be read: new.crl: is gone; it is needed until new.pem");
+
+    /* It counts beside any certificate. */
+    pki_write_crl(file("old.crl"), &ca, &peer, 3600);
+    pki_write(file("old.pem"), 0600, old.key, old.cert, NULL);
+    pki_write_crl(file("new.crl"), &ca, NULL, 3600);
+    CHECK(!unlink(file("new.pem")));
+    pki_write(file("ca.pem"), 0644, NULL, ca.cert, NULL);
+    check_crl(&config, &peer, NULL);
+    CHECK(!unlink(file("old.crl")));
+    CHECK(!unlink(file("new.crl")));
+    CHECK(!unlink(file("old.pem")));
+    CHECK(!unlink(file("ca.pem")));
+    vnetenc_find_run(pki_dir());
+    pki_write(file("old.pem"), 0600, old.key, old.cert, ca.cert, NULL);
+    pki_write(file("new.pem"), 0600, new.key, new.cert, ca.cert, NULL);
+    pki_free(&peer);
+}
+
+/* Names beyond the last that is read: none that was read before. */
+static void
+test_many(void)
+{
+    struct pki_id peer = issue(&ca, "IP:192.0.2.1", 0, 0);
+    const struct vnetenc_cred_config config = {
+        .profile = 5, .certificates = set_of(&ca, NULL),
+    };
+    char name[16];
+    size_t n;
+
+    pki_write_crl(file("new.crl"), &ca, &peer, 3600);
+    check_crl(&config, &peer, NULL);
+    for (int i = 0; i < VNETENC_MAX_FOUND; i++) {
+        snprintf(name, sizeof name, "a%03d.pem", i);
+        CHECK(!symlink("nothing", file(name)));
+    }
+    check_crl(&config, &peer, "files *.pem, of which 256 are read; a");
+    vnetenc_find_all(&n);
+    CHECK(n == VNETENC_MAX_FOUND);
+    for (int i = 0; i < VNETENC_MAX_FOUND; i++) {
+        snprintf(name, sizeof name, "a%03d.pem", i);
+        CHECK(!unlink(file(name)));
+    }
+    CHECK(!unlink(file("new.crl")));
+    CHECK(!unlink(file("new.pem")));
+    vnetenc_find_run(pki_dir());
+    CHECK(!vnetenc_find_error());
+    pki_write(file("new.pem"), 0600, new.key, new.cert, ca.cert, NULL);
     pki_free(&peer);
 }
 
@@ -584,6 +694,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_files();
     test_peers();
     test_crl();
+    test_many();
     test_warning();
     test_strength();
     test_profile();

@@ -634,40 +634,6 @@ load_crl(const char *file, struct vnetenc_cred *cred)
 
 /* Credentials that are found by content. */
 
-/* Trusts the listed CAs that were found, with the CRLs beside them. */
-static char *
-load_listed_cas(struct vnetenc_cred *cred)
-{
-    const struct vnetenc_found *const *found;
-    size_t n;
-
-    found = vnetenc_find_all(&n);
-    for (size_t i = 0; i < n; i++) {
-        bool any = false;
-
-        for (int j = 0; j < sk_X509_num(found[i]->certs); j++) {
-            X509 *cert = sk_X509_value(found[i]->certs, j);
-            const uint8_t *f = found[i]->fingerprints[j];
-
-            if (vnetenc_config_fingerprints_have(&cred->listed, f)
-                && !vnetenc_config_fingerprints_have(&cred->revoked, f)
-                && X509_check_ca(cert)) {
-                any = true;
-                if (!store_add(cred, cert, NULL)) {
-                    return libssl_error("certificates", found[i]->name);
-                }
-            }
-        }
-        for (int j = 0; any && j < sk_X509_CRL_num(found[i]->crls); j++) {
-            if (!store_add(cred, NULL,
-                           sk_X509_CRL_value(found[i]->crls, j))) {
-                return libssl_error("certificates", found[i]->name);
-            }
-        }
-    }
-    return NULL;
-}
-
 /* Returns true if the certificate of 'found' may be our own. */
 static bool
 may_be_own(const struct vnetenc_cred *cred, const struct vnetenc_found *found)
@@ -750,7 +716,8 @@ load_listed(const struct vnetenc_cred_config *config,
         return xstrdup("certificates: certificate, private_key, ca_cert and "
                        "crl must be empty beside it");
     }
-    error = load_listed_cas(cred);
+    error = vnetenc_find_cas(&cred->listed, &cred->revoked, &cred->ca,
+                             &cred->has_crl);
     return error ? error : choose_own(config, cred);
 }
 

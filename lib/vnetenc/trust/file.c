@@ -122,18 +122,22 @@ vnetenc_file_read(const char *path, bool secret, struct ofpbuf *contents)
     return read_fd(fd, secret, contents);
 }
 
-void
+int
 vnetenc_file_state_get(const char *path, struct vnetenc_file_state *state)
 {
     struct stat s;
 
     memset(state, 0, sizeof *state);
-    if (path && !stat(path, &s)) {
-        state->dev = s.st_dev;
-        state->ino = s.st_ino;
-        state->size = s.st_size;
-        state->mtime = s.st_mtim;
+    if (!path) {
+        return ENOENT;
+    } else if (stat(path, &s)) {
+        return errno;
     }
+    state->dev = s.st_dev;
+    state->ino = s.st_ino;
+    state->size = s.st_size;
+    state->mtime = s.st_mtim;
+    return 0;
 }
 
 static char *

@@ -50,9 +50,10 @@ struct vnetenc_file_state {
 };
 
 /* Sets '*state' to that of the file 'path', which may be NULL.  Fills its
- * padding, so that states can be compared as bytes. */
-void vnetenc_file_state_get(const char *path,
-                            struct vnetenc_file_state *state);
+ * padding, so that states can be compared as bytes.  Returns 0 if successful,
+ * otherwise the error number of stat(). */
+int vnetenc_file_state_get(const char *path,
+                           struct vnetenc_file_state *state);
 
 /* Returns NULL if 'path' is a directory of ours or of root to which nobody
  * else may write, or does not exist, otherwise the cause, to be freed. */

@@ -25,6 +25,7 @@
 
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/ofpbuf.h"
@@ -34,6 +35,7 @@
 #include "vnetenc/trust/cert.h"
 #include "vnetenc/trust/file.h"
 #include "vnetenc/trust/pem.h"
+#include "vnetenc/trust/ssl.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_find);
 
@@ -41,9 +43,15 @@ enum { PEM, KEY, CRL, N_FILES };
 
 static const char *const endings[N_FILES] = { ".pem", ".key", ".crl" };
 
+/* The files of a name as they are now. */
+struct files {
+    struct vnetenc_file_state states[N_FILES];
+    int errors[N_FILES];        /* Of stat(). */
+};
+
 struct entry {
     struct vnetenc_found found;
-    struct vnetenc_file_state files[N_FILES];   /* When last read. */
+    struct files files;         /* When last read. */
     bool there;                 /* Used by scan(). */
 };
 
@@ -180,10 +188,25 @@ put_fingerprints(struct vnetenc_found *found)
     }
 }
 
-/* Reads the files of 'base', a path without ending, into 'found'. */
+/* Returns why 'file' of NAME, which need not be there, cannot be had or left
+ * out, or NULL.  'had' says that there was one before. */
 static char *
-load(const char *base, const struct vnetenc_file_state files[N_FILES],
-     struct vnetenc_found *found)
+check_optional(const char *name, const struct files *files, int file, bool had)
+{
+    int error = files->errors[file];
+
+    return (error && error != ENOENT ? xstrdup(ovs_strerror(error))
+            : error && had
+            ? xasprintf("is gone; it is needed until %s.pem goes as well",
+                        name)
+            : NULL);
+}
+
+/* Reads the files of 'base', a path without ending, into 'found'.  'old' was
+ * read before: the CRLs of a CA do not end before the CA. */
+static char *
+load(const char *base, const struct files *files,
+     const struct vnetenc_found *old, struct vnetenc_found *found)
 {
     const char *name = strrchr(base, '/') + 1;
     char *paths[N_FILES];
@@ -193,14 +216,24 @@ load(const char *base, const struct vnetenc_file_state files[N_FILES],
         paths[i] = xasprintf("%s%s", base, endings[i]);
     }
     error = name_file(name, PEM, load_certs(paths[PEM], found));
-    if (!error && !found->key && files[KEY].ino) {
-        error = name_file(name, KEY, load_key(paths[KEY], found));
-    }
-    if (!error && files[CRL].ino) {
-        error = name_file(name, CRL, load_crls(paths[CRL], found));
+    if (!error && !found->key) {
+        error = check_optional(name, files, KEY, false);
+        if (!error && !files->errors[KEY]) {
+            error = load_key(paths[KEY], found);
+        }
+        error = name_file(name, KEY, error);
     }
     if (!error) {
         error = name_file(name, PEM, check_key(found));
+    }
+    if (!error) {
+        error = check_optional(name, files, CRL,
+                               old->crls || old->lacks_crl);
+        if (!error && !files->errors[CRL]) {
+            error = load_crls(paths[CRL], found);
+        }
+        error = name_file(name, CRL, error);
+        found->lacks_crl = error != NULL;
     }
     for (int i = 0; i < N_FILES; i++) {
         free(paths[i]);
@@ -214,39 +247,43 @@ static void
 entry_run(struct entry *entry, const char *base)
 {
     struct vnetenc_found *found = &entry->found;
-    struct vnetenc_file_state now[N_FILES];
+    struct files now;
     struct vnetenc_found new;
     char *error;
 
+    memset(&now, 0, sizeof now);
     for (int i = 0; i < N_FILES; i++) {
         char *path = xasprintf("%s%s", base, endings[i]);
 
-        vnetenc_file_state_get(path, &now[i]);
+        now.errors[i] = vnetenc_file_state_get(path, &now.states[i]);
         free(path);
     }
-    if (!memcmp(now, entry->files, sizeof now) && !found->error) {
+    if (!memcmp(&now, &entry->files, sizeof now) && !found->error) {
         return;
     }
     memset(&new, 0, sizeof new);
-    error = load(base, now, &new);
+    error = load(base, &now, found, &new);
     if (error && nullable_string_is_equal(error, found->error)) {
         found_forget(&new);
         free(error);
         return;
     }
-    memcpy(entry->files, now, sizeof now);
+    memcpy(&entry->files, &now, sizeof now);
     free(found->error);
     found->error = error;
     generation++;
     if (error) {
         VLOG_WARN("credentials: %s%s", error,
                   found->certs ? "; its former content stays in force" : "");
+    }
+    if (error && (found->certs || !new.lacks_crl)) {
         found_forget(&new);
     } else {
         found_forget(found);
         found->certs = new.certs;
         found->key = new.key;
         found->crls = new.crls;
+        found->lacks_crl = new.lacks_crl;
         put_fingerprints(found);
     }
 }
@@ -266,6 +303,68 @@ set_dir_error(char *error)
     free(dir_error);
     dir_error = error;
     generation++;
+}
+
+static struct entry *
+find_entry(const char *name)
+{
+    for (size_t i = 0; i < n_entries; i++) {
+        if (!strcmp(entries[i]->found.name, name)) {
+            return entries[i];
+        }
+    }
+    return NULL;
+}
+
+/* Returns the name of the entry of 'base'.pem, which the caller frees. */
+static char *
+entry_name(const char *base)
+{
+    return xasprintf("%s/%s.pem", VNETENC_FIND_DIRECTORY, base);
+}
+
+static bool
+is_known(const char *base)
+{
+    char *name = entry_name(base);
+    bool known = find_entry(name) != NULL;
+
+    free(name);
+    return known;
+}
+
+/* Removes from 'names' all but VNETENC_MAX_FOUND: none that was read before,
+ * then the last ones.  Returns an error, or NULL if they are no more. */
+static char *
+drop_beyond(const char *directory, struct svec *names)
+{
+    size_t room = VNETENC_MAX_FOUND, n_all = names->n;
+    char *error = NULL;
+
+    if (n_all <= VNETENC_MAX_FOUND) {
+        return NULL;
+    }
+    for (size_t i = 0; i < n_all; i++) {
+        room -= is_known(names->names[i]);
+    }
+    names->n = 0;
+    for (size_t i = 0; i < n_all; i++) {
+        char *base = names->names[i];
+        bool known = is_known(base);
+
+        if (known || room) {
+            room -= !known;
+            names->names[names->n++] = base;
+            continue;
+        }
+        if (!error) {
+            error = xasprintf("%s: has %"PRIuSIZE" files *.pem, of which %d "
+                              "are read; %s.pem is not", directory, n_all,
+                              VNETENC_MAX_FOUND, base);
+        }
+        free(base);
+    }
+    return error;
 }
 
 /* Adds the names of files that end with ".pem", without the ending, to
@@ -288,7 +387,7 @@ list_names(const char *directory, struct svec *names)
         free(error);
         return text;
     }
-    while ((d = readdir(dir))) {
+    while ((errno = 0, d = readdir(dir))) {
         size_t n = strlen(d->d_name);
 
         if (n > 4 && d->d_name[0] != '.'
@@ -296,29 +395,13 @@ list_names(const char *directory, struct svec *names)
             svec_add_nocopy(names, xmemdup0(d->d_name, n - 4));
         }
     }
+    if (errno) {
+        error = xasprintf("%s: %s", directory, ovs_strerror(errno));
+        svec_clear(names);
+    }
     closedir(dir);
     svec_sort(names);
-    if (names->n <= VNETENC_MAX_FOUND) {
-        return NULL;
-    }
-    error = xasprintf("%s: has %"PRIuSIZE" files *.pem; the first %d are read,"
-                      " up to %s.pem", directory, names->n, VNETENC_MAX_FOUND,
-                      names->names[VNETENC_MAX_FOUND - 1]);
-    while (names->n > VNETENC_MAX_FOUND) {
-        free(names->names[--names->n]);
-    }
-    return error;
-}
-
-static struct entry *
-find_entry(const char *name)
-{
-    for (size_t i = 0; i < n_entries; i++) {
-        if (!strcmp(entries[i]->found.name, name)) {
-            return entries[i];
-        }
-    }
-    return NULL;
+    return error ? error : drop_beyond(directory, names);
 }
 
 static struct entry *
@@ -339,7 +422,8 @@ forget_others(void)
 {
     for (size_t i = 0; i < n_entries; i++) {
         if (!entries[i]->there) {
-            VLOG_INFO("%s is gone", entries[i]->found.name);
+            VLOG_INFO("%s is gone%s", entries[i]->found.name,
+                      entries[i]->found.crls ? ", and its CRLs with it" : "");
             entry_destroy(entries[i]);
             generation++;
         }
@@ -361,6 +445,7 @@ vnetenc_find_run(const char *directory)
     if (error && !n) {
         /* What was found before stays. */
         set_dir_error(error);
+        svec_destroy(&names);
         free(path);
         return;
     }
@@ -371,8 +456,7 @@ vnetenc_find_run(const char *directory)
     }
     for (size_t i = 0; i < n; i++) {
         char *base = xasprintf("%s/%s", path, names.names[i]);
-        char *name = xasprintf("%s/%s.pem", VNETENC_FIND_DIRECTORY,
-                               names.names[i]);
+        char *name = entry_name(names.names[i]);
 
         new[i] = take_entry(name);
         entry_run(new[i], base);
@@ -403,6 +487,108 @@ const char *
 vnetenc_find_error(void)
 {
     return dir_error;
+}
+
+/* What a profile accepts. */
+struct accepted {
+    const struct vnetenc_config_fingerprints *listed, *revoked;
+    X509_STORE *store;
+    bool has_ca, has_crl;
+};
+
+/* Returns true if the 'i'th certificate of 'found' is a CA that is listed. */
+static bool
+is_listed_ca(const struct accepted *a, const struct vnetenc_found *found,
+             int i)
+{
+    const uint8_t *f = found->fingerprints[i];
+
+    return (vnetenc_config_fingerprints_have(a->listed, f)
+            && !vnetenc_config_fingerprints_have(a->revoked, f)
+            && X509_check_ca(sk_X509_value(found->certs, i)));
+}
+
+/* Returns true if 'found' has a listed CA: that of 'crl', or any if it is
+ * NULL. */
+static bool
+has_listed_ca(const struct accepted *a, const struct vnetenc_found *found,
+              const X509_CRL *crl)
+{
+    for (int i = 0; i < sk_X509_num(found->certs); i++) {
+        X509 *cert = sk_X509_value(found->certs, i);
+
+        if (is_listed_ca(a, found, i)
+            && (!crl || !X509_NAME_cmp(X509_CRL_get_issuer(crl),
+                                       X509_get_subject_name(cert)))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Returns true if 'crl', which lies beside no listed CA, is that of one. */
+static bool
+is_crl_of_listed(const struct accepted *a, const X509_CRL *crl)
+{
+    for (size_t i = 0; i < n_entries; i++) {
+        if (has_listed_ca(a, &entries[i]->found, crl)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Adds the listed CAs of 'found', and the CRLs that are beside a listed CA or
+ * of one, to the store. */
+static char *
+add_cas(struct accepted *a, const struct vnetenc_found *found)
+{
+    bool any = has_listed_ca(a, found, NULL);
+    bool ok = true;
+
+    if (any && found->lacks_crl) {
+        return xasprintf("certificates: a CA of %s is listed, but its CRLs "
+                         "cannot be read: %s", found->name, found->error);
+    }
+    for (int i = 0; i < sk_X509_num(found->certs); i++) {
+        if (is_listed_ca(a, found, i)) {
+            ok &= X509_STORE_add_cert(a->store,
+                                      sk_X509_value(found->certs, i)) == 1;
+            a->has_ca = true;
+        }
+    }
+    for (int i = 0; i < sk_X509_CRL_num(found->crls); i++) {
+        X509_CRL *crl = sk_X509_CRL_value(found->crls, i);
+
+        if (any || is_crl_of_listed(a, crl)) {
+            ok &= X509_STORE_add_crl(a->store, crl) == 1;
+            a->has_crl = true;
+        }
+    }
+    return (ok ? NULL : xasprintf("certificates %s: %s", found->name,
+                                  vnetenc_ssl_error()));
+}
+
+char *
+vnetenc_find_cas(const struct vnetenc_config_fingerprints *listed,
+                 const struct vnetenc_config_fingerprints *revoked,
+                 X509_STORE **store, bool *has_crl)
+{
+    struct accepted a = {
+        .listed = listed, .revoked = revoked, .store = X509_STORE_new(),
+    };
+    char *error = a.store ? NULL : xstrdup(vnetenc_ssl_error());
+
+    for (size_t i = 0; !error && i < n_entries; i++) {
+        error = add_cas(&a, &entries[i]->found);
+    }
+    if (error || !a.has_ca) {
+        X509_STORE_free(a.store);
+        a.store = NULL;
+    }
+    *store = a.store;
+    *has_crl = a.has_crl;
+    return error;
 }
 
 bool

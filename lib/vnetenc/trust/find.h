@@ -31,9 +31,12 @@
  *   - NAME.crl: CRLs, if there are any.
  *
  * A file with a key must belong to us or to root, and be closed to all others;
- * nobody else may write to the directory.  Only the first VNETENC_MAX_FOUND
- * names are read.  When a file of a name becomes unreadable, what was read
- * before stays, with an error; when NAME.pem goes away, so does all of NAME.
+ * nobody else may write to the directory.  Only VNETENC_MAX_FOUND
+ * names are read: those that were read before, then the first ones.  When a
+ * file of a name becomes unreadable, or NAME.crl goes away alone, what was
+ * read before stays, with an error; when NAME.pem goes away, so does all of
+ * NAME.  If NAME.crl could never be read, the CAs of NAME.pem are not to be
+ * trusted.
  *
  * Thread-safety: under vnetenc_control_mutex. */
 
@@ -43,7 +46,9 @@
 #include <time.h>
 #include <openssl/types.h>
 #include <openssl/x509.h>
+#include "compiler.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/trust/config.h"
 
 /* The name of the directory. */
 #define VNETENC_FIND_DIRECTORY "credentials"
@@ -58,6 +63,7 @@ struct vnetenc_found {
     uint8_t (*fingerprints)[VNETENC_FINGERPRINT_BYTES]; /* Of 'certs'. */
     EVP_PKEY *key;              /* Of the leaf, or NULL. */
     STACK_OF(X509_CRL) *crls;   /* Or NULL. */
+    bool lacks_crl;             /* NAME.crl is needed, see 'error'. */
 };
 
 /* Reads again what has changed in 'directory'/credentials. */
@@ -68,6 +74,15 @@ unsigned int vnetenc_find_generation(void);
 
 /* Returns what was found, in order of names, and their number. */
 const struct vnetenc_found *const *vnetenc_find_all(size_t *n);
+
+/* Sets '*store' to a new store of the CAs that were found, are 'listed' and
+ * not 'revoked', with their CRLs, or to NULL if there is none, and '*has_crl'
+ * to true if it has any CRL.  Returns NULL if successful, otherwise an error
+ * text that the caller frees. */
+char *vnetenc_find_cas(const struct vnetenc_config_fingerprints *listed,
+                       const struct vnetenc_config_fingerprints *revoked,
+                       X509_STORE **store, bool *has_crl)
+    OVS_WARN_UNUSED_RESULT;
 
 /* Returns why the directory cannot be used in part or at all, or NULL. */
 const char *vnetenc_find_error(void);
