@@ -328,6 +328,34 @@ judge(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
     return why;
 }
 
+/* A peer that shows 'id', which is listed or pinned, and perhaps 'sent', is
+ * refused when 'new_ca' is revoked, and not before. */
+static void
+check_hidden(const struct vnetenc_trust *trust, const struct pki_id *id,
+             const struct pki_id *sent)
+{
+    const struct vnetenc_config_fingerprints none = { .n = 0 };
+    const struct vnetenc_config_fingerprints revoked = set_of(&new_ca, NULL);
+    uint8_t pin[1][VNETENC_FINGERPRINT_BYTES];
+    struct vnetenc_trust pinned = *trust;
+
+    pki_pin(id, pin[0]);
+    pinned.pins = pin;
+    pinned.n_pins = 1;
+    for (int listed = 0; listed < 2; listed++) {
+        struct vnetenc_cred_config config = {
+            .profile = 5, .directory = pki_path("own"),
+            .certificates = listed ? set_of(id, &shared) : none,
+        };
+        struct vnetenc_cred *cred = load(&config, NULL);
+
+        CHECK(!judge(&pinned, cred, id, sent));
+        vnetenc_cred_set_revoked(cred, &revoked);
+        CHECK_HAS(judge(&pinned, cred, id, sent), "revoked: 192.0.2.1 shows");
+        vnetenc_cred_unref(cred);
+    }
+}
+
 static void
 test_peers(void)
 {
@@ -335,6 +363,7 @@ test_peers(void)
     struct pki_id by_name = issue(&new_ca, "DNS:hv1", 0, 0);
     struct pki_id elsewhere = issue(&ca, "IP:192.0.2.9", 0, 0);
     struct pki_id foreign = issue(&stranger_ca, "IP:192.0.2.1", 0, 0);
+    struct pki_id sub_ca, sub;
     struct vnetenc_trust trust = the_peer();
     uint8_t pin[1][VNETENC_FINGERPRINT_BYTES];
     struct vnetenc_cred_config config = {
@@ -384,6 +413,19 @@ test_peers(void)
     CHECK_HAS(judge(&trust, cred, &by_name, &new_ca),
               "revoked of profile 5 lists it");
     vnetenc_cred_unref(cred);
+
+    /* A certificate that is listed or pinned needs no chain, but the files of
+     * this host show that a revoked CA issued it: straight, or through one
+     * that the peer sends or that is in a file. */
+    check_hidden(&trust, &by_name, NULL);
+    sub_ca = pki_make(&(struct pki_spec) { .ca = true, .issuer = &new_ca });
+    sub = issue(&sub_ca, "DNS:hv1", 0, 0);
+    check_hidden(&trust, &sub, &sub_ca);
+    pki_write(file("sub.pem"), 0644, NULL, sub_ca.cert, NULL);
+    check_hidden(&trust, &sub, NULL);
+    CHECK(!unlink(file("sub.pem")));
+    pki_free(&sub_ca);
+    pki_free(&sub);
 
     /* Revocation does not need `certificates'. */
     config = (struct vnetenc_cred_config) {
@@ -677,6 +719,14 @@ test_profile(void)
     row.error = NULL;
     CHECK(configure());
     CHECK(vnetenc_cred_revoked(profile->cred)->n == 1);
+
+    /* The file of a revoked CA shows whom it issued: all are judged anew. */
+    row.certificates.n = 0;
+    CHECK(configure());
+    CHECK(!vnetenc_profiles_refresh());
+    pki_write(file("ca3.pem"), 0644, NULL, stranger_ca.cert, NULL);
+    CHECK(vnetenc_profiles_refresh());
+    CHECK(!vnetenc_profiles_refresh());
 
     vnetenc_profiles_destroy();
 }

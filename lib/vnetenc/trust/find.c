@@ -489,6 +489,70 @@ vnetenc_find_error(void)
     return dir_error;
 }
 
+bool
+vnetenc_find_has_any(const struct vnetenc_config_fingerprints *set)
+{
+    for (size_t i = 0; set->n && i < n_entries; i++) {
+        const struct vnetenc_found *found = &entries[i]->found;
+
+        for (int j = 0; j < sk_X509_num(found->certs); j++) {
+            if (vnetenc_config_fingerprints_have(set,
+                                                 found->fingerprints[j])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Returns true if 'ca' has issued 'cert', and is another one. */
+static bool
+has_issued(X509 *ca, X509 *cert)
+{
+    return (X509_check_issued(ca, cert) == X509_V_OK
+            && X509_cmp(ca, cert)
+            && X509_verify(cert, X509_get0_pubkey(ca)) == 1);
+}
+
+/* Does the work of vnetenc_find_issuer(), through at most 'depth' others. */
+static const uint8_t *
+find_issuer(X509 *cert, const struct vnetenc_config_fingerprints *set,
+            int depth)
+{
+    const uint8_t *last = NULL, *issuer = NULL;
+
+    for (size_t i = 0; !issuer && i < n_entries; i++) {
+        const struct vnetenc_found *found = &entries[i]->found;
+
+        for (int j = 0; !issuer && j < sk_X509_num(found->certs); j++) {
+            X509 *ca = sk_X509_value(found->certs, j);
+            const uint8_t *f = found->fingerprints[j];
+
+            /* Many files may have the same CA. */
+            if ((last && !memcmp(last, f, sizeof *found->fingerprints))
+                || !has_issued(ca, cert)) {
+                continue;
+            }
+            last = f;
+            issuer = (vnetenc_config_fingerprints_have(set, f) ? f
+                      : depth ? find_issuer(ca, set, depth - 1) : NULL);
+        }
+    }
+    return issuer;
+}
+
+const uint8_t *
+vnetenc_find_issuer(X509 *cert, const struct vnetenc_config_fingerprints *set)
+{
+    const uint8_t *issuer = NULL;
+
+    if (vnetenc_find_has_any(set)) {
+        issuer = find_issuer(cert, set, VNETENC_MAX_CHAIN_DEPTH);
+        ERR_clear_error();
+    }
+    return issuer;
+}
+
 /* What a profile accepts. */
 struct accepted {
     const struct vnetenc_config_fingerprints *listed, *revoked;

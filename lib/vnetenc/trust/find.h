@@ -75,6 +75,14 @@ unsigned int vnetenc_find_generation(void);
 /* Returns what was found, in order of names, and their number. */
 const struct vnetenc_found *const *vnetenc_find_all(size_t *n);
 
+/* Returns true if one of 'set' was found. */
+bool vnetenc_find_has_any(const struct vnetenc_config_fingerprints *set);
+
+/* Returns the fingerprint of one of 'set' that has issued 'cert', by itself or
+ * through others that were found, or NULL if none that was found has. */
+const uint8_t *vnetenc_find_issuer(
+    X509 *cert, const struct vnetenc_config_fingerprints *set);
+
 /* Sets '*store' to a new store of the CAs that were found, are 'listed' and
  * not 'revoked', with their CRLs, or to NULL if there is none, and '*has_crl'
  * to true if it has any CRL.  Returns NULL if successful, otherwise an error

@@ -302,6 +302,13 @@ take_numbers(struct entry *entry)
     dst->rekey_s = src->rekey_s;
 }
 
+/* Returns true if the files that trust/find.h finds matter to the profile. */
+static bool
+needs_found(const struct vnetenc_config_profile *config)
+{
+    return config->certificates.n || config->revoked.n;
+}
+
 static bool
 configure_one(const struct vnetenc_config_profile *config)
 {
@@ -315,9 +322,6 @@ configure_one(const struct vnetenc_config_profile *config)
         vnetenc_config_profile_uninit(&entry->asked);
     }
     vnetenc_config_profile_copy(&entry->asked, config);
-    if (config->certificates.n) {
-        vnetenc_find_run(directory);
-    }
     other = other && load(entry);
     other |= take_revoked(entry);
     take_numbers(entry);
@@ -332,6 +336,12 @@ vnetenc_profiles_configure(const struct vnetenc_config *config)
 
     if (!directory) {
         directory = xstrdup(config->directory);
+    }
+    for (size_t i = 0; i < config->n_profiles; i++) {
+        if (needs_found(&config->profiles[i])) {
+            vnetenc_find_run(directory);
+            break;
+        }
     }
     for (size_t i = 0; i < config->n_profiles; i++) {
         const struct vnetenc_config_profile *p = &config->profiles[i];
@@ -377,7 +387,7 @@ vnetenc_profiles_refresh(void)
         if (memcmp(now, entry->files, sizeof now)) {
             VLOG_INFO("profile %d: credential files changed", id);
             any |= load(entry);
-        } else if (entry->asked.certificates.n && is_stale(entry)) {
+        } else if (needs_found(&entry->asked) && is_stale(entry)) {
             any |= load(entry);
         } else if (entry->profile.error) {
             /* A load that failed before may succeed now, for example because a

@@ -33,6 +33,7 @@
 #include "util.h"
 #include "vnetenc/trust/cred.h"
 #include "vnetenc/trust/failures.h"
+#include "vnetenc/trust/find.h"
 #include "vnetenc/trust/strength.h"
 
 bool
@@ -346,7 +347,8 @@ vnetenc_trust_n_verified(void)
     return n_verified;
 }
 
-/* Refuses a chain with a certificate that is revoked. */
+/* Refuses a chain with a certificate that is revoked, or that a CA has issued
+ * that is revoked: a peer may leave that out. */
 static char *
 judge_revoked(const struct vnetenc_trust *trust,
               const struct vnetenc_cred *cred, STACK_OF(X509) *chain)
@@ -355,11 +357,17 @@ judge_revoked(const struct vnetenc_trust *trust,
         = vnetenc_cred_revoked(cred);
 
     for (int i = 0; revoked->n && i < sk_X509_num(chain); i++) {
+        X509 *cert = sk_X509_value(chain, i);
         uint8_t f[VNETENC_FINGERPRINT_BYTES];
+        const uint8_t *issuer;
 
-        if (!vnetenc_cert_fingerprint(sk_X509_value(chain, i), f)
+        if (!vnetenc_cert_fingerprint(cert, f)
             || vnetenc_config_fingerprints_have(revoked, f)) {
             return revoked_error(trust, cred, f);
+        }
+        issuer = vnetenc_find_issuer(cert, revoked);
+        if (issuer) {
+            return revoked_error(trust, cred, issuer);
         }
     }
     return NULL;
@@ -444,7 +452,8 @@ judge_known(const struct vnetenc_trust *trust,
 }
 
 /* The certificate was judged in full when the session began.  Without a CA, no
- * other part of the judgement can have changed since but the strength. */
+ * other part of the judgement can have changed since but the strength and the
+ * revoked CAs. */
 static char *
 judge_live(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
            const struct vnetenc_cert_chain *c)
@@ -458,13 +467,17 @@ judge_live(const struct vnetenc_trust *trust, const struct vnetenc_cred *cred,
         return why;
     }
     by_ca = needs_ca(cred, vnetenc_cert_chain_fingerprint(c));
-    if (!by_ca && vnetenc_cred_strength(cred) == VNETENC_SECURITY_BITS) {
+    if (!by_ca && vnetenc_cred_strength(cred) == VNETENC_SECURITY_BITS
+        && !vnetenc_find_has_any(vnetenc_cred_revoked(cred))) {
         return NULL;
     }
     chain = vnetenc_cert_chain_certs(c);
     leaf = sk_X509_value(chain, 0);
     why = (!leaf ? no_certificate()
            : by_ca ? judge_san(trust, leaf) : NULL);
+    if (!why) {
+        why = judge_revoked(trust, cred, chain);
+    }
     if (!why) {
         why = verify(trust, cred, leaf, chain, by_ca, true);
     }
