@@ -463,6 +463,35 @@ check_crl(const struct vnetenc_cred_config *config, const struct pki_id *peer,
     }
 }
 
+/* A certificate that says nothing of its purpose, as version 1 does, is that
+ * of a host: it vouches for no other. */
+static void
+test_version_1(void)
+{
+    struct pki_id id = pki_make(&(struct pki_spec) { .san = NULL });
+    struct vnetenc_trust trust = the_peer();
+    struct vnetenc_cred_config config = { .profile = 5 };
+    struct vnetenc_cred *cred;
+    struct pki_id peer;
+
+    while (X509_get_ext_count(id.cert)) {
+        X509_EXTENSION_free(X509_delete_ext(id.cert, 0));
+    }
+    CHECK(X509_set_version(id.cert, X509_VERSION_1));
+    CHECK(X509_sign(id.cert, id.key, EVP_sha256()));
+    peer = issue(&id, "IP:192.0.2.1", 0, 0);
+    pki_write(file("v1.pem"), 0600, id.key, id.cert, NULL);
+    config.certificates = set_of(&id, NULL);
+    cred = load(&config, NULL);
+    CHECK(is_shown(cred, &id));
+    CHECK(!judge(&trust, cred, &id, NULL));
+    CHECK_HAS(judge(&trust, cred, &peer, NULL), "not_listed: ");
+    vnetenc_cred_unref(cred);
+    CHECK(!unlink(file("v1.pem")));
+    pki_free(&peer);
+    pki_free(&id);
+}
+
 static void
 test_crl(void)
 {
@@ -743,6 +772,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_key_types();
     test_files();
     test_peers();
+    test_version_1();
     test_crl();
     test_many();
     test_warning();

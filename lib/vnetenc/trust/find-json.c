@@ -63,7 +63,8 @@ describe_certificate(X509 *cert,
     put_sha1(object, cert);
     X509_NAME_oneline(X509_get_subject_name(cert), subject, sizeof subject);
     json_object_put_string(object, "subject", subject);
-    json_object_put(object, "ca", json_boolean_create(X509_check_ca(cert)));
+    json_object_put(object, "ca",
+                    json_boolean_create(X509_check_ca(cert) == 1));
     put_date(object, "not_before", X509_get0_notBefore(cert));
     put_date(object, "not_after", X509_get0_notAfter(cert));
     return object;

@@ -569,7 +569,7 @@ is_listed_ca(const struct accepted *a, const struct vnetenc_found *found,
 
     return (vnetenc_config_fingerprints_have(a->listed, f)
             && !vnetenc_config_fingerprints_have(a->revoked, f)
-            && X509_check_ca(sk_X509_value(found->certs, i)));
+            && X509_check_ca(sk_X509_value(found->certs, i)) == 1);
 }
 
 /* Returns true if 'found' has a listed CA: that of 'crl', or any if it is
