@@ -463,6 +463,47 @@ check_crl(const struct vnetenc_cred_config *config, const struct pki_id *peer,
     }
 }
 
+/* CAs that were renewed with their keys have issued each other.  They lie in
+ * many files, and the search for a revoked one among them ends. */
+static void
+test_renewed(void)
+{
+    enum { N_TWINS = 3, N_FILES = 12 };
+    struct pki_id root = pki_make(&(struct pki_spec) { .ca = true });
+    struct pki_id leaf = issue(&root, "DNS:hv1", 0, 0);
+    struct vnetenc_config_fingerprints set = set_of(&new_ca, NULL);
+    struct pki_id twins[N_TWINS];
+    char name[32];
+
+    for (int i = 0; i < N_TWINS; i++) {
+        twins[i].key = root.key;
+        twins[i].cert = X509_dup(root.cert);
+        CHECK(ASN1_INTEGER_set(X509_get_serialNumber(twins[i].cert), i + 1)
+              && X509_sign(twins[i].cert, root.key, EVP_sha256()));
+    }
+    for (int i = 0; i < N_FILES; i++) {
+        snprintf(name, sizeof name, "twin%02d.pem", i);
+        pki_write(file(name), 0644, NULL, twins[i % N_TWINS].cert, NULL);
+    }
+    vnetenc_find_run(pki_dir());
+    CHECK(vnetenc_find_has_any(&set));
+    CHECK(!vnetenc_find_issuer(leaf.cert, &set));
+    set = set_of(&twins[2], NULL);
+    CHECK(vnetenc_find_issuer(leaf.cert, &set));
+    set = set_of(&leaf, NULL);
+    CHECK(!vnetenc_find_issuer(leaf.cert, &set));
+
+    for (int i = 0; i < N_FILES; i++) {
+        snprintf(name, sizeof name, "twin%02d.pem", i);
+        CHECK(!unlink(file(name)));
+    }
+    for (int i = 0; i < N_TWINS; i++) {
+        X509_free(twins[i].cert);
+    }
+    pki_free(&leaf);
+    pki_free(&root);
+}
+
 /* A certificate that says nothing of its purpose, as version 1 does, is that
  * of a host: it vouches for no other. */
 static void
@@ -562,7 +603,7 @@ test_many(void)
     const struct vnetenc_cred_config config = {
         .profile = 5, .certificates = set_of(&ca, NULL),
     };
-    char name[16];
+    char name[32];
     size_t n;
 
     pki_write_crl(file("new.crl"), &ca, &peer, 3600);
@@ -772,6 +813,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_key_types();
     test_files();
     test_peers();
+    test_renewed();
     test_version_1();
     test_crl();
     test_many();

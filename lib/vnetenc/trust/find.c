@@ -514,30 +514,78 @@ has_issued(X509 *ca, X509 *cert)
             && X509_verify(cert, X509_get0_pubkey(ca)) == 1);
 }
 
-/* Does the work of vnetenc_find_issuer(), through at most 'depth' others. */
-static const uint8_t *
-find_issuer(X509 *cert, const struct vnetenc_config_fingerprints *set,
-            int depth)
-{
-    const uint8_t *last = NULL, *issuer = NULL;
+/* A certificate that is known, whichever files have it. */
+struct known {
+    X509 *cert;
+    const uint8_t *fingerprint;
+    bool reached;               /* It is in the chain that is searched. */
+};
 
-    for (size_t i = 0; !issuer && i < n_entries; i++) {
+static int
+compare_known(const void *a_, const void *b_)
+{
+    const struct known *a = a_;
+    const struct known *b = b_;
+
+    return memcmp(a->fingerprint, b->fingerprint, VNETENC_FINGERPRINT_BYTES);
+}
+
+/* Returns the certificates that are known, each once, which the caller must
+ * free, and their number in '*n'. */
+static struct known *
+collect_known(size_t *n)
+{
+    struct known *known;
+    size_t n_all = 0, n_kept = 0;
+
+    for (size_t i = 0; i < n_entries; i++) {
+        n_all += sk_X509_num(entries[i]->found.certs);
+    }
+    known = xcalloc(n_all + 1, sizeof *known);
+    n_all = 0;
+    for (size_t i = 0; i < n_entries; i++) {
         const struct vnetenc_found *found = &entries[i]->found;
 
-        for (int j = 0; !issuer && j < sk_X509_num(found->certs); j++) {
-            X509 *ca = sk_X509_value(found->certs, j);
-            const uint8_t *f = found->fingerprints[j];
-
-            /* Many files may have the same CA. */
-            if ((last && !memcmp(last, f, sizeof *found->fingerprints))
-                || !has_issued(ca, cert)) {
-                continue;
-            }
-            last = f;
-            issuer = (vnetenc_config_fingerprints_have(set, f) ? f
-                      : depth ? find_issuer(ca, set, depth - 1) : NULL);
+        for (int j = 0; j < sk_X509_num(found->certs); j++) {
+            known[n_all].cert = sk_X509_value(found->certs, j);
+            known[n_all++].fingerprint = found->fingerprints[j];
         }
     }
+    qsort(known, n_all, sizeof *known, compare_known);
+    for (size_t i = 0; i < n_all; i++) {
+        if (!n_kept || compare_known(&known[n_kept - 1], &known[i])) {
+            known[n_kept++] = known[i];
+        }
+    }
+    *n = n_kept;
+    return known;
+}
+
+/* Goes up from 'cert'.  CAs that were renewed with their keys issued each
+ * other, so there may be circles: each certificate is reached once. */
+static const uint8_t *
+find_issuer(X509 *cert, const struct vnetenc_config_fingerprints *set)
+{
+    size_t n_known, n_queued = 0, next = 0;
+    struct known *known = collect_known(&n_known);
+    X509 **queue = xmalloc((n_known + 1) * sizeof *queue);
+    const uint8_t *issuer = NULL;
+
+    for (queue[n_queued++] = cert; !issuer && next < n_queued; next++) {
+        for (size_t i = 0; !issuer && i < n_known; i++) {
+            struct known *ca = &known[i];
+
+            if (!ca->reached && has_issued(ca->cert, queue[next])) {
+                ca->reached = true;
+                queue[n_queued++] = ca->cert;
+                if (vnetenc_config_fingerprints_have(set, ca->fingerprint)) {
+                    issuer = ca->fingerprint;
+                }
+            }
+        }
+    }
+    free(queue);
+    free(known);
     return issuer;
 }
 
@@ -547,7 +595,7 @@ vnetenc_find_issuer(X509 *cert, const struct vnetenc_config_fingerprints *set)
     const uint8_t *issuer = NULL;
 
     if (vnetenc_find_has_any(set)) {
-        issuer = find_issuer(cert, set, VNETENC_MAX_CHAIN_DEPTH);
+        issuer = find_issuer(cert, set);
         ERR_clear_error();
     }
     return issuer;

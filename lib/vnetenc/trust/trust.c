@@ -348,7 +348,9 @@ vnetenc_trust_n_verified(void)
 }
 
 /* Refuses a chain with a certificate that is revoked, or that a CA has issued
- * that is revoked: a peer may leave that out. */
+ * that is revoked: a peer may leave that out.  The chain is what a peer sent
+ * that is not authenticated yet, so no issuer is looked for beyond the length
+ * that a chain can have. */
 static char *
 judge_revoked(const struct vnetenc_trust *trust,
               const struct vnetenc_cred *cred, STACK_OF(X509) *chain)
@@ -365,7 +367,8 @@ judge_revoked(const struct vnetenc_trust *trust,
             || vnetenc_config_fingerprints_have(revoked, f)) {
             return revoked_error(trust, cred, f);
         }
-        issuer = vnetenc_find_issuer(cert, revoked);
+        issuer = (i <= VNETENC_MAX_CHAIN_DEPTH
+                  ? vnetenc_find_issuer(cert, revoked) : NULL);
         if (issuer) {
             return revoked_error(trust, cred, issuer);
         }
