@@ -275,6 +275,10 @@ def test_vni_of_another_profile(lab):
     hv2.expect("vnetenc_rx_vni", 5)
     hv1.add_profile(9)
     hv1.vsctl("set", "Interface", "gnv2", "options:encryption_profile=9")
+    # Nor does it leave under another one.
+    assert vm1.ping(vm2.ip, 5, 0.05, wait=0.3).lost == 5
+    hv2.expect("vnetenc_tx_vni", 1)
+    hv2.vsctl("set", "Interface", "gnv1", "options:encryption_profile=9")
     vm1.reaches(vm2.ip)
     assert_sealed(lab.pcap.stop(), lab)
 

@@ -27,8 +27,8 @@ struct vni_table {
 };
 
 static OVSRCU_TYPE(struct vni_table *) table = OVSRCU_INITIALIZER(NULL);
-static atomic_bool drop_unlisted = ATOMIC_VAR_INIT(false);
-atomic_bool vnetenc_vni_any_rule = ATOMIC_VAR_INIT(false);
+static atomic_bool drop_unlisted;
+atomic_bool vnetenc_vni_any_rule;
 
 static int
 compare_vnis(const void *a_, const void *b_)
