@@ -41,7 +41,7 @@
 #include "ovn/logical-fields.h"
 #include "ovn-vnetenc-barrier.h"
 #include "ovn-vnetenc-modes.h"
-#include "ovn-vnetenc-profiles.h"
+#include "ovn-vnetenc-rights.h"
 #include "physical.h"
 #include "smap.h"
 #include "timeval.h"
@@ -765,7 +765,7 @@ ovn_vnetenc_reportable_cfg(uint64_t reported, uint64_t nb_cfg)
         return reported;
     }
     seen_nb_cfg = nb_cfg;
-    if (!ovn_vnetenc_profiles_in_force()) {
+    if (!ovn_vnetenc_rights_in_force()) {
         return reported;
     }
     return nb_cfg <= modes.nb_cfg ? nb_cfg : MAX(reported, modes.nb_cfg);

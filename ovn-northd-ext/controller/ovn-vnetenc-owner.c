@@ -23,6 +23,8 @@
 #include "lib/vswitch-idl.h"
 #include "smap.h"
 
+const char ovn_vnetenc_owner_credential[] = "ovn-credential";
+
 bool
 ovn_vnetenc_owner_is_configured(
     const struct ovsrec_open_vswitch_table *ovs_table, const char *name)
@@ -52,6 +54,12 @@ ovn_vnetenc_owner_get(const struct smap *external_ids)
 {
     return (smap_get(external_ids, "source")
             ? NULL : smap_get(external_ids, "ovn"));
+}
+
+bool
+ovn_vnetenc_owner_is_credential(const struct smap *external_ids)
+{
+    return smap_get(external_ids, ovn_vnetenc_owner_credential);
 }
 
 bool

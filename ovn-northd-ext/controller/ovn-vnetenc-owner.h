@@ -43,6 +43,13 @@ bool ovn_vnetenc_owner_is_configured(const struct ovsrec_open_vswitch_table *,
  * external_ids, or NULL if no ovn-controller made it. */
 const char *ovn_vnetenc_owner_get(const struct smap *external_ids);
 
+/* The key that a row of VNetEnc_Profile has if an ovn-controller made it for a
+ * credential: the UUID of the credential. */
+extern const char ovn_vnetenc_owner_credential[];
+
+/* Returns true if an ovn-controller made the row for a credential. */
+bool ovn_vnetenc_owner_is_credential(const struct smap *external_ids);
+
 /* Returns true if the row belongs to this chassis, or to one that was renamed
  * and therefore will never remove it. */
 bool ovn_vnetenc_owner_is_ours(const struct smap *external_ids,

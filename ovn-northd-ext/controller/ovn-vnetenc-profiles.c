@@ -35,19 +35,12 @@
 
 VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_profiles);
 
-#define CREDENTIAL "ovn-credential"
 #define KEYS_PREFIX "ovn-keys-"
 #define UNLISTED "vnetenc-unlisted"
 
 enum { MAX_KEY = 0xffffff };        /* Of VNetEnc_Profile:tunnel_keys. */
 
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
-
-bool
-ovn_vnetenc_profiles_made(const struct ovsrec_vnetenc_profile *row)
-{
-    return smap_get(&row->external_ids, CREDENTIAL);
-}
 
 /* Desired keys: for each profile, the tunnel keys as decimal numbers. */
 
@@ -215,7 +208,8 @@ static bool
 withdraw(const struct ovsrec_vnetenc_profile *row, const char *name,
          struct ovsdb_idl *ovs_idl)
 {
-    if (ovn_vnetenc_profiles_made(row) && !has_other_owner(row, name)) {
+    if (ovn_vnetenc_owner_is_credential(&row->external_ids)
+        && !has_other_owner(row, name)) {
         VLOG_INFO_RL(&rl, "profile %"PRId64" is removed", row->id);
         ovsrec_vnetenc_profile_delete(row);
         return true;
@@ -296,7 +290,8 @@ static bool
 is_of(const struct ovsrec_vnetenc_profile *row,
       const struct sbrec_encryption_credential *credential)
 {
-    const char *s = smap_get(&row->external_ids, CREDENTIAL);
+    const char *s = smap_get(&row->external_ids,
+                             ovn_vnetenc_owner_credential);
     struct uuid uuid;
 
     return (s && uuid_from_string(&uuid, s)
@@ -332,7 +327,7 @@ update_row(const struct ovsrec_vnetenc_profile *row, struct sset *keys,
            const struct sbrec_encryption_credential *credential,
            const char *name, bool only_add, struct ovsdb_idl *ovs_idl)
 {
-    bool made = ovn_vnetenc_profiles_made(row);
+    bool made = ovn_vnetenc_owner_is_credential(&row->external_ids);
 
     if (made) {
         credential = admitting(credential, name);
@@ -367,7 +362,7 @@ insert_row(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
 
     VLOG_INFO_RL(&rl, "profile %"PRId64" is made for the credential %s",
                  credential->id, credential->name);
-    smap_add_format(&ids, CREDENTIAL, UUID_FMT,
+    smap_add_format(&ids, ovn_vnetenc_owner_credential, UUID_FMT,
                     UUID_ARGS(&credential->header_.uuid));
     ovsrec_vnetenc_profile_set_id(row, credential->id);
     ovsrec_vnetenc_profile_set_external_ids(row, &ids);
@@ -477,8 +472,7 @@ static struct {
     bool unacked;               /* 'done', but ovs-vswitchd may not have
                                  * followed. */
     int64_t cfg;                /* It has at this 'cur_cfg'. */
-    bool in_force;
-} last;
+} last = { .unacked = true };
 
 /* Asks ovs-vswitchd to acknowledge the transaction in 'cur_cfg'.  Another user
  * of ovsdb_idl_txn_increment() may be in the same transaction, and it allows
@@ -545,7 +539,7 @@ is_in_force(struct ovsdb_idl *ovs_idl, const struct ovsdb_idl *ovnsb_idl,
                       "drop"))) {
         return true;
     }
-    if (!has_seen_all(ovs_idl, ovnsb_idl, supported)) {
+    if (last.rights_changed || !has_seen_all(ovs_idl, ovnsb_idl, supported)) {
         return false;
     }
     if (last.unacked && cfg->cur_cfg >= last.cfg) {
@@ -564,7 +558,7 @@ ovn_vnetenc_profiles_run(struct ovsdb_idl *ovs_idl,
         ovs_feature_is_supported(OVS_VNETENC_CREDENTIALS_SUPPORT);
 
     if (!server_has_columns(ovs_idl)) {
-        last.in_force = true;
+        ovn_vnetenc_rights_set_in_force(true);
         return;
     }
     /* There is work only after a change, or to see whether the last
@@ -574,19 +568,14 @@ ovn_vnetenc_profiles_run(struct ovsdb_idl *ovs_idl,
             || !has_seen_all(ovs_idl, ovnsb_idl, supported))) {
         follow(ovs_idl, ovs_txn, ovnsb_idl, supported, this_chassis->name);
     }
-    last.in_force = is_in_force(ovs_idl, ovnsb_idl, supported);
+    ovn_vnetenc_rights_set_in_force(is_in_force(ovs_idl, ovnsb_idl,
+                                                supported));
 }
 
 void
 ovn_vnetenc_profiles_rights_changed(void)
 {
     last.rights_changed = true;
-}
-
-bool
-ovn_vnetenc_profiles_in_force(void)
-{
-    return last.in_force;
 }
 
 bool

@@ -76,11 +76,11 @@
 
 struct ovsdb_idl;
 struct ovsdb_idl_txn;
-struct ovsrec_vnetenc_profile;
 struct sbrec_chassis;
 
-/* Updates the rows.  Call once per main loop, after the row of profile 0 was
- * made, and after the engine, whose modes it needs. */
+/* Updates the rows, and says whether they are in force.
+ * Call once per main loop, after the row of profile 0 was made, and after the
+ * engine, whose modes it needs. */
 void ovn_vnetenc_profiles_run(struct ovsdb_idl *ovs_idl,
                               struct ovsdb_idl_txn *ovs_txn,
                               const struct ovsdb_idl *ovnsb_idl,
@@ -90,19 +90,11 @@ void ovn_vnetenc_profiles_run(struct ovsdb_idl *ovs_idl,
  * ovs-vswitchd has to follow as well. */
 void ovn_vnetenc_profiles_rights_changed(void);
 
-/* Returns true if, when ovn_vnetenc_profiles_run() was called last, the rows
- * were what the southbound database and the modes demand, and ovs-vswitchd had
- * acknowledged them. */
-bool ovn_vnetenc_profiles_in_force(void);
-
 /* Withdraws the keys of this chassis, and deletes rows that no other chassis
  * needs.  Call in each iteration at exit.  Returns true if nothing is left to
  * do. */
 bool ovn_vnetenc_profiles_cleanup(struct ovsdb_idl *ovs_idl,
                                   struct ovsdb_idl_txn *ovs_txn,
                                   const char *chassis_name);
-
-/* Returns true if an ovn-controller made 'row' for a credential. */
-bool ovn_vnetenc_profiles_made(const struct ovsrec_vnetenc_profile *row);
 
 #endif /* controller/ovn-vnetenc-profiles.h */

@@ -31,7 +31,7 @@
 #include "ovn-vnetenc-barrier.h"
 #include "ovn-vnetenc-flows.h"
 #include "ovn-vnetenc-modes.h"
-#include "ovn-vnetenc-profiles.h"
+#include "ovn-vnetenc-owner.h"
 #include "ovn-vnetenc-rights.h"
 #include "random.h"
 #include "smap.h"
@@ -191,7 +191,7 @@ put_credential(const struct ovsrec_vnetenc_profile *row)
 {
     char *key = xasprintf(OVN_VNETENC_REPORT_CREDENTIAL "%"PRId64, row->id);
 
-    if (!ovn_vnetenc_profiles_made(row)) {
+    if (!ovn_vnetenc_owner_is_credential(&row->external_ids)) {
         smap_add(&alarms.found, key, "local");
     } else if (row->error) {
         smap_add_format(&alarms.found, key, "error: %s", row->error);
@@ -215,7 +215,7 @@ find_credentials(const struct ovsdb_idl *ovs_idl, struct ovsdb_idl *sb_idl)
     }
     smap_add(&alarms.found, OVN_VNETENC_REPORT_CREDENTIALS, "true");
     OVSREC_VNETENC_PROFILE_FOR_EACH (row, ovs_idl) {
-        if (ovn_vnetenc_profiles_made(row)
+        if (ovn_vnetenc_owner_is_credential(&row->external_ids)
             || ovn_vnetenc_rights_credential(sb_idl, row->id)) {
             put_credential(row);
         }

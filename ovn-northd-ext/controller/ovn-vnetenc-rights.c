@@ -20,7 +20,7 @@
 
 #include "lib/ovn-sb-idl.h"
 #include "lib/vswitch-idl.h"
-#include "ovn-vnetenc-profiles.h"
+#include "ovn-vnetenc-owner.h"
 #include "util.h"
 
 static unsigned long *
@@ -47,7 +47,7 @@ ovn_vnetenc_rights_init(struct ovn_vnetenc_rights *rights,
     shash_init(&rights->listed);
     bitmap_set1(rights->everyone, 0);
     OVSREC_VNETENC_PROFILE_FOR_EACH (row, ovs_idl) {
-        if (!ovn_vnetenc_profiles_made(row)) {
+        if (!ovn_vnetenc_owner_is_credential(&row->external_ids)) {
             bitmap_set1(rights->everyone, row->id);
         }
     }
@@ -110,4 +110,18 @@ ovn_vnetenc_rights_credential(const struct ovsdb_idl *ovnsb_idl, int64_t id)
         }
     }
     return NULL;
+}
+
+static bool in_force;
+
+void
+ovn_vnetenc_rights_set_in_force(bool in_force_)
+{
+    in_force = in_force_;
+}
+
+bool
+ovn_vnetenc_rights_in_force(void)
+{
+    return in_force;
 }

@@ -69,4 +69,10 @@ bool ovn_vnetenc_rights_admit(const struct sbrec_encryption_credential *,
 const struct sbrec_encryption_credential *ovn_vnetenc_rights_credential(
     const struct ovsdb_idl *ovnsb_idl, int64_t id);
 
+/* Says whether the local database, and ovs-vswitchd, obey what the southbound
+ * database says of credentials.  False at the start; no configuration is
+ * reported as installed before. */
+void ovn_vnetenc_rights_set_in_force(bool);
+bool ovn_vnetenc_rights_in_force(void);
+
 #endif /* controller/ovn-vnetenc-rights.h */
