@@ -69,46 +69,47 @@ vnetenc_trust_judge_member(const struct vnetenc_trust *trust,
     return why;
 }
 
-/* Returns the refusal of a certificate of the peer, or of its chain, that is
- * revoked. */
+/* Returns the refusal of a certificate that the peer shows: 'what' of the
+ * profile, 'more'. */
+static char *
+shown_error(enum vnetenc_failure failure, const struct vnetenc_trust *trust,
+            const struct vnetenc_cred *cred,
+            const uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES],
+            const char *what, const char *more)
+{
+    char text[VNETENC_FINGERPRINT_TEXT_BYTES];
+    struct ds s = DS_EMPTY_INITIALIZER;
+    char *why;
+
+    ipv6_format_mapped(&trust->remote_ip, &s);
+    vnetenc_cert_fingerprint_format(fingerprint, text);
+    why = vnetenc_failure_text(failure, "%s shows %s, %s of profile %u%s",
+                               ds_cstr(&s), text, what,
+                               vnetenc_cred_profile(cred), more);
+    ds_destroy(&s);
+    return why;
+}
+
+/* A certificate of the peer, or of its chain, is revoked. */
 static char *
 revoked_error(const struct vnetenc_trust *trust,
               const struct vnetenc_cred *cred,
               const uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES])
 {
-    char text[VNETENC_FINGERPRINT_TEXT_BYTES];
-    struct ds s = DS_EMPTY_INITIALIZER;
-    char *why;
-
-    ipv6_format_mapped(&trust->remote_ip, &s);
-    vnetenc_cert_fingerprint_format(fingerprint, text);
-    why = vnetenc_failure_text(VNETENC_FAILURE_revoked, "%s shows %s, or a "
-                               "certificate that it issued: revoked of "
-                               "profile %u lists it", ds_cstr(&s), text,
-                               vnetenc_cred_profile(cred));
-    ds_destroy(&s);
-    return why;
+    return shown_error(VNETENC_FAILURE_revoked, trust, cred, fingerprint,
+                       "or a certificate that it issued: revoked",
+                       " lists it");
 }
 
-/* Returns the refusal of a certificate that is not listed. */
+/* The certificate of the peer is not listed. */
 static char *
 not_listed_error(const struct vnetenc_trust *trust,
                  const struct vnetenc_cred *cred,
                  const uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES])
 {
-    char text[VNETENC_FINGERPRINT_TEXT_BYTES];
-    struct ds s = DS_EMPTY_INITIALIZER;
-    char *why;
-
-    ipv6_format_mapped(&trust->remote_ip, &s);
-    vnetenc_cert_fingerprint_format(fingerprint, text);
-    why = vnetenc_failure_text(VNETENC_FAILURE_not_listed, "%s shows %s, "
-                               "which is not among the certificates of "
-                               "profile %u; no CA is, or none whose "
-                               "certificate this host has", ds_cstr(&s), text,
-                               vnetenc_cred_profile(cred));
-    ds_destroy(&s);
-    return why;
+    return shown_error(VNETENC_FAILURE_not_listed, trust, cred, fingerprint,
+                       "which is not among the certificates",
+                       "; no CA is, or none whose certificate this host has");
 }
 
 /* Returns true if a CA must vouch for the certificate: there is one, and the
