@@ -82,3 +82,13 @@ def fixture_make_hosts(make_lab):
     def make(n=2, kind=KernelHost, **kwargs):
         return make_lab(kinds=[kind] * n, **kwargs)
     return make
+
+
+@pytest.fixture(name="encrypted_lab", scope="class")
+def fixture_encrypted_lab(make_hosts):
+    """Two hosts whose guests reach each other, encrypted."""
+    lab = make_hosts()
+    lab.pin()
+    lab.connect(encryption="require")
+    lab.vms[0].reaches(lab.vms[1].ip, 15)
+    return lab

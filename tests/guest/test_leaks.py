@@ -54,12 +54,8 @@ class TestHost:
     """A host that loses a part of itself."""
 
     @pytest.fixture(name="lab", scope="class")
-    def fixture_lab(self, make_hosts):
-        lab = make_hosts()
-        lab.pin()
-        lab.connect(encryption="require")
-        lab.vms[0].reaches(lab.vms[1].ip, 15)
-        return lab
+    def fixture_lab(self, encrypted_lab):
+        return encrypted_lab
 
     @pytest.fixture(autouse=True)
     def fixture_daemons(self, lab):

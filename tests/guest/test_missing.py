@@ -79,12 +79,8 @@ class TestMissing:
     """A host whose ovs-vswitchd starts without something."""
 
     @pytest.fixture(name="lab", scope="class")
-    def fixture_lab(self, make_hosts):
-        lab = make_hosts()
-        lab.pin()
-        lab.connect(encryption="require")
-        lab.vms[0].reaches(lab.vms[1].ip, 15)
-        return lab
+    def fixture_lab(self, encrypted_lab):
+        return encrypted_lab
 
     def refuses(self, lab, text, launcher=()):
         """The host, started by `launcher`, cannot encrypt, says `text`
