@@ -242,15 +242,21 @@ class TestLeaktest:
             hv1.vsctl("clear", "Bridge", "br-phys", "mirrors")
 
     def test_interrupted(self, auditor):
-        """It judges what it has seen."""
+        """It judges what it has seen and cleans up, however often and
+        whenever the signal comes."""
+        before = auditor.links()
         running = subprocess.Popen(
-            auditor.command("--watch", 60), env=auditor.env(),
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        wait_until(lambda: _child(running.pid), "tcpdump runs")
-        running.terminate()
+            auditor.command("--mirror", "u", "--watch", 60),
+            env=auditor.env(), stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True)
+        wait_until(lambda: "m_u" in auditor.links()[0], "a mirror is made")
+        for _ in range(10):
+            running.terminate()
+            time.sleep(0.02)
         text = running.communicate(timeout=60)[0]
         assert running.returncode == UNKNOWN, text
         assert "interrupted by SIGTERM" in text
+        assert auditor.links() == before
 
     @pytest.mark.parametrize("ports, said", [
         (("nobody", "vm2"), "no port nobody in the southbound database"),

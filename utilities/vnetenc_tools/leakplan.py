@@ -289,9 +289,11 @@ class Probes:
         return (wire.mac(self._next) + wire.mac(self._mac)
                 + _packet(self._src, self._dst, datagram))
 
-    def send(self, marker):
+    def send(self, marker, check):
+        """`check` raises Problem if there is no use in going on."""
         begin = time.monotonic()
         for number in range(self._number):
+            check()
             time.sleep(max(0, begin + number / RATE_HZ - time.monotonic()))
             frame = self.frame(marker, number).hex()
             try:

@@ -22,6 +22,7 @@ import signal
 import subprocess
 import time
 
+from vnetenc_tools import interrupt
 from vnetenc_tools.databases import Unreachable, run
 from vnetenc_tools.leakplan import Problem
 
@@ -93,6 +94,12 @@ def _uplinks(local, bridge, seen=()):
     return found
 
 
+def _go_on():
+    """Raises Problem if somebody wants this program to end."""
+    if interrupt.seen():
+        raise Problem(f"interrupted by {interrupt.seen()}")
+
+
 class Vantage:
     """A place to capture; the capture is stop()ped in any case."""
 
@@ -124,6 +131,7 @@ class Vantage:
                 start_new_session=True)
         self._begin = time.monotonic()
         while "listening on" not in self.said():
+            _go_on()
             if self._process.poll() is not None:
                 raise Problem(f"{self.program} ended: {self._last_words()}")
             if time.monotonic() > self._begin + START_S:
@@ -140,7 +148,8 @@ class Vantage:
 
     def check(self):
         """Raises Problem if the capture ended by itself, or cannot be
-        written."""
+        written, or somebody wants this program to end."""
+        _go_on()
         if self.path.exists() and self.path.stat().st_size >= MAX_CAPTURE:
             raise Problem(
                 f"the capture was full, {MAX_CAPTURE >> 20} MiB, after"
