@@ -494,6 +494,16 @@ test_unverified_alert(void)
     unit_duel_uninit(&duel);
 }
 
+/* Forges a datagram to each end, in the name of the other. */
+static void
+to_both(struct unit_duel *duel, const void *data, size_t size)
+{
+    vnetenc_handshake_input(duel->client, data, size, unit_now_ms);
+    if (duel->server) {
+        vnetenc_handshake_input(duel->server, data, size, unit_now_ms);
+    }
+}
+
 /* Records of all types and epochs, of random content, before each datagram.
  * Those of epoch 0 and type 22 aside (libssl must believe them), none
  * hurts. */
@@ -509,12 +519,7 @@ noisy_fate(struct unit_duel *duel, unsigned int index)
         noise[9] = index;
         noise[10] = 200 + i;
         noise[12] = 64;
-        vnetenc_handshake_input(duel->client, noise, sizeof noise,
-                                unit_now_ms);
-        if (duel->server) {
-            vnetenc_handshake_input(duel->server, noise, sizeof noise,
-                                    unit_now_ms);
-        }
+        to_both(duel, noise, sizeof noise);
     }
     return UNIT_PASS;
 }
@@ -552,12 +557,7 @@ early_fate(struct unit_duel *duel, unsigned int index)
         size_t body_size = i % 2 ? 48 : i;
 
         early[12] = body_size;
-        vnetenc_handshake_input(duel->client, early, 13 + body_size,
-                                unit_now_ms);
-        if (duel->server) {
-            vnetenc_handshake_input(duel->server, early, 13 + body_size,
-                                    unit_now_ms);
-        }
+        to_both(duel, early, 13 + body_size);
     }
     return UNIT_PASS;
 }

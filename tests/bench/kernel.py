@@ -15,10 +15,10 @@ loads, in an order that rotates, and then other encrypted tunnels.
 The cost of a tunnel is the processor time, at both ends, of iperf3, the
 daemons, ksoftirqd, and the kernel's thread of the TAP device."""
 
-import json
 import os
 import pathlib
 
+import iperf
 import machine
 import packages
 import peers
@@ -203,34 +203,26 @@ class Ends:
 
     def load(self, arguments, seconds):
         """One run of iperf3; returns a row."""
-        server = self.run.spawn(*self.inside[1], "iperf3", "-s", "-1",
-                                name="iperf3", netns=self.server)
-        wait_until(lambda: ":5201" in self.run.cmd(
-            "ss", "-Hltn", netns=self.server), "iperf3 listens")
-        before = self._usage()
-        text = self.run.cmd(*self.inside[0], "iperf3", "-c", self.ip, "-J",
-                            "-t", seconds, *arguments, netns=self.client,
-                            timeout=seconds + 15, check=False)
-        after = self._usage()
-        server.stop()
+        end, before, after = iperf.measure(
+            self.run, (self.client, self.server), self.ip, seconds,
+            self._usage, arguments, self.inside)
         try:
-            end = json.loads(text)["end"]
             cpu = end["cpu_utilization_percent"]
             total = end["sum"] if "-u" in arguments else end["sum_received"]
             took = total["seconds"]
             packets = total.get("packets", 0) - total.get("lost_packets", 0)
             arrived = (packets * UDP_BYTES if "-u" in arguments
                        else total["bytes"])
-        except (ValueError, KeyError):
-            raise Failed(f"iperf3 said {text[-300:]}") from None
+        except KeyError as error:
+            raise Failed(f"iperf3 reported no {error}") from None
         if arrived <= 0:
             raise Failed("nothing arrived")
         threads, daemons = (b - a for a, b in zip(before, after))
-        iperf = (cpu["host_total"] + cpu["remote_total"]) / 100 * took
+        ends = (cpu["host_total"] + cpu["remote_total"]) / 100 * took
         return {"mbps": arrived * 8 / took / 1e6, "kpps": packets / took / 1e3,
-                "bytes": arrived, "iperf_s": iperf,
+                "bytes": arrived, "iperf_s": ends,
                 "daemon_s": daemons / TICKS, "threads_s": threads / TICKS,
-                "s_per_gb": (iperf + (threads + daemons) / TICKS)
+                "s_per_gb": (ends + (threads + daemons) / TICKS)
                 / (arrived / 1e9), "load_average": os.getloadavg()[0]}
 
     def _usage(self):

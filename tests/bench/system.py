@@ -10,14 +10,14 @@ that arrived.  Before each measurement, pings verify that 1400 bytes pass
 unfragmented, and that they are readable on the wire if, and only if, the
 tunnel is plain."""
 
-import json
 import os
 import pathlib
 
+import iperf
 import packages
 import peers
 from lab import VM, Hypervisor, Lab, no_offload, packet_socket
-from runspace import Failed, wait_until
+from runspace import Failed
 
 MARKER = b"vnetenc-bench-mk"
 PLAIN, ENCRYPTED, SPLIT = "plain", "encrypted", "encrypted, split"
@@ -125,21 +125,13 @@ class Target:
         """One run of iperf3."""
         self.prepare()
         self.guard()
-        server = self.run.spawn(*self.inside[1], "iperf3", "-s", "-1",
-                                name="iperf3", netns=self.server)
-        wait_until(lambda: ":5201" in self.run.cmd(
-            "ss", "-Hltn", netns=self.server), "iperf3 listens")
-        before = self._usage()
-        text = self.run.cmd(*self.inside[0], "iperf3", "-c", self.ip, "-J",
-                            "-t", seconds, netns=self.client,
-                            timeout=seconds + 15, check=False)
-        after = self._usage()
-        server.stop()
+        end, before, after = iperf.measure(
+            self.run, (self.client, self.server), self.ip, seconds,
+            self._usage, inside=self.inside)
         try:
-            end = json.loads(text)["end"]
             n_bytes = end["sum_received"]["bytes"]
-        except (ValueError, KeyError):
-            raise Failed(f"{self.name}: iperf3 said {text[-300:]}") from None
+        except KeyError as error:
+            raise Failed(f"{self.name}: iperf3 reported no {error}") from None
         if not n_bytes:
             raise Failed(f"{self.name}: nothing arrived")
         total, daemons, stolen, idle = (b - a for a, b in zip(before, after))

@@ -10,8 +10,9 @@ sys.path.insert(0, str(HERE))
 
 from harness.pair import INSIDE, Pair   # noqa: E402
 from fixtures import (              # noqa: E402, F401
-    fixture_isolation, fixture_kinds, fixture_make_cloud, fixture_make_lab,
-    fixture_run, fixture_tree, pytest_runtest_makereport, run_item)
+    fixture_isolation, fixture_kinds, fixture_lab, fixture_make_cloud,
+    fixture_make_lab, fixture_run, fixture_tree, pytest_runtest_makereport,
+    run_item)
 
 
 def pytest_runtest_protocol(item, nextitem):

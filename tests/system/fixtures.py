@@ -91,6 +91,17 @@ def fixture_make_lab(run, tree):
         lab.check_alive()
 
 
+@pytest.fixture(name="lab")
+def fixture_lab(make_lab):
+    """Two hosts with an encrypted tunnel that is up, the underlay watched."""
+    lab = make_lab()
+    lab.pin()
+    lab.connect(encryption="require")
+    lab.pcap = lab.underlay.capture()
+    lab.vms[0].reaches(lab.vms[1].ip)
+    return lab
+
+
 @pytest.fixture(name="kinds", scope="class")
 def fixture_kinds():
     """The kinds of the hosts of a cloud, in turn."""

@@ -580,15 +580,6 @@ def test_board(tmp_path):
 
 # Running hosts.
 
-@pytest.fixture(name="lab")
-def fixture_lab(make_lab):
-    lab = make_lab()
-    lab.pin()
-    lab.connect(encryption="require")
-    lab.vms[0].reaches(lab.vms[1].ip)
-    return lab
-
-
 class Exported:
     """What a host of a lab exports."""
 

@@ -18,16 +18,6 @@ from runspace import wait_until
 from sslpeer import Mint
 
 
-@pytest.fixture(name="lab")
-def fixture_lab(make_lab):
-    lab = make_lab()
-    lab.pin()
-    lab.connect(encryption="require")
-    lab.pcap = lab.underlay.capture()
-    lab.vms[0].reaches(lab.vms[1].ip)
-    return lab
-
-
 def server_names(lab, path):
     """The server names of the ClientHellos in a capture, as tshark reads
     them."""

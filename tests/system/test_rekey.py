@@ -4,23 +4,11 @@
 
 import time
 
-import pytest
-
 import capture
 from claims import assert_sealed, sessions_on_wire
 from lab import pings
 from relay import Faults
 from runspace import wait_until
-
-
-@pytest.fixture(name="lab")
-def fixture_lab(make_lab):
-    lab = make_lab()
-    lab.pin()
-    lab.connect(encryption="require")
-    lab.pcap = lab.underlay.capture()
-    lab.vms[0].reaches(lab.vms[1].ip)
-    return lab
 
 
 def rekey(lab):

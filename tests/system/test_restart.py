@@ -17,16 +17,6 @@ MARKER = b"what was said before and after the fall "
 BACK_WITHIN_S = 5.0
 
 
-@pytest.fixture(name="lab")
-def fixture_lab(make_lab):
-    lab = make_lab()
-    lab.pin()
-    lab.connect(encryption="require")
-    lab.pcap = lab.underlay.capture()
-    lab.vms[0].reaches(lab.vms[1].ip)
-    return lab
-
-
 def restart(lab, hypervisors, end):
     """Ends daemons while vm1 pings vm2 and starts them again; returns the
     seconds from the start until a ping is answered."""
