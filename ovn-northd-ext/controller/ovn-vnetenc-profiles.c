@@ -310,22 +310,10 @@ admitting(const struct sbrec_encryption_credential *credential,
             ? credential : NULL);
 }
 
-/* Adds the keys that 'row' has of chassis 'name' to 'keys'. */
-static void
-keep_keys(const struct ovsrec_vnetenc_profile *row, const char *name,
-          struct sset *keys)
-{
-    char *key = xasprintf(KEYS_PREFIX "%s", name);
-
-    sset_from_delimited_string(keys, smap_get_def(&row->external_ids, key, ""),
-                               " ");
-    free(key);
-}
-
 static bool
-update_row(const struct ovsrec_vnetenc_profile *row, struct sset *keys,
+update_row(const struct ovsrec_vnetenc_profile *row, const struct sset *keys,
            const struct sbrec_encryption_credential *credential,
-           const char *name, bool only_add, struct ovsdb_idl *ovs_idl)
+           const char *name, struct ovsdb_idl *ovs_idl)
 {
     bool made = ovn_vnetenc_owner_is_credential(&row->external_ids);
 
@@ -339,9 +327,6 @@ update_row(const struct ovsrec_vnetenc_profile *row, struct sset *keys,
                      "of VNetEnc_Profile, so the credential %s is not used "
                      "here", row->id, credential->name);
         return false;
-    }
-    if (only_add) {
-        keep_keys(row, name, keys);
     }
     if (sset_is_empty(keys) && row->id) {
         return withdraw(row, name, ovs_idl);
@@ -383,7 +368,6 @@ sync_rows(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
     unsigned long present[BITMAP_N_LONGS(OVN_VNETENC_N_PROFILES)] = { 0 };
     const struct sbrec_encryption_credential *credential;
     const struct ovsrec_vnetenc_profile *row;
-    bool only_add = daemon_started_recently();
     bool changed = false;
     struct wanted wanted;
 
@@ -392,7 +376,7 @@ sync_rows(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
         credential = ovn_vnetenc_rights_credential(ovnsb_idl, row->id);
         bitmap_set1(present, row->id);
         changed |= update_row(row, &wanted.keys[row->id], credential, name,
-                              only_add, ovs_idl);
+                              ovs_idl);
     }
     SBREC_ENCRYPTION_CREDENTIAL_FOR_EACH (credential, ovnsb_idl) {
         if (!bitmap_is_set(present, credential->id)
@@ -465,7 +449,7 @@ server_has_columns(struct ovsdb_idl *ovs_idl)
 
 static struct {
     unsigned int ovs_seqno, ovnsb_seqno, generation;
-    bool supported, only_add;
+    bool supported;
     bool done;                  /* The rows are as they should be. */
     bool rights_changed;        /* The rights of a peer are in the present
                                  * transaction. */
@@ -492,8 +476,7 @@ has_seen_all(struct ovsdb_idl *ovs_idl, const struct ovsdb_idl *ovnsb_idl,
     return (last.done && last.supported == supported
             && last.ovs_seqno == ovsdb_idl_get_seqno(ovs_idl)
             && last.ovnsb_seqno == ovsdb_idl_get_seqno(ovnsb_idl)
-            && last.generation == ovn_vnetenc_flows_generation()
-            && last.only_add == daemon_started_recently());
+            && last.generation == ovn_vnetenc_flows_generation());
 }
 
 /* Makes the rows what they should be, or sees that they are. */
@@ -507,7 +490,6 @@ follow(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
     last.ovs_seqno = ovsdb_idl_get_seqno(ovs_idl);
     last.ovnsb_seqno = ovsdb_idl_get_seqno(ovnsb_idl);
     last.generation = ovn_vnetenc_flows_generation();
-    last.only_add = daemon_started_recently();
     if (!cfg) {
         last.done = true;
         return;
@@ -563,7 +545,8 @@ ovn_vnetenc_profiles_run(struct ovsdb_idl *ovs_idl,
     }
     /* There is work only after a change, or to see whether the last
      * transaction succeeded. */
-    if (ovs_txn && (!supported || ovn_vnetenc_flows_installed())
+    if (ovs_txn && !daemon_started_recently()
+        && (!supported || ovn_vnetenc_flows_installed())
         && (last.rights_changed
             || !has_seen_all(ovs_idl, ovnsb_idl, supported))) {
         follow(ovs_idl, ovs_txn, ovnsb_idl, supported, this_chassis->name);

@@ -63,9 +63,10 @@
  * After a start
  * =============
  *
- * The set of local datapaths grows over several rounds.  Meanwhile keys and
- * rows are only added; what an earlier ovn-controller wrote stays.  A row
- * whose credential is gone, or does not admit this chassis, goes at once.
+ * The set of local datapaths grows over several rounds.  Before it is
+ * complete, and its flows are in Open vSwitch, nothing is written: the rows
+ * are those that an earlier ovn-controller wrote, and no configuration is
+ * reported as installed.
  *
  * Thread-safety
  * =============
