@@ -324,6 +324,19 @@ def test_credential(site, switch, credential, case):
             == (level, where)
 
 
+def test_report_of_a_predecessor(site, switch, credential):
+    """A stock ovn-controller leaves what its predecessor reported."""
+    assert credential
+    site.sb("create", "Chassis_Private", "name=hv1", "nb_cfg=1000000000",
+            "encryption:credentials=true", 'encryption:"credential:5"="ok"')
+    assert site.findings(switch) == (0, {})
+    site.sb("set", "Chassis", "hv1", 'other_config:iface-types="geneve"')
+    found = site.findings(switch)[1]
+    site.sb("set", "Chassis", "hv1",
+            'other_config:iface-types="geneve,vnetenc"')
+    assert set(found) == {"chassis-not-capable", "chassis-behind"}
+
+
 @pytest.fixture(name="join")
 def fixture_join(site, switch):
     """S - lr1 - join - lr2 - plain"""

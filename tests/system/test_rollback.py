@@ -112,7 +112,8 @@ def start_southbound(run, tree, monkeypatch, name):
 
 def test_withdraw(run, tree, rollback, monkeypatch, capsys):
     """The southbound database no longer says that the chassis takes encrypted
-    packets, and the announcements of other chassis stay."""
+    packets and obeys credentials, and the announcements of other chassis
+    stay."""
     folder = tree.program("ovn-sbctl").parent
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     start_southbound(run, tree, monkeypatch, "before.db")
@@ -120,7 +121,9 @@ def test_withdraw(run, tree, rollback, monkeypatch, capsys):
         run.cmd("ovn-sbctl", "chassis-add", name, "geneve,vxlan",
                 "192.0.2." + name[-1], "--", "set", "Chassis", name,
                 'other_config:iface-types="geneve,vnetenc"',
-                "other_config:datapath-type=netdev")
+                "other_config:datapath-type=netdev", "--",
+                "create", "Chassis_Private", "name=" + name,
+                "encryption:credentials=true")
     for row in run.cmd("ovn-sbctl", "--bare", "--columns=_uuid", "list",
                        "Encap").split():
         run.cmd("ovn-sbctl", "set", "Encap", row, "options:vnetenc=1",
@@ -136,6 +139,9 @@ def test_withdraw(run, tree, rollback, monkeypatch, capsys):
         config = run.cmd("ovn-sbctl", "get", "Chassis", name, "other_config")
         assert ("vnetenc" in config) == announced
         assert "datapath-type=netdev" in config
+        reported = run.cmd("ovn-sbctl", "get", "Chassis_Private", name,
+                           "encryption")
+        assert ("credentials" in reported) == announced
     rollback.withdraw(access, "hv3")
     assert "has no chassis hv3" in capsys.readouterr().out
     rollback.withdraw(["--db=unix:/nonexistent", "--timeout=1"], "hv1")

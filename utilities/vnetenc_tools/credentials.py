@@ -16,7 +16,7 @@
 import collections
 import re
 
-from vnetenc_tools.databases import as_list, as_one
+from vnetenc_tools.databases import as_list, as_one, is_announced
 
 CREDENTIALS = {"Encryption_Credential": "id,datapaths",
                "Chassis_Private": "name,encryption"}
@@ -143,8 +143,10 @@ def check_geneve(names, with_ports, level, chassis, south, report):
 
 def check_south(north, south, tables, report):
     """What the chassis say.  `tables` holds the rows of CREDENTIALS."""
+    # A stock ovn-controller leaves the report of its predecessor.
+    running = {c["name"] for c in south.chassis if is_announced(c)}
     reports = {row["name"]: row["encryption"]
-               for row in tables["Chassis_Private"]}
+               for row in tables["Chassis_Private"] if row["name"] in running}
     datapaths = {row["id"]: set(as_list(row["datapaths"]))
                  for row in tables["Encryption_Credential"]}
     used = in_use(north)
