@@ -55,6 +55,7 @@ struct smap;
 
 /* Option names in the northbound database. */
 #define OVN_VNETENC_NB_DEFAULT "vnetenc-default"
+#define OVN_VNETENC_NB_DEFAULT_CREDENTIAL "vnetenc-default-credential"
 #define OVN_VNETENC_NB_PROFILE "encryption-profile"
 #define OVN_VNETENC_NB_EXTERNAL "encryption-allow-external"
 

@@ -18,236 +18,157 @@
 
 #include "ovn-vnetenc-credential.h"
 
-#include "hash.h"
+#include "hmapx.h"
 #include "lib/ovn-nb-idl.h"
 #include "lib/ovn-sb-idl.h"
 #include "lib/ovn-vnetenc-demand.h"
 #include "northd.h"
-#include "openvswitch/hmap.h"
+#include "openvswitch/vlog.h"
+#include "ovn-vnetenc-places.h"
+#include "smap.h"
 #include "util.h"
+#include "uuid.h"
 #include "vec.h"
+
+VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_credential);
 
 enum { N_IDS = UINT8_MAX + 1 };
 
-/* A datapath in the graph of those that ports connect. */
-struct place {
-    struct hmap_node node;      /* In 'places', by 'od'. */
-    const struct ovn_datapath *od;
-    struct place *parent;       /* Of the same component; NULL: the root. */
-    uint8_t nearest;            /* Lowest id of all switches in the component;
-                                 * valid in its root. */
-    uint8_t id;                 /* What was found, or 0. */
-    bool fixed;                 /* A switch whose 'id' its row decides. */
-};
+/* The credential of the cluster. */
 
-struct link {
-    struct place *a, *b;
-    bool gateway;               /* Does not join components. */
-};
+/* The last one that could be found by its name. */
+static struct {
+    struct uuid uuid;           /* Zero if there is none. */
+    char *refused;              /* Newest name that was logged, or NULL. */
+} cluster;
 
-struct graph {
-    struct hmap places;         /* Of struct place. */
-    struct vector links;        /* Of struct link. */
-};
-
-/* Returns the lower id of two, of which 0 is none. */
-static uint8_t
-lower(uint8_t a, uint8_t b)
+static const struct nbrec_encryption_credential *
+find_by_name(const struct nbrec_encryption_credential_table *table,
+             const char *name)
 {
-    return !a || (b && b < a) ? b : a;
-}
+    const struct nbrec_encryption_credential *nb;
 
-static struct place *
-find_place(const struct graph *graph, const struct ovn_datapath *od)
-{
-    struct place *place;
-
-    HMAP_FOR_EACH_WITH_HASH (place, node, hash_pointer(od, 0),
-                             &graph->places) {
-        if (place->od == od) {
-            return place;
+    NBREC_ENCRYPTION_CREDENTIAL_TABLE_FOR_EACH (nb, table) {
+        if (!strcmp(nb->name, name)) {
+            return nb;
         }
     }
     return NULL;
 }
 
-/* Returns true if the switch has ports to routers and switches only. */
+/* Finds the credential of the cluster in the southbound database, after a
+ * start: it lists switches that name none. */
+static void
+recall(const struct ovn_vnetenc_credential_input *in,
+       const struct ovn_vnetenc_places *places)
+{
+    const struct sbrec_encryption_credential *sb;
+    struct hmapx takers = HMAPX_INITIALIZER(&takers);
+    const struct ovn_vnetenc_place *place;
+
+    HMAP_FOR_EACH (place, node, &places->places) {
+        if (ovn_vnetenc_place_takes_default(place)) {
+            hmapx_add(&takers, CONST_CAST(struct sbrec_datapath_binding *,
+                                          place->od->sdp->sb_dp));
+        }
+    }
+    SBREC_ENCRYPTION_CREDENTIAL_TABLE_FOR_EACH (sb, in->sb_credentials) {
+        for (size_t i = 0; i < sb->n_datapaths; i++) {
+            if (hmapx_contains(&takers, sb->datapaths[i])) {
+                cluster.uuid = sb->header_.uuid;
+            }
+        }
+    }
+    hmapx_destroy(&takers);
+}
+
+/* Returns true if a credential of the northbound database has the id. */
 static bool
-only_connects(const struct ovn_datapath *od)
+is_taken(const struct nbrec_encryption_credential_table *table, int64_t id)
 {
-    size_t n = vector_len(&od->router_ports) + vector_len(&od->switch_ports);
+    const struct nbrec_encryption_credential *nb;
 
-    return n && n == od->nbs->n_ports;
-}
-
-static void
-add_place(struct graph *graph, const struct ovn_datapath *od)
-{
-    if (!od->sdp || ovn_datapath_is_stale(od)) {
-        return;
-    }
-
-    struct place *place = xzalloc(sizeof *place);
-    place->od = od;
-    if (od->nbs) {
-        const struct nbrec_encryption_credential *credential =
-            od->nbs->encryption_credential;
-
-        place->id = credential ? credential->id : 0;
-        place->nearest = place->id;
-        place->fixed = place->id || !only_connects(od);
-    }
-    hmap_insert(&graph->places, &place->node, hash_pointer(od, 0));
-}
-
-static struct place *
-root_of(struct place *place)
-{
-    while (place->parent) {
-        if (place->parent->parent) {
-            place->parent = place->parent->parent;
-        }
-        place = place->parent;
-    }
-    return place;
-}
-
-static void
-join(struct place *a, struct place *b)
-{
-    a = root_of(a);
-    b = root_of(b);
-    if (a != b) {
-        b->parent = a;
-        a->nearest = lower(a->nearest, b->nearest);
-    }
-}
-
-static bool
-is_gateway(const struct ovn_port *op)
-{
-    return op->od->is_gw_router || lrp_is_l3dgw(op);
-}
-
-static void
-add_link(struct graph *graph, const struct ovn_port *op)
-{
-    const struct ovn_port *peer = op->peer;
-
-    if (!peer || !peer->od) {
-        return;
-    }
-
-    struct link link = {
-        .a = find_place(graph, op->od),
-        .b = find_place(graph, peer->od),
-        .gateway = is_gateway(op) || is_gateway(peer),
-    };
-    if (link.a && link.b) {
-        vector_push(&graph->links, &link);
-    }
-}
-
-static void
-build_graph(struct graph *graph, const struct northd_data *northd)
-{
-    const struct ovn_datapath *od;
-    const struct ovn_port *op;
-
-    HMAP_FOR_EACH (od, key_node, &northd->ls_datapaths.datapaths) {
-        add_place(graph, od);
-    }
-    HMAP_FOR_EACH (od, key_node, &northd->lr_datapaths.datapaths) {
-        add_place(graph, od);
-    }
-    HMAP_FOR_EACH (od, key_node, &northd->lr_datapaths.datapaths) {
-        HMAP_FOR_EACH (op, dp_node, &od->ports) {
-            add_link(graph, op);
+    NBREC_ENCRYPTION_CREDENTIAL_TABLE_FOR_EACH (nb, table) {
+        if (nb->id == id) {
+            return true;
         }
     }
-    HMAP_FOR_EACH (od, key_node, &northd->ls_datapaths.datapaths) {
-        VECTOR_FOR_EACH (&od->switch_ports, op) {
-            add_link(graph, op);
-        }
-    }
+    return false;
 }
 
-/* Steps 1 and 2 of the header. */
-static void
-find_in_components(struct graph *graph)
+/* Returns the southbound row of the credential of the cluster that was found
+ * last, if it still has its id. */
+static const struct sbrec_encryption_credential *
+last_of_cluster(const struct ovn_vnetenc_credential_input *in)
 {
-    const struct link *link;
-    struct place *place;
+    const struct sbrec_encryption_credential *sb =
+        sbrec_encryption_credential_table_get_for_uuid(in->sb_credentials,
+                                                       &cluster.uuid);
 
-    VECTOR_FOR_EACH_PTR (&graph->links, link) {
-        if (link->gateway) {
-            continue;
-        }
-        join(link->a, link->b);
-        if (link->a->od->nbr && link->b->fixed) {
-            link->a->id = lower(link->a->id, link->b->id);
-        }
-    }
-    HMAP_FOR_EACH (place, node, &graph->places) {
-        if (!place->fixed && !place->id) {
-            place->id = root_of(place)->nearest;
-        }
-    }
+    return (sb && (nbrec_encryption_credential_table_get_for_uuid(
+                       in->nb_credentials, &cluster.uuid)
+                   || !is_taken(in->nb_credentials, sb->id))
+            ? sb : NULL);
 }
 
-/* Step 3.  All that find an id in one round find it at the same distance. */
-static bool
-find_next(struct graph *graph)
+/* Returns the id of the credential of the cluster, or 0 if there is none.  If
+ * the name is that of no credential, the former one stays in force, even if it
+ * was deleted. */
+static uint8_t
+id_of_cluster(const struct ovn_vnetenc_credential_input *in,
+              const struct ovn_vnetenc_places *places)
 {
-    const struct link *link;
-    struct place *place;
-    bool found = false;
+    const char *name = smap_get(in->nb_options,
+                                OVN_VNETENC_NB_DEFAULT_CREDENTIAL);
+    const struct nbrec_encryption_credential *nb =
+        name ? find_by_name(in->nb_credentials, name) : NULL;
 
-    HMAP_FOR_EACH (place, node, &graph->places) {
-        place->nearest = 0;
+    if (!name || nb) {
+        cluster.uuid = nb ? nb->header_.uuid : UUID_ZERO;
+        free(cluster.refused);
+        cluster.refused = NULL;
+        return nb ? nb->id : 0;
     }
-    VECTOR_FOR_EACH_PTR (&graph->links, link) {
-        if (!link->a->fixed && !link->a->id) {
-            link->a->nearest = lower(link->a->nearest, link->b->id);
-        }
-        if (!link->b->fixed && !link->b->id) {
-            link->b->nearest = lower(link->b->nearest, link->a->id);
-        }
+    if (uuid_is_zero(&cluster.uuid)) {
+        recall(in, places);
     }
-    HMAP_FOR_EACH (place, node, &graph->places) {
-        if (place->nearest) {
-            place->id = place->nearest;
-            found = true;
-        }
+
+    const struct sbrec_encryption_credential *sb = last_of_cluster(in);
+    if (!cluster.refused || strcmp(cluster.refused, name)) {
+        VLOG_WARN("NB_Global options:%s=%s: must be the name of an "
+                  "Encryption_Credential; %s is used",
+                  OVN_VNETENC_NB_DEFAULT_CREDENTIAL, name,
+                  sb ? sb->name : "none");
+        free(cluster.refused);
+        cluster.refused = xstrdup(name);
     }
-    return found;
+    return sb ? sb->id : 0;
 }
+
+/* Rows. */
 
 /* Fills 'lists', one for each id, with the rows of the datapaths. */
 static void
-list_datapaths(const struct northd_data *northd, struct vector lists[N_IDS])
+list_datapaths(const struct ovn_vnetenc_places *places,
+               struct vector lists[N_IDS])
 {
-    struct graph graph = {
-        .places = HMAP_INITIALIZER(&graph.places),
-        .links = VECTOR_EMPTY_INITIALIZER(struct link),
-    };
-    struct place *place;
+    const struct ovn_vnetenc_place *place;
 
-    build_graph(&graph, northd);
-    find_in_components(&graph);
-    while (find_next(&graph)) {
-        continue;
-    }
-    HMAP_FOR_EACH_POP (place, node, &graph.places) {
+    HMAP_FOR_EACH (place, node, &places->places) {
         const struct sbrec_datapath_binding *sb = place->od->sdp->sb_dp;
 
         if (place->id && sb) {
             vector_push(&lists[place->id], &sb);
         }
-        free(place);
     }
-    hmap_destroy(&graph.places);
-    vector_destroy(&graph.links);
+}
+
+static void
+set_datapaths(const struct sbrec_encryption_credential *sb,
+              const struct vector *datapaths)
+{
+    sbrec_encryption_credential_set_datapaths(
+        sb, vector_get_array(datapaths), vector_len(datapaths));
 }
 
 static void
@@ -267,39 +188,65 @@ sync_row(const struct nbrec_encryption_credential *nb,
     sbrec_encryption_credential_set_lanes(sb, nb->lanes, nb->n_lanes);
     sbrec_encryption_credential_set_rekey_interval(
         sb, nb->rekey_interval, nb->n_rekey_interval);
-    sbrec_encryption_credential_set_datapaths(
-        sb, vector_get_array(datapaths), vector_len(datapaths));
+    set_datapaths(sb, datapaths);
 }
 
-/* A credential that was made anew under the same id has another UUID.  Its
- * southbound row is another one as well, by which the chassis know it. */
 static void
-delete_others(const struct nbrec_encryption_credential_table *nb_table,
-              const struct sbrec_encryption_credential_table *sb_table)
+sync_rows(const struct ovn_vnetenc_credential_input *in,
+          const struct vector lists[N_IDS])
 {
+    const struct nbrec_encryption_credential *nb;
+
+    NBREC_ENCRYPTION_CREDENTIAL_TABLE_FOR_EACH (nb, in->nb_credentials) {
+        const struct sbrec_encryption_credential *sb =
+            sbrec_encryption_credential_table_get_for_uuid(
+                in->sb_credentials, &nb->header_.uuid);
+
+        if (!sb) {
+            sb = sbrec_encryption_credential_insert_persist_uuid(
+                in->sb_txn, &nb->header_.uuid);
+            sbrec_encryption_credential_set_name(sb, nb->name);
+            sbrec_encryption_credential_set_id(sb, nb->id);
+        }
+        sync_row(nb, sb, &lists[nb->id]);
+    }
+}
+
+/* Deletes the rows of credentials that are gone.  A credential that was made
+ * anew under the same id has another UUID.  Its southbound row is another one
+ * as well, by which the chassis know it.  That of the cluster stays for as
+ * long as it is in force. */
+static void
+delete_others(const struct ovn_vnetenc_credential_input *in,
+              const struct vector lists[N_IDS])
+{
+    const struct sbrec_encryption_credential *last = last_of_cluster(in);
     const struct sbrec_encryption_credential *sb;
 
-    SBREC_ENCRYPTION_CREDENTIAL_TABLE_FOR_EACH_SAFE (sb, sb_table) {
-        if (!nbrec_encryption_credential_table_get_for_uuid(
-                nb_table, &sb->header_.uuid)) {
+    SBREC_ENCRYPTION_CREDENTIAL_TABLE_FOR_EACH_SAFE (sb, in->sb_credentials) {
+        if (nbrec_encryption_credential_table_get_for_uuid(
+                in->nb_credentials, &sb->header_.uuid)) {
+            continue;
+        }
+        if (sb == last) {
+            set_datapaths(sb, &lists[sb->id]);
+        } else {
             sbrec_encryption_credential_delete(sb);
         }
     }
 }
 
 void
-ovn_vnetenc_credential_run(
-    const struct nbrec_encryption_credential_table *nb_table,
-    const struct sbrec_encryption_credential_table *sb_table,
-    const struct northd_data *northd, struct ovsdb_idl_txn *ovnsb_txn)
+ovn_vnetenc_credential_run(const struct ovn_vnetenc_credential_input *in)
 {
-    const struct nbrec_encryption_credential *nb;
+    struct ovn_vnetenc_places places;
     struct vector lists[N_IDS];
 
-    delete_others(nb_table, sb_table);
-    if (!nbrec_encryption_credential_table_first(nb_table)
-        || !sbrec_server_has_encryption_credential_table(
-            ovsdb_idl_txn_get_idl(ovnsb_txn))) {
+    if (!sbrec_server_has_encryption_credential_table(
+            ovsdb_idl_txn_get_idl(in->sb_txn))
+        || (!nbrec_encryption_credential_table_first(in->nb_credentials)
+            && !sbrec_encryption_credential_table_first(
+                in->sb_credentials))) {
         return;
     }
 
@@ -307,20 +254,12 @@ ovn_vnetenc_credential_run(
         lists[i] = VECTOR_EMPTY_INITIALIZER(
             const struct sbrec_datapath_binding *);
     }
-    list_datapaths(northd, lists);
-    NBREC_ENCRYPTION_CREDENTIAL_TABLE_FOR_EACH (nb, nb_table) {
-        const struct sbrec_encryption_credential *sb =
-            sbrec_encryption_credential_table_get_for_uuid(
-                sb_table, &nb->header_.uuid);
-
-        if (!sb) {
-            sb = sbrec_encryption_credential_insert_persist_uuid(
-                ovnsb_txn, &nb->header_.uuid);
-            sbrec_encryption_credential_set_name(sb, nb->name);
-            sbrec_encryption_credential_set_id(sb, nb->id);
-        }
-        sync_row(nb, sb, &lists[nb->id]);
-    }
+    ovn_vnetenc_places_init(&places, in->northd);
+    ovn_vnetenc_places_find(&places, id_of_cluster(in, &places));
+    list_datapaths(&places, lists);
+    delete_others(in, lists);
+    sync_rows(in, lists);
+    ovn_vnetenc_places_destroy(&places);
     for (size_t i = 0; i < N_IDS; i++) {
         vector_destroy(&lists[i]);
     }

@@ -17,29 +17,20 @@
 #ifndef OVN_VNETENC_CREDENTIAL_H
 #define OVN_VNETENC_CREDENTIAL_H 1
 
-/* Credentials of networks, and which datapaths use them
- * =====================================================
+/* Credentials of networks
+ * =======================
  *
  * The functions here copy rows of Encryption_Credential from the northbound to
  * the southbound database, each under the same UUID, and list in the column
- * datapaths the datapaths whose tunnel packets belong to the credential.  The
- * list is the only source: senders and receivers find the profile of a packet
- * by its VNI in it.
+ * datapaths the datapaths whose tunnel packets belong to the credential
+ * (ovn-vnetenc-places.h).  The list is the only source: senders and receivers
+ * find the profile of a packet by its VNI in it.
  *
- * A switch uses the credential that its row names.  A router, and a switch
- * that has ports to routers and switches only, use that of the networks near
- * them, because their packets are those of the networks: never profile 0 where
- * a credential is near.  Where there are several, the lowest id counts, so
- * that the order does not matter:
- *
- *   1. for a router: of the switches to which its ports lead, other than
- *      gateway ports;
- *   2. of all switches that are reached from there without passing a gateway
- *      port or a router that is bound to a chassis;
- *   3. of the datapaths next to it that have found one, on and on.
- *
- * A switch with other ports that names no credential has none, and hands none
- * on: several tenants may share it.
+ * NB_Global.options:vnetenc-default-credential names the credential of the
+ * cluster.  A name that no credential has is refused, and the credential that
+ * was in force stays, even if its northbound row is gone: its southbound row
+ * is kept until the option has another value, or another credential has its
+ * id.
  *
  * Thread-safety
  * =============
@@ -50,11 +41,17 @@ struct nbrec_encryption_credential_table;
 struct northd_data;
 struct ovsdb_idl_txn;
 struct sbrec_encryption_credential_table;
+struct smap;
+
+struct ovn_vnetenc_credential_input {
+    const struct nbrec_encryption_credential_table *nb_credentials;
+    const struct smap *nb_options;      /* Of NB_Global. */
+    const struct northd_data *northd;
+    const struct sbrec_encryption_credential_table *sb_credentials;
+    struct ovsdb_idl_txn *sb_txn;
+};
 
 /* Makes the southbound rows equal to the northbound ones. */
-void ovn_vnetenc_credential_run(
-    const struct nbrec_encryption_credential_table *,
-    const struct sbrec_encryption_credential_table *,
-    const struct northd_data *, struct ovsdb_idl_txn *ovnsb_txn);
+void ovn_vnetenc_credential_run(const struct ovn_vnetenc_credential_input *);
 
 #endif /* northd/ovn-vnetenc-credential.h */

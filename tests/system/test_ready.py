@@ -666,6 +666,25 @@ def test_default_and_northd(site):
                 "encryption")
 
 
+def test_default_credential(site, switch, credential):
+    """The credential of switches without their own."""
+    site.nb("clear", "logical_switch", switch, "encryption_credential", "--",
+            "clear", "Encryption_Credential", credential, "chassis", "--",
+            "set", "NB_Global", ".", "options:vnetenc-default-credential=C")
+    try:
+        status, found = site.findings(switch)
+        assert status == 1 and set(found) == {"nb-default"}
+        site.nb("set", "NB_Global", ".",
+                f"options:vnetenc-default-credential={credential}")
+        assert set(site.findings(switch)[1]) == {"credential-open"}
+        site.nb("set", "logical_switch", switch,
+                "other_config:encryption-profile=0")
+        assert site.findings(switch) == (0, {})
+    finally:
+        site.nb("remove", "NB_Global", ".", "options",
+                "vnetenc-default-credential")
+
+
 def test_mtu_follows_the_underlay(site):
     def best(*args):
         return json.loads(site.ask("--json", *args)[1])["asked"]["guest_mtu"]

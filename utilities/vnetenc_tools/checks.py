@@ -53,6 +53,13 @@ def check_north(north, report):
             "nb-default", f'vnetenc-default is "{default}": the previous'
             " value stays in force, or require if there was none",
             "NB_Global options", "set it to off, prefer or require")
+    name = north.options.get("vnetenc-default-credential")
+    if name is not None and not north.default_credential:
+        report.fail(
+            "nb-default", f'vnetenc-default-credential is "{name}", which is'
+            " the name of no Encryption_Credential: the previous one stays in"
+            " force, or none if there was none", "NB_Global options",
+            "set it to the name of a credential, or remove it")
     if north.options.get("vxlan_mode") == "true":
         report.fail(
             "vxlan", "VXLAN mode: a packet that arrived encrypted must leave"

@@ -23,11 +23,10 @@ CREDENTIALS = {"Encryption_Credential": "id,datapaths",
 
 
 def in_use(north):
-    """[(credential, its switches)] of those that a switch names."""
+    """[(credential, its switches)] of those that a switch has."""
     users = collections.defaultdict(list)
     for switch in north.switches:
-        if switch.credential:
-            users[switch.credential].append(switch)
+        users[north.credential_of(switch)].append(switch)
     return [(row, users[row["_uuid"]])
             for row in sorted(north.tables["Encryption_Credential"],
                               key=lambda row: row["id"])
@@ -72,8 +71,8 @@ def check_north(north, report):
                     f"ovn-nbctl set logical_switch {switch.name}"
                     " encryption=require")
     for router, switches in north.attached():
-        found = sorted({names[s.credential] for s in switches
-                        if s.credential in names})
+        found = {names.get(north.credential_of(s)) for s in switches}
+        found = sorted(found - {None})
         if len(found) > 1:
             report.warn(
                 "router-mixed", f"is between the credentials"

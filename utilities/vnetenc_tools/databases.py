@@ -265,6 +265,10 @@ class North:
         self.switches = sorted(
             (Switch(row, ports, self.default)
              for row in tables["Logical_Switch"]), key=lambda s: s.name)
+        self.default_credential = next(
+            (row["_uuid"] for row in tables.get("Encryption_Credential", ())
+             if row["name"] == self.options.get("vnetenc-default-credential")),
+            "")
         self.dhcp = {d["_uuid"]: d for d in tables["DHCP_Options"]}
         self.mirrors = {m["_uuid"]: m for m in tables["Mirror"]}
         lrps = {p["_uuid"]: p for p in tables["Logical_Router_Port"]}
@@ -292,6 +296,15 @@ class North:
 
     def chosen(self):
         return [s for s in self.switches if s.in_question]
+
+    def credential_of(self, switch):
+        """The UUID of the credential that a switch has, or would have if it
+        demanded encryption.  ovn-northd computes the same, but for switches
+        that only connect others."""
+        if (switch.mode == "off" and not switch.in_question
+                or "encryption-profile" in switch.config):
+            return switch.credential
+        return switch.credential or self.default_credential
 
     def routers_of(self, switch):
         """[(name, ports)] of the routers to which the switch is attached."""
