@@ -22,6 +22,7 @@ import pathlib
 import shlex
 import shutil
 import sys
+import time
 
 from .reports import Reader
 from .run import Failure, tail
@@ -37,6 +38,9 @@ BOOT_TIMEOUT_S = 120 if UML else 600
 FETCH_TIMEOUT_S = 600
 PROBE_TIMEOUT_S = 20
 MEMORY_MB = 1536
+# A program that is shown, and that prints nothing for so long, is ended.  No
+# other limit depends on how much of this machine's time the guest gets.
+SILENCE_S = 2400
 # How many times as long as elsewhere the tests of an emulated guest wait.
 EMULATED_PATIENCE = 10
 
@@ -112,10 +116,10 @@ def environment(is_emulated):
             f"export VNETENC_PATIENCE={patience}\n")
 
 
-def machine(accelerator):
+def machine(accelerator, memory_mb=MEMORY_MB):
     """The command of QEMU, without its kernel and disks."""
     return ["qemu-system-x86_64", "-machine", "q35",
-            *accelerator, "-smp", "2", "-m", str(MEMORY_MB),
+            *accelerator, "-smp", "2", "-m", str(memory_mb),
             "-display", "none", "-nodefaults", "-no-reboot",
             "-serial", "stdio"]
 
@@ -136,7 +140,7 @@ def has_kvm(run, kernel):
         run.fresh_log("guest-kvm.log"), timeout=PROBE_TIMEOUT_S)
 
 
-def boot(run, kernel, is_emulated, results, output):
+def boot(run, kernel, is_emulated, results, output, memory_mb=MEMORY_MB):
     """Boots a guest that runs the shell script `command' of the folder
     `results', and ends.  The folder is the guest's /run/results."""
     init = pathlib.Path(__file__).parents[1] / "guest/init"
@@ -144,13 +148,13 @@ def boot(run, kernel, is_emulated, results, output):
                  f"VNETENC_MODULES={kernel / 'modules'}",
                  f"VNETENC_SHARE={'hostfs' if UML else '9p'}"]
     if UML:
-        command = [kernel / "linux", f"mem={MEMORY_MB}M", f"uml_dir={results}",
+        command = [kernel / "linux", f"mem={memory_mb}M", f"uml_dir={results}",
                    "rootfstype=hostfs", "rootflags=/", "ro", f"init={init}",
                    "con=null", "con0=null,fd:1", "ssl=null", "quiet",
                    *arguments]
     else:
         share = "security_model=none,multidevs=remap"
-        command = [*machine(EMULATED if is_emulated else KVM),
+        command = [*machine(EMULATED if is_emulated else KVM, memory_mb),
                    "-kernel", kernel / "linux", "-initrd", kernel / "initrd",
                    "-fsdev", f"local,id=root,path=/,readonly=on,{share}",
                    "-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
@@ -172,6 +176,45 @@ def _scratch(results):
         if free.f_bavail * free.f_frsize > MEMORY_MB << 20:
             return {"TMPDIR": "/dev/shm"}
     return {"TMPDIR": str(results)}
+
+
+def show(run, name, script, memory_mb=MEMORY_MB):
+    """Runs a shell script in a guest of its own, prints what it prints, and
+    returns its exit status.  The folder of its results is guest-`name' among
+    the logs."""
+    kernel = fetch_kernel(run)
+    is_emulated = not UML and not has_kvm(run, kernel)
+    results = run.logs / f"guest-{name}"
+    shutil.rmtree(results, ignore_errors=True)
+    results.mkdir(parents=True)
+    (results / "command").write_text(
+        f"{environment(is_emulated)}({script}\n) >/run/results/output 2>&1\n"
+        "echo $? >/run/results/status\n")
+    if is_emulated:
+        print("KVM does not work here, so the processor is emulated.",
+              flush=True)
+    console = results / "console.log"
+    with open(console, "wb") as out, \
+            open(results / "output", "a+", encoding="utf-8") as output, \
+            boot(run, kernel, is_emulated, results, out,
+                 memory_mb) as process:
+        output.seek(0)
+        heard = time.monotonic()
+        while True:
+            ended = process.poll() is not None
+            text = output.read()
+            if text:
+                heard = time.monotonic()
+            sys.stdout.write(text)
+            sys.stdout.flush()
+            if ended or time.monotonic() - heard > SILENCE_S:
+                break
+            time.sleep(0.2)
+    if (results / "status").exists():
+        return int((results / "status").read_text())
+    raise Failure(("The guest ended early" if ended else
+                   f"The guest printed nothing for {SILENCE_S} s")
+                  + f"; the end of {console}:\n{tail(console)}")
 
 
 class Guest:

@@ -40,6 +40,7 @@ from runspace import PATIENCE, Failed, Run
 
 MARKER = b"The quick brown fox of tenant 7 crosses the underlay. "
 TRANSFER = MARKER * 20000
+# From one line that is printed to the next.
 TIME_LIMIT_S = 180 * PATIENCE
 # An emulated processor is no measure.
 BACK_WITHIN_S = 5.0 if PATIENCE == 1 else 120.0
@@ -59,6 +60,7 @@ class Demo:
         self.required = []          # Periods in which sw0 required encryption.
 
     def say(self, text=""):
+        signal.alarm(TIME_LIMIT_S)
         for line in text.splitlines():
             print(f"[{time.monotonic() - self.start:5.1f} s] {line}",
                   flush=True)
