@@ -84,6 +84,30 @@ def test_bundle(rollback):
         "add table=5, priority=1,ip actions=drop"]
 
 
+def test_demands_of_a_chassis(rollback, make_cloud):
+    """ovn-controller has flows on every chassis that pass on the demand of a
+    packet.  They are no demand of the chassis, which could never be rolled
+    back otherwise."""
+    cloud = make_cloud()
+    for n in (1, 2):
+        cloud.add_vm(n, n)
+    cloud.central.sync()
+
+    def demanding(is_ovn=True):
+        flows = cloud.hvs[0].ofctl("--no-stats", "--no-names", "dump-flows",
+                                   "br-int")
+        return rollback.demanding([line.strip() for line in
+                                   flows.splitlines() if "actions=" in line],
+                                  is_ovn)
+    carried = wait_until(lambda: demanding(False), "the flows are there")
+    assert len(carried) == 1 and not demanding()
+    for mode in ("prefer", "require"):
+        cloud.set_mode(mode)
+        assert demanding(), mode
+    cloud.set_mode("off")
+    assert not demanding()
+
+
 def test_file(rollback, tmp_path):
     f = tmp_path / "flows"
     f.write_text("# actions=vnetenc in a comment\n"
