@@ -34,6 +34,7 @@
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/log/flow.h"
 #include "vnetenc/log/flows.h"
+#include "vnetenc/log/note.h"
 #include "vnetenc/log/settings.h"
 #include "vnetenc/vnetenc.h"
 
@@ -70,7 +71,7 @@ struct vnetenc_log_pass {
     bool guess;                 /* Other packets may have other fates. */
     struct place place;         /* The last one while marked. */
     bool has_rule;              /* The last one while marked. */
-    bool came_refused;          /* By the rule. */
+    uint8_t note;               /* enum vnetenc_note, of the rules. */
     uint8_t table;
     uint64_t cookie;
     struct fate *fates;
@@ -178,6 +179,29 @@ is_for_clear(const struct rule *rule)
             & FLOW_TNL_F_VNETENC);
 }
 
+static enum vnetenc_note
+note_of(const struct rule *rule)
+{
+    const struct rule_actions *actions = rule_get_actions(rule);
+    enum vnetenc_note note = vnetenc_note_find(actions->ofpacts,
+                                               actions->ofpacts_len);
+
+    return !note && is_for_clear(rule) ? VNETENC_NOTE_CLEAR : note;
+}
+
+/* Notes why 'rule' drops the packet, if it does.  A rule that says that Open
+ * vSwitch is unable may leave that to others. */
+static void
+take_note(struct vnetenc_log_pass *pass, const struct rule *rule)
+{
+    if (pass->note != VNETENC_NOTE_UNABLE) {
+        pass->note = rule ? note_of(rule) : VNETENC_NOTE_NONE;
+        if (pass->note == VNETENC_NOTE_CLEAR && !pass->in.is_peer) {
+            pass->note = VNETENC_NOTE_NONE;
+        }
+    }
+}
+
 void
 vnetenc_log_rule(struct vnetenc_log_pass *pass, const char *bridge,
                  const struct flow *flow, const struct rule *rule,
@@ -187,7 +211,7 @@ vnetenc_log_rule(struct vnetenc_log_pass *pass, const char *bridge,
         pass->has_rule = rule != NULL;
         pass->table = table;
         pass->cookie = rule ? ntohll(rule->flow_cookie) : 0;
-        pass->came_refused = (rule && pass->in.is_peer && is_for_clear(rule));
+        take_note(pass, rule);
     }
 }
 
@@ -470,7 +494,7 @@ make_key(const struct vnetenc_log_pass *pass, const struct fate *fate,
         key->has_rule = pass->has_rule;
         key->table = pass->has_rule ? pass->table : 0;
         key->cookie = pass->cookie;
-        key->came_refused = pass->came_refused;
+        key->note = pass->note;
     }
     key->came_sealed = (pass->in.is_peer
                         && pass->packet->tunnel.flags & FLOW_TNL_F_VNETENC);

@@ -521,8 +521,8 @@ test_settings(void)
     free(error);
     for (size_t i = 0; i < ARRAY_SIZE(bad_files); i++) {
         error = vnetenc_settings_set_file(s, bad_files[i]);
-        CHECK_HAS(error, "is not the name of a file in the directory of log "
-                  "files, without \"/\"");
+        CHECK_HAS(error, "is not allowed: must be the name of a file, without "
+                  "\"/\", that ends in .log");
         free(error);
     }
     CHECK(!vnetenc_settings_set_file(s, "flows.log"));

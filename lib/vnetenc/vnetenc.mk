@@ -155,8 +155,12 @@ vnetenc_sources = \
 	lib/vnetenc/log/flows.h \
 	lib/vnetenc/log/line.c \
 	lib/vnetenc/log/line.h \
+	lib/vnetenc/log/note.c \
+	lib/vnetenc/log/note.h \
 	lib/vnetenc/log/settings.c \
 	lib/vnetenc/log/settings.h \
+	lib/vnetenc/log/totals.c \
+	lib/vnetenc/log/totals.h \
 	lib/vnetenc/log/writer.c \
 	lib/vnetenc/log/writer.h \
 	lib/vnetenc/main/credentials.c \

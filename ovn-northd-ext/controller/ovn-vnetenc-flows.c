@@ -47,6 +47,7 @@
 #include "timeval.h"
 #include "uuid.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/log/note.h"
 
 VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_flows);
 
@@ -362,9 +363,11 @@ add_cut_off_flows(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
 
     match_set_metadata(&match, htonll(dp->key));
     if (!supported) {
+        vnetenc_note_put(ofpacts, VNETENC_NOTE_UNABLE);
         put_resubmit(OFTABLE_LOCAL_OUTPUT, ofpacts);
         add_flow(flow_table, OFTABLE_REMOTE_OUTPUT, CUT_OFF, dp->cookie,
                  &match, ofpacts, &vnetenc_uuid);
+        vnetenc_note_put(ofpacts, VNETENC_NOTE_UNABLE);
         add_flow(flow_table, OFTABLE_FLOOD_REMOTE_CHASSIS, CUT_OFF, dp->cookie,
                  &match, ofpacts, &vnetenc_uuid);
     } else if (dp->tx.mode == VNETENC_OFF) {
@@ -427,12 +430,14 @@ add_late_guard(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
 
     match_set_metadata(&match, htonll(dp->key));
     match_rx(&match, OVN_VNETENC_RX_CLEAR);
+    vnetenc_note_put(ofpacts, VNETENC_NOTE_CLEAR);
     add_flow(flow_table, OFTABLE_LOG_EGRESS_PIPELINE, RX_LATE, dp->cookie,
              &match, ofpacts, &vnetenc_uuid);
 
     /* Another, settling switch on the way may have admitted the packet. */
     if (dp->rx == VNETENC_REQUIRE) {
         match_rx(&match, OVN_VNETENC_RX_ADMITTED);
+        vnetenc_note_put(ofpacts, VNETENC_NOTE_CLEAR);
         add_flow(flow_table, OFTABLE_LOG_EGRESS_PIPELINE, RX_LATE, dp->cookie,
                  &match, ofpacts, &vnetenc_uuid);
     }
@@ -657,6 +662,7 @@ add_cut_off_port_flow(const struct physical_ctx *ctx,
         return;
     }
     match_outport(&match, pb);
+    vnetenc_note_put(ofpacts, VNETENC_NOTE_UNABLE);
     add_flow(flow_table, OFTABLE_LOG_TO_PHY, CUT_OFF,
              pb->header_.uuid.parts[0], &match, ofpacts, &pb->header_.uuid);
 }
@@ -680,6 +686,7 @@ add_function_port_flow(const struct physical_ctx *ctx,
     match_set_metadata(&match, htonll(pb->datapath->tunnel_key));
     match_set_reg(&match, MFF_LOG_INPORT - MFF_REG0, pb->tunnel_key);
     match_rx(&match, OVN_VNETENC_RX_ADMITTED);
+    vnetenc_note_put(ofpacts, VNETENC_NOTE_CLEAR);
     add_flow(flow_table, OFTABLE_LOCAL_OUTPUT, CUT_OFF,
              pb->header_.uuid.parts[0], &match, ofpacts, &pb->header_.uuid);
 }
@@ -781,14 +788,6 @@ uint16_t
 ovn_vnetenc_overhead(void)
 {
     return supported && modes.n_demanding ? VNETENC_OVERHEAD : 0;
-}
-
-bool
-ovn_vnetenc_skips_lflow(const struct sbrec_logical_flow *lflow)
-{
-    return (!ovs_feature_is_supported(OVS_VNETENC_SUPPORT)
-            && (ovn_vnetenc_names_demand(lflow->match)
-                || ovn_vnetenc_names_demand(lflow->actions)));
 }
 
 void

@@ -111,7 +111,6 @@ struct ovn_vnetenc_dp;
 struct ovn_vnetenc_modes;
 struct sbrec_datapath_binding_table;
 struct sbrec_encryption_credential_table;
-struct sbrec_logical_flow;
 struct sbrec_port_binding;
 
 #define OFTABLE_VNETENC_TX 240
@@ -206,10 +205,6 @@ uint64_t ovn_vnetenc_reportable_cfg(uint64_t reported, uint64_t nb_cfg);
  * tunnel.  The number is the same for all datapaths, because the mode of a
  * datapath changes without a recompute. */
 uint16_t ovn_vnetenc_overhead(void);
-
-/* Returns true if the logical flow is about a demand and Open vSwitch does not
- * support our actions. */
-bool ovn_vnetenc_skips_lflow(const struct sbrec_logical_flow *);
 
 /* Frees the modes of all datapaths.  Call at exit. */
 void ovn_vnetenc_flows_destroy(void);

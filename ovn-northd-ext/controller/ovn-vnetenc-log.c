@@ -22,6 +22,7 @@
 
 #include "lib/inc-proc-eng.h"
 #include "lib/ovn-sb-idl.h"
+#include "lib/ovn-util.h"
 #include "lib/ovn-vnetenc-fields.h"
 #include "lib/ovn-vnetenc-loglevel.h"
 #include "lib/vswitch-idl.h"
@@ -32,6 +33,7 @@
 #include "ovn-vnetenc-owner.h"
 #include "smap.h"
 #include "util.h"
+#include "vnetenc/log/settings.h"
 
 VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_log);
 
@@ -130,10 +132,9 @@ sync_file(const struct ovsrec_vnetenc_flow_log *row,
 {
     const char *file = smap_get(options, OVN_VNETENC_LOG_FILE);
 
-    if (file && (!file[0] || strchr(file, '/') || !strcmp(file, ".")
-                 || !strcmp(file, ".."))) {
+    if (file && !vnetenc_settings_is_file(file)) {
         note_refused(OVN_VNETENC_LOG_FILE, file,
-                     "the name of a file, without \"/\"", row->file);
+                     VNETENC_SETTINGS_FILE_ALLOWED, row->file);
         return false;
     }
     forget_refused(OVN_VNETENC_LOG_FILE);
@@ -379,8 +380,9 @@ ovn_vnetenc_log_run(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
     static unsigned int ovs_seqno, sb_seqno;
     static bool check_again = true;
 
-    if (engine_canceled()) {
-        /* The datapaths may be those of a former round. */
+    if (engine_canceled() || daemon_started_recently()) {
+        /* The datapaths may be those of a former round, or not all may have
+         * come from the southbound database yet. */
         check_again = true;
         return;
     }

@@ -1,4 +1,4 @@
-# Tables 240 and 241, identity of this chassis, its mirrors, its peers and
+# Tables 240 and 241, logical flows, identity of this chassis, its mirrors, its peers and
 # their rights, its profiles, the flow log, and its report.
 controller_ovn_controller_SOURCES += \
 	controller/ovn-vnetenc-barrier.c \
@@ -9,6 +9,8 @@ controller_ovn_controller_SOURCES += \
 	controller/ovn-vnetenc-encap.h \
 	controller/ovn-vnetenc-flows.c \
 	controller/ovn-vnetenc-flows.h \
+	controller/ovn-vnetenc-lflow.c \
+	controller/ovn-vnetenc-lflow.h \
 	controller/ovn-vnetenc-log.c \
 	controller/ovn-vnetenc-log.h \
 	controller/ovn-vnetenc-mirror.c \

@@ -61,21 +61,34 @@ od_mode(const struct ovn_datapath *od)
     return ovn_vnetenc_demand_of_dp(od->sdp->sb_dp).mode;
 }
 
-/* Marks the packets that the stage sees, and has the stage look at them again.
+/* The match of packets without a mark, or with that of a coarser level. */
+static const char *
+not_marked(enum ovn_vnetenc_loglevel level)
+{
+    return (level == OVN_VNETENC_LOGLEVEL_CONNECTION
+            ? "vnetenc.log == {0, 1}" : "vnetenc.log == 0");
+}
+
+/* Returns actions that mark packets, and have the stage look at them again.
  * A packet keeps the mark on its way through routers and further switches, and
- * the finer of two levels. */
+ * the finer of two levels.  The caller must free the string. */
+static char *
+mark_actions(const struct ovn_stage *stage, enum ovn_vnetenc_loglevel level)
+{
+    return xasprintf("vnetenc.log = %d; next(pipeline=%s,table=%d);", level,
+                     stage->pipeline == P_IN ? "ingress" : "egress",
+                     stage->table);
+}
+
+/* Marks the packets that the stage sees. */
 static void
 build_mark_flow(const struct ovn_datapath *od, const struct ovn_stage *stage,
                 enum ovn_vnetenc_loglevel level, struct lflow_table *lflows)
 {
-    char *actions = xasprintf(
-        "vnetenc.log = %d; next(pipeline=%s,table=%d);", level,
-        stage->pipeline == P_IN ? "ingress" : "egress", stage->table);
+    char *actions = mark_actions(stage, level);
 
-    ovn_lflow_add(lflows, od, stage, PRIORITY_LOG,
-                  (level == OVN_VNETENC_LOGLEVEL_CONNECTION
-                   ? "vnetenc.log == {0, 1}" : "vnetenc.log == 0"),
-                  actions, NULL, WITH_DESC("vnetenc: log"));
+    ovn_lflow_add(lflows, od, stage, PRIORITY_LOG, not_marked(level), actions,
+                  NULL, WITH_DESC("vnetenc: log"));
     free(actions);
 }
 
@@ -169,11 +182,15 @@ build_external_port_flows(const struct ovn_port *op,
 
 /* The router would learn from ARP and ND packets of another availability zone
  * before the switch sees them.  This flow makes the router drop them first.
- * 'op' is the port of the switch. */
+ * Another one has them logged if those of the switch are: nothing has marked
+ * them yet.  'op' is the port of the switch. */
 static void
 build_router_port_flow(const struct ovn_port *op, struct lflow_table *lflows,
                        struct ds *match)
 {
+    const struct ovn_stage *stage = &stages[STAGE_ROUTER_IN_ADMISSION];
+    enum ovn_vnetenc_loglevel level =
+        ovn_vnetenc_loglevel_of_dp(op->od->sdp->sb_dp);
     const struct ovn_port *peer = op->peer;
 
     if (!peer || !peer->nbrp || !peer->od) {
@@ -182,10 +199,20 @@ build_router_port_flow(const struct ovn_port *op, struct lflow_table *lflows,
     ds_clear(match);
     ds_put_format(match, "inport == %s && vnetenc.rx == {1, 2}",
                   peer->json_key);
-    ovn_lflow_add(lflows, peer->od, &stages[STAGE_ROUTER_IN_ADMISSION],
-                  PRIORITY_RX_CLEAR, ds_cstr(match), debug_drop_action(),
-                  op->lflow_ref, WITH_HINT(&peer->nbrp->header_),
+    ovn_lflow_add(lflows, peer->od, stage, PRIORITY_RX_CLEAR, ds_cstr(match),
+                  debug_drop_action(), op->lflow_ref,
+                  WITH_HINT(&peer->nbrp->header_),
                   WITH_DESC("vnetenc: arrived unencrypted"));
+    if (level != OVN_VNETENC_LOGLEVEL_OFF) {
+        char *actions = mark_actions(stage, level);
+
+        ds_put_format(match, " && %s", not_marked(level));
+        ovn_lflow_add(lflows, peer->od, stage, PRIORITY_LOG, ds_cstr(match),
+                      actions, op->lflow_ref,
+                      WITH_HINT(&peer->nbrp->header_),
+                      WITH_DESC("vnetenc: log"));
+        free(actions);
+    }
 }
 
 /* The flow has no WITH_IO_PORT: ovn-controller would skip it on a chassis

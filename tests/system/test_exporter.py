@@ -60,6 +60,11 @@ SHOW = {
          "alarms": ["expiring"]}],
     "peers": [PEER],
     "totals": {name: 10 * n for name, n in COUNTERS.items()},
+    "flow_log": [
+        {"switch": "sw0", "dir": "out", "encryption": "X", "packets": 7,
+         "bytes": 700},
+        {"switch": "", "dir": "", "encryption": "NX", "packets": 1,
+         "bytes": 60}],
 }
 
 
@@ -173,9 +178,11 @@ def test_every_metric(fake):
         ("7",): 1893553445}
     assert found["vnetenc_alarm"] == {("expiring", "", "7"): 1}
     assert value("flowlog_error") == 0 and value("flowlog_flows") == 1
-    for n, what in enumerate(("lines", "packets", "gap_flows", "lost_lines"),
-                             2):
-        assert value(f"flowlog_{what}_total") == n
+    for what in "lines", "gap_flows", "lost_lines":
+        assert value(f"flowlog_{what}_total") == LOG[what]
+    assert found["vnetenc_flowlog_packets_total"] == {
+        ("sw0", "out", "X"): 7, ("", "", "NX"): 1}
+    assert value("flowlog_bytes_total", "sw0", "out", "X") == 700
     assert value("peer_info", "192.0.2.2", "hv2") == 1
     for name, own, counter, _ in metrics.COUNTERS:
         result = tuple(own.values())
@@ -236,6 +243,7 @@ def test_many_peers(fake, n):
 
 def test_flow_log(fake):
     """A log that has just begun, with a fault; none; no answer."""
+    fake.says({**SHOW, "flow_log": []})
     fake.logs([{"statistics": {}, "last_error": ["file: a reason"]}])
     assert {name: values for name, values in fake.export().items()
             if "flowlog" in name} == {"vnetenc_flowlog_error": {(): 1}}

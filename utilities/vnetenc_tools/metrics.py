@@ -54,7 +54,6 @@ COUNTERS = [
 
 # Counters of the flow log.
 LOG_COUNTERS = {"lines": "Lines written.",
-                "packets": "Packets in these lines.",
                 "gap_flows": "Flows of which only sums are known.",
                 "lost_lines": "Lines that could not be written."}
 
@@ -106,6 +105,10 @@ METRICS = [
     Metric("vnetenc_flowlog_flows", "gauge", (), "Flows in memory."),
     *(Metric(f"vnetenc_flowlog_{name}_total", "counter", (), text)
       for name, text in LOG_COUNTERS.items()),
+    *(Metric(f"vnetenc_flowlog_{name}_total", "counter",
+             ("switch", "dir", "encryption"),
+             f"{name.capitalize()} in lines that were written or lost.")
+      for name in ("packets", "bytes")),
     *_counters("", (), ""),
     Metric("vnetenc_peer_info", "gauge", ("peer", "name"),
            "Always 1: the name of a peer."),
@@ -206,6 +209,11 @@ class Samples:
                          name=peer.get("name", ""))
                 self.add_counters("peer_", peer["statistics"], peer=address)
 
+    def add_log_total(self, row):
+        for name in "packets", "bytes":
+            self.add(f"flowlog_{name}_total", row[name], switch=row["switch"],
+                     dir=row["dir"], encryption=row["encryption"])
+
     def add_log(self, row):
         self.add("flowlog_error", int(as_one(row["last_error"]) != ""))
         # ovs-vswitchd writes them some seconds after its start.
@@ -242,6 +250,8 @@ def read(show, held, logs):
             samples.add_profile(profile)
         samples.add_counters("", show["totals"])
         samples.add_peers(show["peers"])
+        for row in show["flow_log"]:
+            samples.add_log_total(row)
         for row in logs:
             samples.add_log(row)
     except KeyError as error:

@@ -174,7 +174,10 @@ vnetenc_flow_judge(const struct vnetenc_flow_key *key, long long int since)
         v.dropped = true;
         break;
     case VNETENC_FLOW_DENIED:
-        v.code = (key->came_refused ? VNETENC_CODE_NX_NOT_ACCEPTED
+        v.code = (key->note == VNETENC_NOTE_CLEAR
+                  ? VNETENC_CODE_NX_NOT_ACCEPTED
+                  : key->note == VNETENC_NOTE_UNABLE
+                  ? VNETENC_CODE_NX_HW_NOT_SUPPORTED
                   : VNETENC_CODE_NX);
         v.dropped = true;
         break;

@@ -31,6 +31,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "vnetenc/bridge/drops.h"
+#include "vnetenc/log/note.h"
 
 struct flow;
 struct flow_wildcards;
@@ -78,7 +79,7 @@ struct vnetenc_flow_key {
     bool has_rule;
     bool has_proto, has_sport, has_dport;       /* Exact. */
     bool came_sealed;           /* Arrived encrypted. */
-    bool came_refused;          /* Denied because it arrived in clear. */
+    uint8_t note;               /* Of a denied packet, enum vnetenc_note. */
 };
 
 /* Stores the name by which the flow log knows the port 'name': the same if it

@@ -266,7 +266,7 @@ make_gap_key(const struct vnetenc_flow_key *key, bool is_named,
     gap->in.is_peer = key->in.is_peer;
     gap->in.is_outside = key->in.is_outside;
     gap->came_sealed = key->came_sealed;
-    gap->came_refused = key->came_refused;
+    gap->note = key->note;
 }
 
 /* Returns a record, which is made if there is none. */

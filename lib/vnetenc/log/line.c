@@ -223,26 +223,25 @@ finish(struct json *json)
 
 char *
 vnetenc_line_format(const struct vnetenc_flows_sum *sum,
+                    const struct vnetenc_flow_verdict *verdict,
                     const struct vnetenc_settings *s,
-                    const struct vnetenc_line_interval *interval,
-                    long long int since)
+                    const struct vnetenc_line_interval *interval)
 {
     const struct vnetenc_flow_key *key = &sum->key;
-    struct vnetenc_flow_verdict verdict = vnetenc_flow_judge(key, since);
     struct json *json;
 
-    if (verdict.dropped && !sum->n_packets) {
+    if (verdict->dropped && !sum->n_packets) {
         return NULL;
     }
     json = json_object_create();
     put_head(json, s, interval);
-    put_string(json, "state", state_of(sum, &verdict));
-    put_string(json, "encryption", vnetenc_drop_code_name(verdict.code));
-    put_string(json, "reason", reason_of(key, &verdict));
+    put_string(json, "state", state_of(sum, verdict));
+    put_string(json, "encryption", vnetenc_drop_code_name(verdict->code));
+    put_string(json, "reason", reason_of(key, verdict));
     put_string(json, "switch", vnetenc_settings_find_name(s, key->metadata));
     put_integer(json, "packets", sum->n_packets);
     put_integer(json, "bytes", sum->n_bytes);
-    if (verdict.lost) {
+    if (verdict->lost) {
         json_object_put(json, "lost", json_boolean_create(true));
     }
     if (sum->is_gap) {

@@ -26,6 +26,7 @@
 
 #include <stdint.h>
 
+struct vnetenc_flow_verdict;
 struct vnetenc_flows_sum;
 struct vnetenc_settings;
 
@@ -44,12 +45,12 @@ struct vnetenc_line_lost {
 };
 
 /* Returns the line for a sum, or NULL for the end of a flow whose packets were
- * dropped, which is not worth a line.  'since' is as in vnetenc_flow_judge().
- * The caller must free the line, which ends with a newline. */
+ * dropped, which is not worth a line.  The caller must free the line, which
+ * ends with a newline. */
 char *vnetenc_line_format(const struct vnetenc_flows_sum *,
+                          const struct vnetenc_flow_verdict *,
                           const struct vnetenc_settings *,
-                          const struct vnetenc_line_interval *,
-                          long long int since);
+                          const struct vnetenc_line_interval *);
 
 /* Returns the line for what is lost, in the same way. */
 char *vnetenc_line_format_lost(const struct vnetenc_line_lost *,

@@ -126,14 +126,23 @@ vnetenc_settings_add_field(struct vnetenc_settings *s, const char *text)
     return NULL;
 }
 
+bool
+vnetenc_settings_is_file(const char *name)
+{
+    static const char suffix[] = ".log";
+    size_t n = strlen(name);
+
+    return (!strchr(name, '/') && name[0] != '.' && strncmp(name, "ovs", 3)
+            && strncmp(name, "ovn", 3) && n >= strlen(suffix)
+            && !strcmp(name + n - strlen(suffix), suffix));
+}
+
 char *
 vnetenc_settings_set_file(struct vnetenc_settings *s, const char *name)
 {
-    /* Whoever may write to the database must not write to every file. */
-    if (!name[0] || strchr(name, '/') || !strcmp(name, ".")
-        || !strcmp(name, "..")) {
-        return xasprintf("file: \"%s\" is not the name of a file in the "
-                         "directory of log files, without \"/\"", name);
+    if (!vnetenc_settings_is_file(name)) {
+        return xasprintf("file: \"%s\" is not allowed: must be %s", name,
+                         VNETENC_SETTINGS_FILE_ALLOWED);
     }
     free(s->file);
     s->file = xasprintf("%s/%s", ovs_logdir(), name);

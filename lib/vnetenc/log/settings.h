@@ -67,6 +67,17 @@ struct vnetenc_settings {
     struct shash peer_names;    /* char *, by address as text. */
 };
 
+/* Says which names vnetenc_settings_is_file() accepts. */
+#define VNETENC_SETTINGS_FILE_ALLOWED                                   \
+    "the name of a file, without \"/\", that ends in .log and does not "  \
+    "begin with \".\", ovs or ovn"
+
+/* Returns true if 'name' may be the file of the log, in the directory of log
+ * files.  Whoever may write to a database must not write to every file: those
+ * of Open vSwitch and OVN have names that this refuses.  Packages rotate files
+ * whose names end in ".log", and no others.  Pure function. */
+bool vnetenc_settings_is_file(const char *name);
+
 /* Returns settings for a bridge with all defaults, except that the mark is not
  * set. */
 struct vnetenc_settings *vnetenc_settings_create(const char *bridge);

@@ -35,9 +35,11 @@
 #include "timeval.h"
 #include "util.h"
 #include "vnetenc/bridge/limits.h"
+#include "vnetenc/log/flow.h"
 #include "vnetenc/log/flows.h"
 #include "vnetenc/log/line.h"
 #include "vnetenc/log/settings.h"
+#include "vnetenc/log/totals.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_log);
 
@@ -192,10 +194,17 @@ write_sum(const struct writer *w, int fd, int error,
           const struct vnetenc_flows_sum *sum)
 {
     const struct batch *b = &w->batch;
-    char *line = vnetenc_line_format(sum, w->settings, &b->interval,
-                                     MIN(b->start, sum->since));
+    struct vnetenc_flow_verdict verdict
+        = vnetenc_flow_judge(&sum->key, MIN(b->start, sum->since));
+    char *line = vnetenc_line_format(sum, &verdict, w->settings, &b->interval);
 
     count(&n_packets, sum->n_packets);
+    if (sum->n_packets) {
+        vnetenc_totals_add(
+            vnetenc_settings_find_name(w->settings, sum->key.metadata),
+            sum->is_gap ? "" : vnetenc_flow_direction(&sum->key),
+            verdict.code, sum->n_packets, sum->n_bytes);
+    }
     if (sum->is_gap) {
         count(&n_gap_flows, sum->n_flows);
     }

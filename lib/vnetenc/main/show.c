@@ -35,6 +35,7 @@
 #include "vnetenc/kernel/inject.h"
 #include "vnetenc/kernel/vport.h"
 #include "vnetenc/kernel/worker.h"
+#include "vnetenc/log/totals.h"
 #include "vnetenc/main/show-text.h"
 #include "vnetenc/main/status.h"
 #include "vnetenc/trust/config.h"
@@ -354,6 +355,7 @@ describe(const struct vnetenc_peer *only)
     vnetenc_egress_collect();
     vnetenc_vport_collect();
     json_object_put(object, "drops", describe_drops());
+    json_object_put(object, "flow_log", vnetenc_totals_to_json());
     return object;
 }
 
