@@ -24,8 +24,10 @@
 #include "lib/ovn-vnetenc-demand.h"
 #include "northd.h"
 #include "openvswitch/vlog.h"
+#include "ovn-vnetenc-members.h"
 #include "ovn-vnetenc-places.h"
 #include "smap.h"
+#include "sset.h"
 #include "util.h"
 #include "uuid.h"
 #include "vec.h"
@@ -171,17 +173,68 @@ set_datapaths(const struct sbrec_encryption_credential *sb,
         sb, vector_get_array(datapaths), vector_len(datapaths));
 }
 
+static bool
+is_auto(const struct nbrec_encryption_credential *nb)
+{
+    return nb->members && !strcmp(nb->members, "auto");
+}
+
+static bool
+any_auto(const struct nbrec_encryption_credential_table *table)
+{
+    const struct nbrec_encryption_credential *nb;
+
+    NBREC_ENCRYPTION_CREDENTIAL_TABLE_FOR_EACH (nb, table) {
+        if (is_auto(nb)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Admits to 'sb' the members that the northbound row does not exclude. */
+static void
+admit_members(const struct nbrec_encryption_credential *nb,
+              const struct sbrec_encryption_credential *sb,
+              struct ovn_vnetenc_members *members)
+{
+    struct sset names = SSET_INITIALIZER(&names);
+    struct sset listed = SSET_INITIALIZER(&listed);
+    const char *name;
+
+    ovn_vnetenc_members_find(members, nb->id, &names);
+    sset_add_array(&listed, nb->chassis, nb->n_chassis);
+    SSET_FOR_EACH_SAFE (name, &names) {
+        if (nb->n_chassis && !sset_contains(&listed, name)) {
+            sset_delete(&names, SSET_NODE_FROM_NAME(name));
+        }
+    }
+    if (sset_is_empty(&names)) {
+        sset_add(&names, "");
+    }
+
+    const char **array = sset_sort(&names);
+    sbrec_encryption_credential_set_chassis(sb, array, sset_count(&names));
+    free(array);
+    sset_destroy(&names);
+    sset_destroy(&listed);
+}
+
 static void
 sync_row(const struct nbrec_encryption_credential *nb,
          const struct sbrec_encryption_credential *sb,
-         const struct vector *datapaths)
+         struct ovn_vnetenc_members *members, const struct vector *datapaths)
 {
     sbrec_encryption_credential_set_certificates(
         sb, (const char **) nb->certificates, nb->n_certificates);
     sbrec_encryption_credential_set_revoked(
         sb, (const char **) nb->revoked, nb->n_revoked);
-    sbrec_encryption_credential_set_chassis(
-        sb, (const char **) nb->chassis, nb->n_chassis);
+    if (is_auto(nb)) {
+        admit_members(nb, sb, members);
+    } else {
+        sbrec_encryption_credential_set_chassis(
+            sb, (const char **) nb->chassis, nb->n_chassis);
+    }
     sbrec_encryption_credential_set_ciphers(sb, nb->ciphers);
     sbrec_encryption_credential_set_strength(sb, nb->strength,
                                              nb->n_strength);
@@ -193,6 +246,7 @@ sync_row(const struct nbrec_encryption_credential *nb,
 
 static void
 sync_rows(const struct ovn_vnetenc_credential_input *in,
+          struct ovn_vnetenc_members *members,
           const struct vector lists[N_IDS])
 {
     const struct nbrec_encryption_credential *nb;
@@ -208,7 +262,7 @@ sync_rows(const struct ovn_vnetenc_credential_input *in,
             sbrec_encryption_credential_set_name(sb, nb->name);
             sbrec_encryption_credential_set_id(sb, nb->id);
         }
-        sync_row(nb, sb, &lists[nb->id]);
+        sync_row(nb, sb, members, &lists[nb->id]);
     }
 }
 
@@ -258,9 +312,39 @@ ovn_vnetenc_credential_run(const struct ovn_vnetenc_credential_input *in)
     ovn_vnetenc_places_find(&places, id_of_cluster(in, &places));
     list_datapaths(&places, lists);
     delete_others(in, lists);
-    sync_rows(in, lists);
+    if (any_auto(in->nb_credentials)) {
+        struct ovn_vnetenc_members members;
+
+        ovn_vnetenc_members_init(&members, &places, in->northd,
+                                 in->sb_chassis, in->sb_hostnames,
+                                 in->sb_txn);
+        sync_rows(in, &members, lists);
+        ovn_vnetenc_members_destroy(&members);
+    } else {
+        sync_rows(in, NULL, lists);
+    }
     ovn_vnetenc_places_destroy(&places);
     for (size_t i = 0; i < N_IDS; i++) {
         vector_destroy(&lists[i]);
     }
+}
+
+bool
+ovn_vnetenc_credential_follows_claims(
+    const struct nbrec_encryption_credential_table *nb_table,
+    const struct sbrec_port_binding_table *sb_table)
+{
+    const struct sbrec_port_binding *pb;
+
+    if (!any_auto(nb_table)) {
+        return false;
+    }
+    SBREC_PORT_BINDING_TABLE_FOR_EACH_TRACKED (pb, sb_table) {
+        if (sbrec_port_binding_is_updated(pb, SBREC_PORT_BINDING_COL_CHASSIS)
+            || sbrec_port_binding_is_updated(
+                   pb, SBREC_PORT_BINDING_COL_ADDITIONAL_CHASSIS)) {
+            return true;
+        }
+    }
+    return false;
 }

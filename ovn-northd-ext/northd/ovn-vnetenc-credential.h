@@ -32,26 +32,44 @@
  * is kept until the option has another value, or another credential has its
  * id.
  *
+ * Where members=auto, the column chassis has the members of the credential
+ * (ovn-vnetenc-members.h), but only those that the northbound column chassis
+ * lists, unless it is empty.  If none is left, it has the empty name, which no
+ * chassis has, because an empty column admits every chassis.
+ *
  * Thread-safety
  * =============
  *
  * Main thread only. */
 
+#include <stdbool.h>
+
 struct nbrec_encryption_credential_table;
 struct northd_data;
 struct ovsdb_idl_txn;
+struct sbrec_chassis_hostname_table;
+struct sbrec_chassis_table;
 struct sbrec_encryption_credential_table;
+struct sbrec_port_binding_table;
 struct smap;
 
 struct ovn_vnetenc_credential_input {
     const struct nbrec_encryption_credential_table *nb_credentials;
     const struct smap *nb_options;      /* Of NB_Global. */
     const struct northd_data *northd;
+    const struct sbrec_chassis_table *sb_chassis;
+    const struct sbrec_chassis_hostname_table *sb_hostnames;
     const struct sbrec_encryption_credential_table *sb_credentials;
     struct ovsdb_idl_txn *sb_txn;
 };
 
 /* Makes the southbound rows equal to the northbound ones. */
 void ovn_vnetenc_credential_run(const struct ovn_vnetenc_credential_input *);
+
+/* Returns true if a chassis claimed or released a port, and that may change
+ * the members of a credential. */
+bool ovn_vnetenc_credential_follows_claims(
+    const struct nbrec_encryption_credential_table *,
+    const struct sbrec_port_binding_table *);
 
 #endif /* northd/ovn-vnetenc-credential.h */

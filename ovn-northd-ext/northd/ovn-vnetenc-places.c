@@ -118,6 +118,7 @@ add_link(struct ovn_vnetenc_places *places, const struct ovn_port *op)
         .a = find_place(places, op->od),
         .b = find_place(places, peer->od),
         .gateway = is_gateway(op) || is_gateway(peer),
+        .leads = op->nbrp && lrp_is_l3dgw(op),
     };
     if (link.a && link.b) {
         vector_push(&places->links, &link);
@@ -159,6 +160,15 @@ says_nothing(const struct ovn_datapath *od)
     return (od->nbs && !od->nbs->encryption_credential
             && !smap_get(&od->nbs->other_config, OVN_VNETENC_NB_PROFILE)
             && ovn_vnetenc_demand_of_dp(od->sdp->sb_dp).mode != VNETENC_OFF);
+}
+
+const struct ovn_vnetenc_place *
+ovn_vnetenc_place_root(const struct ovn_vnetenc_place *place)
+{
+    while (place->parent) {
+        place = place->parent;
+    }
+    return place;
 }
 
 bool

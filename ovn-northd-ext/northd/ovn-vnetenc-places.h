@@ -65,6 +65,8 @@ struct ovn_vnetenc_place {
 struct ovn_vnetenc_link {
     struct ovn_vnetenc_place *a, *b;
     bool gateway;               /* Does not join components. */
+    bool leads;                 /* 'a' has a distributed gateway port to 'b':
+                                 * chassis of 'a' send to 'b' themselves. */
 };
 
 struct ovn_vnetenc_places {
@@ -81,6 +83,12 @@ void ovn_vnetenc_places_init(struct ovn_vnetenc_places *,
 void ovn_vnetenc_places_find(struct ovn_vnetenc_places *, uint8_t default_id);
 
 void ovn_vnetenc_places_destroy(struct ovn_vnetenc_places *);
+
+/* Returns the place that stands for all that are reached from this one without
+ * passing a gateway port or a router that is bound to a chassis.  Call after
+ * ovn_vnetenc_places_find(). */
+const struct ovn_vnetenc_place *ovn_vnetenc_place_root(
+    const struct ovn_vnetenc_place *);
 
 /* Returns true for a switch whose credential is the cluster's, if there is
  * one.  Call before ovn_vnetenc_places_find(). */

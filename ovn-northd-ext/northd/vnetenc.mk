@@ -5,6 +5,8 @@ northd_ovn_northd_SOURCES += \
 	northd/ovn-vnetenc-credential.h \
 	northd/ovn-vnetenc-lflows.c \
 	northd/ovn-vnetenc-lflows.h \
+	northd/ovn-vnetenc-members.c \
+	northd/ovn-vnetenc-members.h \
 	northd/ovn-vnetenc-places.c \
 	northd/ovn-vnetenc-places.h \
 	northd/ovn-vnetenc-reach.c \

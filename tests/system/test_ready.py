@@ -279,6 +279,16 @@ CREDENTIALS = {
     "not loaded": ("waits", "", "credential-missing", "FAIL", "hv1"),
     "open": ("ok", "clear Encryption_Credential c chassis", "credential-open",
              "WARN", "Encryption_Credential c"),
+    "computed": (
+        "ok", "set Encryption_Credential c members=auto"
+        " -- lsp-set-options p requested-chassis=hv1", None, None, None),
+    "not requested": (
+        "ok", "set Encryption_Credential c members=auto",
+        "credential-unrequested", "WARN", "Encryption_Credential c"),
+    "not computed": (
+        "ok", "set Encryption_Credential c members=auto"
+        " -- lsp-set-options p requested-chassis=hv2",
+        "credential-chassis", "FAIL", "hv1"),
     "prefer": ("ok", "set logical_switch S encryption=prefer",
                "credential-prefer", "WARN", "S"),
     "router": (
@@ -322,6 +332,25 @@ def test_credential(site, switch, credential, case):
     if name:
         assert (found[name][0]["level"], found[name][0]["where"]) \
             == (level, where)
+
+
+def test_credential_hostname(site, switch, credential):
+    """A chassis has the host name of another."""
+    site.sb("create", "Chassis_Private", "name=hv1", "nb_cfg=1000000000",
+            "encryption:credentials=true", 'encryption:"credential:5"="ok"',
+            "--", "set", "Chassis", "hv1", "hostname=host")
+    try:
+        site.nb("--wait=sb", "set", "Encryption_Credential", credential,
+                "members=auto", "--", "lsp-set-options", "p",
+                "requested-chassis=host")
+        assert site.findings(switch) == (0, {})
+        site.sb("set", "Chassis", "hv2", "hostname=host")
+        status, found = site.findings(switch)
+        assert status == 1 and set(found) == {"credential-hostname"}
+        assert found["credential-hostname"][0]["where"] == "hv2"
+    finally:
+        for name in ("hv1", "hv2"):
+            site.sb("set", "Chassis", name, 'hostname=""')
 
 
 def test_report_of_a_predecessor(site, switch, credential):

@@ -18,8 +18,19 @@ import re
 
 from vnetenc_tools.databases import as_list, as_one, is_announced
 
-CREDENTIALS = {"Encryption_Credential": "id,datapaths",
-               "Chassis_Private": "name,encryption"}
+
+def south_tables(north):
+    """The southbound tables that the checks need."""
+    tables = {"Encryption_Credential": "id,datapaths,chassis",
+              "Chassis_Private": "name,encryption"}
+    if any(is_auto(row) for row, _ in in_use(north)):
+        tables["Chassis_Hostname"] = "hostname,chassis"
+    return tables
+
+
+def is_auto(credential):
+    """Whether ovn-northd computes the members."""
+    return as_one(credential["members"]) == "auto"
 
 
 def in_use(north):
@@ -50,11 +61,43 @@ def check_profiles(north, report):
                 switch.name, "give it an encryption_credential instead")
 
 
+def check_requests(credential, switches, report):
+    """Ports of which any chassis can become a member by claiming them."""
+    names = sorted(
+        port["name"] for switch in switches for port in switch.ports
+        if not port["type"] and not as_one(port["parent_name"])
+        and not port["options"].get("requested-chassis"))
+    if names:
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        report.warn(
+            "credential-unrequested", f"{len(names)} ports request no chassis"
+            f" ({', '.join(names[:3])}{more}): any chassis that claims one is"
+            " admitted", f"Encryption_Credential {credential['name']}",
+            "ovn-nbctl lsp-set-options PORT requested-chassis=CHASSIS")
+
+
+def check_hosts(hosts, south, level, report):
+    """Chassis with the name of a host that another had first."""
+    for chassis in south.chassis:
+        owner = hosts.get(chassis["hostname"], chassis["name"])
+        if (owner != chassis["name"]
+                and chassis["other_config"].get("is-remote") != "true"):
+            report.add(
+                level, "credential-hostname", "its host name"
+                f" {chassis['hostname']} is that of chassis {owner}: requests"
+                " of this host do not count for it", chassis["name"],
+                "if the host has a new chassis: ovn-sbctl destroy"
+                f" Chassis_Hostname {chassis['hostname']}; otherwise find out"
+                " why it has that name")
+
+
 def check_north(north, report):
     """What the northbound database alone shows."""
     names = {row["_uuid"]: row["name"] for row, _ in in_use(north)}
     for row, switches in in_use(north):
-        if not as_list(row["chassis"]):
+        if is_auto(row):
+            check_requests(row, switches, report)
+        elif not as_list(row["chassis"]):
             report.warn(
                 "credential-open", "lists no chassis, so every chassis is"
                 " admitted", f"Encryption_Credential {row['name']}",
@@ -83,18 +126,20 @@ def check_north(north, report):
                 " each network a router of its own")
 
 
-def check_chassis(credential, level, chassis, reports, report):
-    """A chassis that has ports in networks of the credential."""
+def check_chassis(credential, listed, level, chassis, reports, report):
+    """A chassis that has ports in networks of the credential, which admits
+    those that are `listed`, or all."""
     where, name = chassis["name"], credential["name"]
-    listed = as_list(credential["chassis"])
     said = reports.get(where, {})
     state = said.get(f"credential:{credential['id']}", "")
     if listed and where not in listed:
         report.add(level, "credential-chassis", "has ports in networks of the"
-                   f" credential {name}, which does not list it: it exchanges"
+                   f" credential {name}, which does not admit it: it exchanges"
                    " nothing there", where,
                    f"ovn-nbctl add Encryption_Credential {name} chassis"
-                   f" {where}, or move the ports")
+                   f" {where}, or move the ports"
+                   + (", or set their requested-chassis"
+                      if is_auto(credential) else ""))
     elif chassis["other_config"].get("is-remote") == "true":
         pass                    # Reports to its own zone.
     elif said.get("credentials") != "true":
@@ -146,22 +191,30 @@ def check_south(north, south, tables, report):
     running = {c["name"] for c in south.chassis if is_announced(c)}
     reports = {row["name"]: row["encryption"]
                for row in tables["Chassis_Private"] if row["name"] in running}
-    datapaths = {row["id"]: set(as_list(row["datapaths"]))
-                 for row in tables["Encryption_Credential"]}
+    rows = {row["id"]: row for row in tables["Encryption_Credential"]}
+    hosts = {row["hostname"]: row["chassis"]
+             for row in tables.get("Chassis_Hostname", ())}
     used = in_use(north)
     everywhere = set()
     for credential, switches in used:
         level = level_of(switches)
+        row = rows.get(credential["id"], {"datapaths": [], "chassis": []})
+        datapaths = set(as_list(row["datapaths"]))
+        listed = as_list((row if is_auto(credential) else credential)
+                         ["chassis"])
         with_ports = {as_one(port["chassis"])
                       for port in south.tables["Port_Binding"]
-                      if port["datapath"] in datapaths.get(credential["id"],
-                                                           ())}
+                      if port["datapath"] in datapaths}
         everywhere |= with_ports
         for chassis in south.chassis:
             if chassis["_uuid"] in with_ports:
-                check_chassis(credential, level, chassis, reports, report)
+                check_chassis(credential, listed, level, chassis, reports,
+                              report)
     level = level_of(s for s in north.switches if s.mode in ("require",
                                                              "prefer"))
+    check_hosts(hosts, south, level_of(
+        s for row, switches in used if is_auto(row) for s in switches),
+                report)
     for chassis in south.chassis:
         check_geneve([row["name"] for row, _ in used], everywhere, level,
                      chassis, south, report)

@@ -37,9 +37,9 @@ NB_TABLES = {
     "Connection": "target",
     "Logical_Switch":
         "_uuid,name,ports,encryption,encryption_credential,other_config",
-    "Encryption_Credential": "_uuid,name,id,chassis",
+    "Encryption_Credential": "_uuid,name,id,chassis,members",
     "Logical_Switch_Port":
-        "_uuid,name,type,options,dhcpv4_options,mirror_rules",
+        "_uuid,name,type,options,parent_name,dhcpv4_options,mirror_rules",
     "Logical_Router": "_uuid,name,ports",
     "Logical_Router_Port": "_uuid,name,peer,options,ipv6_ra_configs",
     "DHCP_Options": "_uuid,cidr,options",

@@ -24,6 +24,7 @@ FAILS = frozenset("""
     chassis-not-capable
     credential-chassis
     credential-expired
+    credential-hostname
     credential-missing
     credential-vxlan
     dropped-beyond

@@ -1,0 +1,372 @@
+/*
+ * Copyright (c) 2026 The vnetenc authors.
+ *
+ * Licensed under the Apache License, Version 2.0 (the "License");
+ * you may not use this file except in compliance with the License.
+ * You may obtain a copy of the License at:
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <config.h>
+
+#include "ovn-vnetenc-members.h"
+
+#include "hash.h"
+#include "hmapx.h"
+#include "lib/ovn-nb-idl.h"
+#include "lib/ovn-sb-idl.h"
+#include "northd.h"
+#include "openvswitch/vlog.h"
+#include "ovn-vnetenc-places.h"
+#include "smap.h"
+#include "sset.h"
+#include "util.h"
+#include "vec.h"
+
+VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_members);
+
+/* Places that are reached from each other without a tunnel. */
+struct component {
+    struct hmap_node node;      /* In 'components', by 'root'. */
+    const struct ovn_vnetenc_place *root;
+    struct vector datapaths;    /* Of const struct ovn_datapath *. */
+    struct hmapx upstream;      /* Components with a gateway port to it. */
+    struct sset chassis;        /* Of its own ports, by name. */
+    bool filled;                /* 'chassis' is complete. */
+};
+
+/* Hosts. */
+
+static const char *
+host_of(const struct ovn_vnetenc_members *members, const char *name)
+{
+    const char *chassis = shash_find_data(&members->hosts, name);
+
+    return chassis ? chassis : name;
+}
+
+static void
+remember_host(struct ovn_vnetenc_members *members, const char *hostname,
+              const struct sbrec_chassis *chassis,
+              struct ovsdb_idl_txn *sb_txn)
+{
+    const char *known = shash_find_data(&members->hosts, hostname);
+
+    if (!known && sbrec_server_has_chassis_hostname_table(
+            ovsdb_idl_txn_get_idl(sb_txn))) {
+        const struct sbrec_chassis_hostname *row =
+            sbrec_chassis_hostname_insert(sb_txn);
+
+        sbrec_chassis_hostname_set_hostname(row, hostname);
+        sbrec_chassis_hostname_set_chassis(row, chassis->name);
+        shash_add(&members->hosts, hostname, chassis->name);
+    } else if (known && strcmp(known, chassis->name)) {
+        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
+
+        VLOG_WARN_RL(&rl, "chassis %s: its hostname %s is that of chassis %s: "
+                     "requests of this host do not count for it; if the host "
+                     "has a new chassis, remove the record of "
+                     "Chassis_Hostname", chassis->name, hostname, known);
+    }
+}
+
+/* The name of a chassis is that of its certificate, so nobody else can have
+ * it, and it wins over the names of hosts. */
+static void
+collect_hosts(struct ovn_vnetenc_members *members,
+              const struct sbrec_chassis_hostname_table *table,
+              struct ovsdb_idl_txn *sb_txn)
+{
+    const struct sbrec_chassis_hostname *row;
+    const struct sbrec_chassis *chassis;
+
+    SBREC_CHASSIS_TABLE_FOR_EACH (chassis, members->chassis) {
+        if (!smap_get_bool(&chassis->other_config, "is-remote", false)) {
+            shash_add_once(&members->hosts, chassis->name, chassis->name);
+        }
+    }
+    SBREC_CHASSIS_HOSTNAME_TABLE_FOR_EACH (row, table) {
+        const char *chassis_name = shash_find_data(&members->hosts,
+                                                   row->hostname);
+
+        if (!chassis_name) {
+            shash_add(&members->hosts, row->hostname, row->chassis);
+        } else if (strcmp(chassis_name, row->chassis)) {
+            sbrec_chassis_hostname_set_chassis(row, chassis_name);
+        }
+    }
+    SBREC_CHASSIS_TABLE_FOR_EACH (chassis, members->chassis) {
+        if (chassis->hostname[0]
+            && !smap_get_bool(&chassis->other_config, "is-remote", false)) {
+            remember_host(members, chassis->hostname, chassis, sb_txn);
+        }
+    }
+}
+
+/* Chassis of ports. */
+
+/* Adds the chassis in 'list', names of chassis or hosts with commas between
+ * them. */
+static void
+add_requested(const struct ovn_vnetenc_members *members,
+              struct component *component, const char *list)
+{
+    char *copy = xstrdup(list);
+    char *name, *save_ptr = NULL;
+
+    for (name = strtok_r(copy, ",", &save_ptr); name;
+         name = strtok_r(NULL, ",", &save_ptr)) {
+        sset_add(&component->chassis, host_of(members, name));
+    }
+    free(copy);
+}
+
+static void
+add_claimed(struct component *component, const struct sbrec_chassis *chassis)
+{
+    if (!smap_get_bool(&chassis->other_config, "is-remote", false)) {
+        sset_add(&component->chassis, chassis->name);
+    }
+}
+
+static void
+add_group(struct component *component,
+          const struct nbrec_ha_chassis_group *group)
+{
+    for (size_t i = 0; group && i < group->n_ha_chassis; i++) {
+        sset_add(&component->chassis, group->ha_chassis[i]->chassis_name);
+    }
+}
+
+/* Adds the chassis of the gateway that 'op' is, or that its router is. */
+static void
+add_gateway(const struct ovn_vnetenc_members *members,
+            struct component *component, const struct ovn_port *op)
+{
+    if (!op || !op->nbrp || !op->od || !op->od->nbr || op->primary_port) {
+        return;
+    }
+
+    const char *chassis = smap_get(&op->od->nbr->options, "chassis");
+    if (chassis) {
+        add_requested(members, component, chassis);
+    }
+    if (op->nbrp->ha_chassis_group) {
+        add_group(component, op->nbrp->ha_chassis_group);
+        return;
+    }
+    for (size_t i = 0; i < op->nbrp->n_gateway_chassis; i++) {
+        sset_add(&component->chassis,
+                 op->nbrp->gateway_chassis[i]->chassis_name);
+    }
+}
+
+static void
+add_interface(const struct ovn_vnetenc_members *members,
+              struct component *component, const struct ovn_port *op)
+{
+    const char *requested;
+
+    if (op->mirror_target_port) {
+        op = op->mirror_target_port;
+    }
+    if (op->nbsp->parent_name && op->nbsp->parent_name[0]) {
+        op = ovn_port_find(&members->northd->ls_ports,
+                           op->nbsp->parent_name);
+        if (!op || !op->nbsp) {
+            return;
+        }
+    }
+    requested = smap_get(&op->nbsp->options, "requested-chassis");
+    if (requested && requested[0]) {
+        add_requested(members, component, requested);
+        return;
+    }
+    if (op->sb && op->sb->chassis) {
+        add_claimed(component, op->sb->chassis);
+    }
+    for (size_t i = 0; op->sb && i < op->sb->n_additional_chassis; i++) {
+        add_claimed(component, op->sb->additional_chassis[i]);
+    }
+}
+
+static void
+add_switch_port(const struct ovn_vnetenc_members *members,
+                struct component *component, const struct ovn_port *op)
+{
+    if (op->primary_port || !op->nbsp) {
+        return;
+    }
+    if (!op->nbsp->type[0]) {
+        add_interface(members, component, op);
+    } else if (!strcmp(op->nbsp->type, "external")) {
+        add_group(component, op->nbsp->ha_chassis_group);
+    } else if (!strcmp(op->nbsp->type, "l2gateway")) {
+        add_requested(members, component,
+                      smap_get_def(&op->nbsp->options, "l2gateway-chassis",
+                                   ""));
+    } else if (!strcmp(op->nbsp->type, "router")) {
+        add_gateway(members, component, op->peer);
+    }
+}
+
+static bool
+is_shared(const struct ovn_datapath *od)
+{
+    return (od->nbs
+            ? smap_get(&od->nbs->other_config, "interconn-ts") != NULL
+            : (smap_get(&od->nbr->options, "interconn-tr")
+               || od->is_transit_router));
+}
+
+static void
+add_remote(const struct ovn_vnetenc_members *members,
+           struct component *component)
+{
+    const struct sbrec_chassis *chassis;
+
+    SBREC_CHASSIS_TABLE_FOR_EACH (chassis, members->chassis) {
+        if (smap_get_bool(&chassis->other_config, "is-remote", false)) {
+            sset_add(&component->chassis, chassis->name);
+        }
+    }
+}
+
+static void
+fill(const struct ovn_vnetenc_members *members, struct component *component)
+{
+    const struct ovn_datapath *od;
+    const struct ovn_port *op;
+
+    if (component->filled) {
+        return;
+    }
+    component->filled = true;
+    VECTOR_FOR_EACH (&component->datapaths, od) {
+        HMAP_FOR_EACH (op, dp_node, &od->ports) {
+            if (od->nbs) {
+                add_switch_port(members, component, op);
+            } else {
+                add_gateway(members, component, op);
+                add_gateway(members, component, op->peer);
+            }
+        }
+        if (is_shared(od)) {
+            add_remote(members, component);
+        }
+    }
+}
+
+/* Components. */
+
+static struct component *
+component_of(struct ovn_vnetenc_members *members,
+             const struct ovn_vnetenc_place *place)
+{
+    const struct ovn_vnetenc_place *root = ovn_vnetenc_place_root(place);
+    struct component *component;
+
+    HMAP_FOR_EACH_WITH_HASH (component, node, hash_pointer(root, 0),
+                             &members->components) {
+        if (component->root == root) {
+            return component;
+        }
+    }
+    component = xzalloc(sizeof *component);
+    component->root = root;
+    component->datapaths
+        = VECTOR_EMPTY_INITIALIZER(const struct ovn_datapath *);
+    hmapx_init(&component->upstream);
+    sset_init(&component->chassis);
+    hmap_insert(&members->components, &component->node,
+                hash_pointer(root, 0));
+    return component;
+}
+
+void
+ovn_vnetenc_members_init(struct ovn_vnetenc_members *members,
+                         const struct ovn_vnetenc_places *places,
+                         const struct northd_data *northd,
+                         const struct sbrec_chassis_table *chassis,
+                         const struct sbrec_chassis_hostname_table *hostnames,
+                         struct ovsdb_idl_txn *sb_txn)
+{
+    const struct ovn_vnetenc_place *place;
+    const struct ovn_vnetenc_link *link;
+
+    hmap_init(&members->components);
+    shash_init(&members->hosts);
+    members->places = places;
+    members->northd = northd;
+    members->chassis = chassis;
+    collect_hosts(members, hostnames, sb_txn);
+    HMAP_FOR_EACH (place, node, &places->places) {
+        vector_push(&component_of(members, place)->datapaths, &place->od);
+    }
+    VECTOR_FOR_EACH_PTR (&places->links, link) {
+        if (link->leads) {
+            hmapx_add(&component_of(members, link->b)->upstream,
+                      component_of(members, link->a));
+        }
+    }
+}
+
+void
+ovn_vnetenc_members_find(struct ovn_vnetenc_members *members, uint8_t id,
+                         struct sset *names)
+{
+    struct vector todo = VECTOR_EMPTY_INITIALIZER(struct component *);
+    struct hmapx seen = HMAPX_INITIALIZER(&seen);
+    const struct ovn_vnetenc_place *place;
+    struct component *component;
+
+    HMAP_FOR_EACH (place, node, &members->places->places) {
+        if (place->id == id) {
+            component = component_of(members, place);
+            if (hmapx_add(&seen, component)) {
+                vector_push(&todo, &component);
+            }
+        }
+    }
+    while (!vector_is_empty(&todo)) {
+        struct hmapx_node *node;
+        const char *name;
+
+        vector_pop(&todo, &component);
+        fill(members, component);
+        SSET_FOR_EACH (name, &component->chassis) {
+            sset_add(names, name);
+        }
+        HMAPX_FOR_EACH (node, &component->upstream) {
+            struct component *upstream = node->data;
+
+            if (hmapx_add(&seen, upstream)) {
+                vector_push(&todo, &upstream);
+            }
+        }
+    }
+    vector_destroy(&todo);
+    hmapx_destroy(&seen);
+}
+
+void
+ovn_vnetenc_members_destroy(struct ovn_vnetenc_members *members)
+{
+    struct component *component;
+
+    HMAP_FOR_EACH_POP (component, node, &members->components) {
+        vector_destroy(&component->datapaths);
+        hmapx_destroy(&component->upstream);
+        sset_destroy(&component->chassis);
+        free(component);
+    }
+    hmap_destroy(&members->components);
+    shash_destroy(&members->hosts);
+}
