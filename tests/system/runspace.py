@@ -104,6 +104,34 @@ def _setns(fd):
         raise OSError(ctypes.get_errno(), "setns")
 
 
+@contextlib.contextmanager
+def stopped_thread(tid):
+    """One thread of a process stands; the others go on.  It is stopped where
+    it waits for events, and so holds no mutex of theirs."""
+    seize, interrupt, detach = 0x4206, 0x4207, 17
+    poll = ("7", "271", "73")       # poll() and ppoll(); amd64, arm64.
+
+    def ptrace(request):
+        if _libc.ptrace(request, tid, None, None):
+            raise OSError(ctypes.get_errno(), f"ptrace {request:#x} of {tid}")
+
+    def stop():
+        ptrace(seize)
+        ptrace(interrupt)
+        os.waitpid(tid, 0x40000000)         # __WALL
+        call = pathlib.Path(f"/proc/{tid}/syscall").read_text()
+        if call.split()[0] in poll:
+            return True
+        ptrace(detach)
+        return False
+
+    wait_until(stop, f"thread {tid} waits for events")
+    try:
+        yield
+    finally:
+        ptrace(detach)
+
+
 def socket_in(netns, *args):
     """A socket in `netns`, for any thread."""
     with in_netns(netns):

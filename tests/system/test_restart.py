@@ -11,7 +11,7 @@ import pytest
 
 from claims import assert_sealed
 from lab import pings, tcp_transfer
-from runspace import wait_until
+from runspace import stopped_thread, wait_until
 
 MARKER = b"what was said before and after the fall "
 BACK_WITHIN_S = 5.0
@@ -86,6 +86,29 @@ def test_database_that_stands(lab):
     finally:
         for hv in lab.hvs:
             os.kill(hv.ovsdb.pid, signal.SIGCONT)
+    assert_sealed(lab.pcap.stop(), lab)
+
+
+def test_main_thread_that_stands(lab):
+    """The thread that forwards packets stands, while the one that makes
+    handshakes and answers probes goes on: the peer must not take the sessions
+    for good ones."""
+    (hv1, hv2), (vm1, vm2) = lab.hvs, lab.vms
+
+    def state():
+        return hv1.show_json()["peers"][0]["state"]
+
+    vm2.reaches(vm1.ip)
+    assert state() == "up"
+    with stopped_thread(hv2.vswitchd.pid):
+        running = vm1.ping_start(vm2.ip, 1000, 0.02)
+        wait_until(lambda: state() != "up", "the peer does not count as up")
+        assert not vm1.ping(vm2.ip, 3, 0.02, wait=1).received
+        assert state() != "up"
+    wait_until(lambda: state() == "up", "the peer is up again")
+    vm1.reaches(vm2.ip)
+    vm2.reaches(vm1.ip)
+    pings(running, stop=True)
     assert_sealed(lab.pcap.stop(), lab)
 
 
