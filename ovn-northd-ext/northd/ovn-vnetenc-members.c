@@ -174,9 +174,6 @@ add_interface(const struct ovn_vnetenc_members *members,
 {
     const char *requested;
 
-    if (op->mirror_target_port) {
-        op = op->mirror_target_port;
-    }
     if (op->nbsp->parent_name && op->nbsp->parent_name[0]) {
         op = ovn_port_find(&members->northd->ls_ports,
                            op->nbsp->parent_name);
@@ -197,6 +194,24 @@ add_interface(const struct ovn_vnetenc_members *members,
     }
 }
 
+/* Adds the chassis of the ports that get copies of the packets of 'op', in the
+ * datapath of 'op'. */
+static void
+add_mirrors(const struct ovn_vnetenc_members *members,
+            struct component *component, const struct ovn_port *op)
+{
+    for (size_t i = 0; i < op->nbsp->n_mirror_rules; i++) {
+        const struct nbrec_mirror *mirror = op->nbsp->mirror_rules[i];
+        const struct ovn_port *target =
+            (strcmp(mirror->type, "lport") ? NULL
+             : ovn_port_find(&members->northd->ls_ports, mirror->sink));
+
+        if (target && target->nbsp) {
+            add_interface(members, component, target);
+        }
+    }
+}
+
 static void
 add_switch_port(const struct ovn_vnetenc_members *members,
                 struct component *component, const struct ovn_port *op)
@@ -204,6 +219,7 @@ add_switch_port(const struct ovn_vnetenc_members *members,
     if (op->primary_port || !op->nbsp) {
         return;
     }
+    add_mirrors(members, component, op);
     if (!op->nbsp->type[0]) {
         add_interface(members, component, op);
     } else if (!strcmp(op->nbsp->type, "external")) {
