@@ -46,13 +46,18 @@ STOCK = """openvswitch-common openvswitch-doc openvswitch-ipsec openvswitch-pki
     ovn-docker ovn-host ovn-ic ovn-ic-db""".split()
 
 
+# Where the processor is emulated, everything may take this many times as long.
+PATIENCE = int(os.environ.get("VNETENC_PATIENCE", "1"))
+
+
 class Broken(Exception):
     """A step failed that all later steps need."""
 
 
 def run(*command, check=True, timeout=300, text=None):
-    done = subprocess.run(command, input=text, text=True, timeout=timeout,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    done = subprocess.run(command, input=text, text=True,
+                          timeout=timeout * PATIENCE, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
     if check and done.returncode:
         raise Broken("%s: %s" % (" ".join(command), done.stdout[-3000:]))
     return done
@@ -95,26 +100,49 @@ def prepare(work, archive):
 
 def prepare_tested(work, archive, packages):
     """Make a second tree, with PACKAGES of the archive in addition."""
-    tested, done = work / "tested", work / "tested.done"
-    wanted = " ".join(NEEDED + sorted(packages))
+    def install(tree, enter):
+        (tree / "etc/apt/sources.list").write_text(
+            "deb %s %s main\n" % (archive, RELEASE))
+        shutil.copy("/etc/resolv.conf", tree / "etc/resolv.conf")
+        apt = [*enter, "apt-get", "-qy"]
+        run(*apt, "update", timeout=600)
+        run(*apt, "install", "--no-install-recommends", *sorted(packages),
+            timeout=1800)
+        run(*apt, "clean")
+
+    _prepare_copy(work, "tested", sorted(packages), install)
+
+
+def prepare_stock_hosts(work, packages):
+    """Make another tree, with the stock PACKAGES, whose services do not
+    run."""
+    def install(tree, enter):
+        debs = [f for p in packages for f in (work / "stock").glob(p + "_*")]
+        for deb in debs:
+            shutil.copy(deb, tree / "tmp")
+        run(*enter, "dpkg", "-i", *("/tmp/" + d.name for d in debs))
+        for deb in debs:
+            (tree / "tmp" / deb.name).unlink()
+
+    _prepare_copy(work, "stock-host", packages, install)
+
+
+def _prepare_copy(work, name, packages, install):
+    """Make a copy of the tree with PACKAGES, unless it is there, which INSTALL
+    puts into it without starting a service."""
+    tree, done = work / name, work / (name + ".done")
+    wanted = " ".join(NEEDED + packages)
     if done.exists() and done.read_text() == wanted:
         return
     done.unlink(missing_ok=True)
-    run("rm", "-rf", "--one-file-system", str(tested))
-    run("cp", "-a", str(work / "base"), str(tested))
-    (tested / "etc/apt/sources.list").write_text(
-        "deb %s %s main\n" % (archive, RELEASE))
-    shutil.copy("/etc/resolv.conf", tested / "etc/resolv.conf")
-    policy = tested / "usr/sbin/policy-rc.d"
+    run("rm", "-rf", "--one-file-system", str(tree))
+    run("cp", "-a", str(work / "base"), str(tree))
+    policy = tree / "usr/sbin/policy-rc.d"
     policy.write_text("#!/bin/sh\nexit 101\n")
     policy.chmod(0o755)
-    apt = ["chroot", str(tested), "env", "-i", "HOME=/root", "LC_ALL=C.UTF-8",
-           "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
-           "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qy"]
-    run(*apt, "update", timeout=600)
-    run(*apt, "install", "--no-install-recommends", *sorted(packages),
-        timeout=1800)
-    run(*apt, "clean")
+    install(tree, ["chroot", str(tree), "env", "-i", "HOME=/root",
+                   "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8",
+                   "DEBIAN_FRONTEND=noninteractive"])
     policy.unlink()
     done.write_text(wanted)
 
@@ -366,17 +394,21 @@ class Ping:
 
     def __init__(self, netns, target, interval=0.05):
         self.interval = interval
+        # A pipe that nobody reads would stop it.
+        self.output = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             ["nsenter", "--net=/run/netns/" + netns, "ping", "-n", "-D",
              "-i", str(interval), target],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            stdout=self.output, stderr=subprocess.STDOUT)
         self.begin = time.time()
 
     def stop(self):
         """(packets sent, lost, longest silence in seconds)"""
         end = time.time()
         self.process.send_signal(2)
-        out = self.process.communicate(timeout=10)[0]
+        self.process.wait(10 * PATIENCE)
+        self.output.seek(0)
+        out = self.output.read()
         times = [float(x) for x in re.findall(
             r"^\[([0-9.]+)\] \d+ bytes from", out, re.M)]
         found = re.search(r"(\d+) packets transmitted, (\d+) received", out)
@@ -386,7 +418,83 @@ class Ping:
         return sent, sent - got, gap
 
 
+# The text that a Stream sends, over and over.
+TEXT = b"nobody on the underlay reads this stream "
+SENDER = """
+import socket, sys, time
+text = sys.argv[2].encode() * 100
+with socket.create_connection((sys.argv[1], 7000)) as sock:
+    n = 0
+    try:
+        while True:
+            sock.sendall(text)
+            n += len(text)
+            time.sleep(0.05)
+    except KeyboardInterrupt:
+        pass
+print(n)
+"""
+RECEIVER = """
+import socket, sys, time
+text = sys.argv[2].encode()
+with socket.create_server((sys.argv[1], 7000)) as server:
+    print("ready", flush=True)
+    sock, _ = server.accept()
+n = 0
+while data := sock.recv(65536):
+    begin = n % len(text)
+    assert data == (text * (len(data) // len(text) + 2))[begin:][:len(data)]
+    n += len(data)
+    print(time.time(), n, flush=True)
+"""
+
+
+class Stream:
+    """One TCP connection between two machines, over which TEXT passes all the
+    time."""
+
+    def __init__(self, work, sender, receiver, target):
+        self.arrivals = work / "stream"
+        self.errors = work / "stream.errors"
+        with open(self.arrivals, "w") as out, open(self.errors, "w") as errors:
+            self.receiver = self._python(receiver, RECEIVER, target, out,
+                                         errors)
+        wait_until("the stream's receiver", lambda: self.arrivals.read_text())
+        self.sender = self._python(sender, SENDER, target, subprocess.PIPE,
+                                   subprocess.STDOUT)
+        wait_until("the stream", lambda: len(self._lines()) > 10)
+
+    @staticmethod
+    def _python(netns, program, target, out, errors):
+        return subprocess.Popen(
+            ["nsenter", "--net=/run/netns/" + netns, sys.executable, "-c",
+             program, target, TEXT.decode()], stdout=out, stderr=errors,
+            text=True)
+
+    def _lines(self):
+        """[time, octets until then] of each arrival."""
+        return [line.split() for line
+                in self.arrivals.read_text().splitlines()[1:]]
+
+    def silence(self, since):
+        """The longest time without an arrival since then."""
+        marks = [since, *(t for t in (float(x[0]) for x in self._lines()
+                                      if len(x) == 2) if t > since),
+                 time.time()]
+        return max(b - a for a, b in zip(marks, marks[1:]))
+
+    def stop(self):
+        """(octets sent, octets that arrived in order, what went wrong)"""
+        self.sender.send_signal(2)
+        said = self.sender.communicate(timeout=60 * PATIENCE)[0].strip()
+        self.receiver.wait(60 * PATIENCE)
+        sent = int(said) if said.isdigit() else 0
+        errors = self.errors.read_text() + ("" if sent else said)
+        return sent, int(self._lines()[-1][1]), errors
+
+
 def wait_until(what, condition, timeout=60):
+    timeout *= PATIENCE
     end = time.monotonic() + timeout
     while time.monotonic() < end:
         if condition():
