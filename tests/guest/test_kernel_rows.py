@@ -5,6 +5,7 @@ hosts with the kernel datapath: the tests of tests/system, with other hosts."""
 
 import pytest
 
+from test_clouds import test_multicast  # noqa: F401
 from test_rows import *             # noqa: F401, F403
 from test_rows_gateway import *     # noqa: F401, F403
 from test_rows_zones import *       # noqa: F401, F403
