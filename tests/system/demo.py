@@ -10,6 +10,7 @@ third hypervisor cannot encrypt.
     lr0       |                     |                     |
     sw1      vm3 10.9.1.3          vm4 10.9.1.4
 
+Then follow two tenants with a network and a credential each (demotenants.py).
 With --datapath=kernel these three have the kernel datapath, and hv4 with vm6
 10.9.0.6 on sw0 has the userspace datapath.  The demonstration then needs a
 kernel with the modules of Open vSwitch.  Where the running kernel has none, it
@@ -30,6 +31,7 @@ import traceback
 
 import capture
 import demoguest
+import demotenants
 import packets
 import runspace
 from claims import tshark
@@ -327,16 +329,21 @@ class Demo:
         return [d for d in capture.plaintext_tunnel(self.pcap, since)
                 if any(name in d.payload for name in names)]
 
-    def decode(self):
-        self.say("\ntshark reads the capture with the hosts' key logs and"
-                 " utilities/vnetenc.lua.")
+    def decoded(self, wanted, *fields):
+        """Fields of the packets in the capture that match a display
+        filter."""
         keys = self.run.dir / "keys.txt"
         keys.write_text("".join(hv.keylog_file.read_text()
                                 for hv in self.capable))
+        return [line.split("\t")
+                for line in tshark(self.run, self.pcap, keys, wanted, *fields)]
+
+    def decode(self):
+        self.say("\ntshark reads the capture with the hosts' key logs and"
+                 " utilities/vnetenc.lua.")
         vm1, vm2 = self.vms[:2]
-        lines = [line.split("\t") for line in tshark(
-            self.run, self.pcap, keys, "dtls and geneve", "frame.protocols",
-            "icmp.type", "ip.src", "ip.dst", "tcp.payload")]
+        lines = self.decoded("dtls and geneve", "frame.protocols",
+                             "icmp.type", "ip.src", "ip.dst", "tcp.payload")
         echo = [f for f in lines
                 if "dtls:geneve" in f[0] and f[1] == "8"
                 and f[2].endswith(vm1.ip) and f[3].endswith(vm2.ip)]
@@ -442,6 +449,7 @@ class Demo:
         self.kill_and_restart()
         self.fall_back()
         self.require_again()
+        demotenants.show(self)
         self.judge()
         self.status()
 
