@@ -16,7 +16,6 @@ import time
 
 import capture
 import packets
-from claims import tshark
 from lab import pings
 from runspace import PATIENCE
 
