@@ -230,6 +230,10 @@ noinst_PROGRAMS += tests/test-vnetenc-profile
 tests_test_vnetenc_profile_SOURCES = tests/test-vnetenc-profile.c tests/vnetenc-unit.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h
 tests_test_vnetenc_profile_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
+noinst_PROGRAMS += tests/test-vnetenc-next-key
+tests_test_vnetenc_next_key_SOURCES = tests/test-vnetenc-next-key.c tests/vnetenc-unit.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h
+tests_test_vnetenc_next_key_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
 noinst_PROGRAMS += tests/test-vnetenc-peer
 tests_test_vnetenc_peer_SOURCES = tests/test-vnetenc-peer.c tests/vnetenc-unit.h tests/vnetenc-unit-pki.c tests/vnetenc-unit-pki.h
 tests_test_vnetenc_peer_LDADD = lib/libopenvswitch.la $(SSL_LIBS)

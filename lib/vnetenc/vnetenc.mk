@@ -168,6 +168,8 @@ vnetenc_sources = \
 	lib/vnetenc/main/flow-log.c \
 	lib/vnetenc/main/flow-log.h \
 	lib/vnetenc/main/main.c \
+	lib/vnetenc/main/next-key.c \
+	lib/vnetenc/main/next-key.h \
 	lib/vnetenc/main/ovsdb.c \
 	lib/vnetenc/main/ovsdb.h \
 	lib/vnetenc/main/show-text.c \
@@ -226,6 +228,8 @@ vnetenc_sources = \
 	lib/vnetenc/trust/find.c \
 	lib/vnetenc/trust/find.h \
 	lib/vnetenc/trust/lookup.h \
+	lib/vnetenc/trust/next-key.c \
+	lib/vnetenc/trust/next-key.h \
 	lib/vnetenc/trust/peer.c \
 	lib/vnetenc/trust/peer.h \
 	lib/vnetenc/trust/pem.c \

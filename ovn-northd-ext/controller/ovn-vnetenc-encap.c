@@ -27,6 +27,7 @@
 #include "ovn/features.h"
 #include "ovn-vnetenc-flows.h"
 #include "smap.h"
+#include "sset.h"
 
 VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_encap);
 
@@ -46,10 +47,38 @@ identity_profile(struct ovsdb_idl *ovs_idl)
     return NULL;
 }
 
-/* Creates the row into which ovs-vswitchd writes the fingerprint, if it does
- * not exist.  Returns the fingerprint, or NULL if there is none yet. */
-static const char *
-local_fingerprint(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
+/* Returns the fingerprints that peers should pin, which the caller frees: more
+ * than one while the host replaces its key. */
+static char *
+join_fingerprints(struct ovsdb_idl *ovs_idl,
+                  const struct ovsrec_vnetenc_profile *profile)
+{
+    struct sset all = SSET_INITIALIZER(&all);
+    const char **sorted;
+    char *joined;
+
+    if (ovsrec_server_has_vnetenc_profile_table_col_fingerprints(ovs_idl)) {
+        sset_add_array(&all, profile->fingerprints, profile->n_fingerprints);
+    }
+    sset_add(&all, profile->fingerprint);
+    sorted = sset_sort(&all);
+    joined = xstrdup(sorted[0]);
+    for (size_t i = 1; i < sset_count(&all); i++) {
+        char *longer = xasprintf("%s,%s", joined, sorted[i]);
+
+        free(joined);
+        joined = longer;
+    }
+    free(sorted);
+    sset_destroy(&all);
+    return joined;
+}
+
+/* Creates the row into which ovs-vswitchd writes the fingerprints, if it does
+ * not exist.  Returns the fingerprints, which the caller frees, or NULL if
+ * there are none yet. */
+static char *
+local_fingerprints(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
                   const char *chassis_name)
 {
     if (!ovsrec_server_has_vnetenc_profile_table(ovs_idl)) {
@@ -65,7 +94,7 @@ local_fingerprint(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
         ovsrec_vnetenc_profile_set_external_ids(profile, &ids);
     }
     return profile && profile->fingerprint && profile->fingerprint[0]
-           ? profile->fingerprint : NULL;
+           ? join_fingerprints(ovs_idl, profile) : NULL;
 }
 
 /* Sets 'key' in 'options' to 'value', or removes it if 'value' is NULL. */
@@ -101,7 +130,7 @@ log_options(const struct sbrec_encap *encap, bool supported,
 {
     static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
 
-    VLOG_INFO_RL(&rl, "encap %s %s: vnetenc=%s, fingerprint %s",
+    VLOG_INFO_RL(&rl, "encap %s %s: vnetenc=%s, fingerprints %s",
                  encap->type, encap->ip,
                  smap_get_def(options, OVN_VNETENC_ENCAP_CAPABLE, "(none)"),
                  smap_get_def(options, OVN_VNETENC_ENCAP_FINGERPRINTS,
@@ -121,17 +150,18 @@ ovn_vnetenc_encap_run(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
                       const struct sbrec_chassis *chassis)
 {
     bool supported = ovs_feature_is_supported(OVS_VNETENC_SUPPORT);
-    const char *fingerprint = NULL;
+    char *fingerprints = NULL;
 
     if (supported) {
-        fingerprint = local_fingerprint(ovs_idl, ovs_txn, chassis->name);
+        fingerprints = local_fingerprints(ovs_idl, ovs_txn, chassis->name);
     }
     bool installed = ovn_vnetenc_flows_installed();
-    if (!ovnsb_txn || (supported && (!installed || !fingerprint))) {
+    if (!ovnsb_txn || (supported && (!installed || !fingerprints))) {
         /* The announcement of an earlier controller stays.  It also stays
          * while the column is empty for a moment after a restart of the local
          * database server, because the peers would otherwise remove their
          * pins.  They cannot use a capability without a fingerprint. */
+        free(fingerprints);
         return;
     }
     set_announced(chassis, supported);
@@ -146,11 +176,12 @@ ovn_vnetenc_encap_run(struct ovsdb_idl *ovs_idl, struct ovsdb_idl_txn *ovs_txn,
         smap_clone(&options, &encap->options);
         set_option(&options, OVN_VNETENC_ENCAP_CAPABLE, capable ? "1" : NULL);
         set_option(&options, OVN_VNETENC_ENCAP_FINGERPRINTS,
-                   capable ? fingerprint : NULL);
+                   capable ? fingerprints : NULL);
         if (!smap_equal(&options, &encap->options)) {
             log_options(encap, supported, &options);
             sbrec_encap_set_options(encap, &options);
         }
         smap_destroy(&options);
     }
+    free(fingerprints);
 }

@@ -77,6 +77,7 @@ ovn_vnetenc_register_ovs_idl(struct ovsdb_idl *ovs_idl)
     ovsdb_idl_add_table(ovs_idl, &ovsrec_table_vnetenc_profile);
     ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_id);
     ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_fingerprint);
+    ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_fingerprints);
     ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_external_ids);
     ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_tunnel_keys);
     ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_certificates);

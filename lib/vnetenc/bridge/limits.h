@@ -113,6 +113,7 @@ enum {
     VNETENC_MAX_CRED_FILE_BYTES = 1 << 20,
     VNETENC_MAX_FOUND = 256,            /* Names in the directory of them. */
     VNETENC_FINGERPRINT_BYTES = 32,     /* SHA-256. */
+    VNETENC_OWN_FINGERPRINTS = 3,       /* Present, next and former. */
     VNETENC_ACCEPTED = 4,               /* Chains of a peer, by profile. */
     VNETENC_COOKIE_BYTES = 32,          /* HMAC-SHA256. */
     VNETENC_COOKIE_SECRET_BYTES = 32,

@@ -17,10 +17,12 @@
 #include <config.h>
 #include "vnetenc/control/control.h"
 #include <limits.h>
+#include "connectivity.h"
 #include "openvswitch/poll-loop.h"
 #include "ovs-atomic.h"
 #include "ovs-rcu.h"
 #include "packets.h"
+#include "seq.h"
 #include "timeval.h"
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
@@ -39,10 +41,12 @@
 #include "vnetenc/control/outgoing.h"
 #include "vnetenc/control/post.h"
 #include "vnetenc/control/release.h"
+#include "vnetenc/control/session-status.h"
 #include "vnetenc/control/socket.h"
 #include "vnetenc/control/watch.h"
 #include "vnetenc/crypto/record.h"
 #include "vnetenc/trust/config.h"
+#include "vnetenc/trust/next-key.h"
 #include "vnetenc/trust/peer.h"
 #include "vnetenc/trust/profile.h"
 
@@ -88,6 +92,31 @@ take_config(long long int now)
     vnetenc_config_destroy(config);
 }
 
+static void
+note_former_key(const struct vnetenc_session_status *session, void *any_)
+{
+    bool *any = any_;
+
+    *any |= session->former_key;
+}
+
+/* Withdraws the fingerprint of the host's former key once no session needs
+ * it. */
+static void
+forget_former_key(long long int now)
+{
+    bool any = false;
+
+    if (vnetenc_next_key_may_forget(now)) {
+        vnetenc_outgoing_for_each(note_former_key, &any, now);
+        vnetenc_incoming_for_each(note_former_key, &any, now);
+        if (!any) {
+            vnetenc_next_key_forget();
+            seq_change(connectivity_seq_get());
+        }
+    }
+}
+
 static long long int
 refresh(long long int now)
 {
@@ -98,6 +127,7 @@ refresh(long long int now)
         if (vnetenc_profiles_refresh()) {
             vnetenc_judge(now);
         }
+        forget_former_key(now);
     }
     return next;
 }

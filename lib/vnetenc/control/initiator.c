@@ -33,6 +33,7 @@
 #include "vnetenc/packet/open.h"
 #include "vnetenc/packet/seal.h"
 #include "vnetenc/trust/cred.h"
+#include "vnetenc/trust/next-key.h"
 #include "vnetenc/trust/profile.h"
 
 /* Output. */
@@ -209,6 +210,7 @@ vnetenc_initiator_create(const struct vnetenc_path_key *path,
     session->peer = peer;
     session->since = now;
     session->serial = vnetenc_profile_get(path->profile)->own_serial;
+    session->n_keys = vnetenc_next_key_n_used();
     session->handshake = vnetenc_handshake_initiate(&vnetenc_peer_lookup,
                                                     &path->remote,
                                                     path->profile, now);
@@ -435,5 +437,6 @@ vnetenc_initiator_status(const struct vnetenc_initiator *session,
     status->suite = session->suite;
     status->provider = vnetenc_aead_key_provider(session->tx->key);
     status->age_ms = now - session->since;
+    status->former_key = session->n_keys != vnetenc_next_key_n_used();
 }
 

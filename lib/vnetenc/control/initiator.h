@@ -54,6 +54,7 @@ struct vnetenc_initiator {
     struct vnetenc_lease *lease;
     long long int since;        /* When begun, then when established. */
     unsigned int serial;        /* 'own_serial' of the profile. */
+    unsigned int n_keys;        /* vnetenc_next_key_n_used() when begun. */
 
     struct vnetenc_handshake *handshake;    /* NULL: established. */
     bool young;                 /* Counted among the young handshakes. */

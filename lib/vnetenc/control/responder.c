@@ -38,6 +38,7 @@
 #include "vnetenc/packet/open.h"
 #include "vnetenc/packet/seal.h"
 #include "vnetenc/trust/cred.h"
+#include "vnetenc/trust/next-key.h"
 #include "vnetenc/trust/profile.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_responder);
@@ -76,6 +77,7 @@ vnetenc_responder_create(const struct vnetenc_path_key *path,
     session->peer = peer;
     session->socket = socket;
     session->since = session->heard_at = now;
+    session->n_keys = vnetenc_next_key_n_used();
     session->forget_at = LLONG_MAX;
     session->handshake = handshake;
     session->half_open = vnetenc_half_open_add(path, lane_port);
@@ -466,6 +468,7 @@ vnetenc_responder_status(const struct vnetenc_responder *session,
                   : "up"),
         .lane_port = session->lane_port,
         .age_ms = now - session->since,
+        .former_key = session->n_keys != vnetenc_next_key_n_used(),
     };
     if (session->rx) {
         up_status(session, status);

@@ -53,6 +53,7 @@ struct vnetenc_responder {
     struct vnetenc_socket *socket;  /* Likewise. */
     long long int since;        /* When half-open, then when up. */
     long long int heard_at;     /* Newest authenticated record. */
+    unsigned int n_keys;        /* vnetenc_next_key_n_used() when begun. */
     struct vnetenc_handshake *handshake;    /* NULL: released. */
     struct vnetenc_half_open *half_open;    /* Published; NULL: up. */
     long long int flight_at;    /* The handshake's newest output. */

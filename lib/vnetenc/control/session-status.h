@@ -43,6 +43,8 @@ struct vnetenc_session_status {
     const char *provider;
     char fingerprint[VNETENC_FINGERPRINT_TEXT_BYTES];
     long long int age_ms;
+    bool former_key;            /* This host may have shown its former
+                                 * certificate (trust/next-key.h). */
     struct vnetenc_traffic_counts traffic;
     uint64_t n_failed;          /* Incoming only: forgeries. */
     uint64_t n_dropped;         /* Outgoing only, lane 0: packets of the path

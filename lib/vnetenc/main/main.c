@@ -33,6 +33,7 @@
 #include "vnetenc/kernel/worker.h"
 #include "vnetenc/main/credentials.h"
 #include "vnetenc/main/flow-log.h"
+#include "vnetenc/main/next-key.h"
 #include "vnetenc/main/ovsdb.h"
 #include "vnetenc/main/show.h"
 #include "vnetenc/main/test-keys.h"
@@ -48,6 +49,7 @@ vnetenc_main_init(struct ovsdb_idl *idl)
     vnetenc_flow_log_init(idl);
     vnetenc_show_init();
     vnetenc_credentials_init();
+    vnetenc_next_key_command_init();
     vnetenc_test_keys_init();
 }
 

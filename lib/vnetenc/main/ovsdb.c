@@ -302,6 +302,22 @@ write_peers(struct ovsdb_idl *idl)
 }
 
 static void
+write_fingerprints(const struct ovsrec_vnetenc_profile *row,
+                   const struct vnetenc_profile *profile)
+{
+    uint8_t f[VNETENC_OWN_FINGERPRINTS][VNETENC_FINGERPRINT_BYTES];
+    char texts[VNETENC_OWN_FINGERPRINTS][VNETENC_FINGERPRINT_TEXT_BYTES];
+    const char *values[VNETENC_OWN_FINGERPRINTS];
+    size_t n = vnetenc_profile_fingerprints(profile, f);
+
+    for (size_t i = 0; i < n; i++) {
+        vnetenc_cert_fingerprint_format(f[i], texts[i]);
+        values[i] = texts[i];
+    }
+    ovsrec_vnetenc_profile_set_fingerprints(row, values, n);
+}
+
+static void
 write_profile(const struct ovsrec_vnetenc_profile *row)
 {
     const struct vnetenc_profile *profile = vnetenc_profile_peek(row->id);
@@ -319,10 +335,12 @@ write_profile(const struct ovsrec_vnetenc_profile *row)
         vnetenc_cert_fingerprint_format(
             vnetenc_cred_fingerprint(profile->cred), text);
         ovsrec_vnetenc_profile_set_fingerprint(row, text);
+        write_fingerprints(row, profile);
         ovsrec_vnetenc_profile_set_not_after(
             row, vnetenc_cred_not_after(profile->cred));
     } else {
         ovsrec_vnetenc_profile_set_fingerprint(row, NULL);
+        ovsrec_vnetenc_profile_set_fingerprints(row, NULL, 0);
         ovsrec_vnetenc_profile_set_not_after(row, NULL);
     }
     ovsrec_vnetenc_profile_set_error(row, vnetenc_profile_error(profile));
@@ -351,6 +369,7 @@ vnetenc_ovsdb_init(struct ovsdb_idl *idl)
         &ovsrec_vnetenc_peer_col_alarms,
         &ovsrec_vnetenc_peer_col_statistics,
         &ovsrec_vnetenc_profile_col_fingerprint,
+        &ovsrec_vnetenc_profile_col_fingerprints,
         &ovsrec_vnetenc_profile_col_not_after,
         &ovsrec_vnetenc_profile_col_error,
         &ovsrec_vnetenc_profile_col_warning,

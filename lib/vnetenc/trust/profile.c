@@ -27,6 +27,7 @@
 #include "vnetenc/trust/cred.h"
 #include "vnetenc/trust/file.h"
 #include "vnetenc/trust/find.h"
+#include "vnetenc/trust/next-key.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_profile);
 
@@ -47,6 +48,9 @@ struct entry {
 
 static struct entry *entries[VNETENC_N_PROFILES];
 static char *directory;
+
+/* The host's own key was replaced, and nobody was told yet. */
+static bool own_key_changed;
 
 /* The newest serial number of all profiles.  It is common to them, so that a
  * profile that is deleted and made anew has other credentials than before. */
@@ -336,6 +340,7 @@ vnetenc_profiles_configure(const struct vnetenc_config *config)
 
     if (!directory) {
         directory = xstrdup(config->directory);
+        vnetenc_next_key_run(directory);
     }
     for (size_t i = 0; i < config->n_profiles; i++) {
         if (needs_found(&config->profiles[i])) {
@@ -371,10 +376,14 @@ is_stale(const struct entry *entry)
 bool
 vnetenc_profiles_refresh(void)
 {
-    bool any = false;
+    bool any = own_key_changed;
 
+    own_key_changed = false;
     if (directory) {
         vnetenc_find_run(directory);
+        if (vnetenc_next_key_run(directory)) {
+            seq_change(connectivity_seq_get());
+        }
     }
     for (int id = 0; id < VNETENC_N_PROFILES; id++) {
         struct entry *entry = entries[id];
@@ -401,6 +410,65 @@ vnetenc_profiles_refresh(void)
         check_warning(&entry->profile);
     }
     return any;
+}
+
+const uint8_t *
+vnetenc_profiles_own_fingerprint(void)
+{
+    for (int id = 0; id < VNETENC_N_PROFILES; id++) {
+        const struct vnetenc_cred *cred = (entries[id]
+                                           ? entries[id]->profile.cred : NULL);
+
+        if (cred && vnetenc_cred_is_self_made(cred)) {
+            return vnetenc_cred_fingerprint(cred);
+        }
+    }
+    return NULL;
+}
+
+char *
+vnetenc_profiles_use_next_key(long long int now)
+{
+    char *error;
+
+    if (!directory) {
+        return xstrdup("there is no configuration yet");
+    }
+    error = vnetenc_next_key_use(directory, vnetenc_profiles_own_fingerprint(),
+                                 now);
+    if (error) {
+        return error;
+    }
+    for (int id = 0; id < VNETENC_N_PROFILES; id++) {
+        struct entry *entry = entries[id];
+
+        if (entry && entry->profile.cred
+            && vnetenc_cred_is_self_made(entry->profile.cred)) {
+            own_key_changed |= load(entry);
+        }
+    }
+    seq_change(connectivity_seq_get());
+    return NULL;
+}
+
+char *
+vnetenc_profiles_make_next_key(void)
+{
+    char *error = (directory ? vnetenc_next_key_make(directory)
+                   : xstrdup("there is no configuration yet"));
+
+    seq_change(connectivity_seq_get());
+    return error;
+}
+
+char *
+vnetenc_profiles_drop_next_key(void)
+{
+    char *error = (directory ? vnetenc_next_key_drop(directory)
+                   : xstrdup("there is no configuration yet"));
+
+    seq_change(connectivity_seq_get());
+    return error;
 }
 
 static bool
@@ -446,6 +514,8 @@ vnetenc_profiles_destroy(void)
         }
     }
     vnetenc_find_end();
+    vnetenc_next_key_end();
+    own_key_changed = false;
     free(directory);
     directory = NULL;
 }
@@ -454,6 +524,29 @@ const char *
 vnetenc_profile_error(const struct vnetenc_profile *profile)
 {
     return profile->error ? profile->error : profile->date_error;
+}
+
+size_t
+vnetenc_profile_fingerprints(
+    const struct vnetenc_profile *profile,
+    uint8_t f[VNETENC_OWN_FINGERPRINTS][VNETENC_FINGERPRINT_BYTES])
+{
+    const uint8_t *all[VNETENC_OWN_FINGERPRINTS] = { NULL };
+    size_t n = 0;
+
+    if (profile->cred) {
+        all[0] = vnetenc_cred_fingerprint(profile->cred);
+        if (vnetenc_cred_is_self_made(profile->cred)) {
+            all[1] = vnetenc_next_key_fingerprint();
+            all[2] = vnetenc_next_key_former();
+        }
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+        if (all[i]) {
+            memcpy(f[n++], all[i], VNETENC_FINGERPRINT_BYTES);
+        }
+    }
+    return n;
 }
 
 const struct vnetenc_profile *

@@ -28,7 +28,10 @@
  * Thread-safety: under vnetenc_control_mutex. */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include "compiler.h"
+#include "vnetenc/bridge/limits.h"
 #include "vnetenc/trust/alarms.h"
 #include "vnetenc/trust/config.h"
 
@@ -60,11 +63,33 @@ bool vnetenc_profiles_refresh(void);
  * Returns true if one has changed. */
 bool vnetenc_profiles_watch(long long int now);
 
+/* Returns the fingerprint of the host's own certificate if a profile shows it,
+ * otherwise NULL. */
+const uint8_t *vnetenc_profiles_own_fingerprint(void);
+
+/* Puts the host's next key in the place of its present one, see
+ * trust/next-key.h, and has the profiles that use it show the new certificate.
+ * Returns NULL if successful, otherwise the reason, to be freed.  'now' is in
+ * monotonic ms. */
+char *vnetenc_profiles_use_next_key(long long int now)
+    OVS_WARN_UNUSED_RESULT;
+
+/* Makes or deletes the next key.  Return the same. */
+char *vnetenc_profiles_make_next_key(void) OVS_WARN_UNUSED_RESULT;
+char *vnetenc_profiles_drop_next_key(void) OVS_WARN_UNUSED_RESULT;
+
 /* Frees all profiles and releases their credentials. */
 void vnetenc_profiles_destroy(void);
 
 /* Returns the error to show to the operator, or NULL if all is well. */
 const char *vnetenc_profile_error(const struct vnetenc_profile *);
+
+/* Stores the fingerprints that peers should pin: that of our own certificate,
+ * and if that is the one of the host, those of the next and the former one.
+ * Returns their number. */
+size_t vnetenc_profile_fingerprints(
+    const struct vnetenc_profile *,
+    uint8_t f[VNETENC_OWN_FINGERPRINTS][VNETENC_FINGERPRINT_BYTES]);
 
 /* Returns a profile, never NULL.  A profile that does not exist has no
  * credentials. */

@@ -17,6 +17,8 @@
 #include <config.h>
 #include "vnetenc/trust/selfcert.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include <openssl/bio.h>
@@ -137,14 +139,14 @@ make_pair(struct ofpbuf *pem)
 }
 
 static char *
-make_file(int dir)
+make_file(int dir, const char *name)
 {
     struct ofpbuf pem;
     char *why;
 
     ofpbuf_init(&pem, 4096);
     if (make_pair(&pem)) {
-        why = vnetenc_file_dir_create(dir, VNETENC_SELFCERT_FILE, &pem);
+        why = vnetenc_file_dir_create(dir, name, &pem);
     } else {
         const char *reason = ERR_reason_error_string(ERR_peek_error());
 
@@ -156,46 +158,115 @@ make_file(int dir)
     return why;
 }
 
+/* Reads 'name' in 'dir', the open 'directory'.  If there is no such file,
+ * makes it if 'make' is true. */
 static char *
-load_or_make(const char *directory, int dir, struct ofpbuf *pem)
+load_or_make(const char *directory, int dir, const char *name, bool make,
+             struct ofpbuf *pem)
 {
     bool exists;
-    char *why = vnetenc_file_dir_read(dir, VNETENC_SELFCERT_FILE, pem,
-                                      &exists);
+    char *why = vnetenc_file_dir_read(dir, name, pem, &exists);
 
-    if (exists) {
+    if (exists || !make) {
         return why;
     }
-    why = make_file(dir);
+    why = make_file(dir, name);
     if (!why) {
-        VLOG_INFO("made a new key and certificate in %s/%s", directory,
-                  VNETENC_SELFCERT_FILE);
+        VLOG_INFO("made a new key and certificate in %s/%s", directory, name);
         ofpbuf_uninit(pem);
-        why = vnetenc_file_dir_read(dir, VNETENC_SELFCERT_FILE, pem, &exists);
+        why = vnetenc_file_dir_read(dir, name, pem, &exists);
     }
     return why || exists ? why : xstrdup("vanished");
+}
+
+/* Opens 'directory'.  Returns NULL and sets '*dir' if successful, otherwise a
+ * text that names it and the cause. */
+static char *
+open_directory(const char *directory, int *dir)
+{
+    char *why = vnetenc_file_dir_open(directory, dir);
+    char *error = (why ? xasprintf("directory %s: %s", directory, why)
+                   : NULL);
+
+    free(why);
+    return error;
+}
+
+/* Closes 'dir' and returns 'why', which it frees, with the name of the file
+ * before it. */
+static char *
+close_directory(const char *directory, int dir, const char *name, char *why)
+{
+    char *error = (why ? xasprintf("%s/%s: %s", directory, name, why)
+                   : NULL);
+
+    close(dir);
+    free(why);
+    return error;
+}
+
+static char *
+load(const char *directory, const char *name, bool make, struct ofpbuf *pem)
+{
+    char *error;
+    int dir;
+
+    ofpbuf_init(pem, 0);
+    error = open_directory(directory, &dir);
+    if (error) {
+        return error;
+    }
+    ofpbuf_uninit(pem);
+    return close_directory(directory, dir, name,
+                           load_or_make(directory, dir, name, make, pem));
 }
 
 char *
 vnetenc_selfcert_load(const char *directory, struct ofpbuf *pem)
 {
-    char *why, *error = NULL;
+    return load(directory, VNETENC_SELFCERT_FILE, true, pem);
+}
+
+char *
+vnetenc_selfcert_load_next(const char *directory, bool make,
+                           struct ofpbuf *pem)
+{
+    return load(directory, VNETENC_SELFCERT_NEXT_FILE, make, pem);
+}
+
+char *
+vnetenc_selfcert_use_next(const char *directory)
+{
+    char *error, *why = NULL;
     int dir;
 
-    ofpbuf_init(pem, 0);
-    why = vnetenc_file_dir_open(directory, &dir);
-    if (why) {
-        error = xasprintf("directory %s: %s", directory, why);
-        free(why);
+    error = open_directory(directory, &dir);
+    if (error) {
         return error;
     }
-
-    ofpbuf_uninit(pem);
-    why = load_or_make(directory, dir, pem);
-    close(dir);
-    if (why) {
-        error = xasprintf("%s/%s: %s", directory, VNETENC_SELFCERT_FILE, why);
-        free(why);
+    if (renameat(dir, VNETENC_SELFCERT_NEXT_FILE, dir,
+                 VNETENC_SELFCERT_FILE)) {
+        why = xstrdup(ovs_strerror(errno));
+    } else {
+        fsync(dir);
     }
-    return error;
+    return close_directory(directory, dir, VNETENC_SELFCERT_NEXT_FILE, why);
+}
+
+char *
+vnetenc_selfcert_drop_next(const char *directory)
+{
+    char *error, *why = NULL;
+    int dir;
+
+    error = open_directory(directory, &dir);
+    if (error) {
+        return error;
+    }
+    if (unlinkat(dir, VNETENC_SELFCERT_NEXT_FILE, 0)) {
+        why = xstrdup(ovs_strerror(errno));
+    } else {
+        fsync(dir);
+    }
+    return close_directory(directory, dir, VNETENC_SELFCERT_NEXT_FILE, why);
 }

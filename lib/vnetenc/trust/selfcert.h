@@ -27,6 +27,7 @@
  *
  * Thread-safety: none.  Control thread only. */
 
+#include <stdbool.h>
 #include <openssl/types.h>
 #include "compiler.h"
 
@@ -35,11 +36,31 @@ struct ofpbuf;
 /* Name of the file with the self-made pair in its directory. */
 #define VNETENC_SELFCERT_FILE "hypervisor.pem"
 
+/* Name of the file with the pair that will take its place, if there is any:
+ * trust/next-key.h. */
+#define VNETENC_SELFCERT_NEXT_FILE "hypervisor-next.pem"
+
 /* Reads the pair in PEM from 'directory' into '*pem', and makes the pair if
  * there is none.  Returns NULL if successful, otherwise a text that names file
  * and cause, to be freed.  In either case the caller cleanses '*pem' with
  * vnetenc_file_wipe(). */
 char *vnetenc_selfcert_load(const char *directory, struct ofpbuf *pem)
+    OVS_WARN_UNUSED_RESULT;
+
+/* Reads the next pair, which belongs in VNETENC_SELFCERT_NEXT_FILE, in the
+ * same way; but if there is none and 'make' is false, that is no error, and
+ * '*pem' is empty. */
+char *vnetenc_selfcert_load_next(const char *directory, bool make,
+                                 struct ofpbuf *pem)
+    OVS_WARN_UNUSED_RESULT;
+
+/* Puts the next pair in the place of the present one, which is lost.  Returns
+ * NULL if successful, otherwise a text that names file and cause, to be
+ * freed. */
+char *vnetenc_selfcert_use_next(const char *directory) OVS_WARN_UNUSED_RESULT;
+
+/* Deletes the next pair.  Returns the same. */
+char *vnetenc_selfcert_drop_next(const char *directory)
     OVS_WARN_UNUSED_RESULT;
 
 #endif /* vnetenc/trust/selfcert.h */
