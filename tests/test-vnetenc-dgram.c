@@ -22,6 +22,7 @@
 
 #include "openvswitch/ofpbuf.h"
 #include "util.h"
+#include "vnetenc/bridge/limits.h"
 #include "vnetenc-unit.h"
 
 static void
@@ -164,6 +165,84 @@ test_nonce_watch(void)
 }
 
 /* What can't be read can't be vouched for. */
+/* Nonces of a provider that makes them, from 'first' on, beside those that
+ * libssl used: 'n' from 'libssl' on. */
+static bool
+apart(uint64_t libssl, uint64_t n, uint64_t first)
+{
+    const struct vnetenc_dgram_nonces nonces = { .first = libssl, .n = n };
+
+    return vnetenc_dgram_nonces_apart(&nonces, first);
+}
+
+static void
+test_apart(void)
+{
+    static const uint64_t starts[] = {
+        0, 1, 12345, UINT64_MAX, UINT64_MAX - 5, UINT64_C(1) << 63,
+        UINT64_MAX - VNETENC_NONCE_GAP,
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(starts); i++) {
+        uint64_t a = starts[i];
+
+        CHECK(apart(a, 0, a));          /* It used none. */
+        CHECK(!apart(a, 1, a));
+        CHECK(!apart(a, 3, a + 1));
+        CHECK(!apart(a, 1, a + 1));     /* Close. */
+        CHECK(!apart(a, 1, a - 1));
+        CHECK(!apart(a, 1, a + VNETENC_NONCE_GAP - 1));
+        CHECK(!apart(a, 1, a - VNETENC_NONCE_GAP + 1));
+        CHECK(apart(a, 1, a + VNETENC_NONCE_GAP));
+        CHECK(apart(a, 1, a - VNETENC_NONCE_GAP));
+        CHECK(!apart(a, 2, a + VNETENC_NONCE_GAP));
+        CHECK(apart(a, 2, a + VNETENC_NONCE_GAP + 1));
+        CHECK(apart(a, 2, a - VNETENC_NONCE_GAP));
+        CHECK(apart(a, 100, a + (UINT64_C(1) << 63)));
+        CHECK(!apart(a, VNETENC_NONCE_GAP, a + (UINT64_C(1) << 63)));
+        CHECK(!apart(a, UINT64_MAX, a + (UINT64_C(1) << 63)));
+    }
+}
+
+static void
+put_whole_nonce(struct vnetenc_dgram *dgram, uint64_t nonce)
+{
+    uint8_t record[13 + 24] = { 22, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 0, 0,
+                                24 };
+    BIO *bio = vnetenc_dgram_bio_new(dgram);
+
+    for (int i = 0; i < 8; i++) {
+        record[13 + i] = nonce >> (56 - 8 * i);
+    }
+    CHECK(BIO_write(bio, record, sizeof record) == sizeof record);
+    BIO_free(bio);
+}
+
+/* The BIO knows all of libssl's nonces, or knows that it does not. */
+static void
+test_noted(void)
+{
+    const uint64_t a = UINT64_MAX - 1;
+    struct vnetenc_dgram dgram;
+
+    vnetenc_dgram_init(&dgram);
+    CHECK(!dgram.nonces.n);
+    for (int i = 0; i < 5; i++) {
+        put_whole_nonce(&dgram, a + i);
+    }
+    CHECK(dgram.nonces.first == a && dgram.nonces.n == 5);
+    CHECK(vnetenc_dgram_nonces_apart(&dgram.nonces, a + (a >> 1)));
+    put_whole_nonce(&dgram, a + 4);
+    CHECK(!vnetenc_dgram_nonces_apart(&dgram.nonces, a + (a >> 1)));
+    vnetenc_dgram_uninit(&dgram);
+
+    vnetenc_dgram_init(&dgram);
+    put_whole_nonce(&dgram, a);
+    put_whole_nonce(&dgram, a - 1);
+    CHECK(!vnetenc_dgram_nonces_apart(&dgram.nonces, a + (a >> 1)));
+    vnetenc_dgram_uninit(&dgram);
+}
+
 static void
 test_nonce_watch_unreadable(void)
 {
@@ -188,5 +267,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_numbers();
     test_nonce_watch();
     test_nonce_watch_unreadable();
+    test_apart();
+    test_noted();
     return unit_end();
 }

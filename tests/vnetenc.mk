@@ -12,6 +12,10 @@ noinst_PROGRAMS += tests/test-vnetenc-aead
 tests_test_vnetenc_aead_SOURCES = tests/test-vnetenc-aead.c tests/vnetenc-unit.h
 tests_test_vnetenc_aead_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
+noinst_PROGRAMS += tests/test-vnetenc-fips
+tests_test_vnetenc_fips_SOURCES = tests/test-vnetenc-fips.c tests/vnetenc-unit.h
+tests_test_vnetenc_fips_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
 noinst_PROGRAMS += tests/test-vnetenc-ipsec-mb
 tests_test_vnetenc_ipsec_mb_SOURCES = tests/test-vnetenc-ipsec-mb.c tests/vnetenc-unit.h
 tests_test_vnetenc_ipsec_mb_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
@@ -32,6 +36,7 @@ tests_test_vnetenc_cryptodev_asan_SOURCES = \
 	$(tests_test_vnetenc_cryptodev_SOURCES) \
 	lib/vnetenc/crypto/aead-answers.c \
 	lib/vnetenc/crypto/aead-cryptodev.c \
+	lib/vnetenc/crypto/aead-fips.c \
 	lib/vnetenc/crypto/aead-ipsec-mb.c \
 	lib/vnetenc/crypto/aead-openssl.c \
 	lib/vnetenc/crypto/aead.c \

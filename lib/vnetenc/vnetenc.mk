@@ -99,6 +99,7 @@ vnetenc_sources = \
 	lib/vnetenc/crypto/aead-answers.c \
 	lib/vnetenc/crypto/aead-cryptodev.c \
 	lib/vnetenc/crypto/aead-cryptodev.h \
+	lib/vnetenc/crypto/aead-fips.c \
 	lib/vnetenc/crypto/aead-ipsec-mb.c \
 	lib/vnetenc/crypto/aead-openssl.c \
 	lib/vnetenc/crypto/aead-provider.h \

@@ -27,10 +27,17 @@ vnetenc_tx_create(const struct vnetenc_record_key *traffic,
 {
     struct vnetenc_aead_key *key;
     struct vnetenc_tx *tx;
+    uint64_t first_nonce;
+    bool makes_nonces;
 
     if (traffic->single
         ? vnetenc_aead_key_create_single(traffic->cipher, traffic->key, &key)
         : vnetenc_aead_key_create(traffic->cipher, traffic->key, &key)) {
+        return NULL;
+    }
+    if (vnetenc_aead_key_begin(key, traffic->fixed_iv, &makes_nonces,
+                               &first_nonce)) {
+        vnetenc_aead_key_destroy(key);
         return NULL;
     }
 
@@ -41,7 +48,14 @@ vnetenc_tx_create(const struct vnetenc_record_key *traffic,
     tx->lane_port = lane_port;
     tx->fd = -1;
     tx->end_seq = MIN(end_seq, VNETENC_MAX_SEQ + 1);
+    if (makes_nonces) {
+        /* Beyond, a nonce could be one that libssl used under this key. */
+        tx->end_seq = MIN(tx->end_seq,
+                          VNETENC_FIRST_SEQ + VNETENC_NONCE_GAP);
+    }
     tx->max_bytes = max_bytes;
+    tx->makes_nonces = makes_nonces;
+    tx->first_nonce = first_nonce;
     atomic_init(&tx->spent, false);
     atomic_init(&tx->next_seq, VNETENC_FIRST_SEQ);
     atomic_init(&tx->n_bytes, 0);

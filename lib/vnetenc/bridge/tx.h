@@ -40,6 +40,7 @@
  * may use a session that it found on a lane until the thread next quiesces.
  * Members marked "any thread" are atomic; all others are immutable. */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "openvswitch/types.h"
 #include "ovs-atomic.h"
@@ -57,6 +58,8 @@ struct vnetenc_tx {
                                  * kernel datapath, ours, or -1. */
     uint64_t end_seq;           /* First sequence number never to be used. */
     uint64_t max_bytes;         /* Limit of 'n_bytes'. */
+    bool makes_nonces;          /* The provider of 'key' does, */
+    uint64_t first_nonce;       /* from this explicit nonce on. */
 
     /* Any thread. */
     PADDED_MEMBERS(CACHE_LINE_SIZE,

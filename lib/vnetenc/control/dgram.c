@@ -95,6 +95,32 @@ vnetenc_dgram_nonces_ok(const struct vnetenc_dgram *dgram,
     return !dgram->bad_sequence && !(explicit_nonce && dgram->bad_nonce);
 }
 
+/* The distance is that on a circle: the nonce after the last one is 0. */
+bool
+vnetenc_dgram_nonces_apart(const struct vnetenc_dgram_nonces *nonces,
+                           uint64_t first)
+{
+    uint64_t last = nonces->first + nonces->n - 1;
+
+    return (!nonces->n
+            || (!nonces->scattered && nonces->n < VNETENC_NONCE_GAP
+                && first - nonces->first >= VNETENC_NONCE_GAP
+                && first - last >= VNETENC_NONCE_GAP
+                && nonces->first - first >= VNETENC_NONCE_GAP
+                && last - first >= VNETENC_NONCE_GAP));
+}
+
+static void
+note_nonce(struct vnetenc_dgram_nonces *nonces, uint64_t nonce)
+{
+    if (!nonces->n) {
+        nonces->first = nonce;
+    } else if (nonce != nonces->first + nonces->n) {
+        nonces->scattered = true;
+    }
+    nonces->n++;
+}
+
 /* Notes which part of the nonce space 'data', which libssl has just written,
  * uses. */
 static void
@@ -117,6 +143,9 @@ watch(struct vnetenc_dgram *dgram, const uint8_t *data, size_t size)
         if (record.length < VNETENC_EXPLICIT_NONCE_BYTES
             || vnetenc_wire_get_u16(body) == VNETENC_EPOCH) {
             dgram->bad_nonce = true;
+        }
+        if (record.length >= VNETENC_EXPLICIT_NONCE_BYTES) {
+            note_nonce(&dgram->nonces, vnetenc_wire_get_u64(body));
         }
     }
     if (pos != size) {

@@ -42,6 +42,8 @@
  * (epoch, sequence number) with a first sequence number of 2^16, so all of
  * ours begin with the 16 bits 0x0001.  If libssl ever uses a nonce or a
  * sequence number in our part of the space, the BIO remembers that for ever.
+ * For providers that make nonces (crypto/aead-provider.h), it also remembers
+ * all nonces of libssl: the first one and their number.
  *
  * Lifetime
  * ========
@@ -60,6 +62,13 @@
 
 struct ofpbuf;
 
+/* Explicit nonces that libssl used: each is the one before plus 1. */
+struct vnetenc_dgram_nonces {
+    uint64_t first;
+    uint64_t n;
+    bool scattered;             /* One was not. */
+};
+
 struct vnetenc_dgram {
     /* Lent to libssl; NULL once it has been read. */
     const void *in;
@@ -74,6 +83,7 @@ struct vnetenc_dgram {
     uint64_t n_records;
     bool bad_sequence;          /* Sequence number or epoch in our space. */
     bool bad_nonce;             /* First 8 octets of the body in our space. */
+    struct vnetenc_dgram_nonces nonces;     /* These 8 octets. */
 };
 
 /* Initializes 'dgram' without datagrams and with counts of zero. */
@@ -107,5 +117,11 @@ void vnetenc_dgram_purge(struct vnetenc_dgram *);
  * 'explicit_nonce' says whether the records carry one (AES-GCM). */
 bool vnetenc_dgram_nonces_ok(const struct vnetenc_dgram *,
                              bool explicit_nonce);
+
+/* Returns true if none of libssl's nonces is less than VNETENC_NONCE_GAP from
+ * the nonces of a provider that begins with 'first': it makes fewer than so
+ * many. */
+bool vnetenc_dgram_nonces_apart(const struct vnetenc_dgram_nonces *,
+                                uint64_t first);
 
 #endif /* vnetenc/control/dgram.h */

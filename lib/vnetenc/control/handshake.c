@@ -346,6 +346,12 @@ vnetenc_handshake_nonces_ok(const struct vnetenc_handshake *h)
                                  ->explicit_bytes));
 }
 
+struct vnetenc_dgram_nonces
+vnetenc_handshake_nonces(const struct vnetenc_handshake *h)
+{
+    return h->dgram.nonces;
+}
+
 void
 vnetenc_handshake_set_keylog(void (*keylog)(const char *line))
 {

@@ -66,6 +66,7 @@
 #include <netinet/in.h>
 #include "compiler.h"
 #include "vnetenc/control/cookie.h"
+#include "vnetenc/control/dgram.h"
 #include "vnetenc/trust/lookup.h"
 
 struct ofpbuf;
@@ -173,6 +174,13 @@ uint8_t vnetenc_handshake_profile(const struct vnetenc_handshake *);
  * responder that is DONE must be asked again immediately before it is
  * destroyed. */
 bool vnetenc_handshake_nonces_ok(const struct vnetenc_handshake *);
+
+/* Returns the explicit nonces that libssl used, which count if the provider of
+ * our keys makes its nonces itself: compare them with
+ * vnetenc_dgram_nonces_apart() when libssl's object was freed, or immediately
+ * before, and before our first record. */
+struct vnetenc_dgram_nonces vnetenc_handshake_nonces(
+    const struct vnetenc_handshake *);
 
 /* Makes every handshake from now on pass its secrets to the function, one line
  * of the NSS key log format at a time, without its newline.  NULL switches

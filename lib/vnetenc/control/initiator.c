@@ -23,6 +23,7 @@
 #include "util.h"
 #include "vnetenc/bridge/drops.h"
 #include "vnetenc/bridge/message.h"
+#include "vnetenc/control/dgram.h"
 #include "vnetenc/control/handshake.h"
 #include "vnetenc/control/keys.h"
 #include "vnetenc/control/mtu.h"
@@ -249,6 +250,7 @@ vnetenc_initiator_establish(struct vnetenc_initiator *session,
 {
     const struct vnetenc_profile *profile
         = vnetenc_profile_get(session->path->profile);
+    struct vnetenc_dgram_nonces nonces;
     struct vnetenc_keys keys;
     bool ok;
 
@@ -264,13 +266,17 @@ vnetenc_initiator_establish(struct vnetenc_initiator *session,
     vnetenc_handshake_take_keys(session->handshake, &keys);
     vnetenc_initiator_flush(session);
     /* One owner: libssl's object is freed before our code gets the key. */
+    nonces = vnetenc_handshake_nonces(session->handshake);
     vnetenc_handshake_destroy(session->handshake);
     session->handshake = NULL;
     session->peer->n_attempts--;
     session_grows_old(session);
     ok = make_halves(session, &keys);
     vnetenc_keys_wipe(&keys);
-    return ok && session->chain;
+    return (ok && session->chain
+            && (!session->tx->makes_nonces
+                || vnetenc_dgram_nonces_apart(&nonces,
+                                              session->tx->first_nonce)));
 }
 
 bool

@@ -29,6 +29,7 @@
 #include "vnetenc/bridge/rx.h"
 #include "vnetenc/bridge/tx.h"
 #include "vnetenc/control/announce.h"
+#include "vnetenc/control/dgram.h"
 #include "vnetenc/control/handshake.h"
 #include "vnetenc/control/keys.h"
 #include "vnetenc/control/post.h"
@@ -223,13 +224,26 @@ vnetenc_responder_publish(struct vnetenc_responder *session)
     session->half_open = NULL;
 }
 
+/* Returns true if libssl used no nonce that our own records could have. */
+static bool
+nonces_are_ours_alone(const struct vnetenc_responder *session)
+{
+    struct vnetenc_dgram_nonces nonces
+        = vnetenc_handshake_nonces(session->handshake);
+
+    return (vnetenc_handshake_nonces_ok(session->handshake)
+            && (!session->tx->makes_nonces
+                || vnetenc_dgram_nonces_apart(&nonces,
+                                              session->tx->first_nonce)));
+}
+
 bool
 vnetenc_responder_release(struct vnetenc_responder *session)
 {
     if (!session->handshake) {
         return true;
     }
-    if (!vnetenc_handshake_nonces_ok(session->handshake)) {
+    if (!nonces_are_ours_alone(session)) {
         VLOG_INFO("a session ends because libssl used a nonce that could be "
                   "ours; its peer will make another");
         return false;

@@ -24,8 +24,9 @@
  * if it gives the known answers for each cipher that it claims to support.
  *
  * Thread-safety: 'seal' and 'open' run in any number of threads on the same
- * key.  They neither allocate, nor lock, nor log.  Threads of the datapath
- * call no other function. */
+ * key.  They neither allocate, nor log, nor lock; but to seal with a provider
+ * that makes nonces, threads wait for each other's bursts.  Threads of the
+ * datapath call no other function. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,7 +48,12 @@ enum vnetenc_aead_result {
 };
 
 /* One record.  'text' is replaced by its ciphertext or plaintext; 'tag' is
- * written by seal, read by open. */
+ * written by seal, read by open.
+ *
+ * A provider that makes nonces ignores 'nonce' when it seals, and writes the
+ * explicit part to the record, VNETENC_EXPLICIT_NONCE_BYTES that the caller
+ * has before 'text', and to 'nonce'; 'tag' must follow 'text', and 'aad' end
+ * with 'size', as that of a record does. */
 struct vnetenc_aead_op {
     uint8_t *text;
     uint8_t *tag;
@@ -81,6 +87,15 @@ struct vnetenc_aead_provider {
     int (*key_create_single)(enum vnetenc_cipher, const uint8_t *key,
                              void **aux);
 
+    /* NULL in a provider that seals with the nonces that it is given.
+     *
+     * Other providers make nonces themselves, and seal nothing before this was
+     * called, once: it takes the fixed IV, VNETENC_GCM_SALT_BYTES long, and
+     * stores the first explicit nonce in '*first'.  The nonce of each next
+     * operation, whether that succeeds or not, is the one before plus 1,
+     * modulo 2^64.  Returns 0 or a positive errno value. */
+    int (*begin)(void *aux, const uint8_t *fixed_iv, uint64_t *first);
+
     /* Cleanses and frees 'aux'. */
     void (*key_destroy)(void *aux);
 
@@ -105,6 +120,15 @@ struct vnetenc_aead_provider {
 extern const struct vnetenc_aead_provider vnetenc_aead_openssl;
 extern const struct vnetenc_aead_provider vnetenc_aead_ipsec_mb;
 extern const struct vnetenc_aead_provider vnetenc_aead_cryptodev;
+extern const struct vnetenc_aead_provider vnetenc_aead_fips;
+
+/* Does what vnetenc_aead_fips.init() does, also without OpenSSL's fips
+ * property, for tests. */
+int vnetenc_aead_fips_prepare(void);
+
+/* Returns the name and version of OpenSSL's module that computes, which the
+ * caller frees, or NULL if the provider "fips" is not used. */
+char *vnetenc_aead_fips_module(void);
 
 /* Compares the provider with known answers for each cipher that it supports.
  * Returns NULL if all of them match, otherwise the name of the cipher that

@@ -18,6 +18,7 @@
 #include "vnetenc/crypto/aead.h"
 #include <errno.h>
 #include <limits.h>
+#include <openssl/evp.h>
 #include <string.h>
 #include <time.h>
 #include "dpdk.h"
@@ -41,6 +42,7 @@ struct vnetenc_aead_key {
 static const struct vnetenc_aead_provider *const candidates[] = {
     &vnetenc_aead_openssl,
     &vnetenc_aead_ipsec_mb,
+    &vnetenc_aead_fips,
 };
 static const struct vnetenc_aead_provider *providers[ARRAY_SIZE(candidates)];
 static size_t n_providers;
@@ -76,6 +78,13 @@ register_providers(void)
         const struct vnetenc_aead_provider *p = candidates[i];
         const char *failed;
         int error = p->init();
+
+        if (EVP_default_properties_is_fips_enabled(NULL)
+            && p != &vnetenc_aead_fips) {
+            /* It takes nonces from outside, which FIPS 140-3 does not
+             * approve. */
+            continue;
+        }
 
         if (error) {
             VLOG(error == ENOENT || error == EPERM ? VLL_DBG : VLL_WARN,
@@ -116,16 +125,22 @@ measure(const struct vnetenc_aead_provider *provider,
     struct vnetenc_aead_op ops[N];
     struct vnetenc_aead_key *key;
     long long int best = LLONG_MAX;
-    uint8_t *text;
+    bool makes_nonces;
+    uint64_t first;
+    uint8_t *body;
 
     if (vnetenc_aead_key_create_with(provider, cipher, bytes, &key)) {
         return LLONG_MAX;
     }
-    text = xzalloc(SIZE + VNETENC_TAG_BYTES);
+    if (vnetenc_aead_key_begin(key, bytes, &makes_nonces, &first)) {
+        vnetenc_aead_key_destroy(key);
+        return LLONG_MAX;
+    }
+    body = xzalloc(VNETENC_EXPLICIT_NONCE_BYTES + SIZE + VNETENC_TAG_BYTES);
     memset(ops, 0, sizeof ops);
     for (size_t i = 0; i < N; i++) {
-        ops[i].text = text;
-        ops[i].tag = text + SIZE;
+        ops[i].text = body + VNETENC_EXPLICIT_NONCE_BYTES;
+        ops[i].tag = ops[i].text + SIZE;
         ops[i].size = SIZE;
     }
     for (int i = 0; i < ROUNDS; i++) {
@@ -141,7 +156,7 @@ measure(const struct vnetenc_aead_provider *provider,
         best = MIN(best, (end.tv_sec - start.tv_sec) * 1000000000LL
                          + end.tv_nsec - start.tv_nsec);
     }
-    free(text);
+    free(body);
     vnetenc_aead_key_destroy(key);
     return best;
 }
@@ -380,6 +395,21 @@ vnetenc_aead_key_create_single(enum vnetenc_cipher cipher,
                                  ? provider->key_create_single
                                  : provider->key_create),
                       cipher, bytes, keyp);
+}
+
+int
+vnetenc_aead_key_begin(struct vnetenc_aead_key *key, const uint8_t *fixed_iv,
+                       bool *makes_nonces, uint64_t *first)
+{
+    *makes_nonces = key->provider->begin != NULL;
+    *first = 0;
+    if (!*makes_nonces) {
+        return key->substitute && key->substitute->provider->begin ? EPROTO
+                                                                   : 0;
+    }
+    /* Two providers would count the nonces of one key apart. */
+    return (key->substitute ? EPROTO
+            : key->provider->begin(key->aux, fixed_iv, first));
 }
 
 void

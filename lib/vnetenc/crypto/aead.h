@@ -32,7 +32,8 @@
  * the device had a copy and the result is FAILED.
  *
  * The caller provides the nonces: crypto/record.h builds them, and the owner
- * of the session guarantees that none is used twice.
+ * of the session guarantees that none is used twice.  Only while OpenSSL's
+ * fips property is on, the provider makes them.
  *
  * Thread-safety
  * =============
@@ -85,6 +86,15 @@ int vnetenc_aead_key_create(enum vnetenc_cipher, const uint8_t *key,
  * place in a device. */
 int vnetenc_aead_key_create_single(enum vnetenc_cipher, const uint8_t *key,
                                    struct vnetenc_aead_key **)
+    OVS_WARN_UNUSED_RESULT;
+
+/* Prepares a new key for sealing with 'fixed_iv' of its cipher.  Call it once,
+ * before the first record is sealed.  '*makes_nonces' says whether the
+ * provider makes the nonces; if so, the first explicit nonce is '*first', and
+ * each next one is greater by 1 (modulo 2^64).  Returns 0 or a positive errno
+ * value.  Control thread. */
+int vnetenc_aead_key_begin(struct vnetenc_aead_key *, const uint8_t *fixed_iv,
+                           bool *makes_nonces, uint64_t *first)
     OVS_WARN_UNUSED_RESULT;
 
 /* Cleanses and frees a key, which may be NULL.  Any thread that is not of the

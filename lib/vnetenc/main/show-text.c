@@ -352,7 +352,7 @@ print(struct printer *p, const struct json *everything)
 {
     const char *obstacle = string_member(everything, "encryption_off");
     const char *keylog = string_member(everything, "keylog");
-    const char *sealing = string_member(everything, "record_sealing");
+    const char *module = string_member(everything, "fips_module");
     const struct json *peers = member(everything, "peers");
 
     if (obstacle) {
@@ -363,8 +363,8 @@ print(struct printer *p, const struct json *everything)
     } else if (p->all) {
         ds_put_cstr(&p->s, "key log: off\n");
     }
-    if (sealing) {
-        ds_put_format(&p->s, "record sealing: %s\n", sealing);
+    if (module) {
+        ds_put_format(&p->s, "FIPS module: %s\n", module);
     }
     ds_put_cstr(&p->s, "peers:");
     print_states(p, peers);

@@ -29,6 +29,7 @@
 #include "vnetenc/control/control.h"
 #include "vnetenc/control/keylog.h"
 #include "vnetenc/control/outgoing.h"
+#include "vnetenc/crypto/aead-provider.h"
 #include "vnetenc/crypto/aead.h"
 #include "vnetenc/crypto/cryptodev.h"
 #include "vnetenc/kernel/egress.h"
@@ -336,9 +337,12 @@ describe(const struct vnetenc_peer *only)
     put_string(object, "encryption_off", vnetenc_tunnels_obstacle());
     json_object_put(object, "dtls_ports", describe_ports());
     if (vnetenc_ssl_fips()) {
-        /* With the fips property, handshakes use validated code, but our
-         * record code is not validated. */
-        put_string(object, "record_sealing", "not validated");
+        /* Only this text says which module it is, and so whether it is a
+         * validated one. */
+        char *module = vnetenc_aead_fips_module();
+
+        put_string(object, "fips_module", module ? module : "none");
+        free(module);
     }
     put_string(object, "keylog", vnetenc_keylog_file());
     json_object_put(object, "providers", describe_providers());
