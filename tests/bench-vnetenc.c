@@ -25,6 +25,11 @@
  *             vnetenc_open(), with a cipher that does nothing and with each
  *             provider.
  *
+ *     bench-vnetenc peers
+ *             Cycles to seal one packet, alone in its batch, if the packets go
+ *             to 1, 32, 128 and 500 peers in turn: at once, and in an output
+ *             batch of VNETENC_BURST.
+ *
  *     bench-vnetenc run N
  *             Seals and opens N packets with a cipher that does nothing, to be
  *             run under callgrind: what that counts in vnetenc_seal_batch()
@@ -40,10 +45,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include "dp-packet.h"
+#include "flow.h"
+#include "netlink.h"
 #include "ovs-rcu.h"
+#include "packets.h"
 #include "random.h"
 #include "util.h"
 #include "vnetenc/bridge/gate.h"
+#include "vnetenc/bridge/lanes.h"
 #include "vnetenc/bridge/limits.h"
 #include "vnetenc/crypto/record.h"
 #include "vnetenc-unit-packets.h"
@@ -272,6 +281,120 @@ bench_packets(void)
     unit_sessions_destroy(&sessions);
 }
 
+/* Many peers. */
+
+static const unsigned int n_peers[] = { 1, 32, 128, 500 };
+
+/* Publishes a path to peer 'i', with a session. */
+static void
+add_peer(unsigned int i)
+{
+    struct vnetenc_path_key key = unit_path(false, false);
+    struct vnetenc_record_key traffic = { .cipher = VNETENC_AES256_GCM };
+    struct vnetenc_path *path;
+
+    in6_addr_set_mapped_ipv4(&key.remote, htonl(0x0a010000 + i));
+    path = vnetenc_path_create(&key, 1);
+    vnetenc_path_set_mtu(path, 9000);
+    random_bytes(traffic.key, sizeof traffic.key);
+    vnetenc_lanes_swap(&path->lanes, 0,
+                       vnetenc_tx_create(&traffic, htons(UNIT_LANE_PORT),
+                                         VNETENC_MAX_SEQ + 1, UINT64_MAX));
+}
+
+/* A packet to peer 'i'. */
+static struct dp_packet *
+make_packet_to(unsigned int i, size_t size)
+{
+    struct dp_packet *packet = unit_pushed(size, false);
+    struct ip_header *ip = dp_packet_l3(packet);
+
+    put_16aligned_be32(&ip->ip_dst, htonl(0x0a010000 + i));
+    dp_packet_prealloc_tailroom(packet, VNETENC_TAG_BYTES);
+    return packet;
+}
+
+/* Returns the cycles in which VNETENC_BURST packets of 'size' octets, to 'n'
+ * peers from '*next' on, are sealed. */
+static uint64_t
+run_peers(unsigned int n, unsigned int *next, size_t size, bool defer)
+{
+    const struct {
+        struct nlattr head;
+        struct ovs_action_vnetenc seal;
+        struct nlattr output;
+        odp_port_t port;
+    } actions = {
+        { NLA_HDRLEN + sizeof actions.seal, OVS_ACTION_ATTR_VNETENC },
+        unit_action(VNETENC_REQUIRE),
+        { NLA_HDRLEN + sizeof actions.port, OVS_ACTION_ATTR_OUTPUT },
+        ODP_PORT_C(1),
+    };
+    struct dp_packet_batch output, one;
+    const struct flow flow = { .in_port = { .odp_port = ODP_PORT_C(2) } };
+    struct dp_packet *packets[VNETENC_BURST];
+    uint64_t start;
+
+    for (size_t i = 0; i < VNETENC_BURST; i++) {
+        packets[i] = make_packet_to(*next, size);
+        *next = (*next + 7) % n;
+    }
+    dp_packet_batch_init(&output);
+    start = now_cycles();
+    for (size_t i = 0; i < VNETENC_BURST; i++) {
+        dp_packet_batch_init_packet(&one, packets[i]);
+        vnetenc_seal_batch_of_flow(&one, &actions.seal, defer ? &flow : NULL,
+                                   &actions.head, sizeof actions);
+        dp_packet_batch_add(&output, one.packets[0]);
+    }
+    ovs_assert(vnetenc_seal_output(&output, actions.port));
+    start = now_cycles() - start;
+    ovs_assert(dp_packet_batch_size(&output) == VNETENC_BURST);
+    dp_packet_delete_batch(&output, true);
+    dp_packet_batch_destroy(&output);
+    return start;
+}
+
+static int
+compare_cycles(const void *a_, const void *b_)
+{
+    const uint64_t *a = a_, *b = b_;
+
+    return *a < *b ? -1 : *a > *b;
+}
+
+static void
+bench_peers(void)
+{
+    unsigned int next = 0, have = 0;
+
+    vnetenc_aead_init(NULL);
+    vnetenc_gates_set_loaded();
+    printf("what\tpeers\toctets\tat once\tdeferred\n");
+    for (size_t i = 0; i < ARRAY_SIZE(n_peers); i++) {
+        while (have < n_peers[i]) {
+            add_peer(have++);
+        }
+        for (size_t s = 0; s < ARRAY_SIZE(sizes); s++) {
+            uint64_t cycles[2][REPETITIONS];
+
+            for (int k = 0; k < REPETITIONS; k++) {
+                for (int defer = 0; defer < 2; defer++) {
+                    cycles[defer][k] = run_peers(have, &next, sizes[s],
+                                                 defer);
+                }
+            }
+            for (int defer = 0; defer < 2; defer++) {
+                qsort(cycles[defer], REPETITIONS, sizeof cycles[defer][0],
+                      compare_cycles);
+            }
+            printf("peers\t%u\t%"PRIuSIZE"\t%"PRIu64"\t%"PRIu64"\n", have,
+                   sizes[s], cycles[0][REPETITIONS / 4] / VNETENC_BURST,
+                   cycles[1][REPETITIONS / 4] / VNETENC_BURST);
+        }
+    }
+}
+
 /* For callgrind: 'n' packets, of which it counts what it is asked to. */
 static void
 run_packets(unsigned int n)
@@ -295,10 +418,13 @@ main(int argc, char *argv[])
         bench_aead();
     } else if (argc == 2 && !strcmp(argv[1], "packets")) {
         bench_packets();
+    } else if (argc == 2 && !strcmp(argv[1], "peers")) {
+        bench_peers();
     } else if (argc == 3 && !strcmp(argv[1], "run")) {
         run_packets(atoi(argv[2]));
     } else {
-        fprintf(stderr, "usage: %s aead | packets | run N\n", program_name);
+        fprintf(stderr, "usage: %s aead | packets | peers | run N\n",
+                program_name);
         return 2;
     }
     return 0;

@@ -105,6 +105,10 @@ noinst_PROGRAMS += tests/test-vnetenc-seal
 tests_test_vnetenc_seal_SOURCES = tests/test-vnetenc-seal.c tests/vnetenc-unit.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
 tests_test_vnetenc_seal_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
+noinst_PROGRAMS += tests/test-vnetenc-deferred
+tests_test_vnetenc_deferred_SOURCES = tests/test-vnetenc-deferred.c tests/vnetenc-unit.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
+tests_test_vnetenc_deferred_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
 noinst_PROGRAMS += tests/test-vnetenc-open
 tests_test_vnetenc_open_SOURCES = tests/test-vnetenc-open.c tests/vnetenc-unit.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
 tests_test_vnetenc_open_LDADD = lib/libopenvswitch.la $(SSL_LIBS)

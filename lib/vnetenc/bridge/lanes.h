@@ -39,8 +39,8 @@
 struct vnetenc_tx;
 
 struct vnetenc_lanes {
-    OVSRCU_TYPE(struct vnetenc_tx *) tx[VNETENC_MAX_LANES];
     atomic_uint n;              /* 1 to VNETENC_MAX_LANES. */
+    OVSRCU_TYPE(struct vnetenc_tx *) tx[VNETENC_MAX_LANES];
 };
 
 /* Makes 'n' lanes, 1 to VNETENC_MAX_LANES, without sessions. */

@@ -416,7 +416,10 @@ enum {
     VNETENC_POOL_SUPER_PACKETS = 32,    /* of 64 kB. */
 };
 
-/* Batches.  A batch is unbounded; it is processed in bursts of this size. */
+/* Batches.  A batch is unbounded; it is processed in bursts of this size.  A
+ * batch of at most VNETENC_DEFER_PACKETS is sealed with others, in the output
+ * batch of its port. */
 enum { VNETENC_BURST = 32 };
+enum { VNETENC_DEFER_PACKETS = 4 };
 
 #endif /* vnetenc/bridge/limits.h */

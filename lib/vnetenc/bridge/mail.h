@@ -51,12 +51,13 @@ struct vnetenc_mail {
     uint8_t data[];
 };
 
+/* What each packet needs stands first. */
 struct vnetenc_mailbox {
-    ATOMIC(struct vnetenc_mail *) slots[VNETENC_MAIL_SLOTS];
     atomic_bool full;           /* A slot may have a message. */
     atomic_bool served;         /* Packets passed since it was reset. */
     bool recent;                /* 'served', as vnetenc_mailbox_age() left it.
                                  * Of the control thread. */
+    ATOMIC(struct vnetenc_mail *) slots[VNETENC_MAIL_SLOTS];
 };
 
 /* Makes an empty mailbox. */

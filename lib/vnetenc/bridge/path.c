@@ -16,6 +16,7 @@
 
 #include <config.h>
 #include "vnetenc/bridge/path.h"
+#include <limits.h>
 #include <string.h>
 #include "hash.h"
 #include "ovs-rcu.h"
@@ -26,6 +27,13 @@
 #include "vnetenc/bridge/outcome.h"
 
 static struct cmap paths = CMAP_INITIALIZER;    /* struct vnetenc_path. */
+static atomic_uint least_mtu = UINT_MAX;        /* Control thread writes. */
+
+/* What packets need of a path. */
+BUILD_ASSERT_DECL(OFFSETOFEND(struct vnetenc_path, mailbox.served)
+                  <= CACHE_LINE_SIZE);
+BUILD_ASSERT_DECL(OFFSETOFEND(struct vnetenc_path, lanes.tx[3])
+                  <= 2 * CACHE_LINE_SIZE);
 
 static uint32_t
 hash_address(uint32_t hash, const struct in6_addr *addr)
@@ -68,7 +76,7 @@ vnetenc_path_equals(const struct vnetenc_path_key *a,
 struct vnetenc_path *
 vnetenc_path_create(const struct vnetenc_path_key *key, unsigned int n_lanes)
 {
-    struct vnetenc_path *path = xzalloc(sizeof *path);
+    struct vnetenc_path *path = xzalloc_cacheline(sizeof *path);
 
     path->key = *key;
     vnetenc_lanes_init(&path->lanes, n_lanes);
@@ -86,11 +94,61 @@ vnetenc_path_create(const struct vnetenc_path_key *key, unsigned int n_lanes)
     return path;
 }
 
+/* Sets 'least_mtu'. */
+static void
+find_least_mtu(void)
+{
+    unsigned int mtu, least = UINT_MAX;
+    struct vnetenc_path *path;
+
+    CMAP_FOR_EACH (path, node, &paths) {
+        atomic_read_relaxed(&path->mtu, &mtu);
+        if (mtu) {
+            least = MIN(least, mtu);
+        }
+    }
+    atomic_store_relaxed(&least_mtu, least);
+}
+
+void
+vnetenc_path_set_mtu(struct vnetenc_path *path, unsigned int mtu)
+{
+    unsigned int old;
+
+    atomic_read_relaxed(&path->mtu, &old);
+    if (mtu != old) {
+        atomic_store_relaxed(&path->mtu, mtu);
+        find_least_mtu();
+    }
+}
+
+unsigned int
+vnetenc_path_least_mtu(void)
+{
+    unsigned int mtu;
+
+    atomic_read_relaxed(&least_mtu, &mtu);
+    return mtu;
+}
+
+/* Lets 'path', which is not published any more, no longer count for
+ * 'least_mtu'. */
+static void
+forget_mtu(struct vnetenc_path *path)
+{
+    unsigned int mtu;
+
+    atomic_read_relaxed(&path->mtu, &mtu);
+    if (mtu && mtu <= vnetenc_path_least_mtu()) {
+        find_least_mtu();
+    }
+}
+
 static void
 path_free(struct vnetenc_path *path)
 {
     vnetenc_mailbox_uninit(&path->mailbox);
-    free(path);
+    free_cacheline(path);
 }
 
 void
@@ -98,6 +156,7 @@ vnetenc_path_retire(struct vnetenc_path *path)
 {
     ovs_assert(!vnetenc_lanes_up(&path->lanes));
     cmap_remove(&paths, &path->node, vnetenc_path_hash(&path->key));
+    forget_mtu(path);
     ovsrcu_postpone(path_free, path);
 }
 
@@ -112,6 +171,41 @@ vnetenc_path_find(const struct vnetenc_path_key *key)
         }
     }
     return NULL;
+}
+
+BUILD_ASSERT_DECL(VNETENC_BURST <= sizeof(unsigned long) * CHAR_BIT);
+
+void
+vnetenc_path_find_batch(const struct vnetenc_path_key *const keys[], size_t n,
+                        struct vnetenc_path *found[])
+{
+    const struct cmap_node *nodes[VNETENC_BURST];
+    uint32_t hashes[VNETENC_BURST];
+    unsigned long map;
+
+    for (size_t i = 0; i < n; i++) {
+        hashes[i] = vnetenc_path_hash(keys[i]);
+    }
+    map = cmap_find_batch(&paths, ULONG_MAX >> (sizeof map * CHAR_BIT - n),
+                          hashes, nodes);
+    for (size_t i = 0; i < n; i++) {
+        if (map & 1UL << i) {
+            OVS_PREFETCH((const char *) nodes[i] + CACHE_LINE_SIZE);
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct vnetenc_path *path;
+
+        found[i] = NULL;
+        if (map & 1UL << i) {
+            CMAP_NODE_FOR_EACH (path, node, nodes[i]) {
+                if (vnetenc_path_equals(&path->key, keys[i])) {
+                    found[i] = path;
+                    break;
+                }
+            }
+        }
+    }
 }
 
 void

@@ -54,10 +54,18 @@ struct vnetenc_path_key {
     uint8_t profile;
 };
 
+/* What each packet needs stands first, in two cache lines. */
 struct vnetenc_path {
     struct cmap_node node;      /* In table of published paths. */
     struct vnetenc_path_key key;
+    atomic_uint mtu;            /* Of IP in the underlay, in bytes.  0 if
+                                 * unknown.  See vnetenc_path_set_mtu(). */
+    struct vnetenc_mailbox mailbox;
     struct vnetenc_lanes lanes;
+    atomic_bool sent_long;      /* Any thread sets, control thread clears:
+                                 * packets beyond VNETENC_LONG_BYTES. */
+    atomic_bool split;          /* Split longer packets, or drop them.  Any
+                                 * thread reads, control thread writes. */
 
     /* Any thread reads, control thread writes.
      *
@@ -67,15 +75,7 @@ struct vnetenc_path {
     atomic_llong clear_at;
     atomic_uint clear_reason;
 
-    atomic_uint mtu;            /* Of IP in the underlay, in bytes.  0 if
-                                 * unknown. */
-    atomic_bool split;          /* Split longer packets, or drop them. */
-
-    struct vnetenc_mailbox mailbox;
-
     struct vnetenc_rate want;   /* Any thread: WANT events. */
-    atomic_bool sent_long;      /* Any thread sets, control thread clears:
-                                 * packets beyond VNETENC_LONG_BYTES. */
 
     /* Any thread.  Numbers of packets since creation; see
      * vnetenc_path_count(). */
@@ -128,6 +128,19 @@ vnetenc_path_note_long(struct vnetenc_path *path)
 /* Returns the published path with this key, or NULL.  Any thread, which may
  * use the path until it next quiesces. */
 struct vnetenc_path *vnetenc_path_find(const struct vnetenc_path_key *);
+
+/* Does the same for 'n' keys, 1 to VNETENC_BURST, at once: waits for the
+ * memory of all paths together, and then has begun to fetch all that a packet
+ * needs of them. */
+void vnetenc_path_find_batch(const struct vnetenc_path_key *const keys[],
+                             size_t n, struct vnetenc_path *paths[]);
+
+/* Sets the MTU of a path, in bytes, 0 if it is not known.  Control thread. */
+void vnetenc_path_set_mtu(struct vnetenc_path *, unsigned int mtu);
+
+/* Returns the least MTU of all published paths, in bytes, or UINT_MAX if none
+ * is known.  A path may get a smaller one at any time.  Any thread. */
+unsigned int vnetenc_path_least_mtu(void);
 
 /* Calls 'cb' for each published path.  Any thread. */
 void vnetenc_path_for_each(void (*cb)(const struct vnetenc_path *, void *aux),

@@ -88,6 +88,14 @@ void vnetenc_tx_destroy(struct vnetenc_tx *);
  * from its lane.  NULL is ignored. */
 void vnetenc_tx_retire(struct vnetenc_tx *);
 
+/* Begins to fetch what a packet needs of a session.  Any thread. */
+static inline void
+vnetenc_tx_fetch(const struct vnetenc_tx *tx)
+{
+    OVS_PREFETCH(tx);
+    OVS_PREFETCH_WRITE(&tx->next_seq);
+}
+
 /* Takes 'n' sequence numbers for 'n_bytes' bytes of plaintext.  Returns the
  * first number, or UINT64_MAX if a hard limit of the key does not admit that
  * many numbers or bytes.  Numbers that the caller does not use are lost.  Any

@@ -109,8 +109,8 @@ outgoing_follow_mtu(struct outgoing *out)
     struct vnetenc_path *published = out->path.published;
     const struct vnetenc_peer *peer = out->path.peer;
 
-    atomic_store_relaxed(&published->mtu, (peer->mtu ? peer->mtu
-                                           : vnetenc_mtu_get(&out->mtu)));
+    vnetenc_path_set_mtu(published, (peer->mtu ? peer->mtu
+                                     : vnetenc_mtu_get(&out->mtu)));
     atomic_store_relaxed(&published->split, !peer->no_split);
 }
 

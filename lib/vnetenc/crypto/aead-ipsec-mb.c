@@ -152,6 +152,40 @@ mb_seal(void *key_, struct vnetenc_aead_op *ops, size_t n)
     cleanse(key, &ctx);
 }
 
+/* One context serves all keys: the functions set all of it that they read. */
+static void
+mb_seal_each(void *const keys[], struct vnetenc_aead_op *ops, size_t n)
+{
+    struct mb_context ctx OVS_ALIGNED_VAR(CACHE_LINE_SIZE);
+
+    for (size_t i = 0; i < n; i++) {
+        const struct mb_key *key = keys[i];
+
+        seal_funcs[key->cipher](key, &ctx, &ops[i], ops[i].tag);
+        ops[i].result = VNETENC_AEAD_OK;
+    }
+    explicit_bzero(&ctx, sizeof ctx);
+}
+
+/* The functions read all round keys and, from the end, the more powers of the
+ * hash key the longer a record is. */
+static void
+mb_fetch(const void *key)
+{
+    enum {
+        HEAD = 4 * CACHE_LINE_SIZE,
+        TAIL = offsetof(struct mb_key, cipher) - 3 * CACHE_LINE_SIZE,
+    };
+    const char *p = key;
+
+    for (size_t i = 0; i < HEAD; i += CACHE_LINE_SIZE) {
+        OVS_PREFETCH(p + i);
+    }
+    for (size_t i = TAIL; i < sizeof(struct mb_key); i += CACHE_LINE_SIZE) {
+        OVS_PREFETCH(p + i);
+    }
+}
+
 static void
 mb_open(void *key_, struct vnetenc_aead_op *ops, size_t n)
 {
@@ -275,6 +309,8 @@ const struct vnetenc_aead_provider vnetenc_aead_ipsec_mb = {
     .key_destroy = mb_key_destroy,
     .seal = mb_seal,
     .open = mb_open,
+    .seal_each = mb_seal_each,
+    .fetch = mb_fetch,
 };
 
 #else /* !HAVE_IPSEC_MB */

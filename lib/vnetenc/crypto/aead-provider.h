@@ -106,6 +106,13 @@ struct vnetenc_aead_provider {
     void (*seal)(void *aux, struct vnetenc_aead_op *, size_t n);
     void (*open)(void *aux, struct vnetenc_aead_op *, size_t n);
 
+    /* Does the same as 'seal' for 'n' operations, each with a key of its own:
+     * auxs[i] is that of the i-th.  NULL: one call of 'seal' for each. */
+    void (*seal_each)(void *const auxs[], struct vnetenc_aead_op *, size_t n);
+
+    /* Begins to fetch what 'seal' reads of 'aux'.  NULL: does nothing. */
+    void (*fetch)(const void *aux);
+
     /* NULL in a provider that computes with the CPU's own instructions and
      * cannot fail.  In any other provider, false means that it no longer does
      * anything for 'aux'.

@@ -472,6 +472,37 @@ vnetenc_aead_seal(const struct vnetenc_aead_key *key,
 }
 
 void
+vnetenc_aead_seal_each(const struct vnetenc_aead_key *const keys[],
+                       struct vnetenc_aead_op *ops, size_t n)
+{
+    for (size_t start = 0, end; start < n; start = end) {
+        const struct vnetenc_aead_provider *provider = keys[start]->provider;
+        void *auxs[VNETENC_BURST];
+
+        if (!provider->seal_each || keys[start]->substitute) {
+            vnetenc_aead_seal(keys[start], &ops[start], 1);
+            end = start + 1;
+            continue;
+        }
+        for (end = start; (end < n && end - start < VNETENC_BURST
+                           && keys[end]->provider == provider
+                           && !keys[end]->substitute); end++) {
+            auxs[end - start] = keys[end]->aux;
+        }
+        presume_failed(&ops[start], end - start);
+        provider->seal_each(auxs, &ops[start], end - start);
+    }
+}
+
+void
+vnetenc_aead_fetch(const struct vnetenc_aead_key *key)
+{
+    if (key->provider->fetch) {
+        key->provider->fetch(key->aux);
+    }
+}
+
+void
 vnetenc_aead_open(const struct vnetenc_aead_key *key,
                   struct vnetenc_aead_op *ops, size_t n)
 {

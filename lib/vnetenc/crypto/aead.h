@@ -114,6 +114,14 @@ const char *vnetenc_aead_provider_name(enum vnetenc_cipher);
 void vnetenc_aead_seal(const struct vnetenc_aead_key *,
                        struct vnetenc_aead_op *, size_t n_ops);
 
+/* Does the same for records of different keys: 'keys[i]' is that of 'ops[i]'.
+ * Ciphers of one record after the other overlap where the CPU can. */
+void vnetenc_aead_seal_each(const struct vnetenc_aead_key *const keys[],
+                            struct vnetenc_aead_op *ops, size_t n_ops);
+
+/* Begins to fetch what sealing needs of a key.  Any thread, no locks. */
+void vnetenc_aead_fetch(const struct vnetenc_aead_key *);
+
 /* Opens 'n_ops' records in place and sets their results.  Any thread, no
  * locks. */
 void vnetenc_aead_open(const struct vnetenc_aead_key *,

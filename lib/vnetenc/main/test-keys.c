@@ -272,7 +272,7 @@ test_set_mtu(struct unixctl_conn *conn, int argc OVS_UNUSED,
     ovs_mutex_lock(&vnetenc_control_mutex);
     published = vnetenc_path_find(&path);
     if (published) {
-        atomic_store_relaxed(&published->mtu, mtu);
+        vnetenc_path_set_mtu(published, mtu);
         atomic_store_relaxed(&published->split, split);
     } else {
         error = "there is no such path";

@@ -45,12 +45,10 @@ vnetenc_hold_destroy(struct vnetenc_hold *h)
     free(h);
 }
 
-/* Finds the actions behind 'action' in the innermost list of 'actions' that
- * contains it.  Returns their length, which is 0 if 'action' is not found or
- * is the last one. */
-static size_t
-find_rest(const struct nlattr *actions, size_t actions_len,
-          const struct ovs_action_vnetenc *action, const struct nlattr **rest)
+size_t
+vnetenc_hold_find_rest(const struct nlattr *actions, size_t actions_len,
+                       const struct ovs_action_vnetenc *action,
+                       const struct nlattr **rest)
 {
     const struct nlattr *a;
     size_t left;
@@ -68,7 +66,8 @@ find_rest(const struct nlattr *actions, size_t actions_len,
         }
         switch (nl_attr_type(a)) {
         case OVS_ACTION_ATTR_CLONE:
-            return find_rest(nl_attr_get(a), size, action, rest);
+            return vnetenc_hold_find_rest(nl_attr_get(a), size, action,
+                                          rest);
         case OVS_ACTION_ATTR_CHECK_PKT_LEN:
             return find_rest_of_branch(a, action, rest);
         default:
@@ -78,7 +77,8 @@ find_rest(const struct nlattr *actions, size_t actions_len,
     return 0;
 }
 
-/* Does the same as find_rest() for 'check', an action check_pkt_len. */
+/* Does the same as vnetenc_hold_find_rest() for 'check', an action
+ * check_pkt_len. */
 static size_t
 find_rest_of_branch(const struct nlattr *check,
                     const struct ovs_action_vnetenc *action,
@@ -93,7 +93,8 @@ find_rest_of_branch(const struct nlattr *check,
 
         if (data < (const char *) action
             && (const char *) action < data + size) {
-            return find_rest(nl_attr_get(branch), size, action, rest);
+            return vnetenc_hold_find_rest(nl_attr_get(branch), size, action,
+                                          rest);
         }
     }
     return 0;
@@ -172,7 +173,7 @@ vnetenc_hold_batch(const struct dp_packet_batch *batch,
     if (batch->trunc || !actions) {
         return 0;
     }
-    rest_len = find_rest(actions, actions_len, action, &rest);
+    rest_len = vnetenc_hold_find_rest(actions, actions_len, action, &rest);
     if (!rest_len) {
         return 0;
     }

@@ -89,6 +89,14 @@ size_t vnetenc_hold_batch_for_lanes(const struct dp_packet_batch *batch,
                                     enum vnetenc_drop verdict)
     OVS_WARN_UNUSED_RESULT;
 
+/* Finds the actions behind 'action' in the innermost list of 'actions' that
+ * contains it, and stores them in '*rest'.  Returns their length, which is 0
+ * if 'action' is not found or is the last one.  Pure function. */
+size_t vnetenc_hold_find_rest(const struct nlattr *actions,
+                              size_t actions_len,
+                              const struct ovs_action_vnetenc *action,
+                              const struct nlattr **rest);
+
 /* Frees a packet that waits.  Control thread, or the thread that made it. */
 void vnetenc_hold_destroy(struct vnetenc_hold *);
 

@@ -117,6 +117,32 @@ limit_size(struct vnetenc_route *route)
                           outer_size(route->ipv6) + added) - added;
 }
 
+/* Sets 'route->key' and 'route->ipv6'.  Returns false if 'packet' is not a
+ * packet that a tunnel pushed. */
+static bool
+begin(struct vnetenc_route *route, const struct dp_packet *packet,
+      const struct ovs_action_vnetenc *action)
+{
+    vnetenc_path_key_init(&route->key);
+    route->path = NULL;
+    if (!vnetenc_outer_parse_addresses(packet, &route->ipv6,
+                                       &route->key.local,
+                                       &route->key.remote)) {
+        return false;
+    }
+    route->key.dtls_port = action->tp_dst;
+    route->key.profile = action->profile;
+    return true;
+}
+
+/* Takes the sessions of 'route->path'.  Returns false if it has none. */
+static bool
+take_sessions(struct vnetenc_route *route)
+{
+    route->n_lanes = vnetenc_lanes_get(&route->path->lanes, route->tx);
+    return route->n_lanes != 0;
+}
+
 enum vnetenc_drop
 vnetenc_route_find(const struct dp_packet *packet,
                    const struct ovs_action_vnetenc *action,
@@ -125,23 +151,44 @@ vnetenc_route_find(const struct dp_packet *packet,
     /* A mode that is not known to be weaker counts as `require`. */
     bool require = action->mode != VNETENC_PREFER;
 
-    vnetenc_path_key_init(&route->key);
-    route->path = NULL;
-    if (!vnetenc_outer_parse_addresses(packet, &route->ipv6,
-                                       &route->key.local,
-                                       &route->key.remote)) {
+    if (!begin(route, packet, action)) {
         return VNETENC_DROP_tx_bad_packet;
     }
-    route->key.dtls_port = action->tp_dst;
-    route->key.profile = action->profile;
     route->path = vnetenc_path_find(&route->key);
     if (!route->path) {
         return judge_peer(&route->key, require);
     }
-    route->n_lanes = vnetenc_lanes_get(&route->path->lanes, route->tx);
-    if (!route->n_lanes) {
+    if (!take_sessions(route)) {
         return judge_path(route->path, require);
     }
     limit_size(route);
     return VNETENC_KEEP;
+}
+
+void
+vnetenc_route_find_batch(struct dp_packet *const packets[],
+                         const struct ovs_action_vnetenc actions[], size_t n,
+                         struct vnetenc_route routes[], bool ready[])
+{
+    const struct vnetenc_path_key *keys[VNETENC_BURST];
+    struct vnetenc_path *paths[VNETENC_BURST];
+
+    ovs_assert(n >= 1 && n <= VNETENC_BURST);
+    for (size_t i = 0; i < n; i++) {
+        ready[i] = begin(&routes[i], packets[i], &actions[i]);
+        keys[i] = &routes[i].key;
+    }
+    vnetenc_path_find_batch(keys, n, paths);
+    for (size_t i = 0; i < n; i++) {
+        routes[i].path = paths[i];
+        ready[i] = ready[i] && paths[i] && take_sessions(&routes[i]);
+        for (size_t k = 0; ready[i] && k < routes[i].n_lanes; k++) {
+            vnetenc_tx_fetch(routes[i].tx[k]);
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (ready[i]) {
+            limit_size(&routes[i]);
+        }
+    }
 }

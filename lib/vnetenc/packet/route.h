@@ -61,6 +61,16 @@ enum vnetenc_drop vnetenc_route_find(const struct dp_packet *,
                                      struct vnetenc_route *)
     OVS_WARN_UNUSED_RESULT;
 
+/* Does the same for 'n' packets, 1 to VNETENC_BURST, each of its own batch,
+ * and waits for the memory of all their sessions together.  Sets 'ready[i]' to
+ * true and 'routes[i]' if packet i must be sealed.  If 'ready[i]' is false,
+ * vnetenc_route_find() must decide about the packet: this function asks nobody
+ * for a session. */
+void vnetenc_route_find_batch(struct dp_packet *const packets[],
+                              const struct ovs_action_vnetenc actions[],
+                              size_t n, struct vnetenc_route routes[],
+                              bool ready[]);
+
 /* Returns VNETENC_KEEP if 'packet', which a tunnel pushed, can be sealed on
  * the route, whole or in halves, otherwise the reason to drop it.  Sets
  * 'outer' to its outer headers, unless the reason is tx_bad_packet. */

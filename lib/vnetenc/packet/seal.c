@@ -18,7 +18,9 @@
 #include "vnetenc/packet/seal.h"
 #include <string.h>
 #include "dp-packet.h"
+#include "netlink.h"
 #include "odp-netlink.h"
+#include "packets.h"
 #include "util.h"
 #include "vnetenc/bridge/mail.h"
 #include "vnetenc/bridge/tx.h"
@@ -33,8 +35,6 @@
 /* Up to VNETENC_BURST packets that are sealed together.  A packet with a
  * reason in 'drops' takes no further part. */
 struct burst {
-    const struct vnetenc_route *route;
-    ovs_be16 udp_dst;
     bool owned;                 /* Packets may be replaced or kept. */
     size_t n;
     struct dp_packet *packets[VNETENC_BURST];   /* NULL: provider keeps it. */
@@ -45,14 +45,14 @@ struct burst {
 
 /* Prepare. */
 
-static enum vnetenc_drop
-prepare_packet(struct burst *b, size_t i)
+static inline ALWAYS_INLINE enum vnetenc_drop
+prepare_packet(struct burst *b, const struct vnetenc_route *route, size_t i)
 {
     struct dp_packet *packet = b->packets[i];
     struct vnetenc_outer *outer = &b->outer[i];
     enum vnetenc_drop drop;
 
-    drop = vnetenc_route_admit(b->route, packet, outer);
+    drop = vnetenc_route_admit(route, packet, outer);
     if (drop) {
         return drop;
     }
@@ -65,22 +65,24 @@ prepare_packet(struct burst *b, size_t i)
     }
     b->packets[i] = vnetenc_outer_make_room(packet, VNETENC_MAX_HEAD_BYTES,
                                             VNETENC_TAG_BYTES);
-    b->lanes[i] = vnetenc_lanes_choose(b->route->n_lanes, outer->udp_src);
+    b->lanes[i] = vnetenc_lanes_choose(route->n_lanes, outer->udp_src);
     return VNETENC_KEEP;
 }
 
 /* Build. */
 
-static void
-build_record(struct burst *b, size_t i, const struct vnetenc_tx *tx,
+static inline ALWAYS_INLINE void
+build_record(struct burst *b, const struct vnetenc_route *route, size_t i,
              uint64_t seq, struct vnetenc_aead_op *op)
 {
+    const struct vnetenc_tx *tx = route->tx[b->lanes[i]];
     const struct vnetenc_outer *outer = &b->outer[i];
     uint8_t *record;
 
     record = vnetenc_outer_grow(b->packets[i], outer,
                                 vnetenc_record_head(tx->cipher),
-                                VNETENC_TAG_BYTES, tx->lane_port, b->udp_dst);
+                                VNETENC_TAG_BYTES, tx->lane_port,
+                                route->key.dtls_port);
     vnetenc_record_seal_op(record, tx->cipher, tx->fixed_iv,
                            VNETENC_RECORD_DATA, seq, outer->payload_size, op);
     op->packet = b->owned ? b->packets[i] : NULL;
@@ -88,7 +90,7 @@ build_record(struct burst *b, size_t i, const struct vnetenc_tx *tx,
 
 /* Seal and finish. */
 
-static void
+static inline ALWAYS_INLINE void
 finish_packet(struct burst *b, size_t i, enum vnetenc_aead_result result)
 {
     if (result == VNETENC_AEAD_OK) {
@@ -101,11 +103,12 @@ finish_packet(struct burst *b, size_t i, enum vnetenc_aead_result result)
     }
 }
 
-/* Seals the packets of 'lane'. */
+/* Seals the packets of 'lane' of 'route'. */
 static void
-seal_lane(struct burst *b, unsigned int lane)
+seal_lane(struct burst *b, const struct vnetenc_route *route,
+          unsigned int lane)
 {
-    struct vnetenc_tx *tx = b->route->tx[lane];
+    struct vnetenc_tx *tx = route->tx[lane];
     struct vnetenc_aead_op ops[VNETENC_BURST];
     size_t members[VNETENC_BURST];
     uint64_t n_bytes = 0;
@@ -130,7 +133,7 @@ seal_lane(struct burst *b, unsigned int lane)
         return;
     }
     for (size_t k = 0; k < n; k++) {
-        build_record(b, members[k], tx, seq + k, &ops[k]);
+        build_record(b, route, members[k], seq + k, &ops[k]);
     }
     vnetenc_aead_seal(tx->key, ops, n);
     for (size_t k = 0; k < n; k++) {
@@ -138,36 +141,44 @@ seal_lane(struct burst *b, unsigned int lane)
     }
 }
 
+/* Seals packets of one route. */
 static void
-seal_burst(struct burst *b)
+seal_burst(struct burst *b, const struct vnetenc_route *route)
 {
     for (size_t i = 0; i < b->n; i++) {
-        b->drops[i] = prepare_packet(b, i);
+        b->drops[i] = prepare_packet(b, route, i);
     }
-    for (unsigned int lane = 0; lane < b->route->n_lanes; lane++) {
-        seal_lane(b, lane);
+    for (unsigned int lane = 0; lane < route->n_lanes; lane++) {
+        seal_lane(b, route, lane);
+    }
+}
+
+/* Adds packet 'i' to 'batch', or counts it and drops it. */
+static void
+put_packet(struct burst *b, const struct vnetenc_route *route, size_t i,
+           struct dp_packet_batch *batch)
+{
+    if (!b->drops[i]) {
+        dp_packet_batch_add(batch, b->packets[i]);
+    } else {
+        vnetenc_path_count(route->path, &route->key, b->drops[i], 1);
+        dp_packet_delete(b->packets[i]);
     }
 }
 
 /* Seals the next 'n' packets of 'batch', from 'start' on.  Adds those that
  * stay in the batch to it again, which are never more than were read. */
 static void
-seal_from_batch(struct burst *b, struct dp_packet_batch *batch, size_t start,
-                size_t n)
+seal_from_batch(struct burst *b, const struct vnetenc_route *route,
+                struct dp_packet_batch *batch, size_t start, size_t n)
 {
     b->n = n;
     for (size_t i = 0; i < n; i++) {
         b->packets[i] = batch->packets[start + i];
     }
-    seal_burst(b);
+    seal_burst(b, route);
     for (size_t i = 0; i < n; i++) {
-        if (!b->drops[i]) {
-            dp_packet_batch_add(batch, b->packets[i]);
-        } else {
-            vnetenc_path_count(b->route->path, &b->route->key, b->drops[i],
-                               1);
-            dp_packet_delete(b->packets[i]);
-        }
+        put_packet(b, route, i, batch);
     }
 }
 
@@ -265,7 +276,6 @@ vnetenc_seal_batch(struct dp_packet_batch *batch,
 /* Seals the packets of 'batch' on 'route', which has a session. */
 static void
 seal_on_route(struct dp_packet_batch *batch,
-              const struct ovs_action_vnetenc *action,
               const struct vnetenc_route *route)
 {
     struct burst b;
@@ -275,14 +285,12 @@ seal_on_route(struct dp_packet_batch *batch,
     segment_batch(batch, route);
     split = vnetenc_split_batch(batch, route);
     n = dp_packet_batch_size(batch);
-    b.route = route;
-    b.udp_dst = action->tp_dst;
     b.owned = true;
     dp_packet_batch_refill_init(batch);
     for (size_t i = 0; i < n; i += burst) {
         burst = (split ? vnetenc_split_burst(&batch->packets[i], n - i)
                  : MIN(n - i, VNETENC_BURST));
-        seal_from_batch(&b, batch, i, burst);
+        seal_from_batch(&b, route, batch, i, burst);
     }
 }
 
@@ -298,6 +306,239 @@ finish_unsealed(struct dp_packet_batch *batch,
     dp_packet_delete_batch(batch, !vnetenc_drop_is_fallback(verdict));
 }
 
+/* Deferred. */
+
+/* A list of actions: seal and output. */
+struct seal_and_output {
+    struct nlattr seal;
+    struct ovs_action_vnetenc action;
+    struct nlattr output;
+    odp_port_t port;
+};
+BUILD_ASSERT_DECL(sizeof(struct seal_and_output)
+                  == (2 * NLA_HDRLEN
+                      + NLA_ALIGN(sizeof(struct ovs_action_vnetenc))
+                      + sizeof(odp_port_t)));
+
+/* Returns true if 'action' is followed by an output to a port, and by nothing
+ * else in any of the lists of 'actions', 'actions_len' bytes long, that it is
+ * in.  Only then the output owns the packets. */
+static bool
+only_output_follows(const struct ovs_action_vnetenc *action,
+                    const struct nlattr *actions, size_t actions_len)
+{
+    const struct nlattr *rest;
+    size_t rest_len;
+
+    rest_len = vnetenc_hold_find_rest(actions, actions_len, action, &rest);
+    return (rest_len == NLA_HDRLEN + sizeof(odp_port_t)
+            && nl_attr_type(rest) == OVS_ACTION_ATTR_OUTPUT
+            && ((const char *) rest + rest_len
+                == (const char *) actions + actions_len));
+}
+
+/* Defers sealing the packets of 'batch' to the output batch of the port that
+ * is the next action.  Returns false if they must be sealed at once.  The
+ * arguments are those of vnetenc_seal_batch_of_flow().
+ *
+ * Packets wait in the form in which the tunnel pushed them.  Those that would
+ * have to be cut, split or reported to the source of the flow do not wait:
+ * what is needed for that is gone when the output batch is sent.  A large
+ * batch gains nothing by waiting. */
+static bool
+defer_batch(struct dp_packet_batch *batch,
+            const struct ovs_action_vnetenc *action, const struct flow *flow,
+            const struct nlattr *actions, size_t actions_len)
+{
+    uint64_t max_size = ETH_HEADER_LEN + (uint64_t) vnetenc_path_least_mtu();
+    struct dp_packet *packet;
+
+    if (!flow || !actions || batch->trunc
+        || dp_packet_batch_size(batch) > VNETENC_DEFER_PACKETS
+        || !only_output_follows(action, actions, actions_len)) {
+        return false;
+    }
+    DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
+        if (dp_packet_size(packet) + VNETENC_OVERHEAD > max_size
+            || dp_packet_get_tso_segsz(packet)) {
+            return false;
+        }
+    }
+    DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
+        packet->offloads |= DP_PACKET_OL_VNETENC;
+        packet->md.tunnel.tp_dst = action->tp_dst;
+        packet->md.tunnel.enc_mode = action->mode;
+        packet->md.tunnel.enc_profile = action->profile;
+    }
+    return true;
+}
+
+/* Up to VNETENC_BURST deferred packets, each on a route of its own. */
+struct deferred {
+    struct burst burst;
+    struct ovs_action_vnetenc actions[VNETENC_BURST];
+    struct vnetenc_route routes[VNETENC_BURST];
+    bool ready[VNETENC_BURST];  /* Others are sealed one by one. */
+};
+
+/* Adds 'packet', which is deferred no longer, to 'd'. */
+static void
+take_deferred(struct deferred *d, struct dp_packet *packet)
+{
+    size_t i = d->burst.n++;
+
+    packet->offloads &= ~DP_PACKET_OL_VNETENC;
+    d->burst.packets[i] = packet;
+    d->actions[i].tp_dst = packet->md.tunnel.tp_dst;
+    d->actions[i].mode = packet->md.tunnel.enc_mode;
+    d->actions[i].profile = packet->md.tunnel.enc_profile;
+}
+
+/* Finds the routes of the packets in 'd' and prepares those that are ready:
+ * that have a session and need nothing but to be sealed. */
+static void
+prepare_deferred(struct deferred *d)
+{
+    struct burst *b = &d->burst;
+
+    vnetenc_route_find_batch(b->packets, d->actions, b->n, d->routes,
+                             d->ready);
+    for (size_t i = 0; i < b->n; i++) {
+        const struct vnetenc_route *route = &d->routes[i];
+
+        if (!d->ready[i]) {
+            continue;
+        }
+        if (dp_packet_size(b->packets[i]) > route->max_size
+            || vnetenc_mailbox_serve(&route->path->mailbox)) {
+            d->ready[i] = false;
+            continue;
+        }
+        if (dp_packet_size(b->packets[i]) > VNETENC_LONG_BYTES) {
+            vnetenc_path_note_long(route->path);
+        }
+        b->drops[i] = prepare_packet(b, route, i);
+        if (!b->drops[i]) {
+            vnetenc_aead_fetch(route->tx[b->lanes[i]]->key);
+        }
+    }
+}
+
+/* Seals the packets of 'd' that are ready.  Each gets a number of its own. */
+static void
+seal_ready(struct deferred *d)
+{
+    const struct vnetenc_aead_key *keys[VNETENC_BURST];
+    struct vnetenc_aead_op ops[VNETENC_BURST];
+    struct burst *b = &d->burst;
+    size_t members[VNETENC_BURST];
+    size_t n = 0;
+
+    for (size_t i = 0; i < b->n; i++) {
+        const struct vnetenc_route *route = &d->routes[i];
+        struct vnetenc_tx *tx;
+        uint64_t seq;
+
+        if (!d->ready[i] || b->drops[i]) {
+            continue;
+        }
+        tx = route->tx[b->lanes[i]];
+        seq = vnetenc_tx_reserve(tx, 1, b->outer[i].payload_size);
+        if (seq == UINT64_MAX) {
+            b->drops[i] = VNETENC_DROP_tx_key_limit;
+            continue;
+        }
+        build_record(b, route, i, seq, &ops[n]);
+        keys[n] = tx->key;
+        members[n++] = i;
+    }
+    vnetenc_aead_seal_each(keys, ops, n);
+    for (size_t k = 0; k < n; k++) {
+        finish_packet(b, members[k], ops[k].result);
+    }
+}
+
+/* Seals 'packet', which must leave through 'port', or drops it, like one that
+ * did not wait.  Adds what leaves to 'out'. */
+static void
+seal_alone(struct dp_packet *packet, const struct ovs_action_vnetenc *action,
+           odp_port_t port, struct dp_packet_batch *out)
+{
+    const struct seal_and_output list = {
+        .seal = {
+            .nla_len = NLA_HDRLEN + sizeof list.action,
+            .nla_type = OVS_ACTION_ATTR_VNETENC,
+        },
+        .action = *action,
+        .output = {
+            .nla_len = NLA_HDRLEN + sizeof list.port,
+            .nla_type = OVS_ACTION_ATTR_OUTPUT,
+        },
+        .port = port,
+    };
+    struct dp_packet_batch batch;
+
+    dp_packet_batch_init_packet(&batch, packet);
+    vnetenc_seal_batch_of_flow(&batch, &list.action, NULL, &list.seal,
+                               sizeof list);
+    DP_PACKET_BATCH_FOR_EACH (i, packet, &batch) {
+        dp_packet_batch_add(out, packet);
+    }
+    dp_packet_batch_destroy(&batch);
+}
+
+/* Adds the 'n' packets at 'packets', up to VNETENC_BURST, to 'out', the
+ * deferred ones after they were sealed. */
+static void
+output_burst(struct dp_packet *const packets[], size_t n, odp_port_t port,
+             struct dp_packet_batch *out)
+{
+    size_t members[VNETENC_BURST];
+    struct deferred d;
+
+    d.burst.owned = true;
+    d.burst.n = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (packets[i]->offloads & DP_PACKET_OL_VNETENC) {
+            members[d.burst.n] = i;
+            take_deferred(&d, packets[i]);
+        }
+    }
+    if (d.burst.n) {
+        prepare_deferred(&d);
+        seal_ready(&d);
+    }
+    for (size_t i = 0, k = 0; i < n; i++) {
+        if (k >= d.burst.n || members[k] != i) {
+            dp_packet_batch_add(out, packets[i]);
+            continue;
+        }
+        if (d.ready[k]) {
+            put_packet(&d.burst, &d.routes[k], k, out);
+        } else {
+            seal_alone(packets[i], &d.actions[k], port, out);
+        }
+        k++;
+    }
+}
+
+void
+vnetenc_seal_deferred(struct dp_packet_batch *batch, odp_port_t port)
+{
+    struct dp_packet_batch in;
+    size_t n;
+
+    dp_packet_batch_init(&in);
+    dp_packet_batch_swap(&in, batch);
+    n = dp_packet_batch_size(&in);
+    for (size_t i = 0; i < n; i += VNETENC_BURST) {
+        output_burst(&in.packets[i], MIN(n - i, VNETENC_BURST), port, batch);
+    }
+    dp_packet_batch_destroy(&in);
+}
+
+/* At once. */
+
 static bool
 may_wait(enum vnetenc_drop verdict)
 {
@@ -305,7 +546,7 @@ may_wait(enum vnetenc_drop verdict)
             || verdict == VNETENC_DROP_tx_prefer_wait);
 }
 
-void
+bool
 vnetenc_seal_batch_of_flow(struct dp_packet_batch *batch,
                            const struct ovs_action_vnetenc *action,
                            const struct flow *flow,
@@ -316,7 +557,10 @@ vnetenc_seal_batch_of_flow(struct dp_packet_batch *batch,
     size_t n_held = 0;
 
     if (dp_packet_batch_is_empty(batch) || action->mode == VNETENC_OFF) {
-        return;
+        return false;
+    }
+    if (defer_batch(batch, action, flow, actions, actions_len)) {
+        return true;
     }
     verdict = vnetenc_route_find(batch->packets[0], action, &route);
     if (verdict) {
@@ -325,13 +569,14 @@ vnetenc_seal_batch_of_flow(struct dp_packet_batch *batch,
                                         actions, actions_len);
         }
         finish_unsealed(batch, &route, verdict, n_held);
-        return;
+        return false;
     }
     route.flow = flow;
-    seal_on_route(batch, action, &route);
+    seal_on_route(batch, &route);
     if (vnetenc_mailbox_serve(&route.path->mailbox)) {
         add_messages(batch, &route);
     }
+    return false;
 }
 
 enum vnetenc_drop
@@ -352,7 +597,7 @@ vnetenc_seal_batch_for_lanes(struct dp_packet_batch *batch,
         return verdict;
     }
     route->flow = NULL;
-    seal_on_route(batch, action, route);
+    seal_on_route(batch, route);
     return VNETENC_KEEP;
 }
 
@@ -384,12 +629,10 @@ vnetenc_seal_packet(struct dp_packet *packet,
                            1);
         return false;
     }
-    b.route = &route;
-    b.udp_dst = action->tp_dst;
     b.owned = false;
     b.n = 1;
     b.packets[0] = packet;
-    seal_burst(&b);
+    seal_burst(&b, &route);
     if (b.drops[0]) {
         vnetenc_path_count(route.path, &route.key, b.drops[0], 1);
         return false;

@@ -32,6 +32,21 @@
  *     seal:    the cipher, in bursts
  *     finish:  keep the sealed packets, drop the rest
  *
+ * A small batch that only has to be output to a port is not sealed at once:
+ * its packets are deferred.  They go into the output batch of the port with
+ * the offload flag DP_PACKET_OL_VNETENC, beside packets to other peers, and
+ * vnetenc_seal_output() seals all of them together.  It waits for the memory
+ * of all sessions at the same time, and the cipher of one packet overlaps with
+ * that of the next.
+ *
+ *     A deferred packet is still in clear.  Only vnetenc_seal_output() removes
+ *     the flag.  Each output batch passes this function directly before it is
+ *     sent, and netdev_send() ends the process rather than send a packet with
+ *     the flag.
+ *
+ * A deferred packet refers to no session, path or flow: the output batch may
+ * outlast a grace period, so all of them are looked up when it is sent.
+ *
  * vnetenc_seal_record() seals for the control thread: alerts, probes and
  * their replies.
  *
@@ -41,10 +56,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "compiler.h"
+#include "dp-packet.h"
 #include "vnetenc/bridge/drops.h"
 
-struct dp_packet;
-struct dp_packet_batch;
 struct flow;
 struct nlattr;
 struct ovs_action_vnetenc;
@@ -57,16 +71,43 @@ void vnetenc_seal_batch(struct dp_packet_batch *,
                         const struct ovs_action_vnetenc *);
 
 /* Does the same as vnetenc_seal_batch(), but may hold packets that find no
- * session yet.  When there is a session, held packets are sealed and the
- * actions behind this one execute; 'actions', 'actions_len' bytes long, is the
- * list that contains this one.  'flow' is that of the packets before they were
- * pushed; its source is told if a packet is too long.  'flow' and 'actions'
- * may be NULL. */
-void vnetenc_seal_batch_of_flow(struct dp_packet_batch *,
+ * session yet, or defer packets to vnetenc_seal_output().  When there is a
+ * session, held packets are sealed and the actions behind this one execute;
+ * 'actions', 'actions_len' bytes long, is the list that contains this one.
+ * 'flow' is that of the packets before they were pushed; its source is told if
+ * a packet is too long.  'flow' and 'actions' may be NULL.
+ *
+ * A caller that gives both gives its packets away to the last action of each
+ * list.  Returns true if the packets are deferred: the caller then passes the
+ * output batch to vnetenc_seal_output() before it sends it. */
+bool vnetenc_seal_batch_of_flow(struct dp_packet_batch *,
                                 const struct ovs_action_vnetenc *,
                                 const struct flow *,
                                 const struct nlattr *actions,
                                 size_t actions_len);
+
+/* Seals the deferred packets of 'batch', which is about to be sent through
+ * 'port'.  Packets that are dropped leave the batch; the others keep their
+ * order.  vnetenc_seal_output() calls it. */
+void vnetenc_seal_deferred(struct dp_packet_batch *batch, odp_port_t port);
+
+/* Seals the deferred packets of an output batch, which is about to be sent
+ * through 'port'.  Returns false if no packet is left to be sent. */
+static inline bool
+vnetenc_seal_output(struct dp_packet_batch *batch, odp_port_t port)
+{
+    struct dp_packet *packet;
+    uint32_t offloads = 0;
+
+    DP_PACKET_BATCH_FOR_EACH (i, packet, batch) {
+        offloads |= packet->offloads;
+    }
+    if (OVS_LIKELY(!(offloads & DP_PACKET_OL_VNETENC))) {
+        return true;
+    }
+    vnetenc_seal_deferred(batch, port);
+    return !dp_packet_batch_is_empty(batch);
+}
 
 /* Does the same as vnetenc_seal_batch() for a caller that sends the records
  * itself, each through the socket of its lane, for which it gets the route
