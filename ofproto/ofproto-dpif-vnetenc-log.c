@@ -31,7 +31,7 @@
 #include "packets.h"
 #include "timeval.h"
 #include "util.h"
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 #include "vnetenc/log/flow.h"
 #include "vnetenc/log/flows.h"
 #include "vnetenc/log/note.h"

@@ -25,7 +25,7 @@
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/ofpbuf.h"
 #include "util.h"
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/vnetenc.h"
 #include "vnetenc/odp.h"

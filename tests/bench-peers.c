@@ -56,7 +56,7 @@
 #include "socket-util.h"
 #include "timeval.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/bridge/message.h"
 #include "vnetenc/bridge/path.h"
 #include "vnetenc/bridge/rtt.h"

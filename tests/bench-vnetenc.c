@@ -53,7 +53,7 @@
 #include "util.h"
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/lanes.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/crypto/record.h"
 #include "vnetenc-unit-packets.h"
 

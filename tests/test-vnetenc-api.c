@@ -27,7 +27,7 @@
 #include "packets.h"
 #include "smap.h"
 #include "util.h"
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 #include "vnetenc-unit.h"
 
 static void

@@ -22,7 +22,7 @@
 #include "vnetenc/kernel/device.h"
 
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/kernel/underlay.h"
 #include "vnetenc/mode.h"
 #include "vnetenc-unit.h"

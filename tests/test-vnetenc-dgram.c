@@ -22,7 +22,7 @@
 
 #include "openvswitch/ofpbuf.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc-unit.h"
 
 static void

@@ -50,7 +50,7 @@
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/inbox.h"
 #include "vnetenc/bridge/lanes.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/control/release.h"
 #include "vnetenc/crypto/aead.h"
 #include "vnetenc/kernel/device.h"

@@ -23,7 +23,7 @@
 #include "ovs-rcu.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc-unit.h"
 
 static struct in6_addr

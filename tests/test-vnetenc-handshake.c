@@ -33,7 +33,7 @@
 #include "openvswitch/vlog.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 #include "vnetenc/control/dgram.h"
 #include "vnetenc/trust/cred.h"
 #include "vnetenc-unit.h"

@@ -33,7 +33,7 @@
 #include "util.h"
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/inbox.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/crypto/aead.h"
 #include "vnetenc-unit-packets.h"
 #include "vnetenc-unit.h"

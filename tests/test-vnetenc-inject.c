@@ -39,7 +39,7 @@
 #include "vnetenc-unit-tcp.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-shell.h"
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 #include "vnetenc/crypto/wire.h"
 #include "vnetenc/kernel/device.h"
 #include "vnetenc/kernel/netns.h"

@@ -31,7 +31,7 @@
 #include "ovs-rcu.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/control/incoming.h"
 #include "vnetenc/control/outgoing.h"
 #include "vnetenc/control/session-status.h"

@@ -26,7 +26,7 @@
 
 #include "random.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/trust/config.h"
 #include "vnetenc-unit.h"
 

@@ -32,7 +32,7 @@
 #include "timeval.h"
 #include "util.h"
 #include "vnetenc/bridge/inbox.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/control/icmp.h"
 #include "vnetenc/packet/pmtu.h"
 #include "vnetenc-unit-packets.h"

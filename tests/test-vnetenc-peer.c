@@ -29,7 +29,7 @@
 #include "seq.h"
 #include "util.h"
 #include "vnetenc/bridge/gate.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/main/status.h"
 #include "vnetenc/trust/config.h"
 #include "vnetenc/trust/profile.h"

@@ -23,7 +23,7 @@
 #include "vnetenc/packet/pool.h"
 #include "dp-packet.h"
 #include "vnetenc-unit.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 
 static bool
 is_empty(struct dp_packet *packet, size_t size)

@@ -32,7 +32,7 @@
 #include "openvswitch/vlog.h"
 #include "seq.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/trust/cred.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-pki.h"

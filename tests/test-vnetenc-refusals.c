@@ -31,7 +31,7 @@
 #include "openvswitch/ofpbuf.h"
 #include "openvswitch/vlog.h"
 #include "util.h"
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 #include "vnetenc/control/dgram.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-net.h"

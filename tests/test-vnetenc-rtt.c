@@ -22,7 +22,7 @@
 #include <string.h>
 
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc-unit.h"
 
 /* RFC 6298 section 2: the rules, in numbers. */

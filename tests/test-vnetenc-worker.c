@@ -32,7 +32,7 @@
 #include "ovs-rcu.h"
 #include "ovs-thread.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc-unit.h"
 
 COVERAGE_DEFINE(unit_read);

@@ -31,7 +31,7 @@
 #include "ovs-rcu.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/message.h"
 #include "vnetenc/control/incoming.h"

@@ -31,7 +31,7 @@
 #include "openvswitch/ofpbuf.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/control/hello.h"
 #include "vnetenc/crypto/record.h"
 #include "vnetenc/trust/cred.h"

@@ -29,7 +29,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "odp-netlink.h"
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 #include "vnetenc/bridge/path.h"
 #include "vnetenc/bridge/rx.h"
 #include "vnetenc/bridge/tx.h"

@@ -52,7 +52,7 @@
 /* As in configure.ac and NEWS. */
 #define VNETENC_VERSION "0.1.0"
 
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/bridge/tunnel.h"
 #include "vnetenc/control/execute.h"
 #include "vnetenc/kernel/vport.h"

@@ -1,8 +1,9 @@
 # Sources of vnetenc in libopenvswitch.
 
 vnetenc_sources = \
-	lib/vnetenc/bridge/drops.c \
-	lib/vnetenc/bridge/drops.h \
+	lib/vnetenc/base/drops.c \
+	lib/vnetenc/base/drops.h \
+	lib/vnetenc/base/limits.h \
 	lib/vnetenc/bridge/gate.c \
 	lib/vnetenc/bridge/gate.h \
 	lib/vnetenc/bridge/half-open.c \
@@ -13,7 +14,6 @@ vnetenc_sources = \
 	lib/vnetenc/bridge/inbox.h \
 	lib/vnetenc/bridge/lanes.c \
 	lib/vnetenc/bridge/lanes.h \
-	lib/vnetenc/bridge/limits.h \
 	lib/vnetenc/bridge/mail.c \
 	lib/vnetenc/bridge/mail.h \
 	lib/vnetenc/bridge/marks.c \

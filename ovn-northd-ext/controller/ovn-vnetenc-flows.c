@@ -46,7 +46,7 @@
 #include "smap.h"
 #include "timeval.h"
 #include "uuid.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/log/note.h"
 
 VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_flows);

@@ -42,7 +42,7 @@
 #include "openvswitch/ofpbuf.h"
 #include "util.h"
 #include "vnetenc-unit-net.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 
 /* At least as many as an undisturbed handshake has datagrams. */
 enum { MAX_HONEST = 8 };

@@ -406,7 +406,7 @@ def test_every_rule_has_a_row():
     tested = {name for _, _, name, _ in ROWS + ROUTED} | set(FAILURES)
     # The second chassis of a way is never the worst one if it gives an X.
     assert tested | {"required"} == {r.name for r in rules.RULES if r.when}
-    text = (TOP / "lib/vnetenc/bridge/drops.h").read_text()
+    text = (TOP / "lib/vnetenc/base/drops.h").read_text()
     codes = set(re.findall(r"VNETENC_CODE\(([A-Z_]+), ", text))
     for r in rules.RULES:
         assert not r.when or {r.code, r.prefer} <= codes

@@ -20,7 +20,7 @@
 #include "ovs-rcu.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 
 static struct cmap peers = CMAP_INITIALIZER;
 static atomic_bool loaded = false;

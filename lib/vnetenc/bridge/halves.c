@@ -18,7 +18,7 @@
 #include "vnetenc/bridge/halves.h"
 #include <string.h>
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 
 /* Bytes held by all sessions. */
 static atomic_uint64_t total_bytes = 0;

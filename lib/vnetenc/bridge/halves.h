@@ -44,8 +44,8 @@
 #include <stdint.h>
 #include "openvswitch/compiler.h"
 #include "ovs-atomic.h"
-#include "vnetenc/bridge/drops.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/drops.h"
+#include "vnetenc/base/limits.h"
 
 /* A half that waits for its partner.  The holder of the pointer owns it. */
 struct vnetenc_halves_entry {

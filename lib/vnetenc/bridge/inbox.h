@@ -33,7 +33,7 @@
  * Any thread may post, without locks or allocation.  Only the control thread
  * takes and waits. */
 
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/bridge/path.h"
 
 enum vnetenc_event_type {

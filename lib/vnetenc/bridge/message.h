@@ -31,7 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "compiler.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 
 enum vnetenc_message_type {
     VNETENC_MESSAGE_PROBE = 1,

@@ -38,7 +38,7 @@
 
 #include <netinet/in.h>
 #include <stdint.h>
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 
 /* Notes that a packet to 'remote' was not sealed at 'now', in milliseconds of
  * time_msec(). */

@@ -23,7 +23,7 @@
 #include "packets.h"
 #include "timeval.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/bridge/outcome.h"
 
 static struct cmap paths = CMAP_INITIALIZER;    /* struct vnetenc_path. */

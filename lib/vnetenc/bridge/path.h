@@ -40,7 +40,7 @@
 #include "cmap.h"
 #include "openvswitch/types.h"
 #include "ovs-atomic.h"
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 #include "vnetenc/bridge/lanes.h"
 #include "vnetenc/bridge/mail.h"
 #include "vnetenc/bridge/rate.h"

@@ -35,8 +35,8 @@
 
 #include <stdbool.h>
 #include "ovs-atomic.h"
-#include "vnetenc/bridge/drops.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/drops.h"
+#include "vnetenc/base/limits.h"
 
 enum { VNETENC_REPLAY_SLOTS = 1024 };   /* Power of 2. */
 BUILD_ASSERT_DECL(VNETENC_REPLAY_SLOTS * 32 >= VNETENC_WINDOW_RECORDS + 32);

@@ -17,7 +17,7 @@
 #include <config.h>
 #include "vnetenc/bridge/rtt.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 
 static unsigned int
 to_us(long long int ms)

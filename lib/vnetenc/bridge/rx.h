@@ -43,7 +43,7 @@
 #include "openvswitch/types.h"
 #include "ovs-atomic.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/bridge/halves.h"
 #include "vnetenc/bridge/path.h"
 #include "vnetenc/bridge/rate.h"

@@ -23,7 +23,7 @@
 #include "packets.h"
 #include "smap.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/mode.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_tunnel);

@@ -45,7 +45,7 @@
 #include "openvswitch/types.h"
 #include "ovs-atomic.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/crypto/aead.h"
 #include "vnetenc/crypto/record.h"
 

@@ -20,7 +20,7 @@
 #include <stdbool.h>
 #include "connectivity.h"
 #include "seq.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 
 static bool pending;
 static long long int next = LLONG_MIN;

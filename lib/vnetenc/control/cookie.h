@@ -33,7 +33,7 @@
 #include <netinet/in.h>
 #include "compiler.h"
 #include "openvswitch/types.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 
 /* Both ends of a handshake.  Addresses are v4-mapped if IPv4. */
 struct vnetenc_endpoints {

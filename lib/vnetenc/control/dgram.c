@@ -21,7 +21,7 @@
 
 #include "openvswitch/ofpbuf.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/crypto/record.h"
 #include "vnetenc/crypto/wire.h"
 

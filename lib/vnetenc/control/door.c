@@ -19,7 +19,7 @@
 #include "openvswitch/ofpbuf.h"
 #include "openvswitch/vlog.h"
 #include "util.h"
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 #include "vnetenc/bridge/message.h"
 #include "vnetenc/bridge/path.h"
 #include "vnetenc/bridge/rate.h"

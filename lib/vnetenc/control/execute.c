@@ -29,7 +29,7 @@
 #include "seq.h"
 #include "sset.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/bridge/path.h"
 
 struct job {

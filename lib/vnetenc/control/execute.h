@@ -30,7 +30,7 @@
  * and vnetenc_execute_resume(). */
 
 #include <stddef.h>
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 
 struct dp_packet;
 struct nlattr;

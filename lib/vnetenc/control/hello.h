@@ -30,7 +30,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "compiler.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/control/cookie.h"
 
 /* The parts of a ClientHello that the stateless listener needs.  The pointers

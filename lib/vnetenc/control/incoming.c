@@ -19,7 +19,7 @@
 #include <limits.h>
 #include "openvswitch/hmap.h"
 #include "util.h"
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/rx.h"
 #include "vnetenc/control/announce.h"

@@ -21,7 +21,7 @@
 #include "openvswitch/ofpbuf.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 #include "vnetenc/bridge/message.h"
 #include "vnetenc/control/dgram.h"
 #include "vnetenc/control/handshake.h"

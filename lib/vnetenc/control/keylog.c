@@ -25,7 +25,7 @@
 #include "dirs.h"
 #include "openvswitch/vlog.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/control/handshake.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_keylog);

@@ -23,7 +23,7 @@
 #include "packets.h"
 #include "random.h"
 #include "util.h"
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 #include "vnetenc/bridge/lanes.h"
 #include "vnetenc/bridge/marks.h"
 #include "vnetenc/bridge/path.h"

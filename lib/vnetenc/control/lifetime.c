@@ -19,7 +19,7 @@
 #include <string.h>
 #include "random.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/trust/config.h"
 
 /* Returns 'value' less a random part of up to VNETENC_REKEY_JITTER_PERCENT of

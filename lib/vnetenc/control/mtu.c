@@ -24,7 +24,7 @@
 #include "random.h"
 #include "socket-util.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/bridge/marks.h"
 
 /* A handshake must get through before a probe can. */

@@ -22,7 +22,7 @@
 #include "openvswitch/vlog.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 #include "vnetenc/bridge/rtt.h"
 #include "vnetenc/control/door.h"
 #include "vnetenc/control/initiator.h"

@@ -19,7 +19,7 @@
 #include <limits.h>
 #include "openvswitch/list.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/bridge/mail.h"
 #include "vnetenc/bridge/path.h"
 #include "vnetenc/control/socket.h"

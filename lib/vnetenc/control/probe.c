@@ -21,7 +21,7 @@
 #include <string.h>
 #include "random.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 
 BUILD_ASSERT_DECL(IS_POW2(VNETENC_PROBE_SLOTS));
 BUILD_ASSERT_DECL((int) VNETENC_PROBE_SLOTS >= VNETENC_PROBE_TRIES);

@@ -26,7 +26,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 
 struct dp_packet;
 struct nlattr;

@@ -23,7 +23,7 @@
 #include "openvswitch/vlog.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 #include "vnetenc/bridge/half-open.h"
 #include "vnetenc/bridge/message.h"
 #include "vnetenc/bridge/rx.h"

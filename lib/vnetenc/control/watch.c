@@ -21,7 +21,7 @@
 #include "openvswitch/dynamic-string.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/control/announce.h"
 #include "vnetenc/control/incoming.h"
 #include "vnetenc/control/outgoing.h"

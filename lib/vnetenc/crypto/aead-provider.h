@@ -32,7 +32,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/crypto/cipher.h"
 
 struct dp_packet;

@@ -31,8 +31,8 @@
  * Thread-safety: the functions work only on the caller's data. */
 
 #include <stdbool.h>
-#include "vnetenc/bridge/drops.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/drops.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/crypto/aead-provider.h"
 
 /* RFC 5246 section 6.2.1. */

@@ -49,7 +49,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 #include "openvswitch/types.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 
 /* The outer header of a tunnel packet. */
 struct vnetenc_coalesce_outer {

@@ -41,7 +41,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "openvswitch/types.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 
 enum {
     VNETENC_DEVICE_N_TYPES = 2,     /* Geneve, VXLAN. */

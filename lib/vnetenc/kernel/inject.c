@@ -28,7 +28,7 @@
 #include "ovs-atomic.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 #include "vnetenc/kernel/device.h"
 #include "vnetenc/kernel/netns.h"
 

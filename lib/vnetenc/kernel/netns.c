@@ -41,7 +41,7 @@
 #include "ovs-atomic.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_netns);
 

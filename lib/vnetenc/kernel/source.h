@@ -30,7 +30,7 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 
 struct vnetenc_source {
     int fds[2];                 /* IPv4, IPv6. */

@@ -36,7 +36,7 @@
 #include "socket-util.h"
 #include "timeval.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/bridge/path.h"
 #include "vnetenc/bridge/readers.h"
 #include "vnetenc/bridge/tunnel.h"

@@ -22,7 +22,7 @@
 #include "dp-packet.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/packet/sum.h"
 
 /* Flags beside the GSO type, in headers of any length. */

@@ -33,7 +33,7 @@
 #include <stdbool.h>
 #include "openvswitch/compiler.h"
 #include "openvswitch/types.h"
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 
 struct dp_packet;
 struct virtio_net_hdr;

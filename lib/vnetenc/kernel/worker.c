@@ -28,7 +28,7 @@
 #include "ovs-rcu.h"
 #include "ovs-thread.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/mode.h"
 #include "vnetenc/packet/pool.h"
 

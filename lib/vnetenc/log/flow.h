@@ -30,7 +30,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 #include "vnetenc/log/note.h"
 
 struct flow;

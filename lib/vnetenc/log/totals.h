@@ -30,7 +30,7 @@
  * Thread-safety: any thread. */
 
 #include <stdint.h>
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 
 enum { VNETENC_TOTALS_NETWORK_ROWS = 1000 };
 

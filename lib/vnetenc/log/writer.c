@@ -34,7 +34,7 @@
 #include "socket-util.h"
 #include "timeval.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/log/flow.h"
 #include "vnetenc/log/flows.h"
 #include "vnetenc/log/line.h"

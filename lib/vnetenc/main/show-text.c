@@ -22,8 +22,8 @@
 #include "openvswitch/json.h"
 #include "openvswitch/shash.h"
 #include "util.h"
-#include "vnetenc/bridge/drops.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/drops.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/crypto/cipher.h"
 #include "vnetenc/main/status.h"
 

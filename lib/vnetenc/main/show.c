@@ -23,7 +23,7 @@
 #include "timeval.h"
 #include "unixctl.h"
 #include "util.h"
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 #include "vnetenc/bridge/inbox.h"
 #include "vnetenc/bridge/tunnel.h"
 #include "vnetenc/control/control.h"

@@ -24,7 +24,7 @@
 #include "sset.h"
 #include "unixctl.h"
 #include "util.h"
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/path.h"
 #include "vnetenc/bridge/rx.h"

@@ -25,7 +25,7 @@
 #include "util.h"
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/inbox.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/packet/route.h"
 
 static atomic_uint64_t n_bytes = 0;     /* Of all held packets, also in the

@@ -30,7 +30,7 @@
  *     control thread:  vnetenc_release_run() (control/release.h) seals them
  *                      when there is a session, and has the actions applied to
  *                      the result, or drops them after VNETENC_HOLD_MS, or
- *                      later (bridge/limits.h)
+ *                      later (base/limits.h)
  *
  * A packet that waits is like one in a queue of the network: it leaves sealed,
  * or it is dropped and counted as if it had not waited.  The number of these
@@ -47,7 +47,7 @@
 #include "odp-netlink.h"
 #include "openvswitch/compiler.h"
 #include "openvswitch/list.h"
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 #include "vnetenc/bridge/path.h"
 
 struct dp_packet;

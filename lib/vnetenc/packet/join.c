@@ -23,7 +23,7 @@
 #include "ovs-thread.h"
 #include "timeval.h"
 #include "vnetenc/bridge/halves.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/packet/half.h"
 
 /* Time. */

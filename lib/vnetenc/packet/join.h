@@ -30,7 +30,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "openvswitch/compiler.h"
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 
 struct dp_packet;
 struct vnetenc_halves;

@@ -40,7 +40,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "compiler.h"
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 
 struct dp_packet;
 struct udp_header;

@@ -23,7 +23,7 @@
 #include "packets.h"
 #include "unaligned.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 
 /* This file relies on these facts of dp-packet.h: inner offload bits are the
  * outer ones shifted, and popping a tunnel shifts them back. */

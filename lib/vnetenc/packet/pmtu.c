@@ -23,7 +23,7 @@
 #include "timeval.h"
 #include "util.h"
 #include "vnetenc/bridge/inbox.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/bridge/rate.h"
 
 /* No guest may use up the rate of others, so each port has a bucket.  Ports

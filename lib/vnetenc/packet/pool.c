@@ -20,7 +20,7 @@
 #include "dp-packet.h"
 #include "ovs-thread.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 
 /* Packets of one size. */
 struct shelf {

@@ -30,8 +30,8 @@
 #include <stdbool.h>
 #include "dp-packet.h"
 #include "dp-packet-gso.h"
-#include "vnetenc/bridge/drops.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/drops.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/bridge/path.h"
 #include "vnetenc/bridge/vni.h"
 #include "vnetenc/packet/outer.h"

@@ -57,7 +57,7 @@
 #include <stdint.h>
 #include "compiler.h"
 #include "dp-packet.h"
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 
 struct flow;
 struct nlattr;

@@ -21,7 +21,7 @@
 #include "dp-packet.h"
 #include "packets.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/packet/pool.h"
 #include "vnetenc/packet/sum.h"
 

@@ -19,7 +19,7 @@
 #include <string.h>
 #include "openvswitch/vlog.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 
 VLOG_DEFINE_THIS_MODULE(vnetenc_alarm);
 

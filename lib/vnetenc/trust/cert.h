@@ -29,7 +29,7 @@
 #include <time.h>
 #include <openssl/x509.h>
 #include "compiler.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 
 /* "sha256:", 64 hexadecimal digits, a null byte. */
 enum { VNETENC_FINGERPRINT_TEXT_BYTES = 7 + 64 + 1 };

@@ -33,7 +33,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/bridge/vni.h"
 
 /* A row of VNetEnc_Peer with a good remote_ip. */

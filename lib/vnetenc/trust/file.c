@@ -31,7 +31,7 @@
 #include "random.h"
 #include "socket-util.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 
 static char *
 error_text(int error)

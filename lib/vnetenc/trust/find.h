@@ -47,7 +47,7 @@
 #include <openssl/types.h>
 #include <openssl/x509.h>
 #include "compiler.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/trust/config.h"
 
 /* The name of the directory. */

@@ -43,7 +43,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "compiler.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 
 /* Reads the next pair of 'directory' again if its file has changed.  Returns
  * true if the fingerprint has changed. */

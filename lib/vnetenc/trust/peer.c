@@ -25,7 +25,7 @@
 #include "seq.h"
 #include "util.h"
 #include "vnetenc/bridge/gate.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/trust/config.h"
 #include "vnetenc/trust/failures.h"
 #include "vnetenc/trust/profile.h"

@@ -33,7 +33,7 @@
 #include "openvswitch/list.h"
 #include "bitmap.h"
 #include "openvswitch/types.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/bridge/path.h"
 #include "vnetenc/bridge/rtt.h"
 #include "vnetenc/trust/alarms.h"

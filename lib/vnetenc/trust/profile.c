@@ -23,7 +23,7 @@
 #include "seq.h"
 #include "timeval.h"
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/trust/cred.h"
 #include "vnetenc/trust/file.h"
 #include "vnetenc/trust/find.h"

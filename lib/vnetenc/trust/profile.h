@@ -31,7 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "compiler.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/trust/alarms.h"
 #include "vnetenc/trust/config.h"
 

@@ -25,7 +25,7 @@
 #include <openssl/sslerr.h>
 
 #include "util.h"
-#include "vnetenc/bridge/limits.h"
+#include "vnetenc/base/limits.h"
 #include "vnetenc/crypto/suite.h"
 #include "vnetenc/trust/strength.h"
 

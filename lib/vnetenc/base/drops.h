@@ -223,4 +223,4 @@ const char *vnetenc_drop_code_name(enum vnetenc_code);
  * started, or 0 for a value that is no reason.  Any thread. */
 unsigned long long int vnetenc_drop_total(enum vnetenc_drop);
 
-#endif /* vnetenc/bridge/drops.h */
+#endif /* vnetenc/base/drops.h */

@@ -15,7 +15,7 @@
  */
 
 #include <config.h>
-#include "vnetenc/bridge/drops.h"
+#include "vnetenc/base/drops.h"
 #include "coverage.h"
 #include "ovs-atomic.h"
 #include "util.h"

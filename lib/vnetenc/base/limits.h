@@ -422,4 +422,4 @@ enum {
 enum { VNETENC_BURST = 32 };
 enum { VNETENC_DEFER_PACKETS = 4 };
 
-#endif /* vnetenc/bridge/limits.h */
+#endif /* vnetenc/base/limits.h */
