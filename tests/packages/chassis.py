@@ -311,11 +311,19 @@ def upgrade_step(cloud, h, text="upgrade of %s"):
           set(have) == set(cloud.stock[h.name]) | {"vnetenc"}
           and all(OURS in v for p, v in have.items() if p != "vnetenc"),
           sorted(have))
+    claim_kept(cloud, h)
+    wait_until("traffic with " + h.name, cloud.all_reach)
+
+
+def claim_kept(cloud, h):
+    there = bridges(h)
+    kept = there == cloud.kept[h.name]
+    flow = h.systemd or own_flow(h)
     claim(h.name + (": bridges stay" if h.systemd else
                     ": bridges and an administrator's flows stay"),
-          bridges(h) == cloud.kept[h.name]
-          and (h.systemd or own_flow(h)))
-    wait_until("traffic with " + h.name, cloud.all_reach)
+          kept and flow, "" if kept and flow else "bridges %s, flows %s"
+          % (sorted(there), h("ovs-ofctl", "dump-flows", "br-own",
+                              check=False)))
 
 
 def rollback_step(cloud, h):
@@ -325,10 +333,7 @@ def rollback_step(cloud, h):
     claim(h.name + ": all packages are stock again",
           have == cloud.stock[h.name],
           "" if have == cloud.stock[h.name] else have)
-    claim(h.name + (": bridges stay" if h.systemd else
-                    ": bridges and an administrator's flows stay"),
-          bridges(h) == cloud.kept[h.name]
-          and (h.systemd or own_flow(h)))
+    claim_kept(cloud, h)
     wait_until("traffic with " + h.name, cloud.all_reach)
 
 
