@@ -504,7 +504,7 @@ class Local:
         """Where the ingress pipeline begins: {tunnel key: packets that arrived
         in clear elsewhere and were dropped here}."""
         return self._count(8, r"priority=65534,.*reg31=0x[48]/0xc"
-                           r".* actions=drop")
+                           r".* actions=(drop|note:)")
 
     def departures(self):
         """{reason or peer: packets that left in clear under `prefer`}."""

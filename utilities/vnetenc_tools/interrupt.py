@@ -13,8 +13,17 @@ _seen = []
 
 def expect():
     """From now on, notes the signals that ask for an end."""
+    _handle(lambda number, _: _seen.append(number))
+
+
+def ignore():
+    """The end is near: none of them may change the exit status any more."""
+    _handle(signal.SIG_IGN)
+
+
+def _handle(handler):
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, lambda number, _: _seen.append(number))
+        signal.signal(signum, handler)
 
 
 def seen():
