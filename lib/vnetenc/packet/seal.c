@@ -390,7 +390,10 @@ take_deferred(struct deferred *d, struct dp_packet *packet)
     packet->offloads &= ~DP_PACKET_OL_VNETENC;
     d->burst.packets[i] = packet;
     d->actions[i].tp_dst = packet->md.tunnel.tp_dst;
-    d->actions[i].mode = packet->md.tunnel.enc_mode;
+    /* Nothing but VNETENC_PREFER may let it leave in clear: the flag, which
+     * netdev_send() looks for, is gone. */
+    d->actions[i].mode = (packet->md.tunnel.enc_mode == VNETENC_PREFER
+                          ? VNETENC_PREFER : VNETENC_REQUIRE);
     d->actions[i].profile = packet->md.tunnel.enc_profile;
 }
 
