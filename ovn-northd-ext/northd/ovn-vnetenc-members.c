@@ -147,8 +147,7 @@ add_group(struct component *component,
 
 /* Adds the chassis of the gateway that 'op' is, or that its router is. */
 static void
-add_gateway(const struct ovn_vnetenc_members *members,
-            struct component *component, const struct ovn_port *op)
+add_gateway(struct component *component, const struct ovn_port *op)
 {
     if (!op || !op->nbrp || !op->od || !op->od->nbr || op->primary_port) {
         return;
@@ -156,7 +155,8 @@ add_gateway(const struct ovn_vnetenc_members *members,
 
     const char *chassis = smap_get(&op->od->nbr->options, "chassis");
     if (chassis) {
-        add_requested(members, component, chassis);
+        /* A name, and nothing else, for ovn-controller. */
+        sset_add(&component->chassis, chassis);
     }
     if (op->nbrp->ha_chassis_group) {
         add_group(component, op->nbrp->ha_chassis_group);
@@ -225,11 +225,13 @@ add_switch_port(const struct ovn_vnetenc_members *members,
     } else if (!strcmp(op->nbsp->type, "external")) {
         add_group(component, op->nbsp->ha_chassis_group);
     } else if (!strcmp(op->nbsp->type, "l2gateway")) {
-        add_requested(members, component,
-                      smap_get_def(&op->nbsp->options, "l2gateway-chassis",
-                                   ""));
+        const char *chassis = smap_get(&op->nbsp->options,
+                                       "l2gateway-chassis");
+        if (chassis) {
+            sset_add(&component->chassis, chassis);
+        }
     } else if (!strcmp(op->nbsp->type, "router")) {
-        add_gateway(members, component, op->peer);
+        add_gateway(component, op->peer);
     }
 }
 
@@ -270,8 +272,8 @@ fill(const struct ovn_vnetenc_members *members, struct component *component)
             if (od->nbs) {
                 add_switch_port(members, component, op);
             } else {
-                add_gateway(members, component, op);
-                add_gateway(members, component, op->peer);
+                add_gateway(component, op);
+                add_gateway(component, op->peer);
             }
         }
         if (is_shared(od)) {
