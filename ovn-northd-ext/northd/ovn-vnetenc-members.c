@@ -240,8 +240,9 @@ is_shared(const struct ovn_datapath *od)
 {
     return (od->nbs
             ? smap_get(&od->nbs->other_config, "interconn-ts") != NULL
-            : (smap_get(&od->nbr->options, "interconn-tr")
-               || od->is_transit_router));
+            /* Not is_transit_router: it follows from columns that every
+             * chassis may write. */
+            : smap_get(&od->nbr->options, "interconn-tr") != NULL);
 }
 
 static void
