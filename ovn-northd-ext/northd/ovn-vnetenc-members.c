@@ -92,6 +92,10 @@ collect_hosts(struct ovn_vnetenc_members *members,
             shash_add_once(&members->hosts, chassis->name, chassis->name);
         }
     }
+    /* Also while its row is missing: stopping ovn-controller deletes it. */
+    SBREC_CHASSIS_HOSTNAME_TABLE_FOR_EACH (row, table) {
+        shash_add_once(&members->hosts, row->chassis, row->chassis);
+    }
     SBREC_CHASSIS_HOSTNAME_TABLE_FOR_EACH (row, table) {
         const char *chassis_name = shash_find_data(&members->hosts,
                                                    row->hostname);
