@@ -257,6 +257,7 @@ test_other_fields(void)
 static void
 test_late(void)
 {
+    long long int now = time_msec();
     char *name = path_of(FILE_NAME);
     struct vnetenc_flow_key key;
     struct svec lines;
@@ -266,9 +267,9 @@ test_late(void)
     key.out.is_peer = true;
     ovs_assert(ipv6_parse("::ffff:192.0.2.10", &key.out.peer));
     vnetenc_outcome_note(&key.out.peer, 0, VNETENC_DROP_clear_lost,
-                         time_msec() - 100000);
+                         now - 100000);
     for (size_t i = 0; i < 2; i++) {
-        since = time_msec() - (i ? 50000 : 100000);
+        since = now - (i ? 50000 : 100000);
         credit(&key, 1);
         run_writer();
     }
