@@ -11,6 +11,9 @@ from runspace import wait_until
 
 MARKER = b"nobody on the underlay reads this "
 VNI = 7
+# Sends forged frames.  With the address of a host, the underlay's bridge would
+# send what is for that host to the attacker, until the host speaks again.
+STRANGER_MAC = "02:00:00:00:00:99"
 
 
 def dscp_on_underlay(lab):

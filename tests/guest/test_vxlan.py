@@ -12,7 +12,7 @@ import capture
 import packets
 from claims import assert_sealed, assert_silent
 from host import (
-    MARKER, VNI, add_second_bridges, assert_traffic, capable,
+    MARKER, STRANGER_MAC, VNI, add_second_bridges, assert_traffic, capable,
     dscp_on_underlay, follow_flows, sessions_up)
 from lab import Hypervisor, KernelHost
 from runspace import wait_until
@@ -97,7 +97,7 @@ class TestPortOption:
         for port in (capture.VXLAN, PORT, 63998, 63999, 64512, 64513):
             for _ in range(3):
                 sock.send(packets.ethernet(
-                    hv1.phys_mac(), hv2.phys_mac(), 0x0800, packets.udp4(
+                    hv1.phys_mac(), STRANGER_MAC, 0x0800, packets.udp4(
                         hv2.ip, hv1.ip, 12345, port, vxlan(VNI, inner))))
         with pytest.raises(TimeoutError):
             receiver.recv(100)
