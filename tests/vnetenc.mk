@@ -109,6 +109,11 @@ noinst_PROGRAMS += tests/test-vnetenc-deferred
 tests_test_vnetenc_deferred_SOURCES = tests/test-vnetenc-deferred.c tests/vnetenc-unit.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
 tests_test_vnetenc_deferred_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
 
+noinst_PROGRAMS += tests/test-vnetenc-unsealed
+tests_test_vnetenc_unsealed_SOURCES = tests/test-vnetenc-unsealed.c lib/netdev.c tests/vnetenc-unit.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
+tests_test_vnetenc_unsealed_CPPFLAGS = $(AM_CPPFLAGS) -DNDEBUG
+tests_test_vnetenc_unsealed_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
+
 noinst_PROGRAMS += tests/test-vnetenc-open
 tests_test_vnetenc_open_SOURCES = tests/test-vnetenc-open.c tests/vnetenc-unit.h tests/vnetenc-unit-packets.c tests/vnetenc-unit-packets.h
 tests_test_vnetenc_open_LDADD = lib/libopenvswitch.la $(SSL_LIBS)
