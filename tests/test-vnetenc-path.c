@@ -21,10 +21,12 @@
 #undef NDEBUG
 #include "vnetenc/bridge/path.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "ovs-rcu.h"
 #include "packets.h"
+#include "random.h"
 #include "util.h"
 #include "vnetenc-unit.h"
 
@@ -98,12 +100,53 @@ test_count(void)
     vnetenc_path_retire(path);
 }
 
+/* Changes MTUs at random, and compares with the least of all. */
+static void
+test_least_mtu(void)
+{
+    enum { N = 20, CHANGES = 10000 };
+    static const unsigned int mtus[] = { 0, 1400, 1450, 1500, 9000 };
+    struct vnetenc_path_key key = make_key("fd00::1", "fd00::2", 6082, 0);
+    unsigned int now[N] = { 0 }, n_wrong = 0;
+    struct vnetenc_path *paths[N] = { NULL };
+
+    CHECK(vnetenc_path_least_mtu() == UINT_MAX);
+    for (unsigned int i = 0; i < CHANGES; i++) {
+        unsigned int which = random_range(N), least = UINT_MAX;
+
+        if (!paths[which]) {
+            key.profile = which;
+            paths[which] = vnetenc_path_create(&key, 1);
+        } else if (random_range(4)) {
+            now[which] = mtus[random_range(ARRAY_SIZE(mtus))];
+            vnetenc_path_set_mtu(paths[which], now[which]);
+        } else {
+            vnetenc_path_retire(paths[which]);
+            paths[which] = NULL;
+            now[which] = 0;
+        }
+        for (unsigned int k = 0; k < N; k++) {
+            least = MIN(least, now[k] ? now[k] : UINT_MAX);
+        }
+        n_wrong += vnetenc_path_least_mtu() != least;
+    }
+    CHECK(n_wrong == 0);
+    for (unsigned int i = 0; i < N; i++) {
+        if (paths[i]) {
+            vnetenc_path_retire(paths[i]);
+        }
+    }
+    CHECK(vnetenc_path_least_mtu() == UINT_MAX);
+}
+
 int
 main(int argc OVS_UNUSED, char *argv[])
 {
     set_program_name(argv[0]);
+    random_set_seed(1);
     test_paths();
     test_count();
+    test_least_mtu();
     ovsrcu_quiesce();
     return unit_end();
 }

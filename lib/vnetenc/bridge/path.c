@@ -27,7 +27,11 @@
 #include "vnetenc/bridge/outcome.h"
 
 static struct cmap paths = CMAP_INITIALIZER;    /* struct vnetenc_path. */
-static atomic_uint least_mtu = UINT_MAX;        /* Control thread writes. */
+
+/* The least MTU of all paths whose MTU is known, or UINT_MAX, and the number
+ * of paths that have it.  The control thread writes both. */
+static atomic_uint least_mtu = UINT_MAX;
+static unsigned int n_least_mtu;
 
 /* What packets need of a path. */
 BUILD_ASSERT_DECL(OFFSETOFEND(struct vnetenc_path, mailbox.served)
@@ -94,20 +98,46 @@ vnetenc_path_create(const struct vnetenc_path_key *key, unsigned int n_lanes)
     return path;
 }
 
-/* Sets 'least_mtu'. */
+/* Some path has 'mtu' now. */
+static void
+add_mtu(unsigned int mtu)
+{
+    unsigned int least = vnetenc_path_least_mtu();
+
+    if (mtu < least) {
+        atomic_store_relaxed(&least_mtu, mtu);
+        n_least_mtu = 1;
+    } else if (mtu == least) {
+        n_least_mtu++;
+    }
+}
+
 static void
 find_least_mtu(void)
 {
-    unsigned int mtu, least = UINT_MAX;
+    unsigned int mtu, n = 0, least = UINT_MAX;
     struct vnetenc_path *path;
 
     CMAP_FOR_EACH (path, node, &paths) {
         atomic_read_relaxed(&path->mtu, &mtu);
-        if (mtu) {
-            least = MIN(least, mtu);
+        if (mtu && mtu < least) {
+            least = mtu;
+            n = 0;
         }
+        n += mtu == least;
     }
     atomic_store_relaxed(&least_mtu, least);
+    n_least_mtu = n;
+}
+
+/* Some path does not have 'mtu' any more.  Underlays have few different MTUs,
+ * so hardly ever all paths must be looked at. */
+static void
+remove_mtu(unsigned int mtu)
+{
+    if (mtu == vnetenc_path_least_mtu() && !--n_least_mtu) {
+        find_least_mtu();
+    }
 }
 
 void
@@ -116,9 +146,15 @@ vnetenc_path_set_mtu(struct vnetenc_path *path, unsigned int mtu)
     unsigned int old;
 
     atomic_read_relaxed(&path->mtu, &old);
-    if (mtu != old) {
-        atomic_store_relaxed(&path->mtu, mtu);
-        find_least_mtu();
+    if (mtu == old) {
+        return;
+    }
+    if (mtu) {
+        add_mtu(mtu);
+    }
+    atomic_store_relaxed(&path->mtu, mtu);
+    if (old) {
+        remove_mtu(old);
     }
 }
 
@@ -131,19 +167,6 @@ vnetenc_path_least_mtu(void)
     return mtu;
 }
 
-/* Lets 'path', which is not published any more, no longer count for
- * 'least_mtu'. */
-static void
-forget_mtu(struct vnetenc_path *path)
-{
-    unsigned int mtu;
-
-    atomic_read_relaxed(&path->mtu, &mtu);
-    if (mtu && mtu <= vnetenc_path_least_mtu()) {
-        find_least_mtu();
-    }
-}
-
 static void
 path_free(struct vnetenc_path *path)
 {
@@ -154,9 +177,14 @@ path_free(struct vnetenc_path *path)
 void
 vnetenc_path_retire(struct vnetenc_path *path)
 {
+    unsigned int mtu;
+
     ovs_assert(!vnetenc_lanes_up(&path->lanes));
     cmap_remove(&paths, &path->node, vnetenc_path_hash(&path->key));
-    forget_mtu(path);
+    atomic_read_relaxed(&path->mtu, &mtu);
+    if (mtu) {
+        remove_mtu(mtu);
+    }
     ovsrcu_postpone(path_free, path);
 }
 
