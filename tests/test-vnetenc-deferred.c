@@ -295,6 +295,52 @@ test_order(bool ipv6, enum vnetenc_cipher cipher, unsigned int n_lanes,
     free(before);
 }
 
+/* Puts one deferred packet and 'n' records in an output batch.  Returns the
+ * number of records that the receiver drops because they are too late. */
+static uint64_t
+count_late(const struct unit_sessions *s, unsigned int n)
+{
+    const struct ovs_action_vnetenc action = unit_action(VNETENC_REQUIRE);
+    uint64_t before = vnetenc_drop_total(VNETENC_DROP_rx_window);
+    struct dp_packet_batch output, batch;
+    struct dp_packet *packet;
+    unsigned int n_opened = 0;
+    uint64_t n_late;
+
+    dp_packet_batch_init(&output);
+    defer(&output, unit_pushed(100, s->ipv6), VNETENC_REQUIRE);
+    for (unsigned int i = 0; i < n; i++) {
+        dp_packet_batch_init_packet(&batch, unit_pushed(100, s->ipv6));
+        vnetenc_seal_batch(&batch, &action);
+        ovs_assert(dp_packet_batch_size(&batch) == 1);
+        dp_packet_batch_add(&output, batch.packets[0]);
+    }
+    ovs_assert(vnetenc_seal_output(&output, PORT));
+    DP_PACKET_BATCH_FOR_EACH (i, packet, &output) {
+        struct dp_packet *wire = unit_wire(packet);
+
+        n_opened += vnetenc_open(wire) != NULL;
+        dp_packet_delete(wire);
+    }
+    clear(&output);
+    n_late = vnetenc_drop_total(VNETENC_DROP_rx_window) - before;
+    CHECK(n_opened + n_late == n + 1);
+    return n_late;
+}
+
+/* A deferred packet gets its number when the output batch is sent, and so
+ * overtakes all records in that batch.  OPERATING.md names the limit. */
+static void
+test_overtaking(void)
+{
+    struct unit_sessions s;
+
+    unit_sessions_create(&s, VNETENC_AES256_GCM, false, 1);
+    CHECK(count_late(&s, VNETENC_WINDOW_RECORDS - 1) == 0);
+    CHECK(count_late(&s, VNETENC_WINDOW_RECORDS) == 1);
+    unit_sessions_destroy(&s);
+}
+
 /* Adds a path to 10.0.0.'i' with a session under 'key', if that is nonnull. */
 static struct vnetenc_path *
 add_peer(unsigned int i, const struct vnetenc_record_key *key)
@@ -617,6 +663,7 @@ main(int argc OVS_UNUSED, char *argv[])
     }
     test_order(false, VNETENC_AES256_GCM, VNETENC_MAX_LANES, 300);
     test_order(true, VNETENC_AES256_GCM, 3, VNETENC_BURST);
+    test_overtaking();
     test_many_peers();
     test_no_session();
     test_changes();
