@@ -69,6 +69,8 @@ struct vnetenc_log_pass {
     bool marked;                /* At any time. */
     bool exact;                 /* Whole connections, not only addresses. */
     bool guess;                 /* Other packets may have other fates. */
+    bool met_rule;              /* Mirrors of the ingress port come before. */
+    bool sent;                  /* Sent by the bridge while not marked. */
     struct place place;         /* The last one while marked. */
     bool has_rule;              /* The last one while marked. */
     uint8_t note;               /* enum vnetenc_note, of the rules. */
@@ -207,6 +209,9 @@ vnetenc_log_rule(struct vnetenc_log_pass *pass, const char *bridge,
                  const struct flow *flow, const struct rule *rule,
                  uint8_t table)
 {
+    if (pass) {
+        pass->met_rule = true;
+    }
     if (note_place(pass, bridge, flow)) {
         pass->has_rule = rule != NULL;
         pass->table = table;
@@ -232,6 +237,17 @@ add_fate(struct vnetenc_log_pass *pass, enum vnetenc_flow_fate what)
     return fate;
 }
 
+/* Notes that 'bridge' sends a packet that is not marked.  It is not denied
+ * then.  Copies that other bridges send, or that a mirror sent before any rule
+ * was met, say nothing about that. */
+static void
+note_unmarked(struct vnetenc_log_pass *pass, const char *bridge)
+{
+    if (pass && pass->met_rule && !strcmp(bridge, pass->settings->bridge)) {
+        pass->sent = true;
+    }
+}
+
 void
 vnetenc_log_port(struct vnetenc_log_pass *pass, const char *bridge,
                  const struct flow *flow, const struct netdev *port)
@@ -242,6 +258,8 @@ vnetenc_log_port(struct vnetenc_log_pass *pass, const char *bridge,
                                             : VNETENC_FLOW_PORT));
 
         vnetenc_flow_set_port(&fate->out, netdev_get_name(port));
+    } else {
+        note_unmarked(pass, bridge);
     }
 }
 
@@ -265,6 +283,8 @@ vnetenc_log_tunnel(struct vnetenc_log_pass *pass, const char *bridge,
         fate->reason = reason;
         fate->pending = sent && native;
         pass->tunnel_noted = true;
+    } else if (sent) {
+        note_unmarked(pass, bridge);
     }
 }
 
@@ -395,20 +415,13 @@ recirculates(const struct nlattr *action)
             || nl_attr_type(action) == OVS_ACTION_ATTR_TUNNEL_POP);
 }
 
-/* Returns true if the packet goes on, to somebody or to another pass. */
+/* Returns true if the packet goes on without any output, to code of ours or to
+ * another pass. */
 static bool
 goes_on(const struct nlattr *action)
 {
-    switch (nl_attr_type(action)) {
-    case OVS_ACTION_ATTR_OUTPUT:
-    case OVS_ACTION_ATTR_TUNNEL_PUSH:
-    case OVS_ACTION_ATTR_LB_OUTPUT:
-        return true;
-    case OVS_ACTION_ATTR_USERSPACE:
-        return is_handed_over(action);
-    default:
-        return recirculates(action);
-    }
+    return (nl_attr_type(action) == OVS_ACTION_ATTR_USERSPACE
+            ? is_handed_over(action) : recirculates(action));
 }
 
 /* Marks the fates from 'i' up to 'i_end' that are also among those from 'j' up
@@ -568,7 +581,7 @@ vnetenc_log_unwildcard(struct vnetenc_log_pass *pass, const char *bridge,
     if (!pass || !(pass->marked || note_place(pass, bridge, flow))) {
         return;
     }
-    if (!pass->n_fates && !consumed
+    if (!pass->n_fates && !pass->sent && !consumed
         && !any_action(actions->data, actions->size, goes_on)) {
         add_fate(pass, VNETENC_FLOW_DENIED);
     }
