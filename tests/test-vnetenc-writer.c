@@ -454,6 +454,48 @@ test_full(void)
     free(name);
 }
 
+/* Somebody who may write in the directory leads the log nowhere else. */
+static void
+test_link(void)
+{
+    struct vnetenc_writer_status status;
+    char *victim = path_of("victim");
+    char *name = path_of(FILE_NAME);
+    struct svec lines;
+
+    set(name);
+    for (size_t i = 0; i < 2; i++) {
+        /* To a file that is there, and to one that would be made. */
+        FILE *file = i ? NULL : fopen(victim, "w");
+
+        if (file) {
+            ovs_assert(!fclose(file));
+        }
+        ovs_assert(!symlink(victim, name));
+        credit_port(i + 1);
+        run_writer();
+        lines = read_lines(victim);
+        CHECK(!lines.n);
+        svec_destroy(&lines);
+        CHECK(!unlink(victim) == !i);
+        CHECK(!unlink(name));
+        vnetenc_writer_get_status(&status);
+        CHECK_HAS(status.error, "flows.log\" cannot be written: it must not be "
+                  "a symbolic link");
+        free(status.error);
+    }
+    credit_port(4);
+    run_writer();
+    lines = read_lines(name);
+    if (CHECK(lines.n == 2)) {
+        CHECK_HAS(lines.names[0], "\"lines\":2,\"packets\":3}");
+    }
+    svec_destroy(&lines);
+    unlink(name);
+    free(name);
+    free(victim);
+}
+
 /* A disk that is full in the middle of a line leaves no half of it. */
 static void
 test_half(void)
@@ -552,6 +594,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_line();
     test_rotation();
     test_full();
+    test_link();
     test_half();
     test_verdict();
     test_names();

@@ -177,12 +177,14 @@ has_room(int fd)
             || fs.f_bavail >= (uint64_t) fs.f_blocks * RESERVE_PERCENT / 100);
 }
 
-/* Opens the file.  Returns a negative errno value if that fails. */
+/* Opens the file.  Returns a negative errno value if that fails, -ELOOP for a
+ * symbolic link: others may write in the directory, and the link could lead to
+ * a file of ours. */
 static int
 open_file(const struct writer *w)
 {
     int fd = open(w->settings->file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC
-                  | O_NOCTTY | O_NONBLOCK, 0640);
+                  | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK, 0640);
 
     return fd < 0 ? -errno : fd;
 }
@@ -259,6 +261,9 @@ write_batch(struct writer *w)
         set_error(xasprintf("file: \"%s\" cannot be written: less than %d %% "
                             "of its file system is free", w->settings->file,
                             RESERVE_PERCENT));
+    } else if (error == ELOOP) {
+        set_error(xasprintf("file: \"%s\" cannot be written: it must not be a "
+                            "symbolic link", w->settings->file));
     } else if (error) {
         set_error(xasprintf("file: \"%s\" cannot be written: %s",
                             w->settings->file, ovs_strerror(error)));

@@ -23,7 +23,7 @@
  * A thread collects the records (log/flows.h) at the end of each interval and
  * writes them to a file 8.5 seconds later, when no packet of the interval
  * waits for a session any more.  It opens the file each time, so a file that
- * was renamed or removed is made again.
+ * was renamed or removed is made again.  It follows no symbolic link.
  *
  * A line is written as a whole or not at all.  A line that cannot be written
  * is lost, but counted, and the next line that can be written says so.  The
