@@ -7,9 +7,11 @@ The packages, the other databases and the daemons are in tests/packages."""
 
 import importlib.machinery
 import importlib.util
+import json
 import os
 import pathlib
 import shlex
+import types
 
 import pytest
 
@@ -117,6 +119,76 @@ def test_file(rollback, tmp_path):
     assert (tmp_path / "flows.stock").read_text() == (
         "# actions=vnetenc in a comment\nip,actions=output:2\n"
         "arp,actions=NORMAL\n")
+
+
+# Databases with all that vnetenc puts into them: schema, transaction, and a
+# table with the column and the value that stay.
+FILLED = [
+    ("vswitchd/vswitch.ovsschema", [
+        {"op": "insert", "table": "Open_vSwitch", "row": {
+            "other_config": ["map", [["vnetenc-unlisted", "drop"]]]}},
+        {"op": "insert", "table": "Bridge", "row": {"name": "br-int"},
+         "uuid-name": "br"},
+        {"op": "update", "table": "Open_vSwitch", "where": [],
+         "row": {"bridges": ["named-uuid", "br"]}},
+        {"op": "insert", "table": "VNetEnc_Flow_Log", "row": {
+            "bridge": "br-int", "mark": "reg31[16..17]", "interval": 10,
+            "names": ["map", [[7, "blue"]]]}},
+        {"op": "insert", "table": "VNetEnc_Profile", "row": {"id": 0}},
+        {"op": "insert", "table": "VNetEnc_Peer", "row": {
+            "remote_ip": "192.0.2.2"}}], "Bridge", "name", "br-int"),
+    ("ovn-nb.ovsschema", [
+        {"op": "insert", "table": "Encryption_Credential", "row": {
+            "name": "tenants", "id": 3}, "uuid-name": "c"},
+        {"op": "insert", "table": "Logical_Switch", "row": {
+            "name": "sw0", "encryption": "require",
+            "encryption_credential": ["named-uuid", "c"],
+            "encryption_status": ["map", [["state", "enforced"]]],
+            "other_config": ["map", [["encryption-log", "pair"]]]}}],
+     "Logical_Switch", "name", "sw0"),
+    ("ovn-sb.ovsschema", [
+        {"op": "insert", "table": "Chassis_Private", "row": {
+            "name": "hv1", "encryption": ["map", [["5", "require"]]]}}],
+     "Chassis_Private", "name", "hv1"),
+]
+
+
+@pytest.mark.parametrize("schema, filling, table, column, value", FILLED,
+                         ids=["Open_vSwitch", "northbound", "southbound"])
+def test_conversion(run, tree, rollback, monkeypatch, capsys, schema, filling,
+                    table, column, value):
+    """Databases that say which flows are logged, and whether a switch is
+    encrypted, are converted to upstream's schemas, and keep the rest."""
+    source = tree.ovs_src if "vswitchd" in schema else tree.ovn_src
+    stock = source.parent / "pristine" / schema
+    if not stock.exists():
+        pytest.skip("only in a build folder: upstream's schema is needed")
+    tool, name = tree.program("ovsdb-tool"), json.loads(
+        stock.read_text())["name"]
+    file = run.dir / "conf.db"
+    run.cmd(tool, "create", file, source / schema)
+    done = json.loads(run.cmd(tool, "transact", file,
+                              json.dumps([name] + filling)))
+    assert len(done) == len(filling) and not [d for d in done if "error" in d]
+
+    monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(rollback, "SCHEMAS", [("package", schema, str(file))])
+    monkeypatch.setattr(rollback, "stock_file", lambda *_: stock.read_text())
+    rollback.try_conversions(types.SimpleNamespace(packages=["package"]), [])
+    assert capsys.readouterr().out == (
+        "copies of the databases can be converted\n")
+
+    def kept():
+        return json.loads(run.cmd(tool, "query", file, json.dumps(
+            [name, {"op": "select", "table": table, "where": [],
+                    "columns": [column]}])))[0]["rows"]
+    # Back, and forward again.
+    for new, ours in ((stock, False), (source / schema, True)):
+        run.cmd(tool, "compact", file)
+        run.cmd(tool, "convert", file, new)
+        assert kept() == [{column: value}]
+        text = json.dumps(json.loads(file.read_text().splitlines()[1]))
+        assert ("encryption" in text or "VNetEnc_Flow_Log" in text) == ours
 
 
 def start_southbound(run, tree, monkeypatch, name):
