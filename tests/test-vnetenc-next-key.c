@@ -124,6 +124,8 @@ static void
 test_replace(void)
 {
     uint8_t a[VNETENC_FINGERPRINT_BYTES], b[VNETENC_FINGERPRINT_BYTES];
+    const long long int limit = (1000 + VNETENC_REKEY_S * 1000LL
+                                 + VNETENC_HANDSHAKE_DEADLINE_MS);
     unsigned int n_used = vnetenc_next_key_n_used();
     struct stat s;
     uint64_t seq;
@@ -145,7 +147,7 @@ test_replace(void)
     CHECK(done(vnetenc_profiles_make_next_key()));
     CHECK(n_published() == 2 && publishes(b));
     CHECK(!vnetenc_profiles_refresh());
-    CHECK(!vnetenc_next_key_may_forget(LLONG_MAX));
+    CHECK(!vnetenc_next_key_may_forget(LLONG_MAX, false));
 
     /* There is no moment at which one of both is not published. */
     CHECK(done(vnetenc_profiles_use_next_key(1000)));
@@ -170,11 +172,16 @@ test_replace(void)
 
     /* Handshakes that began before may still run. */
     CHECK(!vnetenc_next_key_may_forget(
-        1000 + VNETENC_HANDSHAKE_DEADLINE_MS - 1));
-    CHECK(vnetenc_next_key_may_forget(1000 + VNETENC_HANDSHAKE_DEADLINE_MS));
+        1000 + VNETENC_HANDSHAKE_DEADLINE_MS - 1, false));
+    CHECK(vnetenc_next_key_may_forget(1000 + VNETENC_HANDSHAKE_DEADLINE_MS,
+                                      false));
+    /* A session that needs it buys it the time in which peers replace theirs,
+     * and no more. */
+    CHECK(!vnetenc_next_key_may_forget(limit - 1, true));
+    CHECK(vnetenc_next_key_may_forget(limit, true));
     vnetenc_next_key_forget();
     CHECK(n_published() == 1 && publishes(b) && !publishes(a));
-    CHECK(!vnetenc_next_key_may_forget(LLONG_MAX));
+    CHECK(!vnetenc_next_key_may_forget(LLONG_MAX, false));
 
     /* And after a restart. */
     vnetenc_profiles_destroy();

@@ -19,6 +19,7 @@
 #include <limits.h>
 #include "connectivity.h"
 #include "openvswitch/poll-loop.h"
+#include "openvswitch/vlog.h"
 #include "ovs-atomic.h"
 #include "ovs-rcu.h"
 #include "packets.h"
@@ -49,6 +50,8 @@
 #include "vnetenc/trust/next-key.h"
 #include "vnetenc/trust/peer.h"
 #include "vnetenc/trust/profile.h"
+
+VLOG_DEFINE_THIS_MODULE(vnetenc_control);
 
 struct ovs_mutex vnetenc_control_mutex = OVS_MUTEX_INITIALIZER;
 
@@ -101,19 +104,24 @@ note_former_key(const struct vnetenc_session_status *session, void *any_)
 }
 
 /* Withdraws the fingerprint of the host's former key once no session needs
- * it. */
+ * it, or should need it: peers end a session that does. */
 static void
 forget_former_key(long long int now)
 {
     bool any = false;
 
-    if (vnetenc_next_key_may_forget(now)) {
-        vnetenc_outgoing_for_each(note_former_key, &any, now);
-        vnetenc_incoming_for_each(note_former_key, &any, now);
-        if (!any) {
-            vnetenc_next_key_forget();
-            seq_change(connectivity_seq_get());
+    if (!vnetenc_next_key_former()) {
+        return;
+    }
+    vnetenc_outgoing_for_each(note_former_key, &any, now);
+    vnetenc_incoming_for_each(note_former_key, &any, now);
+    if (vnetenc_next_key_may_forget(now, any)) {
+        if (any) {
+            VLOG_WARN("the fingerprint of the former key is withdrawn, though "
+                      "peers did not replace all sessions that began with it");
         }
+        vnetenc_next_key_forget();
+        seq_change(connectivity_seq_get());
     }
 }
 

@@ -220,9 +220,12 @@ vnetenc_next_key_n_used(void)
 }
 
 bool
-vnetenc_next_key_may_forget(long long int now)
+vnetenc_next_key_may_forget(long long int now, bool needed)
 {
-    return former.valid && now >= used_at + VNETENC_HANDSHAKE_DEADLINE_MS;
+    long long int age_ms = (needed ? VNETENC_REKEY_S * 1000LL : 0)
+                           + VNETENC_HANDSHAKE_DEADLINE_MS;
+
+    return former.valid && now >= used_at + age_ms;
 }
 
 void

@@ -33,7 +33,9 @@
  *
  *   - The fingerprint of the former one is published until no session is left
  *     in which this host has shown it.  A session that a peer began ends when
- *     the peer replaces it, after VNETENC_REKEY_S at the latest.
+ *     the peer replaces it, after VNETENC_REKEY_S at the latest.  The former
+ *     one is forgotten then even if a peer has not: it must not be up to a
+ *     peer how long a key that may be stolen counts.
  *
  * The next pair is a file and survives a restart.  The former fingerprint is
  * forgotten in a restart, as are all sessions that need it.
@@ -84,10 +86,11 @@ char *vnetenc_next_key_use(const char *directory,
 unsigned int vnetenc_next_key_n_used(void);
 
 /* Returns true if there is a former certificate and no handshake can still run
- * that began before it became that. */
-bool vnetenc_next_key_may_forget(long long int now);
+ * that began before it became that.  If a session needs the certificate, that
+ * session must be older than any that a peer replaces in time. */
+bool vnetenc_next_key_may_forget(long long int now, bool needed);
 
-/* Forgets the former certificate, because no session needs it. */
+/* Forgets the former certificate. */
 void vnetenc_next_key_forget(void);
 
 /* Forgets everything. */
