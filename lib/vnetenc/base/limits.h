@@ -422,4 +422,13 @@ enum {
 enum { VNETENC_BURST = 32 };
 enum { VNETENC_DEFER_PACKETS = 4 };
 
+/* A thread that seals with a key of the provider "fips", which another thread
+ * has, yields so many times, then sleeps so many times, a second at least in
+ * all, and then drops its burst. */
+enum {
+    VNETENC_TURN_YIELDS = 1000,
+    VNETENC_TURN_SLEEPS = 10000,
+    VNETENC_TURN_SLEEP_NS = 100000,
+};
+
 #endif /* vnetenc/base/limits.h */

@@ -40,9 +40,10 @@
  * otherwise.
  *
  * A key has one context to seal, because two contexts would draw two starts,
- * whose nonces could meet.  A thread takes it for a burst.  More lanes make
- * more keys.  Contexts to open get the nonce from the record, as always, and
- * are those of the provider "openssl".
+ * whose nonces could meet.  A thread takes it for a burst; one that does not
+ * get it in time fails to seal.  More lanes make more keys.  Contexts to open
+ * get the nonce from the record, as always, and are those of the provider
+ * "openssl".
  *
  * A nonce counts as used when the module was told to seal, whether it
  * succeeded or not: the module has moved on. */
@@ -217,27 +218,54 @@ fips_begin(void *key_, const uint8_t *fixed_iv, uint64_t *first)
     return 0;
 }
 
-static void
+static bool
+try_take(struct fips_key *key)
+{
+    bool expected = false;
+
+    return atomic_compare_exchange_strong_explicit(&key->busy, &expected, true,
+                                                   memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
+/* Waits for the turn of this thread, in vain if another one keeps the key.
+ * That one may be waiting for this processor: at first, one that yields is
+ * enough, but not if the other has a lower priority.  Neither wait is a
+ * quiescent state, in which the key could be freed. */
+static bool
 take(struct fips_key *key)
 {
-    for (;;) {
-        bool expected = false;
-
-        if (atomic_compare_exchange_strong_explicit(&key->busy, &expected,
-                                                    true,
-                                                    memory_order_acquire,
-                                                    memory_order_relaxed)) {
-            return;
+    for (int i = 0; i < VNETENC_TURN_YIELDS; i++) {
+        if (try_take(key)) {
+            return true;
         }
-        /* The thread that has it may be waiting for this processor. */
         sched_yield();
     }
+    for (int i = 0; i < VNETENC_TURN_SLEEPS; i++) {
+        if (try_take(key)) {
+            return true;
+        }
+        xnanosleep_no_quiesce(VNETENC_TURN_SLEEP_NS);
+    }
+    return false;
 }
 
 static void
 give(struct fips_key *key)
 {
     atomic_store_explicit(&key->busy, false, memory_order_release);
+}
+
+bool
+vnetenc_aead_fips_take(void *key)
+{
+    return take(key);
+}
+
+void
+vnetenc_aead_fips_give(void *key)
+{
+    give(key);
 }
 
 /* Seals one record.  The module counts the explicit nonce, which it writes,
@@ -273,7 +301,12 @@ fips_seal(void *key_, struct vnetenc_aead_op *ops, size_t n)
 {
     struct fips_key *key = key_;
 
-    take(key);
+    if (!take(key)) {
+        for (size_t i = 0; i < n; i++) {
+            ops[i].result = VNETENC_AEAD_FAILED;    /* Uses no nonce. */
+        }
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         if (key->ready && seal_one(key->ctx, &ops[i])) {
             ops[i].result = VNETENC_AEAD_OK;

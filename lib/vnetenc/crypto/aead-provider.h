@@ -25,12 +25,14 @@
  *
  * Thread-safety: 'seal' and 'open' run in any number of threads on the same
  * key.  They neither allocate, nor log, nor lock; but to seal with a provider
- * that makes nonces, threads wait for each other's bursts.  Threads of the
+ * that makes nonces, threads wait for each other's bursts, for a limited
+ * time.  Threads of the
  * datapath call no other function. */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "compiler.h"
 #include "util.h"
 #include "vnetenc/base/limits.h"
 #include "vnetenc/crypto/cipher.h"
@@ -132,6 +134,11 @@ extern const struct vnetenc_aead_provider vnetenc_aead_fips;
 /* Does what vnetenc_aead_fips.init() does, also without OpenSSL's fips
  * property, for tests. */
 int vnetenc_aead_fips_prepare(void);
+
+/* Takes a key of vnetenc_aead_fips as a thread that seals a burst does, and
+ * gives it back, for tests.  Returns false if it was not to be had. */
+bool vnetenc_aead_fips_take(void *key) OVS_WARN_UNUSED_RESULT;
+void vnetenc_aead_fips_give(void *key);
 
 /* Returns the name and version of OpenSSL's module that computes, which the
  * caller frees, or NULL if the provider "fips" is not used. */

@@ -66,6 +66,11 @@ void vnetenc_aead_init(const char *choice);
  * initialized since the last call.  Main thread. */
 void vnetenc_aead_update(const char *choice);
 
+/* Returns the nanoseconds that the provider needs to seal a burst of full-size
+ * records, or LLONG_MAX if it fails.  Main thread. */
+long long int vnetenc_aead_measure(const struct vnetenc_aead_provider *,
+                                   enum vnetenc_cipher);
+
 /* Does the same as vnetenc_aead_key_create(), with a provider of the caller's
  * choice, which need not be registered. */
 int vnetenc_aead_key_create_with(const struct vnetenc_aead_provider *,
