@@ -237,6 +237,23 @@ find_alarms(const struct ovsdb_idl *ovs_idl, struct ovsdb_idl *sb_idl)
     find_credentials(ovs_idl, sb_idl);
 }
 
+/* Reports the state of credentials at once, but for a row that ovs-vswitchd
+ * has yet to load: that is over in a moment, or waits as alarms do. */
+static void
+tell_credentials(void)
+{
+    const struct smap_node *node;
+
+    SMAP_FOR_EACH (node, &alarms.found) {
+        if ((!strncmp(node->key, OVN_VNETENC_REPORT_CREDENTIAL,
+                      strlen(OVN_VNETENC_REPORT_CREDENTIAL))
+             && strcmp(node->value, "waits"))
+            || !strcmp(node->key, OVN_VNETENC_REPORT_CREDENTIALS)) {
+            smap_replace(&alarms.told, node->key, node->value);
+        }
+    }
+}
+
 static void
 follow_alarms(const struct ovsdb_idl *ovs_idl, struct ovsdb_idl *sb_idl)
 {
@@ -245,6 +262,7 @@ follow_alarms(const struct ovsdb_idl *ovs_idl, struct ovsdb_idl *sb_idl)
         alarms.seqno = ovsdb_idl_get_seqno(ovs_idl);
         alarms.sb_seqno = ovsdb_idl_get_seqno(sb_idl);
         find_alarms(ovs_idl, sb_idl);
+        tell_credentials();
         if (smap_equal(&alarms.found, &alarms.told)) {
             alarms.tell_at = LLONG_MAX;
         } else if (alarms.tell_at == LLONG_MAX) {

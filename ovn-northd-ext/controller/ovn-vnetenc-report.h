@@ -27,8 +27,9 @@
  * A mode is reported once it has settled (ovn-vnetenc-modes.h) and Open
  * vSwitch has acknowledged its flows.  Alarms are reported after a random
  * delay of up to OVN_VNETENC_REPORT_DELAY_MS, so that a host that dies in a
- * large cluster does not make all others write at once.  A southbound database
- * without the column gets no report.
+ * large cluster does not make all others write at once.  The state of
+ * credentials, which follows from this host alone, is reported at once.  A
+ * southbound database without the column gets no report.
  *
  * Thread-safety: main thread only. */
 

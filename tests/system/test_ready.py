@@ -24,6 +24,7 @@ from sslpeer import Mint
 
 sys.path.insert(0, str(TOP / "utilities"))
 
+from vnetenc_tools.credentials import read_settled  # noqa: E402
 from vnetenc_tools.fails import FAILS       # noqa: E402
 
 READY = TOP / "utilities/ovn-vnetenc-ready"
@@ -76,7 +77,7 @@ class Site:
         done = subprocess.run(
             [*(self.run._enter(hv.netns) if hv else ()), READY,
              f"--nb=unix:{self.central.dir}/nb.sock",
-             f"--sb=unix:{self.central.dir}/sb.sock", *args],
+             f"--sb=unix:{self.central.dir}/sb.sock", "--settle=0", *args],
             env=env, text=True, capture_output=True, timeout=60, check=False)
         assert not done.stderr or done.returncode == 2, done.stderr
         return done.returncode, done.stdout or done.stderr
@@ -351,6 +352,16 @@ def test_credential_hostname(site, switch, credential):
     finally:
         for name in ("hv1", "hv2"):
             site.sb("set", "Chassis", name, 'hostname=""')
+
+
+def test_credential_settles():
+    """A state that a chassis has yet to report is no finding."""
+    answers = ["waits", "waits", "ok", "waits"]
+    assert read_settled(lambda: answers.pop(0), lambda a: a != "ok",
+                        1000) == "ok"
+    assert answers == ["waits"]
+    assert read_settled(lambda: answers.pop(0), lambda a: a != "ok",
+                        0) == "waits"
 
 
 def test_report_of_a_predecessor(site, switch, credential):

@@ -15,6 +15,7 @@
 
 import collections
 import re
+import time
 
 from vnetenc_tools.databases import as_list, as_one, is_announced
 
@@ -185,19 +186,19 @@ def check_geneve(names, with_ports, level, chassis, south, report):
                "use Geneve between chassis")
 
 
-def check_south(north, south, tables, report):
-    """What the chassis say.  `tables` holds the rows of CREDENTIALS."""
+def reports_of(south, tables):
+    """{chassis: its report}"""
     # A stock ovn-controller leaves the report of its predecessor.
     running = {c["name"] for c in south.chassis if is_announced(c)}
-    reports = {row["name"]: row["encryption"]
-               for row in tables["Chassis_Private"] if row["name"] in running}
+    return {row["name"]: row["encryption"]
+            for row in tables["Chassis_Private"] if row["name"] in running}
+
+
+def users(north, south, tables):
+    """[(credential, its switches, whom it admits, chassis with ports in its
+    networks)]"""
     rows = {row["id"]: row for row in tables["Encryption_Credential"]}
-    hosts = {row["hostname"]: row["chassis"]
-             for row in tables.get("Chassis_Hostname", ())}
-    used = in_use(north)
-    everywhere = set()
-    for credential, switches in used:
-        level = level_of(switches)
+    for credential, switches in in_use(north):
         row = rows.get(credential["id"], {"datapaths": [], "chassis": []})
         datapaths = set(as_list(row["datapaths"]))
         listed = as_list((row if is_auto(credential) else credential)
@@ -205,16 +206,50 @@ def check_south(north, south, tables, report):
         with_ports = {as_one(port["chassis"])
                       for port in south.tables["Port_Binding"]
                       if port["datapath"] in datapaths}
-        everywhere |= with_ports
-        for chassis in south.chassis:
-            if chassis["_uuid"] in with_ports:
-                check_chassis(credential, listed, level, chassis, reports,
-                              report)
+        yield (credential, switches, listed,
+               [c for c in south.chassis if c["_uuid"] in with_ports])
+
+
+def waits(north, south, tables):
+    """Whether a chassis has yet to load a credential, or to report that."""
+    reports = reports_of(south, tables)
+    return any(
+        reports.get(c["name"], {}).get("credentials") == "true"
+        and reports[c["name"]].get(f"credential:{credential['id']}",
+                                   "waits") == "waits"
+        and (not listed or c["name"] in listed)
+        for credential, _, listed, chassis in users(north, south, tables)
+        for c in chassis)
+
+
+def read_settled(read, unsettled, patience_s):
+    """The answer of `read`, which is asked again each second, for at most
+    `patience_s`, while it is `unsettled`."""
+    deadline = time.monotonic() + patience_s
+    answer = read()
+    while unsettled(answer) and time.monotonic() < deadline:
+        time.sleep(1)
+        answer = read()
+    return answer
+
+
+def check_south(north, south, tables, report):
+    """What the chassis say.  `tables` holds the rows of south_tables()."""
+    reports = reports_of(south, tables)
+    used = list(users(north, south, tables))
+    everywhere = set()
+    for credential, switches, listed, with_ports in used:
+        everywhere |= {c["_uuid"] for c in with_ports}
+        for chassis in with_ports:
+            check_chassis(credential, listed, level_of(switches), chassis,
+                          reports, report)
     level = level_of(s for s in north.switches if s.mode in ("require",
                                                              "prefer"))
+    hosts = {row["hostname"]: row["chassis"]
+             for row in tables.get("Chassis_Hostname", ())}
     check_hosts(hosts, south, level_of(
-        s for row, switches in used if is_auto(row) for s in switches),
+        s for row, switches, *_ in used if is_auto(row) for s in switches),
                 report)
     for chassis in south.chassis:
-        check_geneve([row["name"] for row, _ in used], everywhere, level,
+        check_geneve([row["name"] for row, *_ in used], everywhere, level,
                      chassis, south, report)
