@@ -18,11 +18,11 @@
 
 #include "ovn-vnetenc-credential.h"
 
-#include "hmapx.h"
 #include "lib/ovn-nb-idl.h"
 #include "lib/ovn-sb-idl.h"
 #include "lib/ovn-vnetenc-demand.h"
 #include "northd.h"
+#include "openvswitch/json.h"
 #include "openvswitch/vlog.h"
 #include "ovn-vnetenc-members.h"
 #include "ovn-vnetenc-places.h"
@@ -38,11 +38,21 @@ enum { N_IDS = UINT8_MAX + 1 };
 
 /* The credential of the cluster. */
 
-/* The last one that could be found by its name. */
-static struct {
-    struct uuid uuid;           /* Zero if there is none. */
-    char *refused;              /* Newest name that was logged, or NULL. */
-} cluster;
+/* Keys of external_ids of SB_Global, which no chassis may write: a start of
+ * ovn-northd, or another ovn-northd, does not forget what was in force. */
+#define CLUSTER_UUID OVN_VNETENC_NB_DEFAULT_CREDENTIAL
+#define CLUSTER_MEMBERS "vnetenc-default-members"
+
+struct cluster {
+    uint8_t id;                 /* Of the credential in force; 0: none. */
+
+    /* Its southbound row, if it has no northbound one, otherwise NULL. */
+    const struct sbrec_encryption_credential *kept;
+
+    /* The members of 'kept' are computed, but only those that 'listed' has,
+     * an array, are admitted, unless it is empty. */
+    struct json *listed;        /* NULL: they are not. */
+};
 
 static const struct nbrec_encryption_credential *
 find_by_name(const struct nbrec_encryption_credential_table *table,
@@ -56,32 +66,6 @@ find_by_name(const struct nbrec_encryption_credential_table *table,
         }
     }
     return NULL;
-}
-
-/* Finds the credential of the cluster in the southbound database, after a
- * start: it lists switches that name none. */
-static void
-recall(const struct ovn_vnetenc_credential_input *in,
-       const struct ovn_vnetenc_places *places)
-{
-    const struct sbrec_encryption_credential *sb;
-    struct hmapx takers = HMAPX_INITIALIZER(&takers);
-    const struct ovn_vnetenc_place *place;
-
-    HMAP_FOR_EACH (place, node, &places->places) {
-        if (ovn_vnetenc_place_takes_default(place)) {
-            hmapx_add(&takers, CONST_CAST(struct sbrec_datapath_binding *,
-                                          place->od->sdp->sb_dp));
-        }
-    }
-    SBREC_ENCRYPTION_CREDENTIAL_TABLE_FOR_EACH (sb, in->sb_credentials) {
-        for (size_t i = 0; i < sb->n_datapaths; i++) {
-            if (hmapx_contains(&takers, sb->datapaths[i])) {
-                cluster.uuid = sb->header_.uuid;
-            }
-        }
-    }
-    hmapx_destroy(&takers);
 }
 
 /* Returns true if a credential of the northbound database has the id. */
@@ -98,53 +82,232 @@ is_taken(const struct nbrec_encryption_credential_table *table, int64_t id)
     return false;
 }
 
-/* Returns the southbound row of the credential of the cluster that was found
- * last, if it still has its id. */
-static const struct sbrec_encryption_credential *
-last_of_cluster(const struct ovn_vnetenc_credential_input *in)
+static bool
+is_auto(const struct nbrec_encryption_credential *nb)
 {
-    const struct sbrec_encryption_credential *sb =
-        sbrec_encryption_credential_table_get_for_uuid(in->sb_credentials,
-                                                       &cluster.uuid);
-
-    return (sb && (nbrec_encryption_credential_table_get_for_uuid(
-                       in->nb_credentials, &cluster.uuid)
-                   || !is_taken(in->nb_credentials, sb->id))
-            ? sb : NULL);
+    return nb->members && !strcmp(nb->members, "auto");
 }
 
-/* Returns the id of the credential of the cluster, or 0 if there is none.  If
- * the name is that of no credential, the former one stays in force, even if it
- * was deleted. */
-static uint8_t
-id_of_cluster(const struct ovn_vnetenc_credential_input *in,
-              const struct ovn_vnetenc_places *places)
+static const struct sbrec_sb_global *
+sb_global(const struct ovn_vnetenc_credential_input *in)
+{
+    return sbrec_sb_global_first(ovsdb_idl_txn_get_idl(in->sb_txn));
+}
+
+static const char *
+recall(const struct ovn_vnetenc_credential_input *in, const char *key)
+{
+    const struct sbrec_sb_global *sb = sb_global(in);
+
+    return sb ? smap_get(&sb->external_ids, key) : NULL;
+}
+
+/* Makes 'uuid', if nonnull, the credential that is in force, and 'listed', if
+ * nonnull, the list of those that may be computed as its members.  Takes
+ * ownership of 'listed'. */
+static void
+remember(const struct ovn_vnetenc_credential_input *in,
+         const struct uuid *uuid, struct json *listed)
+{
+    const struct sbrec_sb_global *sb = sb_global(in);
+    struct smap ids;
+
+    if (sb) {
+        smap_clone(&ids, &sb->external_ids);
+        smap_remove(&ids, CLUSTER_UUID);
+        smap_remove(&ids, CLUSTER_MEMBERS);
+        if (uuid) {
+            smap_add_format(&ids, CLUSTER_UUID, UUID_FMT, UUID_ARGS(uuid));
+        }
+        if (listed) {
+            smap_add_nocopy(&ids, xstrdup(CLUSTER_MEMBERS),
+                            json_to_string(listed, JSSF_SORT));
+        }
+        if (!smap_equal(&ids, &sb->external_ids)) {
+            sbrec_sb_global_verify_external_ids(sb);
+            sbrec_sb_global_set_external_ids(sb, &ids);
+        }
+        smap_destroy(&ids);
+    }
+    json_destroy(listed);
+}
+
+static void
+use_northbound(const struct ovn_vnetenc_credential_input *in,
+               const struct nbrec_encryption_credential *nb,
+               struct cluster *cluster)
+{
+    struct json *listed = NULL;
+
+    if (is_auto(nb)) {
+        listed = json_array_create_empty();
+        for (size_t i = 0; i < nb->n_chassis; i++) {
+            json_array_add(listed, json_string_create(nb->chassis[i]));
+        }
+    }
+    remember(in, &nb->header_.uuid, listed);
+    cluster->id = nb->id;
+}
+
+/* Returns true if a switch uses the profile, which is then made by hand. */
+static bool
+is_made_by_hand(const struct northd_data *northd, int id)
+{
+    const struct ovn_datapath *od;
+
+    HMAP_FOR_EACH (od, key_node, &northd->ls_datapaths.datapaths) {
+        if (smap_get_int(&od->nbs->other_config, OVN_VNETENC_NB_PROFILE, 0)
+            == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Returns a new southbound row that admits no chassis, so that nothing is sent
+ * or received under it, or NULL if no id is left. */
+static const struct sbrec_encryption_credential *
+make_closed(const struct ovn_vnetenc_credential_input *in)
+{
+    const struct sbrec_encryption_credential *sb;
+    const char *nobody = "";
+    struct uuid uuid;
+    char *name;
+    int id = UINT8_MAX;
+
+    while (is_taken(in->nb_credentials, id)
+           || is_made_by_hand(in->northd, id)) {
+        if (!--id) {
+            return NULL;
+        }
+    }
+    uuid_generate(&uuid);
+    sb = sbrec_encryption_credential_insert_persist_uuid(in->sb_txn, &uuid);
+    name = xasprintf("closed-"UUID_FMT, UUID_ARGS(&uuid));
+    sbrec_encryption_credential_set_name(sb, name);
+    sbrec_encryption_credential_set_id(sb, id);
+    sbrec_encryption_credential_set_chassis(sb, &nobody, 1);
+    free(name);
+    remember(in, &uuid, NULL);
+    return sb;
+}
+
+/* Uses the credential that was found last by its name, if 'cluster' refers to
+ * none by a name that exists.  Returns false if that is not possible. */
+static bool
+use_former(const struct ovn_vnetenc_credential_input *in,
+           struct cluster *cluster)
+{
+    const char *s = recall(in, CLUSTER_UUID);
+    const struct nbrec_encryption_credential *nb;
+    const struct sbrec_encryption_credential *sb;
+    struct uuid uuid;
+
+    if (!s) {
+        return true;
+    }
+    if (!uuid_from_string(&uuid, s)) {
+        uuid = UUID_ZERO;
+    }
+    sb = sbrec_encryption_credential_table_get_for_uuid(in->sb_credentials,
+                                                        &uuid);
+    nb = nbrec_encryption_credential_table_get_for_uuid(in->nb_credentials,
+                                                        &uuid);
+    if (!nb && sb) {
+        /* It was made anew.  The database allows no two of one name. */
+        nb = find_by_name(in->nb_credentials, sb->name);
+    }
+    if (nb) {
+        use_northbound(in, nb, cluster);
+        return true;
+    }
+    if (!sb || is_taken(in->nb_credentials, sb->id)) {
+        sb = make_closed(in);
+    } else if (recall(in, CLUSTER_MEMBERS)) {
+        cluster->listed = json_from_string(recall(in, CLUSTER_MEMBERS));
+    }
+    cluster->kept = sb;
+    cluster->id = sb ? sb->id : 0;
+    return sb != NULL;
+}
+
+/* Returns what is in force, to be freed. */
+static char *
+describe(const struct ovn_vnetenc_credential_input *in,
+         const struct cluster *cluster)
+{
+    const struct nbrec_encryption_credential *nb;
+
+    NBREC_ENCRYPTION_CREDENTIAL_TABLE_FOR_EACH (nb, in->nb_credentials) {
+        if (nb->id == cluster->id) {
+            return xasprintf("%s is used", nb->name);
+        }
+    }
+    if (!cluster->id) {
+        return xstrdup("none is used");
+    }
+    return (ovn_vnetenc_credential_is_closed(cluster->kept)
+            && !cluster->listed
+            ? xstrdup("the former one was deleted and its id given to "
+                      "another, so the networks of the default are closed")
+            : xasprintf("%s is used, which was deleted",
+                        cluster->kept->name));
+}
+
+/* Says once what is done instead of using 'name'; NULL: nothing is wrong. */
+static void
+refuse(const char *name, char *instead)
+{
+    static char *said;
+    char *text = name ? xasprintf("NB_Global options:%s=%s: must be the name "
+                                  "of an Encryption_Credential; %s",
+                                  OVN_VNETENC_NB_DEFAULT_CREDENTIAL, name,
+                                  instead)
+                      : NULL;
+
+    if (text && !nullable_string_is_equal(text, said)) {
+        VLOG_WARN("%s", text);
+    }
+    free(said);
+    free(instead);
+    said = text;
+}
+
+/* Finds the credential of the cluster.  If the name in NB_Global is that of no
+ * credential, the former one stays in force, even if it was deleted.  If its
+ * id was given away since, its networks get a credential that admits nobody:
+ * neither profile 0 nor the new owner of the id may have their packets.
+ * Returns false if there is no id for that. */
+static bool
+find_cluster(const struct ovn_vnetenc_credential_input *in,
+             struct cluster *cluster)
 {
     const char *name = smap_get(in->nb_options,
                                 OVN_VNETENC_NB_DEFAULT_CREDENTIAL);
     const struct nbrec_encryption_credential *nb =
         name ? find_by_name(in->nb_credentials, name) : NULL;
 
-    if (!name || nb) {
-        cluster.uuid = nb ? nb->header_.uuid : UUID_ZERO;
-        free(cluster.refused);
-        cluster.refused = NULL;
-        return nb ? nb->id : 0;
+    *cluster = (struct cluster) { .id = 0 };
+    if (!name) {
+        remember(in, NULL, NULL);
+        refuse(NULL, NULL);
+    } else if (nb) {
+        use_northbound(in, nb, cluster);
+        refuse(NULL, NULL);
+    } else if (use_former(in, cluster)) {
+        refuse(name, describe(in, cluster));
+    } else {
+        refuse(name, xstrdup("no id is left to close the networks of the "
+                             "default, so no credential is changed"));
+        return false;
     }
-    if (uuid_is_zero(&cluster.uuid)) {
-        recall(in, places);
-    }
+    return true;
+}
 
-    const struct sbrec_encryption_credential *sb = last_of_cluster(in);
-    if (!cluster.refused || strcmp(cluster.refused, name)) {
-        VLOG_WARN("NB_Global options:%s=%s: must be the name of an "
-                  "Encryption_Credential; %s is used",
-                  OVN_VNETENC_NB_DEFAULT_CREDENTIAL, name,
-                  sb ? sb->name : "none");
-        free(cluster.refused);
-        cluster.refused = xstrdup(name);
-    }
-    return sb ? sb->id : 0;
+bool
+ovn_vnetenc_credential_is_closed(const struct sbrec_encryption_credential *sb)
+{
+    return sb->n_chassis == 1 && !sb->chassis[0][0];
 }
 
 /* Rows. */
@@ -174,12 +337,6 @@ set_datapaths(const struct sbrec_encryption_credential *sb,
 }
 
 static bool
-is_auto(const struct nbrec_encryption_credential *nb)
-{
-    return nb->members && !strcmp(nb->members, "auto");
-}
-
-static bool
 any_auto(const struct nbrec_encryption_credential_table *table)
 {
     const struct nbrec_encryption_credential *nb;
@@ -192,20 +349,18 @@ any_auto(const struct nbrec_encryption_credential_table *table)
     return false;
 }
 
-/* Admits to 'sb' the members that the northbound row does not exclude. */
+/* Admits to 'sb' the members that 'listed', unless it is empty, does not
+ * exclude. */
 static void
-admit_members(const struct nbrec_encryption_credential *nb,
-              const struct sbrec_encryption_credential *sb,
-              struct ovn_vnetenc_members *members)
+admit_members(const struct sbrec_encryption_credential *sb,
+              const struct sset *listed, struct ovn_vnetenc_members *members)
 {
     struct sset names = SSET_INITIALIZER(&names);
-    struct sset listed = SSET_INITIALIZER(&listed);
     const char *name;
 
-    ovn_vnetenc_members_find(members, nb->id, &names);
-    sset_add_array(&listed, nb->chassis, nb->n_chassis);
+    ovn_vnetenc_members_find(members, sb->id, &names);
     SSET_FOR_EACH_SAFE (name, &names) {
-        if (nb->n_chassis && !sset_contains(&listed, name)) {
+        if (!sset_is_empty(listed) && !sset_contains(listed, name)) {
             sset_delete(&names, SSET_NODE_FROM_NAME(name));
         }
     }
@@ -217,7 +372,6 @@ admit_members(const struct nbrec_encryption_credential *nb,
     sbrec_encryption_credential_set_chassis(sb, array, sset_count(&names));
     free(array);
     sset_destroy(&names);
-    sset_destroy(&listed);
 }
 
 static void
@@ -230,7 +384,11 @@ sync_row(const struct nbrec_encryption_credential *nb,
     sbrec_encryption_credential_set_revoked(
         sb, (const char **) nb->revoked, nb->n_revoked);
     if (is_auto(nb)) {
-        admit_members(nb, sb, members);
+        struct sset listed = SSET_INITIALIZER(&listed);
+
+        sset_add_array(&listed, nb->chassis, nb->n_chassis);
+        admit_members(sb, &listed, members);
+        sset_destroy(&listed);
     } else {
         sbrec_encryption_credential_set_chassis(
             sb, (const char **) nb->chassis, nb->n_chassis);
@@ -266,67 +424,108 @@ sync_rows(const struct ovn_vnetenc_credential_input *in,
     }
 }
 
-/* Deletes the rows of credentials that are gone.  A credential that was made
- * anew under the same id has another UUID.  Its southbound row is another one
- * as well, by which the chassis know it.  That of the cluster stays for as
- * long as it is in force. */
+/* Syncs the row of a default that has no northbound row any more. */
+static void
+sync_kept(const struct cluster *cluster, struct ovn_vnetenc_members *members,
+          const struct vector lists[N_IDS])
+{
+    const struct sbrec_encryption_credential *sb = cluster->kept;
+
+    if (!sb) {
+        return;
+    }
+    set_datapaths(sb, &lists[sb->id]);
+    if (cluster->listed) {
+        struct sset listed = SSET_INITIALIZER(&listed);
+
+        if (cluster->listed->type == JSON_ARRAY) {
+            size_t n = json_array_size(cluster->listed);
+
+            for (size_t i = 0; i < n; i++) {
+                const struct json *name = json_array_at(cluster->listed, i);
+
+                sset_add(&listed, (name->type == JSON_STRING
+                                   ? json_string(name) : ""));
+            }
+        } else {
+            sset_add(&listed, "");      /* Unreadable: admit nobody. */
+        }
+        admit_members(sb, &listed, members);
+        sset_destroy(&listed);
+    }
+}
+
+/* Deletes the rows of credentials that are gone, other than 'kept'.  A
+ * credential that was made anew under the same id has another UUID.  Its
+ * southbound row is another one as well, by which the chassis know it. */
 static void
 delete_others(const struct ovn_vnetenc_credential_input *in,
-              const struct vector lists[N_IDS])
+              const struct sbrec_encryption_credential *kept)
 {
-    const struct sbrec_encryption_credential *last = last_of_cluster(in);
     const struct sbrec_encryption_credential *sb;
 
     SBREC_ENCRYPTION_CREDENTIAL_TABLE_FOR_EACH_SAFE (sb, in->sb_credentials) {
-        if (nbrec_encryption_credential_table_get_for_uuid(
+        if (sb != kept
+            && !nbrec_encryption_credential_table_get_for_uuid(
                 in->nb_credentials, &sb->header_.uuid)) {
-            continue;
-        }
-        if (sb == last) {
-            set_datapaths(sb, &lists[sb->id]);
-        } else {
             sbrec_encryption_credential_delete(sb);
         }
     }
 }
 
-void
-ovn_vnetenc_credential_run(const struct ovn_vnetenc_credential_input *in)
+/* The members of a default that was deleted are computed. */
+static bool kept_is_auto;
+
+static void
+sync_all(const struct ovn_vnetenc_credential_input *in,
+         const struct cluster *cluster)
 {
     struct ovn_vnetenc_places places;
     struct vector lists[N_IDS];
-
-    if (!sbrec_server_has_encryption_credential_table(
-            ovsdb_idl_txn_get_idl(in->sb_txn))
-        || (!nbrec_encryption_credential_table_first(in->nb_credentials)
-            && !sbrec_encryption_credential_table_first(
-                in->sb_credentials))) {
-        return;
-    }
 
     for (size_t i = 0; i < N_IDS; i++) {
         lists[i] = VECTOR_EMPTY_INITIALIZER(
             const struct sbrec_datapath_binding *);
     }
     ovn_vnetenc_places_init(&places, in->northd);
-    ovn_vnetenc_places_find(&places, id_of_cluster(in, &places));
+    ovn_vnetenc_places_find(&places, cluster->id);
     list_datapaths(&places, lists);
-    delete_others(in, lists);
-    if (any_auto(in->nb_credentials)) {
+    delete_others(in, cluster->kept);
+    if (kept_is_auto || any_auto(in->nb_credentials)) {
         struct ovn_vnetenc_members members;
 
         ovn_vnetenc_members_init(&members, &places, in->northd,
                                  in->sb_chassis, in->sb_hostnames,
                                  in->sb_txn);
         sync_rows(in, &members, lists);
+        sync_kept(cluster, &members, lists);
         ovn_vnetenc_members_destroy(&members);
     } else {
         sync_rows(in, NULL, lists);
+        sync_kept(cluster, NULL, lists);
     }
     ovn_vnetenc_places_destroy(&places);
     for (size_t i = 0; i < N_IDS; i++) {
         vector_destroy(&lists[i]);
     }
+}
+
+void
+ovn_vnetenc_credential_run(const struct ovn_vnetenc_credential_input *in)
+{
+    struct cluster cluster;
+
+    if (!sbrec_server_has_encryption_credential_table(
+            ovsdb_idl_txn_get_idl(in->sb_txn))
+        || !find_cluster(in, &cluster)) {
+        return;
+    }
+    kept_is_auto = cluster.listed != NULL;
+    if (nbrec_encryption_credential_table_first(in->nb_credentials)
+        || sbrec_encryption_credential_table_first(in->sb_credentials)) {
+        sync_all(in, &cluster);
+    }
+    json_destroy(cluster.listed);
 }
 
 bool
@@ -336,7 +535,7 @@ ovn_vnetenc_credential_follows_claims(
 {
     const struct sbrec_port_binding *pb;
 
-    if (!any_auto(nb_table)) {
+    if (!kept_is_auto && !any_auto(nb_table)) {
         return false;
     }
     SBREC_PORT_BINDING_TABLE_FOR_EACH_TRACKED (pb, sb_table) {

@@ -29,8 +29,13 @@
  * NB_Global.options:vnetenc-default-credential names the credential of the
  * cluster.  A name that no credential has is refused, and the credential that
  * was in force stays, even if its northbound row is gone: its southbound row
- * is kept until the option has another value, or another credential has its
- * id.
+ * is kept until the option has another value.  If a credential with the same
+ * name is made, that one takes its place.  If another one gets its id, a
+ * southbound row without a northbound one takes its place that admits nobody,
+ * so the networks of the default are closed: nothing of them is sent under
+ * profile 0 or under the credential of somebody else.  external_ids of
+ * SB_Global say which credential was in force, and of a default with
+ * members=auto whom it lists.
  *
  * Where members=auto, the column chassis has the members of the credential
  * (ovn-vnetenc-members.h), but only those that the northbound column chassis
@@ -49,6 +54,7 @@ struct northd_data;
 struct ovsdb_idl_txn;
 struct sbrec_chassis_hostname_table;
 struct sbrec_chassis_table;
+struct sbrec_encryption_credential;
 struct sbrec_encryption_credential_table;
 struct sbrec_port_binding_table;
 struct smap;
@@ -65,6 +71,10 @@ struct ovn_vnetenc_credential_input {
 
 /* Makes the southbound rows equal to the northbound ones. */
 void ovn_vnetenc_credential_run(const struct ovn_vnetenc_credential_input *);
+
+/* Returns true if the credential admits nobody. */
+bool ovn_vnetenc_credential_is_closed(
+    const struct sbrec_encryption_credential *);
 
 /* Returns true if a chassis claimed or released a port, and that may change
  * the members of a credential. */

@@ -171,12 +171,6 @@ ovn_vnetenc_place_root(const struct ovn_vnetenc_place *place)
     return place;
 }
 
-bool
-ovn_vnetenc_place_takes_default(const struct ovn_vnetenc_place *place)
-{
-    return place->fixed && !place->id && says_nothing(place->od);
-}
-
 /* Steps 1 and 2 of the header. */
 static void
 find_in_components(struct ovn_vnetenc_places *places)
@@ -234,7 +228,7 @@ ovn_vnetenc_places_find(struct ovn_vnetenc_places *places, uint8_t default_id)
     struct ovn_vnetenc_place *place;
 
     HMAP_FOR_EACH (place, node, &places->places) {
-        if (ovn_vnetenc_place_takes_default(place)) {
+        if (place->fixed && !place->id && says_nothing(place->od)) {
             place->id = place->nearest = default_id;
         }
     }

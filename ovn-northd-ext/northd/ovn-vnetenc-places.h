@@ -90,8 +90,4 @@ void ovn_vnetenc_places_destroy(struct ovn_vnetenc_places *);
 const struct ovn_vnetenc_place *ovn_vnetenc_place_root(
     const struct ovn_vnetenc_place *);
 
-/* Returns true for a switch whose credential is the cluster's, if there is
- * one.  Call before ovn_vnetenc_places_find(). */
-bool ovn_vnetenc_place_takes_default(const struct ovn_vnetenc_place *);
-
 #endif /* northd/ovn-vnetenc-places.h */

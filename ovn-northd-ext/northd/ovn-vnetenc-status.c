@@ -32,6 +32,7 @@
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/shash.h"
 #include "openvswitch/vlog.h"
+#include "ovn-vnetenc-credential.h"
 #include "smap.h"
 #include "timeval.h"
 #include "util.h"
@@ -58,6 +59,8 @@ struct dp {
     /* A logical switch with a demand, or NULL. */
     const struct nbrec_logical_switch *nbs;
     enum vnetenc_mode mode;
+    bool closed;                /* The default was deleted, and its id is that
+                                 * of another credential. */
 };
 
 static struct dp *
@@ -106,6 +109,29 @@ collect_dps(struct ovsdb_idl *nb_idl, const struct ovsdb_idl *sb_idl,
         hmap_insert(dps, &dp->node, hash_int(dp->key, 0));
     }
     return any;
+}
+
+/* Marks the datapaths of a default credential that nobody has any more. */
+static void
+find_closed(struct ovsdb_idl *nb_idl, const struct ovsdb_idl *sb_idl,
+            const struct hmap *dps)
+{
+    const struct sbrec_encryption_credential *sb;
+
+    SBREC_ENCRYPTION_CREDENTIAL_FOR_EACH (sb, sb_idl) {
+        if (!ovn_vnetenc_credential_is_closed(sb)
+            || nbrec_encryption_credential_get_for_uuid(nb_idl,
+                                                        &sb->header_.uuid)) {
+            continue;
+        }
+        for (size_t i = 0; i < sb->n_datapaths; i++) {
+            struct dp *dp = find_dp(dps, sb->datapaths[i]->tunnel_key);
+
+            if (dp) {
+                dp->closed = true;
+            }
+        }
+    }
 }
 
 /* Joins the areas that a router connects on every chassis: not through a
@@ -303,8 +329,12 @@ compose(struct dp *dp, const struct shash *privates, struct smap *status)
     }
     free(nodes);
 
-    smap_add(status, "state", state_of(dp->mode, behind.n, incapable.n,
-                                       alarms.n));
+    smap_add(status, "state",
+             dp->closed ? "degraded" : state_of(dp->mode, behind.n,
+                                                incapable.n, alarms.n));
+    if (dp->closed) {
+        smap_add(status, "closed", "the default credential was deleted");
+    }
     smap_add_format(status, "chassis", "%"PRIuSIZE, shash_count(&all));
     shash_destroy(&all);
     put_names(status, "behind", "behind-chassis", &behind);
@@ -439,6 +469,7 @@ ovn_vnetenc_status_run(struct ovsdb_idl *nb_idl, struct ovsdb_idl *sb_idl)
     next = time_msec() + OVN_VNETENC_STATUS_INTERVAL_MS;
 
     if (collect_dps(nb_idl, sb_idl, &dps)) {
+        find_closed(nb_idl, sb_idl, &dps);
         join_areas(sb_idl, &dps);
         collect_chassis(sb_idl, &dps);
         update_demanding(sb_idl, &dps);

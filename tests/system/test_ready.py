@@ -364,6 +364,34 @@ def test_credential_settles():
                         0) == "waits"
 
 
+def test_closed_default(site, switch, credential):
+    """The default was deleted, and its id is that of another."""
+    assert credential
+    site.nb("--wait=sb", "create", "Encryption_Credential", "name=base",
+            "id=7", "--", "set", "NB_Global", ".",
+            "options:vnetenc-default-credential=base", "--", "clear",
+            "logical_switch", switch, "encryption_credential", "--", "set",
+            "logical_switch", switch, "encryption=require")
+    site.sb("create", "Chassis_Private", "name=hv1", "nb_cfg=1000000000",
+            "encryption:credentials=true", 'encryption:"credential:7"="ok"')
+    try:
+        site.nb("--wait=sb", "set", "NB_Global", ".",
+                "options:vnetenc-default-credential=bsae")
+        site.nb("--wait=sb", "destroy", "Encryption_Credential", "base")
+        assert set(site.findings(switch)[1]) == {"nb-default"}
+        site.nb("--wait=sb", "create", "Encryption_Credential", "name=other",
+                "id=7")
+        status, found = site.findings(switch)
+        assert status == 1
+        assert set(found) == {"nb-default", "credential-closed"}
+        assert found["credential-closed"][0]["what"].endswith(f": {switch}")
+    finally:
+        site.nb("--wait=sb", "remove", "NB_Global", ".", "options",
+                "vnetenc-default-credential", "--", "clear",
+                "logical_switch", switch, "encryption")
+    assert site.findings(switch) == (0, {})
+
+
 def test_report_of_a_predecessor(site, switch, credential):
     """A stock ovn-controller leaves what its predecessor reported."""
     assert credential

@@ -53,8 +53,8 @@ def check_north(north, report):
             "nb-default", f'vnetenc-default is "{default}": the previous'
             " value stays in force, or require if there was none",
             "NB_Global options", "set it to off, prefer or require")
-    name = north.options.get("vnetenc-default-credential")
-    if name is not None and not north.default_credential:
+    if north.default_is_missing():
+        name = north.options["vnetenc-default-credential"]
         report.fail(
             "nb-default", f'vnetenc-default-credential is "{name}", which is'
             " the name of no Encryption_Credential: the previous one stays in"

@@ -71,6 +71,7 @@ class Switch:
                         status.get(key, "").isdecimal() else ""
                         for key in NUMBERS}
         self.causes = [(text, status[key]) for text, key in (
+            ("closed", "closed"),
             ("not reported yet by", "behind-chassis"),
             ("cannot encrypt", "incapable-chassis"),
             ("alarms", "causes")) if key in status]

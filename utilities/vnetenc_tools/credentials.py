@@ -22,7 +22,7 @@ from vnetenc_tools.databases import as_list, as_one, is_announced
 
 def south_tables(north):
     """The southbound tables that the checks need."""
-    tables = {"Encryption_Credential": "id,datapaths,chassis",
+    tables = {"Encryption_Credential": "_uuid,id,datapaths,chassis",
               "Chassis_Private": "name,encryption"}
     if any(is_auto(row) for row, _ in in_use(north)):
         tables["Chassis_Hostname"] = "hostname,chassis"
@@ -75,6 +75,26 @@ def check_requests(credential, switches, report):
             f" ({', '.join(names[:3])}{more}): any chassis that claims one is"
             " admitted", f"Encryption_Credential {credential['name']}",
             "ovn-nbctl lsp-set-options PORT requested-chassis=CHASSIS")
+
+
+def check_default(north, south, rows, report):
+    """Networks of a default credential that was deleted, to which nobody is
+    admitted, for instance because another one has got its id."""
+    known = {row["_uuid"] for row in north.tables["Encryption_Credential"]}
+    names = {row["_uuid"]: row["external_ids"].get("name", "?")
+             for row in south.tables["Datapath_Binding"]}
+    for row in rows:
+        if row["_uuid"] not in known and as_list(row["chassis"]) == [""]:
+            closed = sorted(names.get(u, "?")
+                            for u in as_list(row["datapaths"]))
+            more = f" and {len(closed) - 8} more" if len(closed) > 8 else ""
+            report.fail(
+                "credential-closed", "the default credential was deleted, and"
+                " no chassis is admitted to its networks, so nothing passes"
+                " between chassis in:"
+                f" {', '.join(closed[:8]) or 'no network'}{more}",
+                "NB_Global options:vnetenc-default-credential",
+                "set it to the name of a credential, or remove it")
 
 
 def check_hosts(hosts, south, level, report):
@@ -237,6 +257,7 @@ def check_south(north, south, tables, report):
     """What the chassis say.  `tables` holds the rows of south_tables()."""
     reports = reports_of(south, tables)
     used = list(users(north, south, tables))
+    check_default(north, south, tables["Encryption_Credential"], report)
     everywhere = set()
     for credential, switches, listed, with_ports in used:
         everywhere |= {c["_uuid"] for c in with_ports}
@@ -250,6 +271,7 @@ def check_south(north, south, tables, report):
     check_hosts(hosts, south, level_of(
         s for row, switches, *_ in used if is_auto(row) for s in switches),
                 report)
-    for chassis in south.chassis:
-        check_geneve([row["name"] for row, *_ in used], everywhere, level,
-                     chassis, south, report)
+    if used:
+        for chassis in south.chassis:
+            check_geneve([row["name"] for row, *_ in used], everywhere, level,
+                         chassis, south, report)

@@ -282,6 +282,11 @@ class North:
             for port in switch.router_ports():
                 self._attached[self._owners.get(port)].append(switch)
 
+    def default_is_missing(self):
+        """Whether the default credential is named and does not exist."""
+        return ("vnetenc-default-credential" in self.options
+                and not self.default_credential)
+
     def nb_cfg(self):
         return (self.tables["NB_Global"] or [{"nb_cfg": 0}])[0]["nb_cfg"]
 

@@ -23,6 +23,7 @@ FAILS = frozenset("""
     chassis-no-pin
     chassis-not-capable
     credential-chassis
+    credential-closed
     credential-expired
     credential-hostname
     credential-missing
