@@ -52,66 +52,155 @@ host_of(const struct ovn_vnetenc_members *members, const char *name)
     return chassis ? chassis : name;
 }
 
-static void
-remember_host(struct ovn_vnetenc_members *members, const char *hostname,
-              const struct sbrec_chassis *chassis,
-              struct ovsdb_idl_txn *sb_txn)
+static bool
+is_remote(const struct sbrec_chassis *chassis)
 {
-    const char *known = shash_find_data(&members->hosts, hostname);
+    return smap_get_bool(&chassis->other_config, "is-remote", false);
+}
 
-    if (!known && sbrec_server_has_chassis_hostname_table(
-            ovsdb_idl_txn_get_idl(sb_txn))) {
-        const struct sbrec_chassis_hostname *row =
-            sbrec_chassis_hostname_insert(sb_txn);
+/* Says once of a chassis what is wrong with its host name.  'said' has what is
+ * wrong in this run, and 'last' what was wrong in the one before. */
+static struct smap last = SMAP_INITIALIZER(&last);
 
-        sbrec_chassis_hostname_set_hostname(row, hostname);
-        sbrec_chassis_hostname_set_chassis(row, chassis->name);
-        shash_add(&members->hosts, hostname, chassis->name);
-    } else if (known && strcmp(known, chassis->name)) {
-        static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(5, 5);
+static void OVS_PRINTF_FORMAT(3, 4)
+refuse(struct smap *said, const char *chassis, const char *format, ...)
+{
+    static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 20);
+    va_list args;
+    char *text;
 
-        VLOG_WARN_RL(&rl, "chassis %s: its hostname %s is that of chassis %s: "
-                     "requests of this host do not count for it; if the host "
-                     "has a new chassis, remove the record of "
-                     "Chassis_Hostname", chassis->name, hostname, known);
+    va_start(args, format);
+    text = xvasprintf(format, args);
+    va_end(args);
+    if (strcmp(smap_get_def(&last, chassis, ""), text)) {
+        VLOG_WARN_RL(&rl, "chassis %s: %s", chassis, text);
+    }
+    smap_add_nocopy(said, xstrdup(chassis), text);
+}
+
+/* A new chassis that reports a host. */
+struct claim {
+    const struct sbrec_chassis *chassis;
+    const struct sbrec_chassis *rival;  /* Another one, or NULL. */
+};
+
+/* Notes that 'chassis', which has no record, reports the name of a host that
+ * no other chassis has. */
+static void
+add_claim(struct shash *claims, const struct sbrec_chassis *chassis)
+{
+    struct claim *claim = shash_find_data(claims, chassis->hostname);
+
+    if (claim) {
+        claim->rival = chassis;
+    } else {
+        claim = xzalloc(sizeof *claim);
+        claim->chassis = chassis;
+        shash_add(claims, chassis->hostname, claim);
     }
 }
 
+/* Finds the host of 'chassis'.  'recorded' has the record of each chassis that
+ * has one, by its name. */
+static void
+find_host(struct ovn_vnetenc_members *members,
+          const struct sbrec_chassis *chassis, const struct shash *recorded,
+          struct shash *claims, struct smap *said)
+{
+    const struct sbrec_chassis_hostname *record =
+        shash_find_data(recorded, chassis->name);
+    const char *owner = shash_find_data(&members->hosts, chassis->hostname);
+
+    if (owner && strcmp(owner, chassis->name)) {
+        refuse(said, chassis->name, "its hostname %s is that of chassis %s: "
+               "requests of this host do not count for it; if the host has a "
+               "new chassis, remove the record of Chassis_Hostname",
+               chassis->hostname, owner);
+    } else if (!record) {
+        add_claim(claims, chassis);
+    } else if (!owner) {
+        refuse(said, chassis->name, "its hostname %s is not %s, which it had "
+               "first: requests of host %s do not count for it; if the host "
+               "was renamed, replace the record of Chassis_Hostname",
+               chassis->hostname, record->hostname, chassis->hostname);
+    }
+}
+
+/* Records the host of a chassis, unless two claim it: which of them has a
+ * right to the name is not known. */
+static void
+decide_claim(struct ovn_vnetenc_members *members, const char *hostname,
+             const struct claim *claim,
+             const struct sbrec_chassis_hostname_table *table,
+             struct ovsdb_idl_txn *sb_txn, struct smap *said)
+{
+    const char *name = claim->chassis->name;
+    const struct sbrec_chassis_hostname *row;
+
+    if (claim->rival) {
+        refuse(said, name, "its hostname %s is also that of chassis %s: "
+               "requests of this host count for neither; correct one of them, "
+               "or make a record of Chassis_Hostname",
+               hostname, claim->rival->name);
+        return;
+    }
+    SBREC_CHASSIS_HOSTNAME_TABLE_FOR_EACH (row, table) {
+        if (!strcmp(row->hostname, hostname)) {
+            /* Of another chassis, but it is the name of this one. */
+            sbrec_chassis_hostname_set_chassis(row, name);
+            return;
+        }
+    }
+    row = sbrec_chassis_hostname_insert(sb_txn);
+    sbrec_chassis_hostname_set_hostname(row, hostname);
+    sbrec_chassis_hostname_set_chassis(row, name);
+    shash_add_once(&members->hosts, hostname, name);
+}
+
 /* The name of a chassis is that of its certificate, so nobody else can have
- * it, and it wins over the names of hosts. */
+ * it, and it wins over the names of hosts.  A chassis gets one record, with
+ * the host name that it had first. */
 static void
 collect_hosts(struct ovn_vnetenc_members *members,
               const struct sbrec_chassis_hostname_table *table,
               struct ovsdb_idl_txn *sb_txn)
 {
+    struct shash recorded = SHASH_INITIALIZER(&recorded);
+    struct shash claims = SHASH_INITIALIZER(&claims);
     const struct sbrec_chassis_hostname *row;
+    struct smap said = SMAP_INITIALIZER(&said);
     const struct sbrec_chassis *chassis;
+    struct shash_node *node;
 
     SBREC_CHASSIS_TABLE_FOR_EACH (chassis, members->chassis) {
-        if (!smap_get_bool(&chassis->other_config, "is-remote", false)) {
+        if (!is_remote(chassis)) {
             shash_add_once(&members->hosts, chassis->name, chassis->name);
         }
     }
     /* Also while its row is missing: stopping ovn-controller deletes it. */
     SBREC_CHASSIS_HOSTNAME_TABLE_FOR_EACH (row, table) {
         shash_add_once(&members->hosts, row->chassis, row->chassis);
+        shash_add_once(&recorded, row->chassis, row);
     }
     SBREC_CHASSIS_HOSTNAME_TABLE_FOR_EACH (row, table) {
-        const char *chassis_name = shash_find_data(&members->hosts,
-                                                   row->hostname);
-
-        if (!chassis_name) {
-            shash_add(&members->hosts, row->hostname, row->chassis);
-        } else if (strcmp(chassis_name, row->chassis)) {
-            sbrec_chassis_hostname_set_chassis(row, chassis_name);
-        }
+        shash_add_once(&members->hosts, row->hostname, row->chassis);
     }
     SBREC_CHASSIS_TABLE_FOR_EACH (chassis, members->chassis) {
-        if (chassis->hostname[0]
-            && !smap_get_bool(&chassis->other_config, "is-remote", false)) {
-            remember_host(members, chassis->hostname, chassis, sb_txn);
+        if (chassis->hostname[0] && !is_remote(chassis)) {
+            find_host(members, chassis, &recorded, &claims, &said);
         }
     }
+    SHASH_FOR_EACH (node, &claims) {
+        if (sbrec_server_has_chassis_hostname_table(
+                ovsdb_idl_txn_get_idl(sb_txn))) {
+            decide_claim(members, node->name, node->data, table, sb_txn,
+                         &said);
+        }
+    }
+    shash_destroy_free_data(&claims);
+    shash_destroy(&recorded);
+    hmap_swap(&last.map, &said.map);
+    smap_destroy(&said);
 }
 
 /* Chassis of ports. */
@@ -135,7 +224,7 @@ add_requested(const struct ovn_vnetenc_members *members,
 static void
 add_claimed(struct component *component, const struct sbrec_chassis *chassis)
 {
-    if (!smap_get_bool(&chassis->other_config, "is-remote", false)) {
+    if (!is_remote(chassis)) {
         sset_add(&component->chassis, chassis->name);
     }
 }
@@ -256,7 +345,7 @@ add_remote(const struct ovn_vnetenc_members *members,
     const struct sbrec_chassis *chassis;
 
     SBREC_CHASSIS_TABLE_FOR_EACH (chassis, members->chassis) {
-        if (smap_get_bool(&chassis->other_config, "is-remote", false)) {
+        if (is_remote(chassis)) {
             sset_add(&component->chassis, chassis->name);
         }
     }

@@ -38,12 +38,14 @@
  *
  * Requests may name a chassis or its host.  Any chassis can give itself the
  * name of another host, so the southbound table Chassis_Hostname remembers
- * which chassis first had it; other chassis do not count for that host.  Role-
- * based access lets no chassis write this table.
+ * which chassis first had it; other chassis do not count for that host, and
+ * the chassis does not count for other hosts until an administrator says so.
+ * If two new chassis have one host name, neither counts for it.  Role-based
+ * access lets no chassis write this table.
  *
  * A rogue chassis can become a member by a claim of a port that requests no
- * chassis, by the host name of a host that has not been seen yet, and, in
- * shared datapaths, by calling itself remote.
+ * chassis, in shared datapaths by calling itself remote, and, while it has no
+ * record, by the host name of a host that has none either.
  *
  * Thread-safety
  * =============

@@ -336,22 +336,52 @@ def test_credential(site, switch, credential, case):
 
 
 def test_credential_hostname(site, switch, credential):
-    """A chassis has the host name of another."""
+    """A chassis has the host name of another, another one than at first, or
+    one that a second new chassis has."""
     site.sb("create", "Chassis_Private", "name=hv1", "nb_cfg=1000000000",
             "encryption:credentials=true", 'encryption:"credential:5"="ok"',
             "--", "set", "Chassis", "hv1", "hostname=host")
+
+    def found():
+        """{chassis: (what, do)}"""
+        status, names = site.findings(switch)
+        assert status == bool(names)
+        assert set(names) <= {"credential-hostname"}
+        return {f["where"]: (f["what"], f["do"])
+                for f in names.get("credential-hostname", ())}
+
     try:
         site.nb("--wait=sb", "set", "Encryption_Credential", credential,
                 "members=auto", "--", "lsp-set-options", "p",
-                "requested-chassis=host")
-        assert site.findings(switch) == (0, {})
+                "requested-chassis=hv1")
+        assert not found()
         site.sb("set", "Chassis", "hv2", "hostname=host")
-        status, found = site.findings(switch)
-        assert status == 1 and set(found) == {"credential-hostname"}
-        assert found["credential-hostname"][0]["where"] == "hv2"
+        (where, (what, _)), = found().items()
+        assert where == "hv2" and "is that of chassis hv1" in what
+
+        # What it says is to be done when the first one was renamed.
+        site.sb("set", "Chassis", "hv2", 'hostname=""', "--",
+                "set", "Chassis", "hv1", "hostname=renamed")
+        (where, (what, do)), = found().items()
+        assert where == "hv1" and "is not host, which it had first" in what
+        site.sb(*do.split(": ovn-sbctl ")[1].split("; ")[0].split())
+        assert not found()
+
+        site.nb("clear", "Encryption_Credential", credential, "members")
+        site.sb("--all", "destroy", "Chassis_Hostname")
+        for name in ("hv1", "hv2"):
+            site.sb("set", "Chassis", name, "hostname=twin")
+        site.nb("--wait=sb", "set", "Encryption_Credential", credential,
+                "members=auto")
+        twins = found()
+        assert "is also that of chassis hv2" in twins["hv1"][0]
+        assert "is also that of chassis hv1" in twins["hv2"][0]
+        site.sb(*twins["hv1"][1].split(": ovn-sbctl ")[1].split())
+        assert set(found()) == {"hv2"}
     finally:
         for name in ("hv1", "hv2"):
             site.sb("set", "Chassis", name, 'hostname=""')
+        site.sb("--all", "destroy", "Chassis_Hostname")
 
 
 def test_credential_settles():

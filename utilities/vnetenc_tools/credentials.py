@@ -97,19 +97,45 @@ def check_default(north, south, rows, report):
                 "set it to the name of a credential, or remove it")
 
 
-def check_hosts(hosts, south, level, report):
-    """Chassis with the name of a host that another had first."""
-    for chassis in south.chassis:
-        owner = hosts.get(chassis["hostname"], chassis["name"])
-        if (owner != chassis["name"]
-                and chassis["other_config"].get("is-remote") != "true"):
-            report.add(
-                level, "credential-hostname", "its host name"
-                f" {chassis['hostname']} is that of chassis {owner}: requests"
-                " of this host do not count for it", chassis["name"],
-                "if the host has a new chassis: ovn-sbctl destroy"
-                f" Chassis_Hostname {chassis['hostname']}; otherwise find out"
-                " why it has that name")
+def check_hosts(records, south, level, report):
+    """Chassis that do not count for the host whose name they report.  The
+    `records` are those of Chassis_Hostname."""
+    local = [c for c in south.chassis
+             if c["other_config"].get("is-remote") != "true"]
+    first = collections.defaultdict(list)
+    for row in records:
+        first[row["chassis"]].append(row["hostname"])
+    owners = {row["hostname"]: row["chassis"] for row in records}
+    owners.update((name, name) for name in
+                  [c["name"] for c in local] + list(first))
+    for chassis in local:
+        name, host = chassis["name"], chassis["hostname"]
+        owner = owners.get(host)
+        twins = [c["name"] for c in local if c["hostname"] == host
+                 and c["name"] not in first and c is not chassis]
+        what = do = None
+        if not host or owner == name:
+            continue
+        if owner:
+            what = f"is that of chassis {owner}"
+            do = ("if the host has a new chassis: ovn-sbctl destroy"
+                  f" Chassis_Hostname {host}; otherwise find out why it has"
+                  " that name")
+        elif name in first:
+            what = f"is not {first[name][0]}, which it had first"
+            do = ("if the host was renamed: ovn-sbctl destroy Chassis_Hostname"
+                  f" {first[name][0]} -- create Chassis_Hostname"
+                  f" hostname={host} chassis={name}; otherwise find out why it"
+                  " has that name")
+        elif twins:
+            what = f"is also that of chassis {', '.join(twins)}"
+            do = ("correct the others (external_ids:hostname of Open_vSwitch),"
+                  " or: ovn-sbctl create Chassis_Hostname"
+                  f" hostname={host} chassis={name}")
+        if what:
+            report.add(level, "credential-hostname", f"its host name {host}"
+                       f" {what}: requests of this host do not count for it",
+                       name, do)
 
 
 def check_north(north, report):
@@ -266,9 +292,7 @@ def check_south(north, south, tables, report):
                           reports, report)
     level = level_of(s for s in north.switches if s.mode in ("require",
                                                              "prefer"))
-    hosts = {row["hostname"]: row["chassis"]
-             for row in tables.get("Chassis_Hostname", ())}
-    check_hosts(hosts, south, level_of(
+    check_hosts(tables.get("Chassis_Hostname", ()), south, level_of(
         s for row, switches, *_ in used if is_auto(row) for s in switches),
                 report)
     if used:
