@@ -328,6 +328,56 @@ test_reserve(void)
     free(filler);
 }
 
+/* A file gets no larger than it may, and goes on when it is rotated. */
+static void
+test_max_size(void)
+{
+    struct vnetenc_writer_status status;
+    char *name = path_of(FILE_NAME);
+    char *rotated = path_of("flows.log.1");
+    struct vnetenc_settings *s;
+    struct svec lines;
+    struct stat before, after;
+
+    set(name);
+    s = vnetenc_settings_get_ref();
+    s->max_size_mib = 1;
+    credit_port(1);
+    run_writer();
+    ovs_assert(!truncate(name, (1 << 20) - 1));
+    credit_port(2);
+    run_writer();
+    ovs_assert(!stat(name, &before));
+    CHECK(before.st_size > 1 << 20);
+    for (size_t i = 0; i < 2; i++) {
+        credit_port(4);
+        run_writer();
+        vnetenc_writer_get_status(&status);
+        CHECK_HAS(status.error, "flows.log\" cannot be written: it has reached "
+                  "max_size, 1 MiB, and must be rotated");
+        free(status.error);
+    }
+    ovs_assert(!stat(name, &after));
+    CHECK(after.st_size == before.st_size);
+
+    ovs_assert(!rename(name, rotated));
+    credit_port(16);
+    run_writer();
+    lines = read_lines(name);
+    if (CHECK(lines.n == 2)) {
+        CHECK_HAS(lines.names[0], "\"lines\":2,\"packets\":8}");
+        CHECK_HAS(lines.names[1], "\"packets\":16,");
+    }
+    svec_destroy(&lines);
+    vnetenc_writer_get_status(&status);
+    CHECK(!status.error);
+    vnetenc_settings_unref(s);
+    unlink(name);
+    unlink(rotated);
+    free(name);
+    free(rotated);
+}
+
 /* The worst that happened to packets to the peer is said of all. */
 static void
 test_verdict(void)
@@ -596,6 +646,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_full();
     test_link();
     test_half();
+    test_max_size();
     test_verdict();
     test_names();
     test_other_fields();

@@ -49,6 +49,7 @@ ovn_vnetenc_log_register_ovs_idl(struct ovsdb_idl *ovs_idl)
     ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_flow_log_col_interval);
     ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_flow_log_col_max_flows);
     ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_flow_log_col_connections);
+    ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_flow_log_col_max_size);
     ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_flow_log_col_external_ids);
 }
 
@@ -161,6 +162,10 @@ sync_settings(const struct ovsrec_vnetenc_flow_log *row,
         OVN_VNETENC_LOG_CONNECTIONS, 0, 100000,
         ovsrec_vnetenc_flow_log_set_connections,
     };
+    const struct number max_size = {
+        OVN_VNETENC_LOG_MAX_SIZE, 1, 1048576,
+        ovsrec_vnetenc_flow_log_set_max_size,
+    };
     bool changed = sync_file(row, options);
 
     changed |= sync_number(row, options, interval, row->interval,
@@ -169,6 +174,8 @@ sync_settings(const struct ovsrec_vnetenc_flow_log *row,
                            row->n_max_flows);
     changed |= sync_number(row, options, connections, row->connections,
                            row->n_connections);
+    changed |= sync_number(row, options, max_size, row->max_size,
+                           row->n_max_size);
     return changed;
 }
 

@@ -38,13 +38,14 @@ struct sbrec_datapath_binding;
 /* Key in the southbound database. */
 #define OVN_VNETENC_LOG "vnetenc-log"
 
-/* Keys in the northbound database; the last four are also in the options of
+/* Keys in the northbound database; the last five are also in the options of
  * SB_Global. */
 #define OVN_VNETENC_NB_LOG "encryption-log"
 #define OVN_VNETENC_LOG_INTERVAL "vnetenc-log-interval"
 #define OVN_VNETENC_LOG_MAX_FLOWS "vnetenc-log-max-flows"
 #define OVN_VNETENC_LOG_CONNECTIONS "vnetenc-log-connections"
 #define OVN_VNETENC_LOG_FILE "vnetenc-log-file"
+#define OVN_VNETENC_LOG_MAX_SIZE "vnetenc-log-max-size"
 
 enum ovn_vnetenc_loglevel {
     OVN_VNETENC_LOGLEVEL_OFF,

@@ -38,6 +38,7 @@ vnetenc_settings_create(const char *bridge)
     s->interval_s = VNETENC_SETTINGS_INTERVAL_S;
     s->max_flows = VNETENC_SETTINGS_MAX_FLOWS;
     s->connections = VNETENC_SETTINGS_CONNECTIONS;
+    s->max_size_mib = VNETENC_SETTINGS_MAX_SIZE_MIB;
     s->host = xstrdup("");
     shash_init(&s->port_ids);
     shash_init(&s->peer_names);

@@ -40,6 +40,7 @@ enum {
     VNETENC_SETTINGS_INTERVAL_S = 60,
     VNETENC_SETTINGS_MAX_FLOWS = 20000,
     VNETENC_SETTINGS_CONNECTIONS = 1000,
+    VNETENC_SETTINGS_MAX_SIZE_MIB = 10240,
 };
 
 struct vnetenc_settings_name {
@@ -61,6 +62,7 @@ struct vnetenc_settings {
     unsigned int interval_s;
     size_t max_flows;
     unsigned int connections;   /* New ones per second and network. */
+    unsigned int max_size_mib;  /* Of the file. */
 
     char *host;
     struct shash port_ids;      /* char *, by vnetenc_flow_port_name(). */

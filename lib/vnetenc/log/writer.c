@@ -49,9 +49,14 @@ enum {
                       VNETENC_HANDSHAKE_ROUNDS * VNETENC_RTT_MAX_MS) + 500,
     /* A file system with less free space than this is left to others. */
     RESERVE_PERCENT = 5,
-    /* Lines after which that is looked at again. */
+    /* Lines after which that, and the size of the file, are looked at
+     * again. */
     RESERVE_LINES = 256,
 };
+
+/* Reasons why no line is written, as errno values that writing itself does not
+ * return here. */
+enum { NO_RESERVE = EDQUOT, TOO_LARGE = E2BIG };
 
 /* What was collected at the end of an interval. */
 struct batch {
@@ -165,16 +170,23 @@ write_line(const struct writer *w, int fd, const char *line)
     return error;
 }
 
-/* Returns true unless the log would take the last free space of a file
- * system. */
-static bool
-has_room(int fd)
+/* Returns 0, NO_RESERVE if the log would take the last free space of a file
+ * system, or TOO_LARGE if the file has the size that it may have. */
+static int
+look_at_room(const struct writer *w, int fd)
 {
     struct statvfs fs;
     struct stat file;
 
-    return (fstat(fd, &file) || !S_ISREG(file.st_mode) || fstatvfs(fd, &fs)
-            || fs.f_bavail >= (uint64_t) fs.f_blocks * RESERVE_PERCENT / 100);
+    if (fstat(fd, &file) || !S_ISREG(file.st_mode)) {
+        return 0;
+    }
+    if (file.st_size >= (uint64_t) w->settings->max_size_mib << 20) {
+        return TOO_LARGE;
+    }
+    return (!fstatvfs(fd, &fs)
+            && fs.f_bavail < (uint64_t) fs.f_blocks * RESERVE_PERCENT / 100
+            ? NO_RESERVE : 0);
 }
 
 /* Opens the file.  Returns a negative errno value if that fails, -ELOOP for a
@@ -223,7 +235,7 @@ write_sum(const struct writer *w, int fd, int error,
 }
 
 /* Writes the lines of a batch.  Returns 0, or the errno value for which a line
- * could not be written: EDQUOT for lack of the reserve. */
+ * could not be written, as look_at_room() has them. */
 static int
 write_lines(const struct writer *w)
 {
@@ -236,7 +248,7 @@ write_lines(const struct writer *w)
         int error;
 
         if (fd >= 0 && i % RESERVE_LINES == 0) {
-            obstacle = has_room(fd) ? 0 : EDQUOT;
+            obstacle = look_at_room(w, fd);
         }
         error = write_sum(w, fd, obstacle, &b->sums[i]);
         failed = error ? error : failed;
@@ -257,7 +269,11 @@ write_batch(struct writer *w)
     ovsrcu_quiesce_start();
     error = write_lines(w);
     ovsrcu_quiesce_end();
-    if (error == EDQUOT) {
+    if (error == TOO_LARGE) {
+        set_error(xasprintf("file: \"%s\" cannot be written: it has reached "
+                            "max_size, %u MiB, and must be rotated",
+                            w->settings->file, w->settings->max_size_mib));
+    } else if (error == NO_RESERVE) {
         set_error(xasprintf("file: \"%s\" cannot be written: less than %d %% "
                             "of its file system is free", w->settings->file,
                             RESERVE_PERCENT));

@@ -27,7 +27,8 @@
  *
  * A line is written as a whole or not at all.  A line that cannot be written
  * is lost, but counted, and the next line that can be written says so.  The
- * last 5 % of a file system are left to others, databases for instance.
+ * last 5 % of a file system are left to others, databases for instance, and a
+ * file that has max_size gets no more lines until it is rotated.
  *
  * After the log was switched off, the thread goes on with the last settings
  * until there are no records.

@@ -121,6 +121,9 @@ read_row(const struct ovsrec_vnetenc_flow_log *row,
     if (row->n_connections) {
         s->connections = row->connections[0];
     }
+    if (row->n_max_size) {
+        s->max_size_mib = row->max_size[0];
+    }
     vnetenc_settings_set_names(s, row->key_names, row->value_names,
                                row->n_names);
     return why;
