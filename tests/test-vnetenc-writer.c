@@ -353,8 +353,8 @@ test_max_size(void)
         credit_port(4);
         run_writer();
         vnetenc_writer_get_status(&status);
-        CHECK_HAS(status.error, "flows.log\" cannot be written: it has reached "
-                  "max_size, 1 MiB, and must be rotated");
+        CHECK_HAS(status.error, "flows.log\" cannot be written: it has "
+                  "reached max_size, 1 MiB, and must be rotated");
         free(status.error);
     }
     ovs_assert(!stat(name, &after));
@@ -530,8 +530,8 @@ test_link(void)
         CHECK(!unlink(victim) == !i);
         CHECK(!unlink(name));
         vnetenc_writer_get_status(&status);
-        CHECK_HAS(status.error, "flows.log\" cannot be written: it must not be "
-                  "a symbolic link");
+        CHECK_HAS(status.error, "flows.log\" cannot be written: it must not "
+                  "be a symbolic link");
         free(status.error);
     }
     credit_port(4);

@@ -1,9 +1,10 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The lists of files of both kinds of packages name all that there is: no unit,
-program, completion, manual page, module, board or rule is forgotten.
+"""The lists of files of both kinds of packages name all that there is: no
+unit, program, completion, manual page, module, board or rule is forgotten.
 
-tests/packages looks into the packages themselves, which take longer to make."""
+tests/packages looks into the packages themselves, which take longer to make.
+"""
 
 import fnmatch
 import re
