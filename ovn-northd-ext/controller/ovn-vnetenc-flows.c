@@ -40,6 +40,7 @@
 #include "ovn/features.h"
 #include "ovn/logical-fields.h"
 #include "ovn-vnetenc-barrier.h"
+#include "ovn-vnetenc-log.h"
 #include "ovn-vnetenc-modes.h"
 #include "ovn-vnetenc-rights.h"
 #include "physical.h"
@@ -370,6 +371,8 @@ add_cut_off_flows(const struct ovn_vnetenc_dp *dp, struct ofpbuf *ofpacts,
         vnetenc_note_put(ofpacts, VNETENC_NOTE_UNABLE);
         add_flow(flow_table, OFTABLE_FLOOD_REMOTE_CHASSIS, CUT_OFF, dp->cookie,
                  &match, ofpacts, &vnetenc_uuid);
+        ovn_vnetenc_log_add_cut_off_flow(dp, CUT_OFF + 1, ofpacts, flow_table,
+                                         &vnetenc_uuid);
     } else if (dp->tx.mode == VNETENC_OFF) {
         match_set_tun_flags_masked(&match, FLOW_TNL_F_VNETENC,
                                    FLOW_TNL_F_VNETENC);

@@ -27,12 +27,19 @@
 #include "lib/ovn-vnetenc-loglevel.h"
 #include "lib/vswitch-idl.h"
 #include "local_data.h"
+#include "ofctrl.h"
+#include "openvswitch/match.h"
+#include "openvswitch/ofp-actions.h"
+#include "openvswitch/ofpbuf.h"
 #include "openvswitch/shash.h"
 #include "openvswitch/vlog.h"
 #include "ovn/logical-fields.h"
+#include "ovn-vnetenc-flows.h"
+#include "ovn-vnetenc-modes.h"
 #include "ovn-vnetenc-owner.h"
 #include "smap.h"
 #include "util.h"
+#include "vnetenc/log/note.h"
 #include "vnetenc/log/settings.h"
 
 VLOG_DEFINE_THIS_MODULE(ovn_vnetenc_log);
@@ -423,6 +430,42 @@ ovn_vnetenc_log_cleanup(struct ovsdb_idl *ovs_idl,
         ovsrec_vnetenc_flow_log_delete(row);
     }
     return false;
+}
+
+/* Packets of datapaths that are cut off. */
+
+static void
+put_mark(enum ovn_vnetenc_loglevel level, struct ofpbuf *ofpacts)
+{
+    put_load(level, MFF_LOG_VNETENC, OVN_VNETENC_LOG_OFS, OVN_VNETENC_LOG_BITS,
+             ofpacts);
+}
+
+void
+ovn_vnetenc_log_add_cut_off_flow(const struct ovn_vnetenc_dp *dp,
+                                 uint16_t priority, struct ofpbuf *ofpacts,
+                                 struct ovn_desired_flow_table *flow_table,
+                                 const struct uuid *uuid)
+{
+    struct match match = MATCH_CATCHALL_INITIALIZER;
+    struct ofpact_resubmit *again;
+    const uint32_t mask = ((1u << OVN_VNETENC_LOG_BITS) - 1)
+                          << OVN_VNETENC_LOG_OFS;
+
+    if (dp->log == OVN_VNETENC_LOGLEVEL_OFF) {
+        return;
+    }
+    match_set_metadata(&match, htonll(dp->key));
+    match_set_reg_masked(&match, MFF_LOG_VNETENC - MFF_REG0, 0, mask);
+    put_mark(dp->log, ofpacts);
+    again = ofpact_put_RESUBMIT(ofpacts);
+    again->in_port = OFPP_IN_PORT;
+    again->table_id = OFTABLE_VNETENC_RX;
+    ofctrl_add_flow(flow_table, OFTABLE_VNETENC_RX, priority, dp->cookie,
+                    &match, ofpacts, uuid);
+    ofpbuf_clear(ofpacts);
+    vnetenc_note_put(ofpacts, VNETENC_NOTE_UNABLE);
+    put_mark(OVN_VNETENC_LOGLEVEL_OFF, ofpacts);
 }
 
 void

@@ -34,13 +34,18 @@
  * Main thread only. */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct hmap;
+struct ofpbuf;
+struct ovn_desired_flow_table;
+struct ovn_vnetenc_dp;
 struct ovsdb_idl;
 struct ovsdb_idl_txn;
 struct ovsrec_bridge;
 struct ovsrec_open_vswitch_table;
 struct sbrec_chassis;
+struct uuid;
 
 /* Monitors the table. */
 void ovn_vnetenc_log_register_ovs_idl(struct ovsdb_idl *);
@@ -60,6 +65,18 @@ void ovn_vnetenc_log_run(struct ovsdb_idl *ovs_idl,
 bool ovn_vnetenc_log_cleanup(struct ovsdb_idl *ovs_idl,
                              struct ovsdb_idl_txn *ovs_txn,
                              const char *chassis_name);
+
+/* Unless 'dp', which is cut off from all tunnels, is not logged: adds a flow
+ * of 'priority' and 'uuid' that marks packets that arrive for it and has table
+ * 241 look at them again.  The logical flows that do this elsewhere see no
+ * packet of such a datapath.  Puts into 'ofpacts', for the flow that moves the
+ * marked packets to another datapath, a note for the log and the end of the
+ * mark: so the last flow that the log knows of is that of 'dp'. */
+void ovn_vnetenc_log_add_cut_off_flow(const struct ovn_vnetenc_dp *dp,
+                                      uint16_t priority,
+                                      struct ofpbuf *ofpacts,
+                                      struct ovn_desired_flow_table *,
+                                      const struct uuid *);
 
 /* Frees memory.  Call at exit. */
 void ovn_vnetenc_log_destroy(void);

@@ -261,6 +261,7 @@ ovn_vnetenc_modes_collect(
             .cookie = sb->header_.uuid.parts[0],
             .evpn = smap_get(&sb->external_ids, "dynamic-routing-vni"),
             .local = get_local_datapath(local_datapaths, sb->tunnel_key),
+            .log = ovn_vnetenc_loglevel_of_dp(sb),
             .demand = ovn_vnetenc_demand_of_dp(sb),
             .settled_at = LLONG_MAX,
             .tx_at = LLONG_MAX,
@@ -373,7 +374,8 @@ ovn_vnetenc_modes_equal(const struct ovn_vnetenc_modes *a,
             continue;
         }
         if (!other || other->cookie != dp->cookie
-            || other->evpn != dp->evpn || other->rx != dp->rx
+            || other->evpn != dp->evpn || other->log != dp->log
+            || other->rx != dp->rx
             || !ovn_vnetenc_demand_equals(other->tx, dp->tx)) {
             return false;
         }

@@ -65,6 +65,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "lib/ovn-vnetenc-demand.h"
+#include "lib/ovn-vnetenc-loglevel.h"
 #include "openvswitch/hmap.h"
 #include "openvswitch/uuid.h"
 
@@ -97,6 +98,7 @@ struct ovn_vnetenc_dp {
     uint32_t cookie;
     bool evpn;
     bool local;                 /* This chassis uses it. */
+    enum ovn_vnetenc_loglevel log;      /* Of its packets. */
     struct ovn_vnetenc_demand demand;   /* In the database. */
     struct uuid credential;             /* Of 'demand'; zero if none. */
     struct ovn_vnetenc_demand tx;       /* For packets that leave. */
