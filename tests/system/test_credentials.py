@@ -4,11 +4,12 @@
 
 import datetime
 import shutil
+import time
 
 import pytest
 
 from lab import pings
-from runspace import wait_until
+from runspace import PATIENCE, wait_until
 from sslpeer import DAY, Mint
 from test_ready import Asked
 
@@ -54,6 +55,33 @@ def test_credential(make_cloud):
     cloud.refused(vm1, vm3)
     cloud.encrypted(vm1, vm2)
     cloud.encrypted(vm4, vm6)
+
+
+def test_former_credential(make_cloud):
+    """A network changes its credential.  The row of the former one goes, with
+    its sessions, and nobody misses them."""
+    cloud = make_cloud()
+    for name, number in (("a", 5), ("b", 6)):
+        cloud.central.nbctl("create", "Encryption_Credential", f"name={name}",
+                            f"id={number}")
+    use = ("--", "--id=@c", "get", "Encryption_Credential")
+    change = ("--", "set", "logical_switch", "sw0", "encryption_credential=@c")
+    cloud.in_effect(*use, "a", *change)
+    vm1, vm2 = (cloud.add_vm(n, n) for n in (1, 2))
+    cloud.set_mode("require")
+    cloud.encrypted(vm1, vm2)
+    ping = vm1.ping_start(vm2.ip, 2000, 0.05)
+    cloud.in_effect(*use, "b", *change)
+    hv1, hv2 = cloud.hvs
+    for hv in cloud.hvs:
+        assert "5" not in hv.vsctl("--bare", "--columns=id", "list",
+                                   "VNetEnc_Profile").split()
+    # An alarm needs VNETENC_DOWN_MS.
+    time.sleep(12 * PATIENCE)
+    assert not pings(ping, stop=True).lost
+    for hv, other in ((hv1, hv2), (hv2, hv1)):
+        assert "alarm down" not in hv.log()
+        assert hv.peer(other.ip, "alarms") == "[]"
 
 
 class Faults:

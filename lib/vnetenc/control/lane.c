@@ -146,8 +146,13 @@ lane_end_session(struct vnetenc_lane *lane, const char *why,
         struct ds s = DS_EMPTY_INITIALIZER;
 
         /* Attempts go on for VNETENC_WANTED_MS on a path that has lost its
-         * last session, and the path is kept for VNETENC_FORGET_MS. */
+         * last session, and the path is kept for VNETENC_FORGET_MS.  If the
+         * profile has gone, a session is wanted only when a packet wants
+         * it. */
         path->wanted_at = now;
+        if (!vnetenc_profile_get(path->published->key.profile)->cred) {
+            path->wanted_at -= VNETENC_WANTED_MS;
+        }
         vnetenc_lane_path_allow_clear(path, VNETENC_DROP_clear_lost, lost_at,
                                       VNETENC_PREFER_LOST_MS);
         ipv6_format_mapped(&path->published->key.remote, &s);
