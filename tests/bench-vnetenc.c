@@ -28,7 +28,9 @@
  *     bench-vnetenc peers
  *             Cycles to seal one packet, alone in its batch, if the packets go
  *             to 1, 32, 128 and 500 peers in turn: at once, and in an output
- *             batch of VNETENC_BURST.
+ *             batch of VNETENC_BURST.  And cycles to open one packet of a
+ *             batch of VNETENC_BURST that come from these peers in turn to one
+ *             address: without and with vnetenc_open_fetch().
  *
  *     bench-vnetenc run N
  *             Seals and opens N packets with a cipher that does nothing, to be
@@ -50,9 +52,11 @@
 #include "ovs-rcu.h"
 #include "packets.h"
 #include "random.h"
+#include "smap.h"
 #include "util.h"
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/bridge/lanes.h"
+#include "vnetenc/bridge/tunnel.h"
 #include "vnetenc/base/limits.h"
 #include "vnetenc/crypto/record.h"
 #include "vnetenc-unit-packets.h"
@@ -285,21 +289,32 @@ bench_packets(void)
 
 static const unsigned int n_peers[] = { 1, 32, 128, 500 };
 
-/* Publishes a path to peer 'i', with a session. */
+static ovs_be32
+peer_address(unsigned int i)
+{
+    return htonl(0x0a010000 + i);
+}
+
+/* Publishes a path to peer 'i', with a session, and a session from it with the
+ * same key. */
 static void
 add_peer(unsigned int i)
 {
     struct vnetenc_path_key key = unit_path(false, false);
     struct vnetenc_record_key traffic = { .cipher = VNETENC_AES256_GCM };
     struct vnetenc_path *path;
+    struct vnetenc_rx *rx;
 
-    in6_addr_set_mapped_ipv4(&key.remote, htonl(0x0a010000 + i));
+    in6_addr_set_mapped_ipv4(&key.remote, peer_address(i));
     path = vnetenc_path_create(&key, 1);
     vnetenc_path_set_mtu(path, 9000);
     random_bytes(traffic.key, sizeof traffic.key);
     vnetenc_lanes_swap(&path->lanes, 0,
                        vnetenc_tx_create(&traffic, htons(UNIT_LANE_PORT),
                                          VNETENC_MAX_SEQ + 1, UINT64_MAX));
+    rx = vnetenc_rx_create(&traffic, &key, htons(UNIT_LANE_PORT));
+    ovs_assert(rx);
+    vnetenc_rx_publish(rx);
 }
 
 /* A packet to peer 'i'. */
@@ -309,15 +324,55 @@ make_packet_to(unsigned int i, size_t size)
     struct dp_packet *packet = unit_pushed(size, false);
     struct ip_header *ip = dp_packet_l3(packet);
 
-    put_16aligned_be32(&ip->ip_dst, htonl(0x0a010000 + i));
+    put_16aligned_be32(&ip->ip_dst, peer_address(i));
     dp_packet_prealloc_tailroom(packet, VNETENC_TAG_BYTES);
     return packet;
 }
 
-/* Returns the cycles in which VNETENC_BURST packets of 'size' octets, to 'n'
- * peers from '*next' on, are sealed. */
+/* Returns 'record' as its peer would have sent it to us. */
+static struct dp_packet *
+turn_around(const struct dp_packet *record)
+{
+    struct dp_packet *wire = unit_wire(record);
+    struct ip_header *ip = dp_packet_l3(wire);
+    ovs_16aligned_be32 us = ip->ip_src;
+
+    ip->ip_src = ip->ip_dst;
+    ip->ip_dst = us;
+    return wire;
+}
+
+/* Opens what the peers would answer to the packets of 'sealed'.  Returns the
+ * cycles. */
 static uint64_t
-run_peers(unsigned int n, unsigned int *next, size_t size, bool defer)
+open_answers(const struct dp_packet_batch *sealed, bool fetch)
+{
+    struct dp_packet_batch answers;
+    struct dp_packet *packet;
+    uint64_t start;
+
+    dp_packet_batch_init(&answers);
+    DP_PACKET_BATCH_FOR_EACH (i, packet, sealed) {
+        dp_packet_batch_add(&answers, turn_around(packet));
+    }
+    start = now_cycles();
+    if (fetch) {
+        vnetenc_open_fetch(&answers);
+    }
+    DP_PACKET_BATCH_FOR_EACH (i, packet, &answers) {
+        ovs_assert(vnetenc_open(packet));
+    }
+    start = now_cycles() - start;
+    dp_packet_delete_batch(&answers, true);
+    dp_packet_batch_destroy(&answers);
+    return start;
+}
+
+/* Seals VNETENC_BURST packets of 'size' octets, to 'n' peers from '*next' on,
+ * and opens as many.  Stores the cycles of both. */
+static void
+run_peers(unsigned int n, unsigned int *next, size_t size, bool together,
+          uint64_t *seal, uint64_t *open)
 {
     const struct {
         struct nlattr head;
@@ -343,16 +398,17 @@ run_peers(unsigned int n, unsigned int *next, size_t size, bool defer)
     start = now_cycles();
     for (size_t i = 0; i < VNETENC_BURST; i++) {
         dp_packet_batch_init_packet(&one, packets[i]);
-        vnetenc_seal_batch_of_flow(&one, &actions.seal, defer ? &flow : NULL,
+        vnetenc_seal_batch_of_flow(&one, &actions.seal,
+                                   together ? &flow : NULL,
                                    &actions.head, sizeof actions);
         dp_packet_batch_add(&output, one.packets[0]);
     }
     ovs_assert(vnetenc_seal_output(&output, actions.port));
-    start = now_cycles() - start;
+    *seal = now_cycles() - start;
     ovs_assert(dp_packet_batch_size(&output) == VNETENC_BURST);
+    *open = open_answers(&output, together);
     dp_packet_delete_batch(&output, true);
     dp_packet_batch_destroy(&output);
-    return start;
 }
 
 static int
@@ -366,31 +422,36 @@ compare_cycles(const void *a_, const void *b_)
 static void
 bench_peers(void)
 {
+    const struct smap none = SMAP_INITIALIZER(&none);
     unsigned int next = 0, have = 0;
 
     vnetenc_aead_init(NULL);
+    vnetenc_tunnels_init(&none);
     vnetenc_gates_set_loaded();
-    printf("what\tpeers\toctets\tat once\tdeferred\n");
+    printf("what\tpeers\toctets\tseal at once\tseal deferred\t"
+           "open\topen fetched\n");
     for (size_t i = 0; i < ARRAY_SIZE(n_peers); i++) {
         while (have < n_peers[i]) {
             add_peer(have++);
         }
         for (size_t s = 0; s < ARRAY_SIZE(sizes); s++) {
-            uint64_t cycles[2][REPETITIONS];
+            uint64_t cycles[4][REPETITIONS];
 
             for (int k = 0; k < REPETITIONS; k++) {
-                for (int defer = 0; defer < 2; defer++) {
-                    cycles[defer][k] = run_peers(have, &next, sizes[s],
-                                                 defer);
+                for (int together = 0; together < 2; together++) {
+                    run_peers(have, &next, sizes[s], together,
+                              &cycles[together][k],
+                              &cycles[2 + together][k]);
                 }
             }
-            for (int defer = 0; defer < 2; defer++) {
-                qsort(cycles[defer], REPETITIONS, sizeof cycles[defer][0],
+            printf("peers\t%u\t%"PRIuSIZE, have, sizes[s]);
+            for (size_t c = 0; c < ARRAY_SIZE(cycles); c++) {
+                qsort(cycles[c], REPETITIONS, sizeof cycles[c][0],
                       compare_cycles);
+                printf("\t%"PRIu64,
+                       cycles[c][REPETITIONS / 4] / VNETENC_BURST);
             }
-            printf("peers\t%u\t%"PRIuSIZE"\t%"PRIu64"\t%"PRIu64"\n", have,
-                   sizes[s], cycles[0][REPETITIONS / 4] / VNETENC_BURST,
-                   cycles[1][REPETITIONS / 4] / VNETENC_BURST);
+            printf("\n");
         }
     }
 }

@@ -28,7 +28,9 @@
 #include "ovs-rcu.h"
 #include "ovs-thread.h"
 #include "packets.h"
+#include "random.h"
 #include "util.h"
+#include "vnetenc/bridge/tuple.h"
 #include "vnetenc/crypto/aead.h"
 #include "vnetenc-unit.h"
 
@@ -94,6 +96,60 @@ test_receivers(void)
     vnetenc_rx_destroy(a);
     vnetenc_rx_destroy(NULL);
 #undef FIND
+}
+
+/* Whatever was fetched, and whatever happened since then, the table finds what
+ * is published. */
+static void
+test_fetch(void)
+{
+    enum { N = 60, ROUNDS = 3000 };
+    struct vnetenc_path_key p = make_path("::ffff:10.0.0.1", "::ffff:10.0.0.2",
+                                          6082, 4);
+    struct vnetenc_rx *published[N] = { NULL };
+    unsigned int n_wrong = 0, n_found = 0;
+
+    for (unsigned int round = 0; round < ROUNDS; round++) {
+        unsigned int n = 1 + random_range(VNETENC_BURST);
+        uint32_t hashes[VNETENC_BURST];
+        uint64_t seqs[VNETENC_BURST];
+        unsigned int ports[VNETENC_BURST];
+        unsigned int i;
+
+        for (i = 0; i < n; i++) {
+            ports[i] = random_range(N);
+            hashes[i] = vnetenc_tuple_hash_path(&p, htons(ports[i]));
+            seqs[i] = random_uint64();
+        }
+        vnetenc_rx_fetch_batch(hashes, seqs, n);
+        for (i = 0; i < n; i++) {
+            unsigned int port = random_range(4) ? ports[i] : random_range(N);
+            struct vnetenc_rx *rx;
+
+            if (!random_range(50)) {
+                rx = published[port];
+                published[port] = NULL;
+                if (!rx || random_range(2)) {
+                    published[port] = vnetenc_rx_create(&key, &p,
+                                                        htons(port));
+                    vnetenc_rx_publish(published[port]);
+                }
+                vnetenc_rx_retire(rx);
+            }
+            rx = vnetenc_rx_find(&p.local, p.dtls_port, &p.remote,
+                                 htons(port));
+            n_wrong += rx != published[port];
+            n_found += rx != NULL;
+        }
+        if (!random_range(20)) {
+            ovsrcu_quiesce();
+        }
+    }
+    CHECK(n_wrong == 0);
+    CHECK(n_found > ROUNDS);
+    for (unsigned int i = 0; i < N; i++) {
+        vnetenc_rx_retire(published[i]);
+    }
 }
 
 /* More threads than have counters of their own. */
@@ -180,6 +236,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_no_cipher();
     vnetenc_aead_init(NULL);
     test_receivers();
+    test_fetch();
     test_counts();
     test_rates();
     ovsrcu_quiesce();

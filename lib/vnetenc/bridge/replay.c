@@ -93,6 +93,13 @@ vnetenc_replay_init(struct vnetenc_replay *replay)
     }
 }
 
+void
+vnetenc_replay_fetch(const struct vnetenc_replay *replay, uint64_t seq)
+{
+    OVS_PREFETCH_WRITE(&replay->top);
+    OVS_PREFETCH_WRITE(&replay->slots[block_of(seq) % VNETENC_REPLAY_SLOTS]);
+}
+
 enum vnetenc_drop
 vnetenc_replay_check(const struct vnetenc_replay *replay_, uint64_t seq)
 {

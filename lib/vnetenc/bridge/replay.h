@@ -50,6 +50,9 @@ struct vnetenc_replay {
  * published. */
 void vnetenc_replay_init(struct vnetenc_replay *);
 
+/* Begins to fetch what the functions below need for 'seq'. */
+void vnetenc_replay_fetch(const struct vnetenc_replay *, uint64_t seq);
+
 /* Returns VNETENC_KEEP, or the reason to drop a record with number 'seq'. */
 enum vnetenc_drop vnetenc_replay_check(const struct vnetenc_replay *,
                                        uint64_t seq);

@@ -31,13 +31,22 @@ static struct cmap receivers = CMAP_INITIALIZER;    /* struct vnetenc_rx. */
  * session is freed. */
 static atomic_uint64_t receivers_version = 1;
 
-/* The session that this thread found last.  Most packets of a batch are of one
- * session. */
+/* The session that this thread found last, and those that it is about to look
+ * for, in this order: 'ahead[at]' is the next one.  Most packets of a batch
+ * are of one session; if not, vnetenc_rx_fetch_batch() has been called. */
 struct found_rx {
     struct vnetenc_rx *rx;
-    uint64_t version;
+    uint64_t version;           /* 0: there is none. */
+    size_t at, n;
+    struct vnetenc_rx *ahead[VNETENC_BURST];
 };
-DEFINE_STATIC_PER_THREAD_DATA(struct found_rx, found_rx, { NULL, 0 });
+DEFINE_STATIC_PER_THREAD_DATA(struct found_rx, found_rx,
+                              { NULL, 0, 0, 0, { NULL } });
+
+/* What a record needs of a session, beside key and window, if one thread
+ * receives for it. */
+BUILD_ASSERT_DECL(OFFSETOFEND(struct vnetenc_rx, counts[0].n_bytes)
+                  <= 2 * CACHE_LINE_SIZE);
 
 static uint32_t
 hash_of_rx(const struct vnetenc_rx *rx)
@@ -146,9 +155,15 @@ vnetenc_rx_find(const struct in6_addr *local, ovs_be16 dtls_port,
     uint32_t hash;
 
     atomic_read_explicit(&receivers_version, &version, memory_order_acquire);
-    if (found->version == version
-        && rx_has(found->rx, local, dtls_port, remote, lane_port)) {
-        return found->rx;
+    if (found->version == version) {
+        if (rx_has(found->rx, local, dtls_port, remote, lane_port)) {
+            return found->rx;
+        } else if (found->at < found->n
+                   && rx_has(found->ahead[found->at], local, dtls_port,
+                             remote, lane_port)) {
+            found->rx = found->ahead[found->at++];
+            return found->rx;
+        }
     }
 
     hash = vnetenc_tuple_hash(local, dtls_port, remote, lane_port);
@@ -156,10 +171,44 @@ vnetenc_rx_find(const struct in6_addr *local, ovs_be16 dtls_port,
         if (rx_has(rx, local, dtls_port, remote, lane_port)) {
             found->rx = rx;
             found->version = version;
+            found->n = 0;
             return rx;
         }
     }
     return NULL;
+}
+
+void
+vnetenc_rx_fetch_batch(const uint32_t hashes[], const uint64_t seqs[],
+                       size_t n)
+{
+    struct found_rx *found = found_rx_get();
+    uint64_t version;
+
+    ovs_assert(n >= 1 && n <= VNETENC_BURST);
+    atomic_read_explicit(&receivers_version, &version, memory_order_acquire);
+    found->n = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct cmap_node *node = cmap_find(&receivers, hashes[i]);
+        struct vnetenc_rx *rx;
+
+        if (node) {
+            rx = CONTAINER_OF(node, struct vnetenc_rx, node);
+            OVS_PREFETCH(rx);
+            OVS_PREFETCH_WRITE(&rx->counts[0]);
+            vnetenc_replay_fetch(&rx->window, seqs[i]);
+            found->ahead[found->n++] = rx;
+        }
+    }
+    for (size_t i = 0; i < found->n; i++) {
+        OVS_PREFETCH(found->ahead[i]->key);
+    }
+    for (size_t i = 0; i < found->n; i++) {
+        vnetenc_aead_fetch(found->ahead[i]->key);
+    }
+    found->rx = found->ahead[0];
+    found->version = found->n ? version : 0;
+    found->at = 1;
 }
 
 /* Returns the counts that belong to this thread, or NULL if it has none.  The

@@ -71,10 +71,11 @@ struct vnetenc_rx {
     bool geneve;                /* Carries Geneve, maybe halves. */
     bool published;             /* Control thread. */
 
-    /* Any thread. */
+    /* Any thread.  The first member and counts[0] share a cache line with
+     * what is above. */
+    atomic_uint64_t n_failed;   /* Forgeries. */
     struct vnetenc_rx_counts counts[VNETENC_RX_COUNTS];
     PADDED_MEMBERS(CACHE_LINE_SIZE,
-        atomic_uint64_t n_failed;       /* Forgeries. */
         struct vnetenc_rate replies;    /* Probes to be answered. */
         struct vnetenc_rate handshake;  /* Datagrams for the control thread. */
     );
@@ -107,6 +108,14 @@ struct vnetenc_rx *vnetenc_rx_find(const struct in6_addr *local,
                                    ovs_be16 dtls_port,
                                    const struct in6_addr *remote,
                                    ovs_be16 lane_port);
+
+/* Begins to fetch what opening a record needs of 'n' published sessions, 1 to
+ * VNETENC_BURST, all at once.  Session 'i' is one with the hash 'hashes[i]'
+ * (bridge/tuple.h), if there is any, and its record has the number 'seqs[i]'.
+ * It only saves time: this thread's vnetenc_rx_find() looks at these sessions
+ * first, and compares addresses and ports as always.  Any thread. */
+void vnetenc_rx_fetch_batch(const uint32_t hashes[], const uint64_t seqs[],
+                            size_t n);
 
 /* Counts a record of 'n_bytes' bytes of plaintext that was authentic and new.
  * Any thread. */

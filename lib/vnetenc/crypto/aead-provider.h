@@ -112,7 +112,8 @@ struct vnetenc_aead_provider {
      * auxs[i] is that of the i-th.  NULL: one call of 'seal' for each. */
     void (*seal_each)(void *const auxs[], struct vnetenc_aead_op *, size_t n);
 
-    /* Begins to fetch what 'seal' reads of 'aux'.  NULL: does nothing. */
+    /* Begins to fetch what 'seal' and 'open' read of 'aux'.  NULL: does
+     * nothing. */
     void (*fetch)(const void *aux);
 
     /* NULL in a provider that computes with the CPU's own instructions and

@@ -124,7 +124,8 @@ void vnetenc_aead_seal(const struct vnetenc_aead_key *,
 void vnetenc_aead_seal_each(const struct vnetenc_aead_key *const keys[],
                             struct vnetenc_aead_op *ops, size_t n_ops);
 
-/* Begins to fetch what sealing needs of a key.  Any thread, no locks. */
+/* Begins to fetch what sealing and opening need of a key.  Any thread, no
+ * locks. */
 void vnetenc_aead_fetch(const struct vnetenc_aead_key *);
 
 /* Opens 'n_ops' records in place and sets their results.  Any thread, no

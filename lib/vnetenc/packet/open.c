@@ -24,6 +24,8 @@
 #include "vnetenc/bridge/inbox.h"
 #include "vnetenc/bridge/message.h"
 #include "vnetenc/bridge/rx.h"
+#include "vnetenc/bridge/tunnel.h"
+#include "vnetenc/bridge/tuple.h"
 #include "vnetenc/bridge/vni.h"
 #include "vnetenc/crypto/record.h"
 #include "vnetenc/crypto/wire.h"
@@ -291,6 +293,77 @@ take_record(struct dp_packet *packet, const struct datagram *d, bool *deliver)
         }
     }
     return drop;
+}
+
+/* Before that
+ * -----------
+ *
+ * The functions below look at packets of which nothing is checked, and decide
+ * nothing about them. */
+
+static bool
+has_dtls_port(const struct dp_packet *packet)
+{
+    const struct udp_header *udp = dp_packet_l4(packet);
+
+    return (udp && packet->l4_ofs + UDP_HEADER_LEN <= dp_packet_size(packet)
+            && vnetenc_tunnel_is_dtls(udp->udp_dst));
+}
+
+/* Returns true if the packets of 'batch', which are two or more, seem to have
+ * one sender, as most batches do.  There is nothing to be gained then. */
+static bool
+seem_alike(const struct dp_packet_batch *batch)
+{
+    size_t last = dp_packet_batch_size(batch) - 1;
+    const struct dp_packet *first = batch->packets[0];
+
+    return (vnetenc_outer_has_same_sender(first, batch->packets[last])
+            && vnetenc_outer_has_same_sender(first,
+                                             batch->packets[last / 2]));
+}
+
+/* Stores what the session of 'packet' has as its hash, and the number of the
+ * record. */
+static bool
+look_at(const struct dp_packet *packet, uint32_t *hash, uint64_t *seq)
+{
+    struct vnetenc_outer outer;
+    struct vnetenc_record record;
+
+    if (!vnetenc_outer_parse_unchecked(packet, &outer)
+        || !vnetenc_record_parse((const uint8_t *) dp_packet_data(packet)
+                                 + outer.payload_ofs, outer.payload_size,
+                                 &record)) {
+        return false;
+    }
+    *hash = vnetenc_tuple_hash(&outer.dst, outer.udp_dst, &outer.src,
+                               outer.udp_src);
+    *seq = record.seq;
+    return true;
+}
+
+void
+vnetenc_open_fetch(const struct dp_packet_batch *batch)
+{
+    struct dp_packet *const *packets = batch->packets;
+    size_t n = MIN(dp_packet_batch_size(batch), VNETENC_BURST);
+    uint32_t hashes[VNETENC_BURST];
+    uint64_t seqs[VNETENC_BURST];
+    size_t k = 0;
+
+    if (n < 2 || !has_dtls_port(packets[0]) || seem_alike(batch)) {
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!i || !vnetenc_outer_has_same_sender(packets[i - 1],
+                                                 packets[i])) {
+            k += look_at(packets[i], &hashes[k], &seqs[k]);
+        }
+    }
+    if (k) {
+        vnetenc_rx_fetch_batch(hashes, seqs, k);
+    }
 }
 
 struct udp_header *

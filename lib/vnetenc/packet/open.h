@@ -43,8 +43,15 @@
 #include "vnetenc/base/drops.h"
 
 struct dp_packet;
+struct dp_packet_batch;
 struct udp_header;
 struct vnetenc_rx;
+
+/* Begins to fetch the sessions of the first VNETENC_BURST packets of a batch,
+ * each of which is about to be given to vnetenc_open(), so that it waits for
+ * the memory of all of them together.  Does nothing else, whatever the packets
+ * contain: it drops and changes none of them, and no session. */
+void vnetenc_open_fetch(const struct dp_packet_batch *);
 
 /* Opens the record in a packet that arrived on a DTLS port.  Returns the outer
  * UDP header of the packet, whose payload is then plaintext, or NULL if the

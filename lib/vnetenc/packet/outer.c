@@ -92,7 +92,7 @@ parse_udp(const struct dp_packet *packet, struct vnetenc_outer *outer)
 
 /* Returns true if 'packet' has an IP header without options directly in front
  * of a UDP header, as tunnels push it.  Sets '*ipv6'. */
-static bool
+static inline ALWAYS_INLINE bool
 is_bare_udp(const struct dp_packet *packet, bool *ipv6)
 {
     const void *l3 = dp_packet_l3(packet);
@@ -183,6 +183,50 @@ vnetenc_outer_parse_received(const struct dp_packet *packet,
     outer->ipv6 = IP_VER(ip->ip_ihl_ver) == 6;
     get_addresses(ip, outer->ipv6, &outer->src, &outer->dst);
     return true;
+}
+
+bool
+vnetenc_outer_parse_unchecked(const struct dp_packet *packet,
+                              struct vnetenc_outer *outer)
+{
+    const void *l3 = dp_packet_l3(packet);
+
+    if (!l3 || packet->l4_ofs == UINT16_MAX
+        || packet->l4_ofs + UDP_HEADER_LEN > dp_packet_size(packet)
+        || !is_bare_udp(packet, &outer->ipv6)
+        || !parse_udp(packet, outer)) {
+        return false;
+    }
+    get_addresses(l3, outer->ipv6, &outer->src, &outer->dst);
+    return true;
+}
+
+bool
+vnetenc_outer_has_same_sender(const struct dp_packet *a,
+                              const struct dp_packet *b)
+{
+    size_t l3_ofs = a->l3_ofs, l4_ofs = a->l4_ofs;
+    const char *l3_a = (const char *) dp_packet_data(a) + l3_ofs;
+    const char *l3_b = (const char *) dp_packet_data(b) + l3_ofs;
+    size_t end = l4_ofs + sizeof(ovs_be16);
+
+    if (l3_ofs != b->l3_ofs || l4_ofs != b->l4_ofs
+        || end > dp_packet_size(a) || end > dp_packet_size(b)) {
+        return false;
+    }
+    switch (l4_ofs - l3_ofs) {
+    case IP_HEADER_LEN:
+        return !memcmp(l3_a + offsetof(struct ip_header, ip_src),
+                       l3_b + offsetof(struct ip_header, ip_src),
+                       2 * sizeof(ovs_be32) + sizeof(ovs_be16));
+    case IPV6_HEADER_LEN:
+        return !memcmp(
+            l3_a + offsetof(struct ovs_16aligned_ip6_hdr, ip6_src),
+            l3_b + offsetof(struct ovs_16aligned_ip6_hdr, ip6_src),
+            2 * sizeof(struct in6_addr) + sizeof(ovs_be16));
+    default:
+        return false;
+    }
 }
 
 static bool

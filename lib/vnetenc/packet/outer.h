@@ -80,6 +80,18 @@ bool vnetenc_outer_parse_received(const struct dp_packet *,
                                   struct vnetenc_outer *)
     OVS_WARN_UNUSED_RESULT;
 
+/* Does the same for a packet whose IP header has not been checked.  Returns
+ * false for packets with VLAN tags, IP options or extension headers, too. */
+bool vnetenc_outer_parse_unchecked(const struct dp_packet *,
+                                   struct vnetenc_outer *)
+    OVS_WARN_UNUSED_RESULT;
+
+/* Returns true if two received packets, whose offsets are set, have the same
+ * addresses and the same UDP source port.  May miss this, so nothing but speed
+ * may depend on it. */
+bool vnetenc_outer_has_same_sender(const struct dp_packet *,
+                                   const struct dp_packet *);
+
 /* Makes room for 'head' bytes in front of the packet and 'tail' behind it.
  * Returns the packet or, if its memory cannot grow, a copy in its place; the
  * original is freed then. */
