@@ -23,11 +23,12 @@ def spread(values):
 # Datapath.
 
 def by_case(rows):
-    """For each (size, flows, peers), the quadruples of figures of one round of
-    one setup."""
+    """For each (size, flows, peers, one_address), the quadruples of figures of
+    one round of one setup."""
     found = collections.defaultdict(dict)
     for row in rows:
-        case = row["size"], row["flows"], row["peers"]
+        case = (row["size"], row["flows"], row["peers"],
+                row.get("one_address", False))
         found[case].setdefault((row["setup"], row["round"]), {})[
             row["way"], row["how"]] = row["cycles"]
     return {case: [q for q in rounds.values() if len(q) == 4]
@@ -48,11 +49,12 @@ DERIVED = {
 def datapath(raw):
     """One entry for each case: figures, and whether they reach the bar."""
     entries = []
-    for (size, flows, peers), rounds in by_case(
+    for (size, flows, peers, one_address), rounds in by_case(
             raw.get("datapath", [])).items():
         if not rounds:
             continue
-        entry = {"size": size, "flows": flows, "peers": peers}
+        entry = {"size": size, "flows": flows, "peers": peers,
+                 "one_address": one_address}
         for name, derive in DERIVED.items():
             entry[name] = spread(map(derive, rounds))
         if raw.get("micro"):

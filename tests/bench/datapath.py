@@ -52,10 +52,10 @@ def remote(n):
                + n % 250)
 
 
-def session_key(n, lane):
+def session_key(n, lane, way=""):
     """Cipher, key and fixed IV of a session, as vnetenc/test-add-session
     takes them."""
-    octets = hashlib.sha512(f"bench {n} {lane}".encode()).hexdigest()
+    octets = hashlib.sha512(f"bench {n} {lane}{way}".encode()).hexdigest()
     return "aes256-gcm", octets[:64], octets[64:72]
 
 
@@ -212,25 +212,36 @@ class Datapath:
                                f"options:n_rxq={len(self.cores)}",
                                self._spread(0))[1:])
 
-    def set_peers(self, n, lanes=1):
+    def set_peers(self, n, lanes=1, both_ways=False):
         """Adds addresses, neighbours and sessions until there are at least `n`
-        peers."""
+        peers.  There are sessions from the peers only with `both_ways'."""
         new = [remote(i) for i in range(self.peers, n)]
         if not new:
             return
         self.run.ip(self.netns, *(f"addr add {ip}/32 dev br-phys"
                                   for ip in new))
         self.wait_for_route(new[-1])
+        if both_ways and not self.peers:
+            self._add_peer(LOCAL)
         for i, ip in enumerate(new, self.peers):
-            self.appctl("ovs/route/add", f"{ip}/32", "br-phys")
-            self.appctl("tnl/neigh/set", "br-phys", ip, MAC)
-            self.appctl("vnetenc/test-add-peer", ip)
+            self._add_peer(ip)
             for lane in range(lanes):
                 port = FIRST_LANE_PORT + lane
-                for way, ends in (("out", (LOCAL, ip)), ("in", (ip, LOCAL))):
-                    self.appctl("vnetenc/test-add-session", way, *ends,
-                                DTLS_PORT, 0, port, *session_key(i, lane))
+                self._add_session(LOCAL, ip, port, session_key(i, lane))
+                if both_ways:
+                    self._add_session(ip, LOCAL, port,
+                                      session_key(i, lane, "back"))
         self.peers = n
+
+    def _add_peer(self, ip):
+        self.appctl("ovs/route/add", f"{ip}/32", "br-phys")
+        self.appctl("tnl/neigh/set", "br-phys", ip, MAC)
+        self.appctl("vnetenc/test-add-peer", ip)
+
+    def _add_session(self, src, dst, port, key):
+        for way, ends in (("out", (src, dst)), ("in", (dst, src))):
+            self.appctl("vnetenc/test-add-session", way, *ends, DTLS_PORT, 0,
+                        port, *key)
 
     def wait_for_route(self, ip):
         wait_until(lambda: f"{ip}/32" in self.appctl("ovs/route/show"),
@@ -256,17 +267,21 @@ class Datapath:
 
     # Flows and measurements.
 
-    def set_state(self, way, how, peers=1):
+    def set_state(self, way, how, peers=1, one_address=False):
         """`way' is PUSH, LOOP or, with PLAIN and a tunnel source, POP; `how'
-        is PLAIN or ENCRYPTED."""
+        is PLAIN or ENCRYPTED.  With `one_address', tunnel packets go from the
+        addresses of all peers to LOCAL, otherwise from LOCAL to them."""
         seal = "vnetenc(mode=require)," if how == ENCRYPTED else ""
         arrival = "+vnetenc" if how == ENCRYPTED else "-vnetenc"
         flows = [f"in_port=10,tun_flags={arrival},actions=output:2"]
         for n in range(peers):
-            dst = ".".join(map(str, frames.destination(n)))
-            match = f"in_port=1,ip,nw_dst={dst}" if peers > 1 else "in_port=1"
-            flows.append(f"{match},actions=set_field:{LOCAL}->tun_src,"
-                         f"set_field:{remote(n)}->tun_dst,{seal}output:10")
+            inner = ".".join(map(str, frames.destination(n)))
+            match = (f"in_port=1,ip,nw_dst={inner}" if peers > 1
+                     else "in_port=1")
+            ends = LOCAL, remote(n)
+            src, dst = ends[::-1] if one_address else ends
+            flows.append(f"{match},actions=set_field:{src}->tun_src,"
+                         f"set_field:{dst}->tun_dst,{seal}output:10")
         port = {PUSH: 2, LOOP: 3, POP: 2}[way]
         below = ["in_port=1,actions=LOCAL", "in_port=3,actions=LOCAL",
                  f"priority=1,in_port=LOCAL,actions=output:{port}"]
@@ -375,12 +390,16 @@ def pmd_threads(text):
 
 # The measurements.
 
-Case = collections.namedtuple("Case", "size flows peers")
+# With `one_address', each packet of a batch that is opened is of another
+# session, as at a hypervisor with many peers.  Otherwise there are as many
+# addresses and flows below the tunnel as peers, and hardly any batches.
+Case = collections.namedtuple("Case", "size flows peers one_address")
 
 
 def cases(sizes, peers):
-    return [Case(size, flows, n) for size in sizes
-            for flows, n in ((1, 1), (1000, 1), (1000, peers))]
+    return [Case(size, *rest) for size in sizes
+            for rest in ((1, 1, False), (1000, 1, False),
+                         (1000, peers, False), (1000, peers, True))]
 
 
 def states(number):
@@ -404,7 +423,7 @@ def measure_case(dp, case, rounds, seconds):
     rows = []
     for number in range(rounds):
         for way, how in states(number):
-            dp.set_state(way, how, case.peers)
+            dp.set_state(way, how, case.peers, case.one_address)
             dp.settle()
             rows.append({**case._asdict(), "round": number, "way": way,
                          "how": how, **dp.window(seconds, way)})
@@ -424,7 +443,7 @@ def measure(run, tree, raw, sizes, peers, setups, rounds, seconds, say):
             if not some:
                 continue
             dp = Datapath(run, tree, f"dp{setup}{'j' if jumbo else ''}", jumbo)
-            dp.set_peers(max(case.peers for case in some))
+            dp.set_peers(max(case.peers for case in some), both_ways=True)
             for case in some:
                 try:
                     new = measure_case(dp, case, rounds, seconds)
@@ -433,7 +452,9 @@ def measure(run, tree, raw, sizes, peers, setups, rounds, seconds, say):
                     continue
                 rows += [{"setup": setup, **row} for row in new]
                 say(f"setup {setup + 1}: {case.size:5} B, {case.flows} flows,"
-                    f" {case.peers} peers: " + ", ".join(
+                    f" {case.peers} peers"
+                    f"{', one address' if case.one_address else ''}: "
+                    + ", ".join(
                         f"{way} {how} {median(new, way, how):.0f}"
                         for way, how in states(0)))
                 if case.flows == 1 and not jumbo:

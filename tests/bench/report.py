@@ -124,11 +124,14 @@ def _datapath(_raw, judged):
             " of a tunnel packet from its arrival on; to measure it, pushed"
             " packets are sent through a ring.  Sizes are those of inner"
             " frames.  *Limit* is the limit that bar 1 sets to the difference"
-            " between encrypted and plain.", ""] + _table(
+            " between encrypted and plain.  In *real* rows, packets of all"
+            " peers come to one address, in common batches; otherwise each"
+            " peer's go to an address of its own.", ""] + _table(
         ("Bytes, flows, peers", "push plain", "push encrypted",
          "difference", "limit", "pop plain", "pop encrypted", "difference",
          "limit"),
-        [(f"{c['size']}, {c['flows']}, {c['peers']}",
+        [(f"{c['size']}, {c['flows']}, {c['peers']}"
+          + (", real" if c["one_address"] else ""),
           _range(c["push_plain"]), _range(c["push_encrypted"]),
           _mark(c, "push"), c.get("push_limit", "?"), _range(c["pop_plain"]),
           _range(c["pop_encrypted"]), _mark(c, "pop"),
