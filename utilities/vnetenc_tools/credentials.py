@@ -15,6 +15,7 @@
 
 import collections
 import re
+import shlex
 import time
 
 from vnetenc_tools.databases import as_list, as_one, is_announced
@@ -116,22 +117,23 @@ def check_hosts(records, south, level, report):
         what = do = None
         if not host or owner == name:
             continue
+        new = shlex.quote(host)         # A chassis can report any text.
         if owner:
             what = f"is that of chassis {owner}"
             do = ("if the host has a new chassis: ovn-sbctl destroy"
-                  f" Chassis_Hostname {host}; otherwise find out why it has"
+                  f" Chassis_Hostname {new}; otherwise find out why it has"
                   " that name")
         elif name in first:
             what = f"is not {first[name][0]}, which it had first"
             do = ("if the host was renamed: ovn-sbctl destroy Chassis_Hostname"
-                  f" {first[name][0]} -- create Chassis_Hostname"
-                  f" hostname={host} chassis={name}; otherwise find out why it"
+                  f" {shlex.quote(first[name][0])} -- create Chassis_Hostname"
+                  f" hostname={new} chassis={name}; otherwise find out why it"
                   " has that name")
         elif twins:
             what = f"is also that of chassis {', '.join(twins)}"
             do = ("correct the others (external_ids:hostname of Open_vSwitch),"
                   " or: ovn-sbctl create Chassis_Hostname"
-                  f" hostname={host} chassis={name}")
+                  f" hostname={new} chassis={name}")
         if what:
             report.add(level, "credential-hostname", f"its host name {host}"
                        f" {what}: requests of this host do not count for it",
