@@ -18,7 +18,7 @@
 
 #include <config.h>
 #undef NDEBUG
-#include "vnetenc/trust/config.h"
+#include "vnetenc/trust/configuration.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>

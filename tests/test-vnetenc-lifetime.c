@@ -27,7 +27,7 @@
 #include "random.h"
 #include "util.h"
 #include "vnetenc/base/limits.h"
-#include "vnetenc/trust/config.h"
+#include "vnetenc/trust/configuration.h"
 #include "vnetenc-unit.h"
 
 /* Lifetimes. */

@@ -31,7 +31,7 @@
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/base/limits.h"
 #include "vnetenc/main/status.h"
-#include "vnetenc/trust/config.h"
+#include "vnetenc/trust/configuration.h"
 #include "vnetenc/trust/profile.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-pki.h"

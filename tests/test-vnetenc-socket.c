@@ -38,7 +38,7 @@
 #include "vnetenc/bridge/readers.h"
 #include "vnetenc/bridge/sockaddr.h"
 #include "vnetenc/kernel/worker.h"
-#include "vnetenc/trust/config.h"
+#include "vnetenc/trust/configuration.h"
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-loopback.h"
 #include "vnetenc-unit-shell.h"

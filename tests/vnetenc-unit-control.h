@@ -43,7 +43,7 @@
 #include "vnetenc/bridge/rx.h"
 #include "vnetenc/bridge/tx.h"
 #include "vnetenc/main/status.h"
-#include "vnetenc/trust/config.h"
+#include "vnetenc/trust/configuration.h"
 #include "vnetenc/trust/peer.h"
 
 enum { UNIT_DTLS_PORT = 6082, UNIT_ROWS = 2, UNIT_MAX_ROWS = 50 };

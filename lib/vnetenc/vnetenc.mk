@@ -216,8 +216,8 @@ vnetenc_sources = \
 	lib/vnetenc/trust/alarms.h \
 	lib/vnetenc/trust/cert.c \
 	lib/vnetenc/trust/cert.h \
-	lib/vnetenc/trust/config.c \
-	lib/vnetenc/trust/config.h \
+	lib/vnetenc/trust/configuration.c \
+	lib/vnetenc/trust/configuration.h \
 	lib/vnetenc/trust/cred.c \
 	lib/vnetenc/trust/cred.h \
 	lib/vnetenc/trust/failures.c \

@@ -37,7 +37,7 @@
 #include "util.h"
 #include "vnetenc/port.h"
 #include "vnetenc/trust/cert.h"
-#include "vnetenc/trust/config.h"
+#include "vnetenc/trust/configuration.h"
 #include "vnetenc/vnetenc.h"
 
 enum { MAX_LINES = 8 };

@@ -46,7 +46,7 @@
 #include "vnetenc/control/socket.h"
 #include "vnetenc/control/watch.h"
 #include "vnetenc/crypto/record.h"
-#include "vnetenc/trust/config.h"
+#include "vnetenc/trust/configuration.h"
 #include "vnetenc/trust/next-key.h"
 #include "vnetenc/trust/peer.h"
 #include "vnetenc/trust/profile.h"

@@ -20,7 +20,7 @@
 #include "random.h"
 #include "util.h"
 #include "vnetenc/base/limits.h"
-#include "vnetenc/trust/config.h"
+#include "vnetenc/trust/configuration.h"
 
 /* Returns 'value' less a random part of up to VNETENC_REKEY_JITTER_PERCENT of
  * it, never 0. */

@@ -28,7 +28,7 @@
 #include "util.h"
 #include "vnetenc/log/settings.h"
 #include "vnetenc/log/writer.h"
-#include "vnetenc/trust/config.h"
+#include "vnetenc/trust/configuration.h"
 #include "vswitch-idl.h"
 
 /* What is wrong with the row, or NULL. */

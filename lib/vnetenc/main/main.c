@@ -38,7 +38,7 @@
 #include "vnetenc/main/show.h"
 #include "vnetenc/main/test-keys.h"
 #include "vnetenc/port.h"
-#include "vnetenc/trust/config.h"
+#include "vnetenc/trust/configuration.h"
 #include "vnetenc/vnetenc.h"
 #include "vswitch-idl.h"
 

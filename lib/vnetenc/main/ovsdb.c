@@ -29,7 +29,7 @@
 #include "vnetenc/bridge/marks.h"
 #include "vnetenc/main/status.h"
 #include "vnetenc/trust/alarms.h"
-#include "vnetenc/trust/config.h"
+#include "vnetenc/trust/configuration.h"
 #include "vnetenc/trust/cred.h"
 #include "vnetenc/trust/failures.h"
 #include "vnetenc/trust/peer.h"

@@ -22,8 +22,8 @@
  *
  * This file reads the rows of the tables VNetEnc_Peer and VNetEnc_Profile, and
  * writes their status columns.  The status of a row names a value of the row
- * that was refused (trust/config.h).  From the rows of tunnel ports it reads
- * the marks of packets to peers.
+ * that was refused (trust/configuration.h).  From the rows of tunnel ports it
+ * reads the marks of packets to peers.
  *
  * Thread-safety: main thread. */
 

@@ -39,7 +39,7 @@
 #include "vnetenc/log/totals.h"
 #include "vnetenc/main/show-text.h"
 #include "vnetenc/main/status.h"
-#include "vnetenc/trust/config.h"
+#include "vnetenc/trust/configuration.h"
 #include "vnetenc/trust/cred.h"
 #include "vnetenc/trust/profile.h"
 #include "vnetenc/trust/ssl.h"

@@ -31,7 +31,7 @@
 #include "vnetenc/bridge/tx.h"
 #include "vnetenc/bridge/vni.h"
 #include "vnetenc/control/control.h"
-#include "vnetenc/trust/config.h"
+#include "vnetenc/trust/configuration.h"
 
 enum { MAX_VNI = 0xffffff };
 

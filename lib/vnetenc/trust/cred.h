@@ -40,7 +40,7 @@
 #include <openssl/types.h>
 #include "compiler.h"
 #include "vnetenc/crypto/aead.h"
-#include "vnetenc/trust/config.h"
+#include "vnetenc/trust/configuration.h"
 
 /* Sources of credentials.  NULL means "not configured". */
 struct vnetenc_cred_config {

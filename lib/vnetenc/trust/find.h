@@ -48,7 +48,7 @@
 #include <openssl/x509.h>
 #include "compiler.h"
 #include "vnetenc/base/limits.h"
-#include "vnetenc/trust/config.h"
+#include "vnetenc/trust/configuration.h"
 
 /* The name of the directory. */
 #define VNETENC_FIND_DIRECTORY "credentials"

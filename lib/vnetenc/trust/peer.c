@@ -26,7 +26,7 @@
 #include "util.h"
 #include "vnetenc/bridge/gate.h"
 #include "vnetenc/base/limits.h"
-#include "vnetenc/trust/config.h"
+#include "vnetenc/trust/configuration.h"
 #include "vnetenc/trust/failures.h"
 #include "vnetenc/trust/profile.h"
 

@@ -33,7 +33,7 @@
 #include "compiler.h"
 #include "vnetenc/base/limits.h"
 #include "vnetenc/trust/alarms.h"
-#include "vnetenc/trust/config.h"
+#include "vnetenc/trust/configuration.h"
 
 struct vnetenc_cred;
 

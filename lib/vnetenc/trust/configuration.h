@@ -14,8 +14,8 @@
  * limitations under the License.
  */
 
-#ifndef VNETENC_CONFIG_H
-#define VNETENC_CONFIG_H 1
+#ifndef VNETENC_CONFIGURATION_H
+#define VNETENC_CONFIGURATION_H 1
 
 /* Configuration
  * =============
@@ -154,4 +154,4 @@ bool vnetenc_config_unlisted_parse(const char *, bool *drop);
  * address.  Returns false if the string is neither. */
 bool vnetenc_config_address_parse(const char *, struct in6_addr *);
 
-#endif /* vnetenc/trust/config.h */
+#endif /* vnetenc/trust/configuration.h */

@@ -15,7 +15,7 @@
  */
 
 #include <config.h>
-#include "vnetenc/trust/config.h"
+#include "vnetenc/trust/configuration.h"
 #include <string.h>
 #include "bitmap.h"
 #include "packets.h"
