@@ -134,9 +134,12 @@ class Cloud:
         # An administrator's own bridge, with flows no controller knows.
         h("ovs-vsctl", "add-br", "br-own", "--", "set", "bridge", "br-own",
           "datapath_type=" + self.datapath, "fail-mode=secure")
+        self.add_own_flow(h)
+        self.network(h)
+
+    def add_own_flow(self, h):
         h("ovs-ofctl", "add-flow", "br-own",
           "table=3,priority=7,ip,nw_dst=192.0.2.%d,actions=drop" % h.n)
-        self.network(h)
 
     def uplink(self, h):
         """Tunnel packets leave through a bridge."""
