@@ -23,6 +23,7 @@
 #include "lib/ovn-nb-idl.h"
 #include "lib/ovn-sb-idl.h"
 #include "northd.h"
+#include "openvswitch/dynamic-string.h"
 #include "openvswitch/vlog.h"
 #include "ovn-vnetenc-places.h"
 #include "smap.h"
@@ -66,6 +67,7 @@ static void OVS_PRINTF_FORMAT(3, 4)
 refuse(struct smap *said, const char *chassis, const char *format, ...)
 {
     static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(10, 20);
+    struct ds line = DS_EMPTY_INITIALIZER;
     va_list args;
     char *text;
 
@@ -73,7 +75,10 @@ refuse(struct smap *said, const char *chassis, const char *format, ...)
     text = xvasprintf(format, args);
     va_end(args);
     if (strcmp(smap_get_def(&last, chassis, ""), text)) {
-        VLOG_WARN_RL(&rl, "chassis %s: %s", chassis, text);
+        /* A chassis can report any text, also line feeds. */
+        ds_put_printable(&line, text, strlen(text));
+        VLOG_WARN_RL(&rl, "chassis %s: %s", chassis, ds_cstr(&line));
+        ds_destroy(&line);
     }
     smap_add_nocopy(said, xstrdup(chassis), text);
 }
@@ -114,91 +119,152 @@ find_host(struct ovn_vnetenc_members *members,
     if (owner && strcmp(owner, chassis->name)) {
         refuse(said, chassis->name, "its hostname %s is that of chassis %s: "
                "requests of this host do not count for it; if the host has a "
-               "new chassis, remove the record of Chassis_Hostname",
+               "new chassis, replace the record of Chassis_Hostname",
                chassis->hostname, owner);
     } else if (!record) {
         add_claim(claims, chassis);
     } else if (!owner) {
-        refuse(said, chassis->name, "its hostname %s is not %s, which it had "
-               "first: requests of host %s do not count for it; if the host "
-               "was renamed, replace the record of Chassis_Hostname",
+        refuse(said, chassis->name, "its hostname %s is not %s, which it has "
+               "in Chassis_Hostname: requests of host %s do not count for it; "
+               "if that is its host, replace the record",
                chassis->hostname, record->hostname, chassis->hostname);
     }
+}
+
+/* Records of Chassis_Hostname. */
+struct records {
+    struct shash hosts;         /* Rows, by host. */
+    struct shash chassis;       /* One row of each chassis, by its name. */
+    struct ovsdb_idl_txn *txn;
+};
+
+static void
+add_record(struct records *records, const char *hostname, const char *chassis)
+{
+    const struct sbrec_chassis_hostname *row =
+        sbrec_chassis_hostname_insert(records->txn);
+
+    sbrec_chassis_hostname_set_hostname(row, hostname);
+    sbrec_chassis_hostname_set_chassis(row, chassis);
+    shash_add(&records->hosts, hostname, row);
+    shash_add_once(&records->chassis, chassis, row);
+}
+
+/* A chassis with a record gets no other one.  This one says nothing that is
+ * not known, so it only makes sure of that. */
+static void
+add_own_name(struct records *records, const char *chassis)
+{
+    if (!shash_find(&records->chassis, chassis)
+        && !shash_find(&records->hosts, chassis)) {
+        add_record(records, chassis, chassis);
+    }
+}
+
+/* Collects the records.  One whose host has the name of a chassis becomes that
+ * of this chassis. */
+static void
+collect_records(struct ovn_vnetenc_members *members,
+                const struct sbrec_chassis_hostname_table *table,
+                struct records *records)
+{
+    struct sset former = SSET_INITIALIZER(&former);
+    const struct sbrec_chassis_hostname *row;
+    const char *name;
+
+    SBREC_CHASSIS_HOSTNAME_TABLE_FOR_EACH (row, table) {
+        name = shash_find_data(&members->hosts, row->hostname);
+        if (name && strcmp(name, row->chassis)) {
+            sset_add(&former, row->chassis);
+            sbrec_chassis_hostname_set_chassis(row, name);
+        }
+        shash_add(&records->hosts, row->hostname, row);
+        shash_add_once(&records->chassis, row->chassis, row);
+    }
+    /* Nobody gets a second first name by that. */
+    SSET_FOR_EACH (name, &former) {
+        add_own_name(records, name);
+    }
+    sset_destroy(&former);
 }
 
 /* Records the host of a chassis, unless two claim it: which of them has a
  * right to the name is not known. */
 static void
 decide_claim(struct ovn_vnetenc_members *members, const char *hostname,
-             const struct claim *claim,
-             const struct sbrec_chassis_hostname_table *table,
-             struct ovsdb_idl_txn *sb_txn, struct smap *said)
+             const struct claim *claim, struct records *records,
+             struct smap *said)
 {
     const char *name = claim->chassis->name;
-    const struct sbrec_chassis_hostname *row;
 
     if (claim->rival) {
         refuse(said, name, "its hostname %s is also that of chassis %s: "
-               "requests of this host count for neither; correct one of them, "
-               "or make a record of Chassis_Hostname",
+               "requests of this host count for neither; make a record of "
+               "Chassis_Hostname for the right one",
                hostname, claim->rival->name);
         return;
     }
-    SBREC_CHASSIS_HOSTNAME_TABLE_FOR_EACH (row, table) {
-        if (!strcmp(row->hostname, hostname)) {
-            /* Of another chassis, but it is the name of this one. */
-            sbrec_chassis_hostname_set_chassis(row, name);
-            return;
-        }
-    }
-    row = sbrec_chassis_hostname_insert(sb_txn);
-    sbrec_chassis_hostname_set_hostname(row, hostname);
-    sbrec_chassis_hostname_set_chassis(row, name);
+    add_record(records, hostname, name);
     shash_add_once(&members->hosts, hostname, name);
 }
 
 /* The name of a chassis is that of its certificate, so nobody else can have
- * it, and it wins over the names of hosts.  A chassis gets one record, with
- * the host name that it had first. */
+ * it, and it wins over the names of hosts.  A chassis gets one record, when it
+ * is seen first: with its host name, or with its own name if it has none, is
+ * remote, or reports a name that it may not have.  No chassis can wait for a
+ * host name that becomes free. */
 static void
 collect_hosts(struct ovn_vnetenc_members *members,
               const struct sbrec_chassis_hostname_table *table,
               struct ovsdb_idl_txn *sb_txn)
 {
-    struct shash recorded = SHASH_INITIALIZER(&recorded);
+    struct records records = { .txn = sb_txn };
     struct shash claims = SHASH_INITIALIZER(&claims);
     const struct sbrec_chassis_hostname *row;
     struct smap said = SMAP_INITIALIZER(&said);
     const struct sbrec_chassis *chassis;
     struct shash_node *node;
 
+    if (!sbrec_server_has_chassis_hostname_table(
+            ovsdb_idl_txn_get_idl(sb_txn))) {
+        return;
+    }
+    shash_init(&records.hosts);
+    shash_init(&records.chassis);
     SBREC_CHASSIS_TABLE_FOR_EACH (chassis, members->chassis) {
         if (!is_remote(chassis)) {
             shash_add_once(&members->hosts, chassis->name, chassis->name);
         }
     }
-    /* Also while its row is missing: stopping ovn-controller deletes it. */
-    SBREC_CHASSIS_HOSTNAME_TABLE_FOR_EACH (row, table) {
-        shash_add_once(&members->hosts, row->chassis, row->chassis);
-        shash_add_once(&recorded, row->chassis, row);
+    collect_records(members, table, &records);
+    SBREC_CHASSIS_TABLE_FOR_EACH (chassis, members->chassis) {
+        if (is_remote(chassis)) {
+            add_own_name(&records, chassis->name);
+        }
     }
-    SBREC_CHASSIS_HOSTNAME_TABLE_FOR_EACH (row, table) {
+    /* Also while its row is missing: stopping ovn-controller deletes it. */
+    SHASH_FOR_EACH (node, &records.chassis) {
+        row = node->data;
+        shash_add_once(&members->hosts, row->chassis, row->chassis);
+    }
+    SHASH_FOR_EACH (node, &records.hosts) {
+        row = node->data;
         shash_add_once(&members->hosts, row->hostname, row->chassis);
     }
     SBREC_CHASSIS_TABLE_FOR_EACH (chassis, members->chassis) {
         if (chassis->hostname[0] && !is_remote(chassis)) {
-            find_host(members, chassis, &recorded, &claims, &said);
+            find_host(members, chassis, &records.chassis, &claims, &said);
         }
     }
     SHASH_FOR_EACH (node, &claims) {
-        if (sbrec_server_has_chassis_hostname_table(
-                ovsdb_idl_txn_get_idl(sb_txn))) {
-            decide_claim(members, node->name, node->data, table, sb_txn,
-                         &said);
-        }
+        decide_claim(members, node->name, node->data, &records, &said);
+    }
+    SBREC_CHASSIS_TABLE_FOR_EACH (chassis, members->chassis) {
+        add_own_name(&records, chassis->name);
     }
     shash_destroy_free_data(&claims);
-    shash_destroy(&recorded);
+    shash_destroy(&records.hosts);
+    shash_destroy(&records.chassis);
     hmap_swap(&last.map, &said.map);
     smap_destroy(&said);
 }

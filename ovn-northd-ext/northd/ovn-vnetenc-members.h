@@ -40,12 +40,13 @@
  * name of another host, so the southbound table Chassis_Hostname remembers
  * which chassis first had it; other chassis do not count for that host, and
  * the chassis does not count for other hosts until an administrator says so.
- * If two new chassis have one host name, neither counts for it.  Role-based
- * access lets no chassis write this table.
+ * If two new chassis have one host name, neither counts for it.  A chassis
+ * without a name that counts has a record of its own name: it cannot wait for
+ * one that becomes free.  Role-based access lets no chassis write this table.
  *
  * A rogue chassis can become a member by a claim of a port that requests no
- * chassis, in shared datapaths by calling itself remote, and, while it has no
- * record, by the host name of a host that has none either.
+ * chassis, in shared datapaths by calling itself remote, and, when it is new,
+ * by the host name of a host that has no record either.
  *
  * Thread-safety
  * =============

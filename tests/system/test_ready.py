@@ -340,7 +340,8 @@ def test_credential_hostname(site, switch, credential):
     one that a second new chassis has."""
     site.sb("create", "Chassis_Private", "name=hv1", "nb_cfg=1000000000",
             "encryption:credentials=true", 'encryption:"credential:5"="ok"',
-            "--", "set", "Chassis", "hv1", "hostname=host")
+            "--", "set", "Chassis", "hv1", "hostname=host",
+            "--", "--all", "destroy", "Chassis_Hostname")
 
     def found():
         """{chassis: (what, do)}"""
@@ -358,6 +359,18 @@ def test_credential_hostname(site, switch, credential):
         site.sb("set", "Chassis", "hv2", "hostname=host")
         (where, (what, _)), = found().items()
         assert where == "hv2" and "is that of chassis hv1" in what
+
+        # It has a new chassis.
+        (_, do), = found().values()
+        site.sb(*do.split(": ovn-sbctl ")[1].split("; ")[0].split())
+        assert set(found()) == {"hv1"}
+        site.sb("set", "Chassis_Hostname", "host", "chassis=hv1")
+
+        # The name of a chassis is nobody's host name.
+        site.sb("set", "Chassis", "hv2", "hostname=hv1")
+        (where, (what, do)), = found().items()
+        assert where == "hv2" and "is the name of another chassis" in what
+        assert "destroy" not in do
 
         # What it says is to be done when the first one was renamed.
         site.sb("set", "Chassis", "hv2", 'hostname=""', "--",

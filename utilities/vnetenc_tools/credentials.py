@@ -103,41 +103,50 @@ def check_hosts(records, south, level, report):
     `records` are those of Chassis_Hostname."""
     local = [c for c in south.chassis
              if c["other_config"].get("is-remote") != "true"]
-    first = collections.defaultdict(list)
+    recorded = collections.defaultdict(list)
     for row in records:
-        first[row["chassis"]].append(row["hostname"])
-    owners = {row["hostname"]: row["chassis"] for row in records}
-    owners.update((name, name) for name in
-                  [c["name"] for c in local] + list(first))
+        recorded[row["chassis"]].append(row["hostname"])
+    hosts = {row["hostname"]: row["chassis"] for row in records}
+    owners = {**hosts, **{name: name for name in
+                          [c["name"] for c in local] + list(recorded)}}
     for chassis in local:
         name, host = chassis["name"], chassis["hostname"]
         owner = owners.get(host)
         twins = [c["name"] for c in local if c["hostname"] == host
-                 and c["name"] not in first and c is not chassis]
-        what = do = None
-        if not host or owner == name:
+                 and c is not chassis]
+        if not host or owner == name or not (owner or name in recorded):
             continue
-        new = shlex.quote(host)         # A chassis can report any text.
-        if owner:
+        # A chassis can report any text.
+        new = shlex.quote(host)
+        create = f"create Chassis_Hostname hostname={new} chassis={name}"
+        # Its own name stands for no host name.
+        old = next((h for h in recorded.get(name, ()) if h != name), "")
+        if owner and host in hosts and host != owner:
             what = f"is that of chassis {owner}"
             do = ("if the host has a new chassis: ovn-sbctl destroy"
-                  f" Chassis_Hostname {new}; otherwise find out why it has"
-                  " that name")
-        elif name in first:
-            what = f"is not {first[name][0]}, which it had first"
+                  f" Chassis_Hostname {new} -- {create}; otherwise find out"
+                  " why it has that name")
+        elif owner:
+            what = "is the name of another chassis"
+            do = ("correct it (external_ids:hostname of Open_vSwitch), or find"
+                  " out why it has that name")
+        elif old:
+            what = f"is not {old}, which it had first"
             do = ("if the host was renamed: ovn-sbctl destroy Chassis_Hostname"
-                  f" {shlex.quote(first[name][0])} -- create Chassis_Hostname"
-                  f" hostname={new} chassis={name}; otherwise find out why it"
+                  f" {shlex.quote(old)} -- {create}; otherwise find out why it"
                   " has that name")
         elif twins:
             what = f"is also that of chassis {', '.join(twins)}"
             do = ("correct the others (external_ids:hostname of Open_vSwitch),"
-                  " or: ovn-sbctl create Chassis_Hostname"
-                  f" hostname={new} chassis={name}")
-        if what:
-            report.add(level, "credential-hostname", f"its host name {host}"
-                       f" {what}: requests of this host do not count for it",
-                       name, do)
+                  f" and then: ovn-sbctl {create}")
+        else:
+            what = ("is not recorded for it, because it did not report it, or"
+                    " not alone, when it was new")
+            do = (f"if that is its host: ovn-sbctl {create}; otherwise find"
+                  " out why it has that name")
+        report.add(level, "credential-hostname", f"its host name {host}"
+                   f" {what}: requests of this host do not count for it",
+                   name, do)
 
 
 def check_north(north, report):
