@@ -164,32 +164,73 @@ is_made_by_hand(const struct northd_data *northd, int id)
     return false;
 }
 
-/* Returns a new southbound row that admits no chassis, so that nothing is sent
- * or received under it, or NULL if no id is left. */
-static const struct sbrec_encryption_credential *
-make_closed(const struct ovn_vnetenc_credential_input *in)
+/* Returns an id for a closed row, or 0 if none is left. */
+static int
+find_free_id(const struct ovn_vnetenc_credential_input *in)
 {
-    const struct sbrec_encryption_credential *sb;
-    const char *nobody = "";
-    struct uuid uuid;
-    char *name;
     int id = UINT8_MAX;
 
-    while (is_taken(in->nb_credentials, id)
-           || is_made_by_hand(in->northd, id)) {
-        if (!--id) {
-            return NULL;
+    while (id && (is_taken(in->nb_credentials, id)
+                  || is_made_by_hand(in->northd, id))) {
+        id--;
+    }
+    return id;
+}
+
+/* Returns the id of a credential that no network has, or 0. */
+static int
+find_unused_id(const struct ovn_vnetenc_credential_input *in)
+{
+    const struct nbrec_encryption_credential *nb;
+    const struct sbrec_encryption_credential *sb;
+
+    NBREC_ENCRYPTION_CREDENTIAL_TABLE_FOR_EACH (nb, in->nb_credentials) {
+        sb = sbrec_encryption_credential_table_get_for_uuid(
+            in->sb_credentials, &nb->header_.uuid);
+        if ((!sb || !sb->n_datapaths)
+            && !is_made_by_hand(in->northd, nb->id)) {
+            return nb->id;
         }
     }
+    return 0;
+}
+
+static void
+close_row(const struct sbrec_encryption_credential *sb)
+{
+    const char *nobody = "";
+
+    sbrec_encryption_credential_set_chassis(sb, &nobody, 1);
+}
+
+/* Returns a new southbound row that admits no chassis, so that nothing is sent
+ * or received under it. */
+static const struct sbrec_encryption_credential *
+make_closed(const struct ovn_vnetenc_credential_input *in, int id)
+{
+    const struct sbrec_encryption_credential *sb;
+    struct uuid uuid;
+    char *name;
+
     uuid_generate(&uuid);
     sb = sbrec_encryption_credential_insert_persist_uuid(in->sb_txn, &uuid);
     name = xasprintf("closed-"UUID_FMT, UUID_ARGS(&uuid));
     sbrec_encryption_credential_set_name(sb, name);
     sbrec_encryption_credential_set_id(sb, id);
-    sbrec_encryption_credential_set_chassis(sb, &nobody, 1);
+    close_row(sb);
     free(name);
     remember(in, &uuid, NULL);
     return sb;
+}
+
+/* Returns true if others use the id of 'sb', which has no northbound row. */
+static bool
+has_lost_id(const struct ovn_vnetenc_credential_input *in,
+            const struct sbrec_encryption_credential *sb)
+{
+    return (is_taken(in->nb_credentials, sb->id)
+            || (ovn_vnetenc_credential_is_closed(sb)
+                && is_made_by_hand(in->northd, sb->id)));
 }
 
 /* Uses the credential that was found last by its name, if 'cluster' refers to
@@ -203,10 +244,7 @@ use_former(const struct ovn_vnetenc_credential_input *in,
     const struct sbrec_encryption_credential *sb;
     struct uuid uuid;
 
-    if (!s) {
-        return true;
-    }
-    if (!uuid_from_string(&uuid, s)) {
+    if (!s || !uuid_from_string(&uuid, s)) {
         uuid = UUID_ZERO;
     }
     sb = sbrec_encryption_credential_table_get_for_uuid(in->sb_credentials,
@@ -221,8 +259,18 @@ use_former(const struct ovn_vnetenc_credential_input *in,
         use_northbound(in, nb, cluster);
         return true;
     }
-    if (!sb || is_taken(in->nb_credentials, sb->id)) {
-        sb = make_closed(in);
+    if (!sb || has_lost_id(in, sb)) {
+        int id = find_free_id(in);
+
+        if (!id && sb) {
+            /* Its networks are closed together with those of the credential
+             * that got its id, which is not copied. */
+            close_row(sb);
+            remember(in, &uuid, NULL);
+        } else {
+            id = id ? id : find_unused_id(in);
+            sb = id ? make_closed(in, id) : NULL;
+        }
     } else if (recall(in, CLUSTER_MEMBERS)) {
         cluster->listed = json_from_string(recall(in, CLUSTER_MEMBERS));
     }
@@ -238,20 +286,22 @@ describe(const struct ovn_vnetenc_credential_input *in,
 {
     const struct nbrec_encryption_credential *nb;
 
+    if (cluster->kept) {
+        return (ovn_vnetenc_credential_is_closed(cluster->kept)
+                && !cluster->listed
+                ? xasprintf("the former one is not known, or was deleted and "
+                            "its id given to another, so the networks of the "
+                            "default are closed under id %"PRIu8,
+                            cluster->id)
+                : xasprintf("%s is used, which was deleted",
+                            cluster->kept->name));
+    }
     NBREC_ENCRYPTION_CREDENTIAL_TABLE_FOR_EACH (nb, in->nb_credentials) {
         if (nb->id == cluster->id) {
             return xasprintf("%s is used", nb->name);
         }
     }
-    if (!cluster->id) {
-        return xstrdup("none is used");
-    }
-    return (ovn_vnetenc_credential_is_closed(cluster->kept)
-            && !cluster->listed
-            ? xstrdup("the former one was deleted and its id given to "
-                      "another, so the networks of the default are closed")
-            : xasprintf("%s is used, which was deleted",
-                        cluster->kept->name));
+    OVS_NOT_REACHED();
 }
 
 /* Says once what is done instead of using 'name'; NULL: nothing is wrong. */
@@ -274,10 +324,10 @@ refuse(const char *name, char *instead)
 }
 
 /* Finds the credential of the cluster.  If the name in NB_Global is that of no
- * credential, the former one stays in force, even if it was deleted.  If its
- * id was given away since, its networks get a credential that admits nobody:
- * neither profile 0 nor the new owner of the id may have their packets.
- * Returns false if there is no id for that. */
+ * credential, the former one stays in force, even if it was deleted.  If none
+ * is known, or its id was given away since, the networks get a credential that
+ * admits nobody: neither profile 0 nor the new owner of the id may have their
+ * packets.  Returns false if there is no id for that. */
 static bool
 find_cluster(const struct ovn_vnetenc_credential_input *in,
              struct cluster *cluster)
@@ -402,8 +452,17 @@ sync_row(const struct nbrec_encryption_credential *nb,
     set_datapaths(sb, datapaths);
 }
 
+/* Returns true if 'kept' has the id of the row with 'uuid'. */
+static bool
+is_replaced(const struct uuid *uuid, int64_t id,
+            const struct sbrec_encryption_credential *kept)
+{
+    return kept && kept->id == id && !uuid_equals(&kept->header_.uuid, uuid);
+}
+
 static void
 sync_rows(const struct ovn_vnetenc_credential_input *in,
+          const struct sbrec_encryption_credential *kept,
           struct ovn_vnetenc_members *members,
           const struct vector lists[N_IDS])
 {
@@ -414,6 +473,9 @@ sync_rows(const struct ovn_vnetenc_credential_input *in,
             sbrec_encryption_credential_table_get_for_uuid(
                 in->sb_credentials, &nb->header_.uuid);
 
+        if (is_replaced(&nb->header_.uuid, nb->id, kept)) {
+            continue;
+        }
         if (!sb) {
             sb = sbrec_encryption_credential_insert_persist_uuid(
                 in->sb_txn, &nb->header_.uuid);
@@ -455,9 +517,10 @@ sync_kept(const struct cluster *cluster, struct ovn_vnetenc_members *members,
     }
 }
 
-/* Deletes the rows of credentials that are gone, other than 'kept'.  A
- * credential that was made anew under the same id has another UUID.  Its
- * southbound row is another one as well, by which the chassis know it. */
+/* Deletes the rows, other than 'kept', of credentials that are gone or that
+ * have its id.  A credential that was made anew under the same id has another
+ * UUID.  Its southbound row is another one as well, by which the chassis know
+ * it. */
 static void
 delete_others(const struct ovn_vnetenc_credential_input *in,
               const struct sbrec_encryption_credential *kept)
@@ -465,9 +528,10 @@ delete_others(const struct ovn_vnetenc_credential_input *in,
     const struct sbrec_encryption_credential *sb;
 
     SBREC_ENCRYPTION_CREDENTIAL_TABLE_FOR_EACH_SAFE (sb, in->sb_credentials) {
-        if (sb != kept
-            && !nbrec_encryption_credential_table_get_for_uuid(
-                in->nb_credentials, &sb->header_.uuid)) {
+        if (is_replaced(&sb->header_.uuid, sb->id, kept)
+            || (sb != kept
+                && !nbrec_encryption_credential_table_get_for_uuid(
+                    in->nb_credentials, &sb->header_.uuid))) {
             sbrec_encryption_credential_delete(sb);
         }
     }
@@ -497,11 +561,11 @@ sync_all(const struct ovn_vnetenc_credential_input *in,
         ovn_vnetenc_members_init(&members, &places, in->northd,
                                  in->sb_chassis, in->sb_hostnames,
                                  in->sb_txn);
-        sync_rows(in, &members, lists);
+        sync_rows(in, cluster->kept, &members, lists);
         sync_kept(cluster, &members, lists);
         ovn_vnetenc_members_destroy(&members);
     } else {
-        sync_rows(in, NULL, lists);
+        sync_rows(in, cluster->kept, NULL, lists);
         sync_kept(cluster, NULL, lists);
     }
     ovn_vnetenc_places_destroy(&places);

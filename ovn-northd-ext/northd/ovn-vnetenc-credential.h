@@ -30,12 +30,14 @@
  * cluster.  A name that no credential has is refused, and the credential that
  * was in force stays, even if its northbound row is gone: its southbound row
  * is kept until the option has another value.  If a credential with the same
- * name is made, that one takes its place.  If another one gets its id, a
- * southbound row without a northbound one takes its place that admits nobody,
- * so the networks of the default are closed: nothing of them is sent under
- * profile 0 or under the credential of somebody else.  external_ids of
- * SB_Global say which credential was in force, and of a default with
- * members=auto whom it lists.
+ * name is made, that one takes its place.  If another one gets its id, or none
+ * is known to have been in force, a southbound row without a northbound one
+ * takes its place that admits nobody, so the networks of the default are
+ * closed: nothing of them is sent under profile 0 or under the credential of
+ * somebody else, but networks with "prefer" are in clear.  If no other id is
+ * left, the row has that of a credential, which is not copied and whose
+ * networks are closed as well.  external_ids of SB_Global say which credential
+ * was in force, and of a default with members=auto whom it lists.
  *
  * Where members=auto, the column chassis has the members of the credential
  * (ovn-vnetenc-members.h), but only those that the northbound column chassis

@@ -59,8 +59,8 @@ struct dp {
     /* A logical switch with a demand, or NULL. */
     const struct nbrec_logical_switch *nbs;
     enum vnetenc_mode mode;
-    bool closed;                /* The default was deleted, and its id is that
-                                 * of another credential. */
+    bool closed;                /* Its credential, the default, does not exist,
+                                 * and the one instead admits nobody. */
 };
 
 static struct dp *
@@ -111,7 +111,8 @@ collect_dps(struct ovsdb_idl *nb_idl, const struct ovsdb_idl *sb_idl,
     return any;
 }
 
-/* Marks the datapaths of a default credential that nobody has any more. */
+/* Marks the datapaths of a default credential that has no northbound row and
+ * admits nobody. */
 static void
 find_closed(struct ovsdb_idl *nb_idl, const struct ovsdb_idl *sb_idl,
             const struct hmap *dps)
@@ -333,7 +334,11 @@ compose(struct dp *dp, const struct shash *privates, struct smap *status)
              dp->closed ? "degraded" : state_of(dp->mode, behind.n,
                                                 incapable.n, alarms.n));
     if (dp->closed) {
-        smap_add(status, "closed", "the default credential was deleted");
+        smap_add(status, "closed",
+                 dp->mode == VNETENC_PREFER
+                 ? "the default credential does not exist; packets leave in "
+                   "clear"
+                 : "the default credential does not exist");
     }
     smap_add_format(status, "chassis", "%"PRIuSIZE, shash_count(&all));
     shash_destroy(&all);

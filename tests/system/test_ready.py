@@ -411,7 +411,7 @@ def test_closed_default(site, switch, credential):
     """The default was deleted, and its id is that of another."""
     assert credential
     site.nb("--wait=sb", "create", "Encryption_Credential", "name=base",
-            "id=7", "--", "set", "NB_Global", ".",
+            "id=7", "chassis=hv1", "--", "set", "NB_Global", ".",
             "options:vnetenc-default-credential=base", "--", "clear",
             "logical_switch", switch, "encryption_credential", "--", "set",
             "logical_switch", switch, "encryption=require")
@@ -422,12 +422,24 @@ def test_closed_default(site, switch, credential):
                 "options:vnetenc-default-credential=bsae")
         site.nb("--wait=sb", "destroy", "Encryption_Credential", "base")
         assert set(site.findings(switch)[1]) == {"nb-default"}
+        # It is in force, and examined as others are.
+        site.sb("set", "Chassis_Private", "hv1",
+                'encryption:"credential:7"="error: has expired"')
+        status, found = site.findings(switch)
+        assert set(found) == {"nb-default", "credential-expired"}
+        assert "base: " in found["credential-expired"][0]["what"]
         site.nb("--wait=sb", "create", "Encryption_Credential", "name=other",
                 "id=7")
         status, found = site.findings(switch)
         assert status == 1
         assert set(found) == {"nb-default", "credential-closed"}
-        assert found["credential-closed"][0]["what"].endswith(f": {switch}")
+        assert found["credential-closed"][0]["what"].endswith(
+            f"; nothing passes between chassis in: {switch}")
+        site.nb("--wait=sb", "set", "logical_switch", switch,
+                "encryption=prefer")
+        assert site.findings(switch)[1]["credential-closed"][0][
+            "what"].endswith(f"; with encryption=prefer, packets leave in"
+                             f" clear in: {switch}")
     finally:
         site.nb("--wait=sb", "remove", "NB_Global", ".", "options",
                 "vnetenc-default-credential", "--", "clear",
@@ -784,7 +796,8 @@ def test_default_credential(site, switch, credential):
             "set", "NB_Global", ".", "options:vnetenc-default-credential=C")
     try:
         status, found = site.findings(switch)
-        assert status == 1 and set(found) == {"nb-default"}
+        assert status == 1
+        assert set(found) == {"nb-default", "credential-closed"}
         site.nb("set", "NB_Global", ".",
                 f"options:vnetenc-default-credential={credential}")
         assert set(site.findings(switch)[1]) == {"credential-open"}

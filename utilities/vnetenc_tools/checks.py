@@ -58,7 +58,8 @@ def check_north(north, report):
         report.fail(
             "nb-default", f'vnetenc-default-credential is "{name}", which is'
             " the name of no Encryption_Credential: the previous one stays in"
-            " force, or none if there was none", "NB_Global options",
+            " force; if it is not known, no chassis is admitted to the"
+            " networks of the default", "NB_Global options",
             "set it to the name of a credential, or remove it")
     if north.options.get("vxlan_mode") == "true":
         report.fail(

@@ -21,18 +21,54 @@ import time
 from vnetenc_tools.databases import as_list, as_one, is_announced
 
 
-def south_tables(north):
+# Keys of external_ids of SB_Global, about the default that is in force.
+KEPT = "vnetenc-default-credential"
+KEPT_MEMBERS = "vnetenc-default-members"
+
+
+def south_ids(south):
+    return (south.tables["SB_Global"] or [{"external_ids": {}}])[0][
+        "external_ids"]
+
+
+def south_tables(north, south):
     """The southbound tables that the checks need."""
-    tables = {"Encryption_Credential": "_uuid,id,datapaths,chassis",
+    tables = {"Encryption_Credential": "_uuid,id,name,datapaths,chassis",
               "Chassis_Private": "name,encryption"}
-    if any(is_auto(row) for row, _ in in_use(north)):
+    if (any(is_auto(row) for row, _ in in_use(north))
+            or north.default_is_missing()
+            and KEPT_MEMBERS in south_ids(south)):
         tables["Chassis_Hostname"] = "hostname,chassis"
     return tables
+
+
+def find_kept(north, south, tables):
+    """Finds the credential that ovn-northd uses instead of a default that does
+    not exist, unless it admits nobody (check_default)."""
+    north.kept = None
+    if not north.default_is_missing():
+        return
+    uuid = south_ids(south).get(KEPT)
+    known = north.tables.get("Encryption_Credential", ())
+    north.kept = next((row for row in known if row["_uuid"] == uuid), None)
+    for row in tables["Encryption_Credential"]:
+        if (not north.kept and row["_uuid"] == uuid
+                and as_list(row["chassis"]) != [""]):
+            north.kept = {
+                "_uuid": uuid, "id": row["id"], "name": row["name"],
+                "chassis": row["chassis"], "deleted": True,
+                "members": "auto" if KEPT_MEMBERS in south_ids(south) else ""}
 
 
 def is_auto(credential):
     """Whether ovn-northd computes the members."""
     return as_one(credential["members"]) == "auto"
+
+
+def credentials_of(north):
+    """Those of the northbound database, and a default that was deleted."""
+    rows = list(north.tables["Encryption_Credential"])
+    return rows + [row for row in [north.kept] if row and row not in rows]
 
 
 def in_use(north):
@@ -41,9 +77,14 @@ def in_use(north):
     for switch in north.switches:
         users[north.credential_of(switch)].append(switch)
     return [(row, users[row["_uuid"]])
-            for row in sorted(north.tables["Encryption_Credential"],
-                              key=lambda row: row["id"])
+            for row in sorted(credentials_of(north), key=lambda r: r["id"])
             if row["_uuid"] in users]
+
+
+def restore(credential):
+    """What is to be done about one that was deleted; "" about others."""
+    return ("set NB_Global options:vnetenc-default-credential to the name of a"
+            " credential" if "deleted" in credential else "")
 
 
 def level_of(switches):
@@ -78,22 +119,33 @@ def check_requests(credential, switches, report):
             "ovn-nbctl lsp-set-options PORT requested-chassis=CHASSIS")
 
 
+def first_names(names):
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(names[:8]) + more
+
+
 def check_default(north, south, rows, report):
-    """Networks of a default credential that was deleted, to which nobody is
-    admitted, for instance because another one has got its id."""
+    """Networks of a default credential that does not exist, to which nobody is
+    admitted: it is not known what the former one was, another one has got its
+    id, or it has no computed member."""
     known = {row["_uuid"] for row in north.tables["Encryption_Credential"]}
     names = {row["_uuid"]: row["external_ids"].get("name", "?")
              for row in south.tables["Datapath_Binding"]}
+    preferring = {s.name for s in north.switches if s.mode == "prefer"}
     for row in rows:
         if row["_uuid"] not in known and as_list(row["chassis"]) == [""]:
             closed = sorted(names.get(u, "?")
                             for u in as_list(row["datapaths"]))
-            more = f" and {len(closed) - 8} more" if len(closed) > 8 else ""
+            clear = [name for name in closed if name in preferring]
+            closed = [name for name in closed if name not in preferring]
+            effects = [f"{what}: {first_names(which)}" for what, which in (
+                ("nothing passes between chassis in", closed),
+                ("with encryption=prefer, packets leave in clear in", clear))
+                if which]
             report.fail(
-                "credential-closed", "the default credential was deleted, and"
-                " no chassis is admitted to its networks, so nothing passes"
-                " between chassis in:"
-                f" {', '.join(closed[:8]) or 'no network'}{more}",
+                "credential-closed", "the default credential does not exist,"
+                " and no chassis is admitted to its networks; "
+                + ("; ".join(effects) or "there is none yet"),
                 "NB_Global options:vnetenc-default-credential",
                 "set it to the name of a credential, or remove it")
 
@@ -159,7 +211,8 @@ def check_north(north, report):
             report.warn(
                 "credential-open", "lists no chassis, so every chassis is"
                 " admitted", f"Encryption_Credential {row['name']}",
-                f"ovn-nbctl add Encryption_Credential {row['name']} chassis"
+                restore(row)
+                or f"ovn-nbctl add Encryption_Credential {row['name']} chassis"
                 " with all chassis of its networks, or nothing, if it is meant"
                 " for all")
         for switch in switches:
@@ -194,7 +247,8 @@ def check_chassis(credential, listed, level, chassis, reports, report):
         report.add(level, "credential-chassis", "has ports in networks of the"
                    f" credential {name}, which does not admit it: it exchanges"
                    " nothing there", where,
-                   f"ovn-nbctl add Encryption_Credential {name} chassis"
+                   restore(credential)
+                   or f"ovn-nbctl add Encryption_Credential {name} chassis"
                    f" {where}, or move the ports"
                    + (", or set their requested-chassis"
                       if is_auto(credential) else ""))

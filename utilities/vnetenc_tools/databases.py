@@ -269,6 +269,7 @@ class North:
             (row["_uuid"] for row in tables.get("Encryption_Credential", ())
              if row["name"] == self.options.get("vnetenc-default-credential")),
             "")
+        self.kept = None        # Used instead of a default that is missing.
         self.dhcp = {d["_uuid"]: d for d in tables["DHCP_Options"]}
         self.mirrors = {m["_uuid"]: m for m in tables["Mirror"]}
         lrps = {p["_uuid"]: p for p in tables["Logical_Router_Port"]}
@@ -309,7 +310,8 @@ class North:
         if (switch.mode == "off" and not switch.in_question
                 or "encryption-profile" in switch.config):
             return switch.credential
-        return switch.credential or self.default_credential
+        return (switch.credential or self.default_credential
+                or (self.kept["_uuid"] if self.kept else ""))
 
     def routers_of(self, switch):
         """[(name, ports)] of the routers to which the switch is attached."""
