@@ -41,6 +41,7 @@ enum { N_IDS = UINT8_MAX + 1 };
 /* Keys of external_ids of SB_Global, which no chassis may write: a start of
  * ovn-northd, or another ovn-northd, does not forget what was in force. */
 #define CLUSTER_UUID OVN_VNETENC_NB_DEFAULT_CREDENTIAL
+#define CLUSTER_NONE "none"     /* In place of the UUID. */
 #define CLUSTER_MEMBERS "vnetenc-default-members"
 
 struct cluster {
@@ -102,9 +103,9 @@ recall(const struct ovn_vnetenc_credential_input *in, const char *key)
     return sb ? smap_get(&sb->external_ids, key) : NULL;
 }
 
-/* Makes 'uuid', if nonnull, the credential that is in force, and 'listed', if
- * nonnull, the list of those that may be computed as its members.  Takes
- * ownership of 'listed'. */
+/* Makes 'uuid', or none if it is NULL, the credential that is in force, and
+ * 'listed', if nonnull, the list of those that may be computed as its members.
+ * Takes ownership of 'listed'. */
 static void
 remember(const struct ovn_vnetenc_credential_input *in,
          const struct uuid *uuid, struct json *listed)
@@ -118,6 +119,8 @@ remember(const struct ovn_vnetenc_credential_input *in,
         smap_remove(&ids, CLUSTER_MEMBERS);
         if (uuid) {
             smap_add_format(&ids, CLUSTER_UUID, UUID_FMT, UUID_ARGS(uuid));
+        } else {
+            smap_add(&ids, CLUSTER_UUID, CLUSTER_NONE);
         }
         if (listed) {
             smap_add_nocopy(&ids, xstrdup(CLUSTER_MEMBERS),
@@ -244,6 +247,9 @@ use_former(const struct ovn_vnetenc_credential_input *in,
     const struct sbrec_encryption_credential *sb;
     struct uuid uuid;
 
+    if (nullable_string_is_equal(s, CLUSTER_NONE)) {
+        return true;
+    }
     if (!s || !uuid_from_string(&uuid, s)) {
         uuid = UUID_ZERO;
     }
@@ -301,7 +307,7 @@ describe(const struct ovn_vnetenc_credential_input *in,
             return xasprintf("%s is used", nb->name);
         }
     }
-    OVS_NOT_REACHED();
+    return xstrdup("none is used");
 }
 
 /* Says once what is done instead of using 'name'; NULL: nothing is wrong. */
@@ -324,10 +330,10 @@ refuse(const char *name, char *instead)
 }
 
 /* Finds the credential of the cluster.  If the name in NB_Global is that of no
- * credential, the former one stays in force, even if it was deleted.  If none
- * is known, or its id was given away since, the networks get a credential that
- * admits nobody: neither profile 0 nor the new owner of the id may have their
- * packets.  Returns false if there is no id for that. */
+ * credential, the former one stays in force, even if it was deleted, and so
+ * does none.  If it is not known, or its id was given away since, the networks
+ * get a credential that admits nobody: neither profile 0 nor the new owner of
+ * the id may have their packets.  Returns false if there is no id for that. */
 static bool
 find_cluster(const struct ovn_vnetenc_credential_input *in,
              struct cluster *cluster)
