@@ -34,8 +34,10 @@
 #include "openvswitch/json.h"
 #include "openvswitch/vlog.h"
 #include "packets.h"
+#include "smap.h"
 #include "timeval.h"
 #include "util.h"
+#include "vnetenc/trust/cert.h"
 #include "vnetenc/trust/cred.h"
 #include "vnetenc/trust/find-json.h"
 #include "vnetenc/trust/peer.h"
@@ -235,6 +237,93 @@ test_key_types(void)
     vnetenc_cred_unref(cred);
     CHECK(!unlink(file("rsa.pem")));
     pki_free(&rsa);
+}
+
+/* Of the listed certificates, 'a' and 'b' are usable in these ways at 'now',
+ * each NULL if it is not. */
+static void
+check_usable(const struct vnetenc_cred *cred, time_t now,
+             const struct pki_id *a, const char *a_way,
+             const struct pki_id *b, const char *b_way)
+{
+    const struct pki_id *ids[] = { a, b };
+    const char *ways[] = { a_way, b_way };
+    struct smap usable = SMAP_INITIALIZER(&usable);
+    size_t n = 0;
+
+    vnetenc_cred_usable(cred, now, &usable);
+    for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+        char text[VNETENC_FINGERPRINT_TEXT_BYTES];
+        uint8_t f[VNETENC_FINGERPRINT_BYTES];
+
+        pki_pin(ids[i], f);
+        vnetenc_cert_fingerprint_format(f, text);
+        CHECK(nullable_string_is_equal(smap_get(&usable, text), ways[i]));
+        n += ways[i] != NULL;
+    }
+    CHECK(smap_count(&usable) == n);
+    smap_destroy(&usable);
+}
+
+/* Which of the listed certificates this host can use: rotation must not remove
+ * the others before it can. */
+static void
+test_usable(void)
+{
+    struct pki_id renewed = issue(&new_ca, "IP:192.0.2.2", -100, 3000);
+    struct pki_id later = issue(&new_ca, "IP:192.0.2.2", 1000, 3000);
+    struct vnetenc_cred_config config = {
+        .profile = 5, .certificates = set_of(&ca, &new_ca),
+    };
+    struct vnetenc_cred *cred;
+    time_t now = time_wall();
+
+    /* The CA alone, or a certificate without its key, is of no use. */
+    pki_write(file("new_ca.pem"), 0644, NULL, new_ca.cert, NULL);
+    pki_write(file("renewed.pem"), 0644, NULL, renewed.cert, new_ca.cert,
+              NULL);
+    cred = load(&config, NULL);
+    check_usable(cred, now, &ca, "ca", &new_ca, NULL);
+    vnetenc_cred_unref(cred);
+
+    /* It is valid from now on, or only later. */
+    pki_write(file("renewed.pem"), 0600, later.key, later.cert, new_ca.cert,
+              NULL);
+    cred = load(&config, NULL);
+    check_usable(cred, now, &ca, "ca", &new_ca, NULL);
+    check_usable(cred, now + 2000, &ca, "ca", &new_ca, "ca");
+    check_usable(cred, now + 5000, &ca, NULL, &new_ca, NULL);
+    vnetenc_cred_unref(cred);
+    pki_write(file("renewed.pem"), 0600, renewed.key, renewed.cert,
+              new_ca.cert, NULL);
+    cred = load(&config, NULL);
+    check_usable(cred, now, &ca, "ca", &new_ca, "ca");
+    vnetenc_cred_unref(cred);
+
+    /* One that is revoked is not listed. */
+    config.revoked = set_of(&new_ca, NULL);
+    cred = load(&config, NULL);
+    check_usable(cred, now, &ca, "ca", &new_ca, NULL);
+    vnetenc_cred_unref(cred);
+    config.revoked.n = 0;
+
+    /* The certificates themselves, and one alone. */
+    config.certificates = set_of(&renewed, &shared);
+    cred = load(&config, NULL);
+    check_usable(cred, now, &renewed, "host", &shared, "host");
+    vnetenc_cred_unref(cred);
+    config.certificates = set_of(&renewed, &ca);
+    cred = load(&config, NULL);
+    check_usable(cred, now, &renewed, "host", &ca, "ca");
+    vnetenc_cred_unref(cred);
+    config.certificates = set_of(&new_ca, NULL);
+    cred = load(&config, NULL);
+    check_usable(cred, now, &new_ca, NULL, &ca, NULL);
+    vnetenc_cred_unref(cred);
+
+    CHECK(!unlink(file("renewed.pem")) && !unlink(file("new_ca.pem")));
+    pki_free(&renewed);
+    pki_free(&later);
 }
 
 /* Files that cannot be used, and what stays. */
@@ -811,6 +900,7 @@ main(int argc OVS_UNUSED, char *argv[])
     set_up();
     test_own();
     test_key_types();
+    test_usable();
     test_files();
     test_peers();
     test_renewed();

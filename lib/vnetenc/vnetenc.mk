@@ -245,6 +245,8 @@ vnetenc_sources = \
 	lib/vnetenc/trust/strength.h \
 	lib/vnetenc/trust/trust.c \
 	lib/vnetenc/trust/trust.h \
+	lib/vnetenc/trust/usable.c \
+	lib/vnetenc/trust/usable.h \
 	lib/vnetenc/vnetenc.c \
 	lib/vnetenc/vnetenc.h
 

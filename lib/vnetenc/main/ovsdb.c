@@ -318,6 +318,19 @@ write_fingerprints(const struct ovsrec_vnetenc_profile *row,
 }
 
 static void
+write_usable(const struct ovsrec_vnetenc_profile *row,
+             const struct vnetenc_profile *profile)
+{
+    struct smap usable = SMAP_INITIALIZER(&usable);
+
+    if (profile->cred) {
+        vnetenc_cred_usable(profile->cred, time_wall(), &usable);
+    }
+    ovsrec_vnetenc_profile_set_usable(row, &usable);
+    smap_destroy(&usable);
+}
+
+static void
 write_profile(const struct ovsrec_vnetenc_profile *row)
 {
     const struct vnetenc_profile *profile = vnetenc_profile_peek(row->id);
@@ -343,6 +356,7 @@ write_profile(const struct ovsrec_vnetenc_profile *row)
         ovsrec_vnetenc_profile_set_fingerprints(row, NULL, 0);
         ovsrec_vnetenc_profile_set_not_after(row, NULL);
     }
+    write_usable(row, profile);
     ovsrec_vnetenc_profile_set_error(row, vnetenc_profile_error(profile));
     ovsrec_vnetenc_profile_set_warning(row, profile->warning);
 }
@@ -371,6 +385,7 @@ vnetenc_ovsdb_init(struct ovsdb_idl *idl)
         &ovsrec_vnetenc_profile_col_fingerprint,
         &ovsrec_vnetenc_profile_col_fingerprints,
         &ovsrec_vnetenc_profile_col_not_after,
+        &ovsrec_vnetenc_profile_col_usable,
         &ovsrec_vnetenc_profile_col_error,
         &ovsrec_vnetenc_profile_col_warning,
         &ovsrec_vnetenc_profile_col_alarms,

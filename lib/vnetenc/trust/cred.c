@@ -36,6 +36,7 @@
 #include "vnetenc/trust/selfcert.h"
 #include "vnetenc/trust/ssl.h"
 #include "vnetenc/trust/strength.h"
+#include "vnetenc/trust/usable.h"
 
 struct vnetenc_cred {
     unsigned int ref_cnt;
@@ -48,6 +49,7 @@ struct vnetenc_cred {
     unsigned int strength;
     struct vnetenc_config_fingerprints listed, revoked;
     bool has_newer;
+    struct vnetenc_usable usable;
 
     uint8_t fingerprint[VNETENC_FINGERPRINT_BYTES];
     char not_after[VNETENC_DATE_TEXT_BYTES];
@@ -106,6 +108,7 @@ vnetenc_cred_unref(struct vnetenc_cred *cred)
         free(cred->certificate);
         free(cred->listed.f);
         free(cred->revoked.f);
+        vnetenc_usable_uninit(&cred->usable);
         free(cred);
     }
 }
@@ -180,6 +183,13 @@ bool
 vnetenc_cred_has_newer(const struct vnetenc_cred *cred)
 {
     return cred->has_newer;
+}
+
+void
+vnetenc_cred_usable(const struct vnetenc_cred *cred, time_t now,
+                    struct smap *usable)
+{
+    vnetenc_usable_get(&cred->usable, now, usable);
 }
 
 char *
@@ -667,15 +677,17 @@ use_found(struct vnetenc_cred *cred, const struct vnetenc_found *found)
 }
 
 /* Chooses our own certificate: 'keep' if that will do, otherwise the valid one
- * that began last and can be used. */
+ * that began last and can be used.  Notes all that can be. */
 static char *
 choose_own(const struct vnetenc_cred_config *config, struct vnetenc_cred *cred)
 {
     const struct vnetenc_found *const *found, *best = NULL, *kept = NULL;
+    const struct vnetenc_found **good;
+    size_t n, n_good = 0;
     char *error = NULL;
-    size_t n;
 
     found = vnetenc_find_all(&n);
+    good = xcalloc(n + 1, sizeof *good);
     for (size_t i = 0; i < n; i++) {
         char *why;
 
@@ -688,6 +700,7 @@ choose_own(const struct vnetenc_cred_config *config, struct vnetenc_cred *cred)
             error = why;
             continue;
         }
+        good[n_good++] = found[i];
         if (!best || vnetenc_found_is_better(found[i], best, time_wall())) {
             best = found[i];
         }
@@ -697,6 +710,9 @@ choose_own(const struct vnetenc_cred_config *config, struct vnetenc_cred *cred)
             kept = found[i];
         }
     }
+    vnetenc_usable_init(&cred->usable, &cred->listed, &cred->revoked, good,
+                        n_good);
+    free(good);
     if (!best) {
         return error ? error : vnetenc_find_none();
     }

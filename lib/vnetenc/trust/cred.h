@@ -61,6 +61,7 @@ struct vnetenc_cred_config {
                                  * May be NULL. */
 };
 
+struct smap;
 struct vnetenc_cred;
 
 /* Loads 'config' into a new '*credp'.  Returns NULL if successful, otherwise
@@ -117,6 +118,11 @@ void vnetenc_cred_set_revoked(struct vnetenc_cred *,
 
 /* Returns true if 'keep' is shown though there is a newer certificate. */
 bool vnetenc_cred_has_newer(const struct vnetenc_cred *);
+
+/* Adds the listed certificates that this host can use, see
+ * vnetenc_usable_get(). */
+void vnetenc_cred_usable(const struct vnetenc_cred *, time_t now,
+                         struct smap *);
 
 /* Returns NULL, or a text that says which of our own certificate and the CRLs
  * will soon expire, and in how many days.  The caller frees it. */
