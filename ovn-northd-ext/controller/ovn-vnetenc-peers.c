@@ -86,6 +86,7 @@ ovn_vnetenc_register_ovs_idl(struct ovsdb_idl *ovs_idl)
     ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_ciphers);
     ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_lanes);
     ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_rekey_interval);
+    ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_usable);
     ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_error);
     ovsdb_idl_add_column(ovs_idl, &ovsrec_vnetenc_profile_col_warning);
 }

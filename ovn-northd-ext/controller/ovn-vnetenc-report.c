@@ -184,6 +184,33 @@ count_alarms(void)
     }
 }
 
+/* Adds for which of the certificates that the row lists the host has a key, as
+ * the first 8 digits of each, after "ca:" if it is a CA.  One that is listed
+ * alone needs no report. */
+static void
+put_usable(const struct ovsrec_vnetenc_profile *row)
+{
+    const struct smap_node **nodes = smap_sort(&row->usable);
+    size_t n = smap_count(&row->usable);
+    struct ds s = DS_EMPTY_INITIALIZER;
+
+    for (size_t i = 0; i < n; i++) {
+        const char *digits = strchr(nodes[i]->key, ':');
+
+        ds_put_format(&s, "%s%s%.8s", i ? " " : "",
+                      strcmp(nodes[i]->value, "ca") ? "" : "ca:",
+                      digits ? digits + 1 : "");
+    }
+    if (n && row->n_certificates > 1) {
+        char *key = xasprintf(OVN_VNETENC_REPORT_USABLE "%"PRId64, row->id);
+
+        smap_add(&alarms.found, key, ds_cstr(&s));
+        free(key);
+    }
+    ds_destroy(&s);
+    free(nodes);
+}
+
 /* Adds the state of the row that was made for a credential, or stands in its
  * way. */
 static void
@@ -218,6 +245,7 @@ find_credentials(const struct ovsdb_idl *ovs_idl, struct ovsdb_idl *sb_idl)
         if (ovn_vnetenc_owner_is_credential(&row->external_ids)
             || ovn_vnetenc_rights_credential(sb_idl, row->id)) {
             put_credential(row);
+            put_usable(row);
         }
     }
 }
@@ -237,6 +265,12 @@ find_alarms(const struct ovsdb_idl *ovs_idl, struct ovsdb_idl *sb_idl)
     find_credentials(ovs_idl, sb_idl);
 }
 
+static bool
+has_prefix(const struct smap_node *node, const char *prefix)
+{
+    return !strncmp(node->key, prefix, strlen(prefix));
+}
+
 /* Reports the state of credentials at once, but for a row that ovs-vswitchd
  * has yet to load: that is over in a moment, or waits as alarms do. */
 static void
@@ -245,9 +279,9 @@ tell_credentials(void)
     const struct smap_node *node;
 
     SMAP_FOR_EACH (node, &alarms.found) {
-        if ((!strncmp(node->key, OVN_VNETENC_REPORT_CREDENTIAL,
-                      strlen(OVN_VNETENC_REPORT_CREDENTIAL))
+        if ((has_prefix(node, OVN_VNETENC_REPORT_CREDENTIAL)
              && strcmp(node->value, "waits"))
+            || has_prefix(node, OVN_VNETENC_REPORT_USABLE)
             || !strcmp(node->key, OVN_VNETENC_REPORT_CREDENTIALS)) {
             smap_replace(&alarms.told, node->key, node->value);
         }

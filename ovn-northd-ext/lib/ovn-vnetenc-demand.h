@@ -64,12 +64,14 @@ struct smap;
  * mode or OVN_VNETENC_REPORT_CUT_OFF; by OVN_VNETENC_REPORT_ALARM and the name
  * of another chassis, alarms of sessions with it, separated by commas; the
  * number of the chassis with alarms; by OVN_VNETENC_REPORT_CREDENTIAL and the
- * id of a credential, the state of its profile; whether Open vSwitch obeys
- * credentials. */
+ * id of a credential, the state of its profile; by OVN_VNETENC_REPORT_USABLE
+ * and that id, the listed certificates that the chassis can use; whether Open
+ * vSwitch obeys credentials. */
 #define OVN_VNETENC_REPORT_CUT_OFF "cut-off"
 #define OVN_VNETENC_REPORT_ALARM "alarm:"
 #define OVN_VNETENC_REPORT_N_ALARMS "alarms"
 #define OVN_VNETENC_REPORT_CREDENTIAL "credential:"
+#define OVN_VNETENC_REPORT_USABLE "credential_has:"
 #define OVN_VNETENC_REPORT_CREDENTIALS "credentials"
 
 #define OVN_VNETENC_ENCAP_CAPABLE "vnetenc"
