@@ -335,6 +335,60 @@ def test_credential(site, switch, credential, case):
             == (level, where)
 
 
+def ca(digits):
+    return f"ca:{digits}"
+
+
+# While a certificate is replaced: for which of the certificates a... and b...
+# hv1 and hv2 report to have a key, or None; what is revoked; who is named for
+# which one, "" if it is not known.
+REPLACED = {
+    "both": (f"{ca('a' * 8)} {ca('b' * 8)}", f"{ca('a' * 8)} {ca('b' * 8)}",
+             "", {}),
+    "not on one": (f"{ca('a' * 8)} {ca('b' * 8)}", ca("a" * 8), "",
+                   {"b": "hv2"}),
+    "nowhere": (ca("a" * 8), ca("a" * 8), "", {"b": "hv1, hv2"}),
+    "nowhere and revoked": (ca("a" * 8), ca("a" * 8), "b", {}),
+    "own ones": ("a" * 8, "b" * 8, "", {}),
+    "shared": ("a" * 8 + " " + "b" * 8, "b" * 8, "", {}),
+    "shared and nowhere": ("a" * 8, "a" * 8, "", {"b": "hv1, hv2"}),
+    "not told": (f"{ca('a' * 8)} {ca('b' * 8)}", None, "", {"": "hv2"}),
+    "neither": (None, None, "", {"": "hv1, hv2"}),
+}
+
+
+@pytest.mark.parametrize("case", REPLACED)
+def test_credential_old(site, switch, credential, case):
+    """Until every chassis has a key for each certificate, none is to be
+    removed."""
+    *said, revoked, expected = REPLACED[case]
+    full = {f"sha256:{letter * 64}": letter for letter in "ab"}
+    site.nb("--wait=sb", "lsp-add", switch, "q", "--", "set",
+            "Encryption_Credential", credential, "chassis=hv1,hv2",
+            f'certificates="sha256:{"a" * 64}"'
+            f',"SHA256:{":".join(["BB"] * 32)}"',
+            *([f'revoked="sha256:{revoked * 64}"'] if revoked else ()))
+    site.sb("lsp-bind", "q", "hv2")
+    for name, has in zip(("hv1", "hv2"), said):
+        site.sb("create", "Chassis_Private", f"name={name}",
+                "nb_cfg=1000000000", "encryption:credentials=true",
+                'encryption:"credential:5"="ok"',
+                *([f'encryption:"credential_has:5"="{has}"'] if has else ()))
+    status, found = site.findings(switch)
+    assert status == 0 and set(found) <= {"credential-old"}
+    named = {}
+    for finding in found.get("credential-old", ()):
+        assert (finding["level"], finding["where"]) \
+            == ("WARN", "Encryption_Credential c")
+        what = finding["what"]
+        names, _, of = what.partition(" cannot use its certificate ")
+        if of:
+            named[full[of]] = names
+        else:
+            named[""] = what.partition(" did not report ")[0]
+    assert named == expected
+
+
 def test_credential_hostname(site, switch, credential):
     """A chassis has the host name of another, another one than at first, or
     one that a second new chassis has."""

@@ -281,6 +281,63 @@ def check_chassis(credential, listed, level, chassis, reports, report):
                     "replace the certificate before that day")
 
 
+def some(names):
+    """The first three of `names`."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more}"
+
+
+def bare(fingerprint):
+    """Its digits, of which each octet may have a colon before it."""
+    return fingerprint.lower().removeprefix("sha256:").replace(":", "")
+
+
+def usable_of(credential, said):
+    """{first digits: whether a CA} of the listed certificates for which a
+    chassis has a key, or None if it has not told."""
+    number = credential["id"]
+    has = said.get(f"credential_has:{number}")
+    state = said.get(f"credential:{number}", "")
+    if has is None or not (state == "ok" or state.startswith("warning: ")):
+        return None
+    return {word.rpartition(":")[2]: word.startswith("ca:")
+            for word in has.split()}
+
+
+def check_old(credential, names, reports, report):
+    """Whether each of the certificates of a credential can be removed, but for
+    one.  The chassis with these `names` have a part in its networks."""
+    listed = as_list(credential["certificates"])
+    if len(listed) < 2:
+        return
+    where = f"Encryption_Credential {credential['name']}"
+    usable = {name: usable_of(credential, reports.get(name, {}))
+              for name in names}
+    unknown = [name for name in names if usable[name] is None]
+    told = [name for name in names if usable[name] is not None]
+    if unknown:
+        report.warn(
+            "credential-old", f"{some(unknown)} did not report which of its"
+            f" {len(listed)} certificates they can use", where, "remove none"
+            " of them yet; solve the other findings of these chassis, and"
+            " bring the packages of vnetenc to them")
+    revoked = {bare(one) for one in as_list(credential["revoked"])}
+    for one in sorted({bare(one) for one in listed} - revoked):
+        digits = one[:8]
+        have = [usable[name][digits] for name in told
+                if digits in usable[name]]
+        lack = [name for name in told if digits not in usable[name]]
+        # What one chassis alone has is its own, and none of the others'.
+        if lack and (len(have) != 1 or any(have)):
+            report.warn(
+                "credential-old", f"{some(lack)} cannot use its certificate"
+                f" sha256:{one}", where, "if it is the new one, install it,"
+                " or a certificate that it issued, with the key, in"
+                " credentials/ on them before the old one is removed; if it"
+                " is the old one, remove it when the new one is not named"
+                " here")
+
+
 def check_geneve(names, with_ports, level, chassis, south, report):
     """A chassis to which no Geneve tunnel leads.  `names` are the credentials
     in use."""
@@ -351,6 +408,12 @@ def check_south(north, south, tables, report):
     check_default(north, south, tables["Encryption_Credential"], report)
     everywhere = set()
     for credential, switches, listed, with_ports in used:
+        if any(s.in_question for s in switches):
+            check_old(credential, sorted(
+                c["name"] for c in with_ports
+                if (not listed or c["name"] in listed)
+                and c["other_config"].get("is-remote") != "true"),
+                      reports, report)
         everywhere |= {c["_uuid"] for c in with_ports}
         for chassis in with_ports:
             check_chassis(credential, listed, level_of(switches), chassis,

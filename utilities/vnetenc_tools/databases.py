@@ -37,7 +37,8 @@ NB_TABLES = {
     "Connection": "target",
     "Logical_Switch":
         "_uuid,name,ports,encryption,encryption_credential,other_config",
-    "Encryption_Credential": "_uuid,name,id,chassis,members",
+    "Encryption_Credential":
+        "_uuid,name,id,chassis,members,certificates,revoked",
     "Logical_Switch_Port":
         "_uuid,name,type,options,parent_name,dhcpv4_options,mirror_rules",
     "Logical_Router": "_uuid,name,ports",
