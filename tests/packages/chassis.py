@@ -354,11 +354,13 @@ def settle(cloud):
 
 
 def claim_wire(cloud, capable, text):
-    """Packets between the hosts CAPABLE are encrypted, others in clear."""
+    """Packets between the hosts CAPABLE are encrypted, others in clear.
+    Handshakes and probes look like encrypted packets: there are a few, also
+    for a while after encryption was switched off."""
     settle(cloud)
     seen = cloud.on_wire()
     claim(text, all(
-        (e and not c) if {*pair} <= capable else (c and not e)
+        (e and not c) if {*pair} <= capable else 20 * e < c
         for pair, (c, e) in seen.items()),
         ", ".join("h%d-h%d: %d in clear, %d encrypted" % (*pair, *n)
                   for pair, n in seen.items()))
