@@ -14,6 +14,7 @@
 """The checks of credentials of networks."""
 
 import collections
+import json
 import re
 import shlex
 import time
@@ -33,7 +34,8 @@ def south_ids(south):
 
 def south_tables(north, south):
     """The southbound tables that the checks need."""
-    tables = {"Encryption_Credential": "_uuid,id,name,datapaths,chassis",
+    tables = {"Encryption_Credential": "_uuid,id,name,datapaths,chassis,"
+                                       "certificates,revoked",
               "Chassis_Private": "name,encryption"}
     if (any(is_auto(row) for row, _ in in_use(north))
             or north.default_is_missing()
@@ -57,6 +59,8 @@ def find_kept(north, south, tables):
             north.kept = {
                 "_uuid": uuid, "id": row["id"], "name": row["name"],
                 "chassis": row["chassis"], "deleted": True,
+                "certificates": row["certificates"],
+                "revoked": row["revoked"],
                 "members": "auto" if KEPT_MEMBERS in south_ids(south) else ""}
 
 
@@ -168,9 +172,11 @@ def check_hosts(records, south, level, report):
                  and c is not chassis]
         if not host or owner == name or not (owner or name in recorded):
             continue
-        # A chassis can report any text.
+        # A chassis can report any text; ovn-sbctl reads a value as JSON.
         new = shlex.quote(host)
-        create = f"create Chassis_Hostname hostname={new} chassis={name}"
+        create = ("create Chassis_Hostname"
+                  f" hostname={shlex.quote(json.dumps(host))}"
+                  f" chassis={shlex.quote(json.dumps(name))}")
         # Its own name stands for no host name.
         old = next((h for h in recorded.get(name, ()) if h != name), "")
         if owner and host in hosts and host != owner:
@@ -321,14 +327,22 @@ def check_old(credential, names, reports, report):
             f" {len(listed)} certificates they can use", where, "remove none"
             " of them yet; solve the other findings of these chassis, and"
             " bring the packages of vnetenc to them")
+    holders = collections.Counter(digits for name in told
+                                  for digits in usable[name])
+    # Chassis with a certificate that no other one has.
+    own = {name for name in told
+           if any(holders[digits] == 1 and not is_ca
+                  for digits, is_ca in usable[name].items())}
     revoked = {bare(one) for one in as_list(credential["revoked"])}
     for one in sorted({bare(one) for one in listed} - revoked):
         digits = one[:8]
         have = [usable[name][digits] for name in told
                 if digits in usable[name]]
-        lack = [name for name in told if digits not in usable[name]]
-        # What one chassis alone has is its own, and none of the others'.
-        if lack and (len(have) != 1 or any(have)):
+        # Of those that each have their own, none needs that of another.
+        others = own if len(have) == 1 and not any(have) else ()
+        lack = [name for name in told
+                if digits not in usable[name] and name not in others]
+        if lack:
             report.warn(
                 "credential-old", f"{some(lack)} cannot use its certificate"
                 f" sha256:{one}", where, "if it is the new one, install it,"
@@ -409,9 +423,13 @@ def check_south(north, south, tables, report):
     everywhere = set()
     for credential, switches, listed, with_ports in used:
         if any(s.in_question for s in switches):
+            # Also those to which a port may move, for instance gateways.
+            told = {name for name, said in reports.items()
+                    if f"credential:{credential['id']}" in said}
             check_old(credential, sorted(
-                c["name"] for c in with_ports
-                if (not listed or c["name"] in listed)
+                c["name"] for c in south.chassis
+                if (c in with_ports or c["name"] in told)
+                and (not listed or c["name"] in listed)
                 and c["other_config"].get("is-remote") != "true"),
                       reports, report)
         everywhere |= {c["_uuid"] for c in with_ports}
