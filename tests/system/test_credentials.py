@@ -57,6 +57,43 @@ def test_credential(make_cloud):
     cloud.encrypted(vm4, vm6)
 
 
+def test_no_member_yet(make_cloud):
+    """A port comes to a host while ovn-northd, which computes the members,
+    stands: nothing of it passes until ovn-northd goes on."""
+    cloud = make_cloud(n=3)
+    hv1, _, hv3 = cloud.hvs
+    central = cloud.central
+    vm1, vm2, vm3 = (cloud.add_vm(n, n) for n in (1, 2, 3))
+    central.nbctl("create", "Encryption_Credential", "name=a", "id=5",
+                  "members=auto")
+    cloud.in_effect("--", "--id=@c", "get", "Encryption_Credential", "a",
+                    "--", "set", "logical_switch", "sw0",
+                    "encryption_credential=@c")
+    cloud.set_mode("require")
+    port = hv3.vsctl("--bare", "--columns=name", "find", "Interface",
+                     "external_ids:iface-id=vm3")
+    hv3.vsctl("remove", "Interface", port, "external_ids", "iface-id")
+    wait_until(lambda: hv1.vsctl("get", "VNetEnc_Peer", hv3.ip, "profiles")
+               in ("0", "[0]"), "hv3 is no member any more")
+    cloud.encrypted(vm1, vm2)
+
+    def northd(command):
+        cloud.run.cmd(central.tree.program("ovs-appctl"), "-t",
+                      central.northd_ctl, command)
+
+    northd("pause")
+    hv3.vsctl("set", "Interface", port, "external_ids:iface-id=vm3")
+    wait_until(lambda: central.sbctl(
+        "--bare", "--columns=chassis", "find", "Port_Binding",
+        "logical_port=vm3"), "the port is on hv3")
+    for a, b in ((vm1, vm3), (vm3, vm1)):
+        cloud.refused(a, b)
+    northd("resume")
+    for a, b in ((vm1, vm3), (vm3, vm2)):
+        cloud.encrypted(a, b)
+    assert profiles(hv3) == {5}
+
+
 def test_former_credential(make_cloud):
     """A network changes its credential.  The row of the former one goes, with
     its sessions, and nobody misses them."""
@@ -150,7 +187,7 @@ def test_failures(faults):
     hv3 = faults.cloud.hvs[2]
     central = faults.cloud.central
     folder = hv3.dir / "vnetenc/credentials"
-    faults.expect("credential-missing", "hv3", "FAIL", "a: ")
+    faults.expect("credential-missing", "hv3", "FAIL", "a, in sw0: ")
     faults.third_is_cut_off()
     assert hv3.show_json()["drops"]["tx_no_session"]
 

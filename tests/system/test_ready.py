@@ -485,7 +485,7 @@ def test_closed_default(site, switch, credential):
                 'encryption:"credential:7"="error: has expired"')
         status, found = site.findings(switch)
         assert set(found) == {"nb-default", "credential-expired"}
-        assert "base: " in found["credential-expired"][0]["what"]
+        assert f"base, in {switch}: " in found["credential-expired"][0]["what"]
         site.nb("--wait=sb", "create", "Encryption_Credential", "name=other",
                 "id=7")
         status, found = site.findings(switch)

@@ -243,10 +243,12 @@ def check_north(north, report):
                 " each network a router of its own")
 
 
-def check_chassis(credential, listed, level, chassis, reports, report):
-    """A chassis that has ports in networks of the credential, which admits
-    those that are `listed`, or all."""
-    where, name = chassis["name"], credential["name"]
+def check_chassis(credential, switches, listed, chassis, reports, report):
+    """A chassis that has ports in networks of the credential, which the
+    switches have, and which admits those that are `listed`, or all."""
+    where, level = chassis["name"], level_of(switches)
+    name = credential["name"]
+    networks = some(sorted(s.name for s in switches))
     said = reports.get(where, {})
     state = said.get(f"credential:{credential['id']}", "")
     if listed and where not in listed:
@@ -272,17 +274,17 @@ def check_chassis(credential, listed, level, chassis, reports, report):
                    " not used", where, "remove the row of VNetEnc_Profile")
     elif not state or state == "waits":
         report.add(level, "credential-missing", f"profile {credential['id']}"
-                   f" is not in force there, so nothing passes under {name}",
-                   where, "see the log of its ovn-controller, and whether its"
-                   " ovs-vswitchd runs")
+                   f" is not in force there, so nothing passes under {name},"
+                   f" in {networks}", where, "see the log of its"
+                   " ovn-controller, and whether its ovs-vswitchd runs")
     elif state.startswith("error: "):
         kind = "expired" if re.search("expired", state) else "missing"
-        report.add(level, f"credential-{kind}", f"{name}:"
+        report.add(level, f"credential-{kind}", f"{name}, in {networks}:"
                    f" {state[len('error: '):]}", where,
                    "put certificate and key into the directory credentials of"
                    " that chassis, or correct the credential")
     elif state.startswith("warning: "):
-        report.warn("credential-expires", f"{name}:"
+        report.warn("credential-expires", f"{name}, in {networks}:"
                     f" {state[len('warning: '):]}", where,
                     "replace the certificate before that day")
 
@@ -434,8 +436,8 @@ def check_south(north, south, tables, report):
                       reports, report)
         everywhere |= {c["_uuid"] for c in with_ports}
         for chassis in with_ports:
-            check_chassis(credential, listed, level_of(switches), chassis,
-                          reports, report)
+            check_chassis(credential, switches, listed, chassis, reports,
+                          report)
     level = level_of(s for s in north.switches if s.mode in ("require",
                                                              "prefer"))
     check_hosts(tables.get("Chassis_Hostname", ()), south, level_of(
