@@ -341,19 +341,19 @@ session_send_message(struct session *s, enum vnetenc_message_type type,
 }
 
 static uint64_t
-session_next_seq(const struct session *s)
+session_n_records(const struct session *s)
 {
-    uint64_t next_seq;
+    uint64_t n_records, n_bytes;
 
-    atomic_read_relaxed(&s->tx->next_seq, &next_seq);
-    return next_seq;
+    vnetenc_tx_sum(s->tx, &n_records, &n_bytes);
+    return n_records;
 }
 
 static void
 session_probe(struct session *s)
 {
     session_send_message(s, VNETENC_MESSAGE_PROBE, s->probe.echo);
-    vnetenc_probe_sent(&s->probe, session_next_seq(s), now);
+    vnetenc_probe_sent(&s->probe, session_n_records(s), now);
 }
 
 /* The initiator is the client. */
@@ -511,7 +511,7 @@ run_ours(struct session *s)
         settle_ours(s);
         return true;
     }
-    switch (vnetenc_probe_run(&s->probe, session_next_seq(s),
+    switch (vnetenc_probe_run(&s->probe, session_n_records(s),
                               vnetenc_rtt_timeout(&s->peer->rtt,
                                                   VNETENC_PROBE_TIMEOUT_MS),
                               now)) {

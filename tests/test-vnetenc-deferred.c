@@ -597,7 +597,7 @@ test_drops(void)
     CHECK(unit_drops_are(VNETENC_DROP_tx_too_long, 1));
 
     unit_drops_begin();
-    atomic_store_relaxed(&s.tx[0]->next_seq, s.tx[0]->end_seq - 1);
+    unit_tx_set_seq(s.tx[0], s.tx[0]->end_seq - 1);
     for (int i = 0; i < 3; i++) {
         defer(&output, unit_pushed(100, false), VNETENC_REQUIRE);
     }

@@ -125,7 +125,7 @@ test_over_and_dead(void)
 /* Probes. */
 
 static long long int now;
-static uint64_t seq;
+static uint64_t n_records;
 static struct vnetenc_probe probe;
 static unsigned int timeout_ms = 200;
 
@@ -133,7 +133,7 @@ static void
 begin(void)
 {
     now = 1000000;
-    seq = VNETENC_FIRST_SEQ;
+    n_records = 0;
     vnetenc_probe_init(&probe, now);
 }
 
@@ -141,16 +141,16 @@ begin(void)
 static void
 carry(unsigned int n)
 {
-    seq += n;
+    n_records += n;
 }
 
 static enum vnetenc_probe_action
 run(void)
 {
-    return vnetenc_probe_run(&probe, seq, timeout_ms, now);
+    return vnetenc_probe_run(&probe, n_records, timeout_ms, now);
 }
 
-/* Sends the probe that is due, which takes a sequence number, too.  Returns
+/* Sends the probe that is due, which is a record, too.  Returns
  * what its reply has to say. */
 static uint64_t
 send_probe(void)
@@ -159,7 +159,7 @@ send_probe(void)
 
     CHECK(run() == VNETENC_PROBE_SEND);
     carry(1);
-    vnetenc_probe_sent(&probe, seq, now);
+    vnetenc_probe_sent(&probe, n_records, now);
     CHECK(run() == VNETENC_PROBE_NOTHING);
     return echo;
 }

@@ -64,7 +64,7 @@ static size_t
 make_record(struct unit_sessions *s, uint64_t seq, uint8_t type,
             const void *plain, size_t size, uint8_t *out, size_t out_size)
 {
-    atomic_store_relaxed(&s->tx[0]->next_seq, seq);
+    unit_tx_set_seq(s->tx[0], seq);
     return vnetenc_seal_record(s->tx[0], type, plain, size, out, out_size);
 }
 

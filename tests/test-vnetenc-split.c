@@ -478,6 +478,42 @@ test_answers(void)
     unit_sessions_destroy(&s);
 }
 
+static uint64_t
+seq_of(const struct dp_packet *packet)
+{
+    const uint8_t *udp = dp_packet_l4(packet);
+    ovs_be64 epoch_and_seq;
+
+    memcpy(&epoch_and_seq, udp + UDP_HEADER_LEN + 3, sizeof epoch_and_seq);
+    return ntohll(epoch_and_seq) & ((UINT64_C(1) << 48) - 1);
+}
+
+/* Pairs are numbered in the order of time, whatever a thread has left of a
+ * range: a half waits only until a pair with a number 64 pairs further
+ * comes. */
+static void
+test_order(void)
+{
+    struct dp_packet_batch batch;
+    struct unit_sessions s;
+    uint64_t next;
+
+    unit_sessions_create(&s, VNETENC_AES256_GCM, false, 1);
+    set_mtu(&s, MTU);
+    for (int i = 0; i < 3; i++) {
+        seal(unit_pushed(100, false), &batch);
+        batch_free(&batch);
+    }
+    vnetenc_tx_reserve_newest(s.tx[0], 1, 10);
+    seal(unit_pushed(1500, false), &batch);
+    CHECK(dp_packet_batch_size(&batch) == 2);
+    atomic_read_relaxed(&s.tx[0]->next_seq, &next);
+    CHECK(seq_of(batch.packets[0]) == next - 2);
+    CHECK(seq_of(batch.packets[1]) == next - 1);
+    batch_free(&batch);
+    unit_sessions_destroy(&s);
+}
+
 /* Both halves or none: a key that may seal one more record. */
 static void
 test_key_limit(void)
@@ -902,6 +938,7 @@ main(int argc OVS_UNUSED, char *argv[])
     test_live();
     test_not_split();
     test_answers();
+    test_order();
     test_key_limit();
     test_room();
     test_batch(1);

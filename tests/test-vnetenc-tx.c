@@ -95,23 +95,36 @@ test_reserve(void)
     vnetenc_tx_destroy(NULL);
 }
 
-/* Threads at the limit: every number once, none beyond. */
+/* Threads at once: every number once, none beyond the limit, and as many
+ * records and bytes counted as there were. */
 
-enum { N_THREADS = 4, N_SEQS = 200000 };
+enum { N_SEQS = VNETENC_RANGES_MIN_RECORDS, N_BYTES = 1000 };
 
 static struct vnetenc_tx *shared;
 static atomic_uint taken[N_SEQS];
 static atomic_uint n_outside;
+static atomic_uint n_taken;
+
+struct taker {
+    pthread_t thread;
+    unsigned int n;             /* Numbers at once. */
+    unsigned int n_times;
+};
 
 static void *
-reserve_all(void *n_)
+take_numbers(void *taker_)
 {
-    unsigned int n = *(unsigned int *) n_;
+    const struct taker *taker = taker_;
     unsigned int orig;
-    uint64_t seq;
 
-    while ((seq = vnetenc_tx_reserve(shared, n, n)) != UINT64_MAX) {
-        for (unsigned int i = 0; i < n; i++) {
+    for (unsigned int t = 0; t < taker->n_times; t++) {
+        uint64_t seq = vnetenc_tx_reserve(shared, taker->n,
+                                          taker->n * N_BYTES);
+
+        if (seq == UINT64_MAX) {
+            break;
+        }
+        for (unsigned int i = 0; i < taker->n; i++) {
             uint64_t k = seq + i - VNETENC_FIRST_SEQ;
 
             if (k < N_SEQS) {
@@ -120,38 +133,251 @@ reserve_all(void *n_)
                 atomic_add_relaxed(&n_outside, 1, &orig);
             }
         }
+        atomic_add_relaxed(&n_taken, taker->n, &orig);
     }
     return NULL;
 }
 
 static void
-test_threads(void)
+begin_taking(uint64_t max_bytes)
 {
-    static unsigned int sizes[N_THREADS] = { 1, 3, 32, 7 };
-    pthread_t threads[N_THREADS];
-    unsigned int n_twice = 0, n_never = 0, n;
-
-    shared = make_tx(VNETENC_FIRST_SEQ + N_SEQS, UINT64_MAX);
+    shared = make_tx(VNETENC_FIRST_SEQ + N_SEQS, max_bytes);
     atomic_init(&n_outside, 0);
+    atomic_init(&n_taken, 0);
     for (unsigned int i = 0; i < N_SEQS; i++) {
         atomic_init(&taken[i], 0);
     }
-    for (unsigned int i = 0; i < N_THREADS; i++) {
-        threads[i] = ovs_thread_create("take", reserve_all, &sizes[i]);
+}
+
+static void
+take_at_once(struct taker takers[], size_t n_takers)
+{
+    for (size_t i = 0; i < n_takers; i++) {
+        takers[i].thread = ovs_thread_create("take", take_numbers, &takers[i]);
     }
-    for (unsigned int i = 0; i < N_THREADS; i++) {
-        xpthread_join(threads[i], NULL);
+    for (size_t i = 0; i < n_takers; i++) {
+        xpthread_join(takers[i].thread, NULL);
     }
+}
+
+/* Returns the number of records. */
+static unsigned int
+end_taking(void)
+{
+    unsigned int n_twice = 0, n_sum = 0, n;
+    uint64_t n_records, n_bytes;
+
     for (unsigned int i = 0; i < N_SEQS; i++) {
         atomic_read_relaxed(&taken[i], &n);
         n_twice += n > 1;
-        n_never += n == 0;
+        n_sum += n;
     }
-    atomic_read_relaxed(&n_outside, &n);
     CHECK(n_twice == 0);
+    atomic_read_relaxed(&n_outside, &n);
     CHECK(n == 0);
-    CHECK(n_never < 32 * N_THREADS);    /* Lost at the very end. */
+    atomic_read_relaxed(&n_taken, &n);
+    CHECK(n == n_sum);
+    vnetenc_tx_sum(shared, &n_records, &n_bytes);
+    CHECK(n_records == n);
+    CHECK(n_bytes == (uint64_t) n * N_BYTES);
     vnetenc_tx_destroy(shared);
+    return n;
+}
+
+/* At the limit of numbers.  A few are lost, wherever the rest of a range is
+ * shorter than what a thread asks for. */
+static void
+test_threads(void)
+{
+    struct taker takers[] = {
+        { .n = 1, .n_times = UINT_MAX },
+        { .n = 3, .n_times = UINT_MAX },
+        { .n = 32, .n_times = UINT_MAX },
+        { .n = 7, .n_times = UINT_MAX },
+    };
+
+    begin_taking(UINT64_MAX);
+    take_at_once(takers, ARRAY_SIZE(takers));
+    CHECK(end_taking() > N_SEQS - N_SEQS / 8);
+}
+
+/* More threads than slots. */
+static void
+test_many_threads(void)
+{
+    enum { N = 3 * VNETENC_SLOTS };
+    struct taker takers[N];
+    unsigned int sum = 0;
+
+    for (int i = 0; i < N; i++) {
+        takers[i].n = 1 + i % 5;
+        takers[i].n_times = 600;
+        sum += takers[i].n * takers[i].n_times;
+    }
+    begin_taking(UINT64_MAX);
+    take_at_once(takers, N);
+    CHECK(end_taking() == sum);
+}
+
+static void *
+get_slot(void *slot_)
+{
+    unsigned int *slot = slot_;
+
+    *slot = vnetenc_slot_own();
+    return NULL;
+}
+
+/* Threads that come and go have the slots of those that went before. */
+static void
+test_next_threads(void)
+{
+    unsigned int slot = VNETENC_NO_SLOT;
+
+    begin_taking(UINT64_MAX);
+    for (int i = 0; i < 10 * VNETENC_SLOTS; i++) {
+        struct taker takers[] = {
+            { .n = 1, .n_times = 50 },
+            { .n = 2, .n_times = 30 },
+        };
+
+        take_at_once(takers, ARRAY_SIZE(takers));
+    }
+    CHECK(end_taking() == 10 * VNETENC_SLOTS * (50 + 60));
+    xpthread_join(ovs_thread_create("slot", get_slot, &slot), NULL);
+    CHECK(slot != VNETENC_NO_SLOT);
+}
+
+/* At the limit of bytes.  What a thread has taken of them, and not used, no
+ * other thread gets. */
+static void
+test_bytes(void)
+{
+    enum { N = 4 };
+    struct taker takers[N];
+    const uint64_t max = VNETENC_RANGES_MIN_BYTES + 12345;
+    unsigned int n;
+
+    for (int i = 0; i < N; i++) {
+        takers[i].n = 1;
+        takers[i].n_times = UINT_MAX;
+    }
+    begin_taking(max);
+    take_at_once(takers, N);
+    CHECK(vnetenc_tx_is_spent(shared));
+    n = end_taking();
+    CHECK((uint64_t) n * N_BYTES <= max);
+    CHECK((uint64_t) n * N_BYTES > max - N * VNETENC_RANGE_BYTES);
+}
+
+/* A thread alone has no gaps, keeps its range while others extend theirs, and
+ * gives it up when it has fallen behind. */
+static void
+test_lag(void)
+{
+    const uint64_t first = VNETENC_FIRST_SEQ;
+    enum { N_ALONE = 1000 };
+    struct taker other = { .n = 1, .n_times = VNETENC_RANGE_LAG * 2 / 3 };
+    unsigned int n_wrong = 0;
+    uint64_t seq = first;
+    uint64_t next;
+
+    begin_taking(UINT64_MAX);
+    while (seq < first + N_ALONE) {
+        unsigned int n = MIN(1 + seq % (VNETENC_RANGE_BURST - 1),
+                             first + N_ALONE - seq);
+
+        n_wrong += vnetenc_tx_reserve(shared, n, 10) != seq;
+        seq += n;
+    }
+    CHECK(n_wrong == 0);
+
+    take_at_once(&other, 1);
+    CHECK(vnetenc_tx_reserve(shared, 1, 10) == first + N_ALONE);
+    take_at_once(&other, 1);
+    atomic_read_relaxed(&shared->next_seq, &next);
+    CHECK(next > first + N_ALONE + VNETENC_RANGE_LAG);
+    CHECK(vnetenc_tx_reserve(shared, 1, 10) == next);
+
+    /* Few, as it may fall behind again. */
+    atomic_read_relaxed(&shared->next_seq, &seq);
+    CHECK(seq == next + 1);
+    CHECK(vnetenc_tx_reserve(shared, 1, 10) == next + 1);
+
+    vnetenc_tx_destroy(shared);
+}
+
+static uint64_t
+get_next(const struct vnetenc_tx *tx_)
+{
+    struct vnetenc_tx *tx = CONST_CAST(struct vnetenc_tx *, tx_);
+    uint64_t next;
+
+    atomic_read_relaxed(&tx->next_seq, &next);
+    return next;
+}
+
+/* The rest of a range, which may be too short, and numbers from the
+ * session. */
+static void
+test_rest(void)
+{
+    struct taker other = { .n = 1, .n_times = 1 };
+    uint64_t seq = 0, next;
+
+    begin_taking(UINT64_MAX);
+    for (int i = 0; i < 3; i++) {
+        seq = vnetenc_tx_reserve(shared, 1, 10);
+    }
+    /* Ranges of 1, 1 and 3 numbers: two are left. */
+    CHECK(get_next(shared) == seq + 3);
+    take_at_once(&other, 1);
+
+    next = get_next(shared);
+    CHECK(vnetenc_tx_reserve_newest(shared, 2, 10) == next);
+    CHECK(vnetenc_tx_reserve(shared, VNETENC_RANGE_BURST, 10) == next + 2);
+    CHECK(vnetenc_tx_reserve(shared, 1, 10) == seq + 1);
+
+    /* One is left, and two do not fit: nobody gets that one. */
+    next = get_next(shared);
+    CHECK(next == seq + 3 + 1 + 2 + VNETENC_RANGE_BURST);
+    CHECK(vnetenc_tx_reserve(shared, 2, 10) == next);
+
+    /* The range is twice as large as the last one, and 1. */
+    CHECK(get_next(shared) == next + 7);
+    take_at_once(&other, 1);
+    CHECK(vnetenc_tx_reserve(shared, 5, 10) == next + 2);
+    next = get_next(shared);
+    CHECK(vnetenc_tx_reserve(shared, 1, 10) == next);
+    vnetenc_tx_destroy(shared);
+}
+
+/* Limits that threads might meet while others have most of the session for
+ * themselves are met exactly. */
+static void
+test_small_limits(void)
+{
+    struct taker others[8];
+    const uint64_t first = VNETENC_FIRST_SEQ;
+
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        others[i].n = 1;
+        others[i].n_times = 1;
+    }
+    for (int small_bytes = 0; small_bytes < 2; small_bytes++) {
+        uint64_t next;
+
+        begin_taking(small_bytes ? VNETENC_RANGES_MIN_BYTES - 1 : UINT64_MAX);
+        if (!small_bytes) {
+            vnetenc_tx_destroy(shared);
+            shared = make_tx(first + VNETENC_RANGES_MIN_RECORDS - 1,
+                             UINT64_MAX);
+        }
+        take_at_once(others, ARRAY_SIZE(others));
+        atomic_read_relaxed(&shared->next_seq, &next);
+        CHECK(next == first + ARRAY_SIZE(others));
+        CHECK(end_taking() == ARRAY_SIZE(others));
+    }
 }
 
 /* Two threads that ask for the last number at the same moment. */
@@ -246,6 +472,12 @@ main(int argc OVS_UNUSED, char *argv[])
     vnetenc_aead_init(NULL);
     test_reserve();
     test_threads();
+    test_many_threads();
+    test_next_threads();
+    test_bytes();
+    test_lag();
+    test_rest();
+    test_small_limits();
     test_last_number();
     ovsrcu_quiesce();
     return unit_end();

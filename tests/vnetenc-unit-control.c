@@ -27,6 +27,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "hash.h"
 #include "openvswitch/list.h"
 #include "ovs-rcu.h"
 #include "packets.h"
@@ -79,6 +80,41 @@ unit_control_n_broken(void)
     return n_broken;
 }
 
+/* A sequence number. */
+struct used {
+    struct hmap_node node;      /* In 'used' of its flow. */
+    uint64_t seq;
+};
+
+/* Forgets the numbers: another key follows. */
+static void
+forget_used(struct unit_flow *flow)
+{
+    struct used *used;
+
+    HMAP_FOR_EACH_POP (used, node, &flow->used) {
+        free(used);
+    }
+    flow->next_seq = 0;
+}
+
+static void
+note_used(struct unit_flow *flow, uint64_t seq)
+{
+    struct used *used;
+
+    HMAP_FOR_EACH_WITH_HASH (used, node, hash_uint64(seq), &flow->used) {
+        if (used->seq == seq) {
+            broken(flow, "sequence number used twice");
+            return;
+        }
+    }
+    used = xmalloc(sizeof *used);
+    used->seq = seq;
+    hmap_insert(&flow->used, &used->node, hash_uint64(seq));
+    flow->next_seq = MAX(flow->next_seq, seq + 1);
+}
+
 static struct unit_flow *
 flow_get(const struct in6_addr *from, ovs_be16 from_port,
          const struct in6_addr *to, ovs_be16 to_port)
@@ -97,6 +133,7 @@ flow_get(const struct in6_addr *from, ovs_be16 from_port,
     *flow = (struct unit_flow) {
         .from = *from, .to = *to, .from_port = from_port, .to_port = to_port,
     };
+    hmap_init(&flow->used);
     return flow;
 }
 
@@ -162,7 +199,7 @@ note_sealed(struct unit_flow *flow, const struct vnetenc_record *r)
         flow->n_last_flights += r->type == VNETENC_RECORD_HANDSHAKE;
         if (flow->rekeying) {       /* The first under another key. */
             flow->rekeying = false;
-            flow->next_seq = 0;
+            forget_used(flow);
         }
         if (flow->next_seq) {
             broken(flow, "libssl writes under a key of ours");
@@ -176,10 +213,7 @@ note_sealed(struct unit_flow *flow, const struct vnetenc_record *r)
     }
     flow->n_data += r->type == VNETENC_RECORD_DATA;
     flow->n_alerts += r->type == VNETENC_RECORD_ALERT;
-    if (r->seq < flow->next_seq) {
-        broken(flow, "sequence number used twice");
-    }
-    flow->next_seq = r->seq + 1;
+    note_used(flow, r->seq);
     if (!is_responder(flow)
         && r->seq >= (VNETENC_FIRST_SEQ
                            + 2 * unit_profile.rekey_records)) {
@@ -593,6 +627,10 @@ unit_control_begin(void)
     char *error;
 
     memset(is_open, 0, sizeof is_open);
+    for (size_t i = 0; i < n_flows; i++) {
+        forget_used(&flows[i]);
+        hmap_destroy(&flows[i].used);
+    }
     n_broken = n_flows = n_sent = n_received = 0;
     unit_control_fate = NULL;
     unit_control_delay_ms = 0;

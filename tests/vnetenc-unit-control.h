@@ -39,6 +39,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "openvswitch/hmap.h"
 #include "vnetenc/bridge/path.h"
 #include "vnetenc/bridge/rx.h"
 #include "vnetenc/bridge/tx.h"
@@ -113,7 +114,9 @@ struct unit_flow {
     unsigned int n_data;        /* Records of type 23, by our code. */
     unsigned int n_alerts;      /* Sealed alerts, by our code. */
     unsigned int n_hints;
-    uint64_t next_seq;          /* Of our code; 0: none under this key. */
+    uint64_t next_seq;          /* After the greatest of our code; 0: none
+                                 * under this key. */
+    struct hmap used;           /* Sequence numbers of our code. */
     bool rekeying;              /* A handshake has begun. */
 };
 const struct unit_flow *unit_control_flow(const struct in6_addr *from,

@@ -103,6 +103,16 @@ unit_sessions_destroy(struct unit_sessions *s)
     ovsrcu_quiesce();
 }
 
+void
+unit_tx_set_seq(struct vnetenc_tx *tx, uint64_t seq)
+{
+    atomic_store_relaxed(&tx->next_seq, seq);
+    for (size_t i = 0; i < ARRAY_SIZE(tx->ranges); i++) {
+        atomic_read_relaxed(&tx->ranges[i].n_records,
+                            &tx->ranges[i].max_records);
+    }
+}
+
 /* Packets. */
 
 static void

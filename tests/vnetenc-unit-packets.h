@@ -58,6 +58,10 @@ void unit_sessions_create(struct unit_sessions *, enum vnetenc_cipher,
                           bool ipv6, unsigned int n);
 void unit_sessions_destroy(struct unit_sessions *);
 
+/* Gives the next record of 'tx' the sequence number 'seq', whichever thread
+ * seals it.  No other thread may seal meanwhile. */
+void unit_tx_set_seq(struct vnetenc_tx *tx, uint64_t seq);
+
 /* As the sender and as the receiver see it. */
 struct vnetenc_path_key unit_path(bool ipv6, bool at_receiver);
 struct ovs_action_vnetenc unit_action(enum vnetenc_mode);

@@ -4,6 +4,8 @@ vnetenc_sources = \
 	lib/vnetenc/base/drops.c \
 	lib/vnetenc/base/drops.h \
 	lib/vnetenc/base/limits.h \
+	lib/vnetenc/base/slot.c \
+	lib/vnetenc/base/slot.h \
 	lib/vnetenc/bridge/gate.c \
 	lib/vnetenc/bridge/gate.h \
 	lib/vnetenc/bridge/half-open.c \

@@ -70,6 +70,26 @@ enum {
  * other records, for instance by 5,000 at 25,000 packets/s and 200 ms. */
 enum { VNETENC_WINDOW_RECORDS = 32736 };
 BUILD_ASSERT_DECL(VNETENC_MAX_SEQ >> 5 <= UINT32_MAX);
+
+/* Threads that have a range of the numbers of each session that they seal for.
+ * A thread takes up to VNETENC_RANGE_RECORDS numbers, and VNETENC_RANGE_BYTES
+ * bytes, at once, and uses no number that is further than VNETENC_RANGE_LAG
+ * behind the newest one taken.  VNETENC_RANGE_BURST and more numbers at once
+ * are not taken from a range, whose rest would often be too short for them.
+ * Sessions whose limits are lower than the last two have no ranges. */
+enum {
+    VNETENC_SLOTS = 20,
+    VNETENC_RANGE_RECORDS = 64,
+    VNETENC_RANGE_BURST = 16,
+    VNETENC_RANGE_LAG = 2048,
+    VNETENC_RANGE_BYTES = 1 << 20,
+    VNETENC_RANGES_MIN_RECORDS = 1 << 20,
+    VNETENC_RANGES_MIN_BYTES = 1 << 28,
+};
+BUILD_ASSERT_DECL(VNETENC_RANGE_LAG >= VNETENC_SLOTS * VNETENC_RANGE_RECORDS);
+BUILD_ASSERT_DECL(VNETENC_RANGE_LAG <= VNETENC_WINDOW_RECORDS / 8);
+BUILD_ASSERT_DECL(VNETENC_RANGES_MIN_BYTES
+                  >= 8 * VNETENC_SLOTS * VNETENC_RANGE_BYTES);
 BUILD_ASSERT_DECL(VNETENC_HARD_LIMIT_FACTOR * VNETENC_REKEY_RECORDS
                   + VNETENC_FIRST_SEQ <= VNETENC_MAX_SEQ);
 BUILD_ASSERT_DECL(VNETENC_HARD_LIMIT_FACTOR * VNETENC_REKEY_RECORDS

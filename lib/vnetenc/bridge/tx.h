@@ -31,7 +31,16 @@
  * 'struct vnetenc_tx', with the keys of the other direction.
  *
  * Each nonce space has one owner (PROTOCOL.md section 3): a sequence number is
- * used once, by the thread that took it with vnetenc_tx_reserve().
+ * used once, by the thread that took it with vnetenc_tx_reserve() or
+ * vnetenc_tx_reserve_newest().
+ *
+ * Threads that seal for one session do not wait for each other at every
+ * packet: each has a range of numbers of its own (base/slot.h), which it
+ * extends when it has used them; only large bursts take their numbers from the
+ * session.  Records of such threads therefore overtake each other.  A thread
+ * whose range has fallen VNETENC_RANGE_LAG behind the newest number gives the
+ * rest up, so that its records are far inside of the receiver's window.
+ * Nobody ever uses the numbers of such a rest.
  *
  * Thread-safety
  * =============
@@ -46,27 +55,56 @@
 #include "ovs-atomic.h"
 #include "util.h"
 #include "vnetenc/base/limits.h"
+#include "vnetenc/base/slot.h"
 #include "vnetenc/crypto/aead.h"
 #include "vnetenc/crypto/record.h"
 
-struct vnetenc_tx {
-    struct vnetenc_aead_key *key;
-    const struct vnetenc_cipher_info *cipher;
-    uint8_t fixed_iv[VNETENC_MAX_FIXED_IV_BYTES];
-    ovs_be16 lane_port;         /* UDP source port of the records. */
-    int fd;                     /* Socket of that port for workers of the
-                                 * kernel datapath, ours, or -1. */
-    uint64_t end_seq;           /* First sequence number never to be used. */
-    uint64_t max_bytes;         /* Limit of 'n_bytes'. */
-    bool makes_nonces;          /* The provider of 'key' does, */
-    uint64_t first_nonce;       /* from this explicit nonce on. */
-
-    /* Any thread. */
+/* The range of one thread, or the counts of all threads without one.  The
+ * record that follows 'n_records' others has the number 'base' +
+ * 'n_records'. */
+struct vnetenc_tx_range {
     PADDED_MEMBERS(CACHE_LINE_SIZE,
-        atomic_bool spent;          /* A reservation met the hard limit. */
-        atomic_uint64_t next_seq;
-        atomic_uint64_t n_bytes;    /* Bytes of plaintext sealed. */
+        /* Only the owner. */
+        uint64_t base;
+        uint64_t max_records;       /* 'n_records' and 'n_bytes' may grow up */
+        uint64_t max_bytes;         /* to these before more are taken. */
+        unsigned int step;          /* Numbers taken last. */
+
+        /* Only the owner writes; any thread reads. */
+        atomic_uint64_t n_records;  /* Numbers given to records, */
+        atomic_uint64_t n_bytes;    /* and bytes of their plaintext. */
     );
+};
+
+struct vnetenc_tx {
+    /* All that a packet needs, beside the range of its thread.  Threads that
+     * have one hardly ever write here. */
+    PADDED_MEMBERS(CACHE_LINE_SIZE,
+        struct vnetenc_aead_key *key;
+        const struct vnetenc_cipher_info *cipher;
+        uint8_t fixed_iv[VNETENC_MAX_FIXED_IV_BYTES];
+        ovs_be16 lane_port;         /* UDP source port of the records. */
+        int fd;                     /* Socket of that port for workers of the
+                                     * kernel datapath, ours, or -1. */
+        atomic_uint64_t next_seq;   /* First number that no thread has taken.
+                                     * Any thread. */
+        bool has_ranges;            /* False: numbers are taken one by one. */
+    );
+
+    PADDED_MEMBERS(CACHE_LINE_SIZE,
+        uint64_t end_seq;           /* First sequence number never used. */
+        uint64_t max_bytes;         /* Limit of 'bytes_taken'. */
+        bool makes_nonces;          /* The provider of 'key' does, */
+        uint64_t first_nonce;       /* from this explicit nonce on. */
+
+        /* Any thread. */
+        atomic_bool spent;          /* A reservation met the hard limit. */
+        atomic_uint64_t bytes_taken;    /* Of plaintext, that threads have
+                                         * sealed or may seal. */
+    );
+
+    /* By slot; the last one has only counts. */
+    struct vnetenc_tx_range ranges[VNETENC_SLOTS + 1];
 };
 
 /* Makes an unpublished session that sends from UDP port 'lane_port', uses
@@ -93,7 +131,7 @@ static inline void
 vnetenc_tx_fetch(const struct vnetenc_tx *tx)
 {
     OVS_PREFETCH(tx);
-    OVS_PREFETCH_WRITE(&tx->next_seq);
+    OVS_PREFETCH_WRITE(&tx->ranges[vnetenc_slot_own()]);
 }
 
 /* Takes 'n' sequence numbers for 'n_bytes' bytes of plaintext.  Returns the
@@ -102,6 +140,16 @@ vnetenc_tx_fetch(const struct vnetenc_tx *tx)
  * thread. */
 uint64_t vnetenc_tx_reserve(struct vnetenc_tx *, unsigned int n,
                             uint64_t n_bytes);
+
+/* Does the same, with numbers greater than all that were taken before.  For
+ * records that would suffer if others overtook them. */
+uint64_t vnetenc_tx_reserve_newest(struct vnetenc_tx *, unsigned int n,
+                                   uint64_t n_bytes);
+
+/* Stores how many records were given a number, and how many bytes of plaintext
+ * they have.  Neither ever falls.  Any thread. */
+void vnetenc_tx_sum(const struct vnetenc_tx *, uint64_t *n_records,
+                    uint64_t *n_bytes);
 
 /* True if a reservation has failed, that is, if packets are being dropped and
  * the session must be replaced.  Any thread. */

@@ -83,23 +83,12 @@ vnetenc_initiator_flush(struct vnetenc_initiator *session)
     }
 }
 
-uint64_t
-vnetenc_initiator_next_seq(const struct vnetenc_initiator *session)
-{
-    uint64_t next_seq;
-
-    atomic_read_relaxed(&session->tx->next_seq, &next_seq);
-    return next_seq;
-}
-
-static struct vnetenc_traffic_counts
-session_traffic(const struct vnetenc_initiator *session)
+struct vnetenc_traffic_counts
+vnetenc_initiator_traffic(const struct vnetenc_initiator *session)
 {
     struct vnetenc_traffic_counts traffic;
 
-    atomic_read_relaxed(&session->tx->n_bytes, &traffic.n_bytes);
-    traffic.n_records = (vnetenc_initiator_next_seq(session)
-                         - VNETENC_FIRST_SEQ);
+    vnetenc_tx_sum(session->tx, &traffic.n_records, &traffic.n_bytes);
     return traffic;
 }
 
@@ -107,7 +96,7 @@ static void
 session_add_up(const struct vnetenc_initiator *session)
 {
     struct vnetenc_traffic_counts *sum = &session->peer->ended[VNETENC_OUT];
-    struct vnetenc_traffic_counts traffic = session_traffic(session);
+    struct vnetenc_traffic_counts traffic = vnetenc_initiator_traffic(session);
 
     sum->n_records += traffic.n_records;
     sum->n_bytes += traffic.n_bytes;
@@ -301,8 +290,8 @@ vnetenc_initiator_send_probe(struct vnetenc_initiator *session,
     if (n) {
         session_post(session, record, n, now);
     }
-    vnetenc_probe_sent(&session->probe, vnetenc_initiator_next_seq(session),
-                       now);
+    vnetenc_probe_sent(&session->probe,
+                       vnetenc_initiator_traffic(session).n_records, now);
 }
 
 void
@@ -400,13 +389,13 @@ bool
 vnetenc_initiator_is_over(const struct vnetenc_initiator *session,
                           long long int now)
 {
-    uint64_t n_bytes;
+    uint64_t next_seq;
 
-    atomic_read_relaxed(&session->tx->n_bytes, &n_bytes);
+    atomic_read_relaxed(&session->tx->next_seq, &next_seq);
     return (session->probe.lost
-            || vnetenc_lifetime_is_over(&session->life,
-                                        vnetenc_initiator_next_seq(session),
-                                        n_bytes, now));
+            || vnetenc_lifetime_is_over(
+                &session->life, next_seq,
+                vnetenc_initiator_traffic(session).n_bytes, now));
 }
 
 bool
@@ -438,7 +427,7 @@ vnetenc_initiator_status(const struct vnetenc_initiator *session,
 {
     vnetenc_cert_fingerprint_format(
         vnetenc_cert_chain_fingerprint(session->chain), status->fingerprint);
-    status->traffic = session_traffic(session);
+    status->traffic = vnetenc_initiator_traffic(session);
     status->lane_port = session->tx->lane_port;
     status->suite = session->suite;
     status->provider = vnetenc_aead_key_provider(session->tx->key);

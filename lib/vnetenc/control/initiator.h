@@ -131,8 +131,9 @@ void vnetenc_initiator_send_long_probe(struct vnetenc_initiator *,
 /* Tells the peer that the session ends, so that it forgets the key. */
 void vnetenc_initiator_send_close_notify(struct vnetenc_initiator *);
 
-/* Returns the sequence number of the next record. */
-uint64_t vnetenc_initiator_next_seq(const struct vnetenc_initiator *);
+/* Returns the traffic of the session so far, probes included. */
+struct vnetenc_traffic_counts vnetenc_initiator_traffic(
+    const struct vnetenc_initiator *);
 
 /* Returns true if a successor is due because a limit was reached or the
  * session was lost. */

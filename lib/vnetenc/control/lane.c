@@ -542,8 +542,8 @@ run_session(struct vnetenc_lane *lane, long long int now)
     timeout_ms = vnetenc_rtt_timeout(&lane->path->peer->rtt,
                                      VNETENC_PROBE_TIMEOUT_MS);
     switch (vnetenc_probe_run(&session->probe,
-                              vnetenc_initiator_next_seq(session), timeout_ms,
-                              now)) {
+                              vnetenc_initiator_traffic(session).n_records,
+                              timeout_ms, now)) {
     case VNETENC_PROBE_NOTHING:
         break;
     case VNETENC_PROBE_SEND:

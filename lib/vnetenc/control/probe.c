@@ -31,17 +31,16 @@ vnetenc_probe_init(struct vnetenc_probe *probe, long long int now)
 {
     memset(probe, 0, sizeof *probe);
     probe->sent_at = now;
-    probe->seq = VNETENC_FIRST_SEQ;
     probe->hinted_at = LLONG_MIN / 2;
     probe->echo = random_uint64();
 }
 
 enum vnetenc_probe_action
-vnetenc_probe_run(struct vnetenc_probe *probe, uint64_t next_seq,
+vnetenc_probe_run(struct vnetenc_probe *probe, uint64_t n_records,
                   unsigned int timeout_ms, long long int now)
 {
     long long int silence = now - probe->sent_at;
-    bool busy = next_seq > probe->seq;
+    bool busy = n_records > probe->n_records;
 
     if (probe->closed) {
         return VNETENC_PROBE_NOTHING;
@@ -61,12 +60,12 @@ vnetenc_probe_run(struct vnetenc_probe *probe, uint64_t next_seq,
 }
 
 void
-vnetenc_probe_sent(struct vnetenc_probe *probe, uint64_t next_seq,
+vnetenc_probe_sent(struct vnetenc_probe *probe, uint64_t n_records,
                    long long int now)
 {
     probe->sent_at = now;
     probe->sent[probe->echo % VNETENC_PROBE_SLOTS] = now;
-    probe->seq = next_seq;
+    probe->n_records = n_records;
     probe->hurry = false;
     probe->tries = MIN(probe->tries + 1, VNETENC_PROBE_TRIES);
     probe->echo++;

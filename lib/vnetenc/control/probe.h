@@ -37,7 +37,7 @@ struct vnetenc_probe {
     long long int sent[VNETENC_PROBE_SLOTS];    /* Probes, by 'echo'. */
     unsigned int tries;         /* Unanswered probes. */
     uint64_t echo;              /* That of the next probe. */
-    uint64_t seq;               /* First one after the newest probe. */
+    uint64_t n_records;         /* Up to and with the newest probe. */
     bool hurry;                 /* A hint came; probe at once. */
     long long int hinted_at;
     bool lost;
@@ -56,16 +56,17 @@ enum vnetenc_probe_action {
  * probe. */
 void vnetenc_probe_init(struct vnetenc_probe *, long long int now);
 
-/* Returns the action that is due.  'next_seq' shows whether data was sealed
- * since the last probe.  A probe counts as unanswered after 'timeout_ms'. */
+/* Returns the action that is due.  'n_records', the number of records so far,
+ * shows whether data was sealed since the last probe.  A probe counts as
+ * unanswered after 'timeout_ms'. */
 enum vnetenc_probe_action vnetenc_probe_run(struct vnetenc_probe *,
-                                            uint64_t next_seq,
+                                            uint64_t n_records,
                                             unsigned int timeout_ms,
                                             long long int now);
 
-/* Notes that a probe was sealed.  'next_seq' is the sequence number after
- * it. */
-void vnetenc_probe_sent(struct vnetenc_probe *, uint64_t next_seq,
+/* Notes that a probe was sealed.  'n_records' is the number of records so
+ * far, with it. */
+void vnetenc_probe_sent(struct vnetenc_probe *, uint64_t n_records,
                         long long int now);
 
 /* Takes a hint.  Returns false if it is ignored: a probe is under way already,

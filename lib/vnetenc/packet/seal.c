@@ -36,6 +36,7 @@
  * reason in 'drops' takes no further part. */
 struct burst {
     bool owned;                 /* Packets may be replaced or kept. */
+    bool halves;                /* Some packets may be halves. */
     size_t n;
     struct dp_packet *packets[VNETENC_BURST];   /* NULL: provider keeps it. */
     enum vnetenc_drop drops[VNETENC_BURST];
@@ -125,7 +126,11 @@ seal_lane(struct burst *b, const struct vnetenc_route *route,
         return;
     }
 
-    seq = vnetenc_tx_reserve(tx, n, n_bytes);
+    /* A half waits only until a pair with a number 64 pairs further arrives,
+     * so pairs of all threads are numbered in the order of time. */
+    seq = (OVS_UNLIKELY(b->halves)
+           ? vnetenc_tx_reserve_newest(tx, n, n_bytes)
+           : vnetenc_tx_reserve(tx, n, n_bytes));
     if (seq == UINT64_MAX) {
         for (size_t k = 0; k < n; k++) {
             b->drops[members[k]] = VNETENC_DROP_tx_key_limit;
@@ -286,6 +291,7 @@ seal_on_route(struct dp_packet_batch *batch,
     split = vnetenc_split_batch(batch, route);
     n = dp_packet_batch_size(batch);
     b.owned = true;
+    b.halves = split;
     dp_packet_batch_refill_init(batch);
     for (size_t i = 0; i < n; i += burst) {
         burst = (split ? vnetenc_split_burst(&batch->packets[i], n - i)
@@ -633,6 +639,7 @@ vnetenc_seal_packet(struct dp_packet *packet,
         return false;
     }
     b.owned = false;
+    b.halves = false;
     b.n = 1;
     b.packets[0] = packet;
     seal_burst(&b, &route);
@@ -656,7 +663,8 @@ vnetenc_seal_record(struct vnetenc_tx *tx, uint8_t type, const void *plain,
     if (size > VNETENC_MAX_PLAINTEXT_BYTES || total > out_size) {
         return 0;
     }
-    seq = vnetenc_tx_reserve(tx, 1, size);
+    /* Probes wait for data to travel with, which may overtake them. */
+    seq = vnetenc_tx_reserve_newest(tx, 1, size);
     if (seq == UINT64_MAX) {
         return 0;
     }
