@@ -14,7 +14,8 @@ FILE.md and FILE.svg are written beside FILE.json.  PARTs, in this order:
     datapath      cycles for one packet on one PMD thread
     split         the same for packets that are sent as two records
     threads       one PMD thread and two
-    secgw         DPDK's ipsec-secgw
+    secgw         DPDK's ipsec-secgw, with one SA, and with as many SAs as the
+                  datapath has peers
     system        TCP through hypervisors, and through other tunnels
     kernel        TCP and UDP through the kernel datapath's workers
     scale         one hypervisor with 10, 100 and 1000 peers
@@ -58,14 +59,16 @@ FULL = {"sizes": (64, 256, 512, 1400, 8900), "peers": 500, "micro": 5,
         "instructions": 11, "flowlog": 5,
         "setups": 4, "rounds": 2, "window": 0.5, "lanes": 4,
         "thread_peers": 100, "thread_rounds": 5, "secgw_sizes": (64, 1400),
-        "secgw_s": 6, "tcp_rounds": 5, "tcp_s": 5,
+        "secgw_windows": 8, "many_sas": 64, "many_flows": 1000,
+        "many_rounds": 4, "many_windows": 4, "tcp_rounds": 5, "tcp_s": 5,
         "kernel_workers": (1, 2), "kernel_loads": tuple(kernel.LOADS),
         "kernel_rounds": 3, "kernel_s": 3,
         "mesh": (10, 100, 1000)}
 QUICK = {**FULL, "sizes": (64, 1400), "peers": 20, "micro": 1,
          "instructions": 1, "flowlog": 1, "setups": 1,
          "rounds": 1, "window": 0.2, "thread_peers": 10, "thread_rounds": 1,
-         "secgw_s": 2, "tcp_rounds": 1, "tcp_s": 1,
+         "secgw_windows": 2, "many_rounds": 1, "many_windows": 2,
+         "tcp_rounds": 1, "tcp_s": 1,
          "kernel_workers": (1,), "kernel_loads": ("1 stream",),
          "kernel_rounds": 1, "kernel_s": 1,
          "mesh": (10,)}
@@ -148,9 +151,12 @@ class Bench:
         if not program.exists():
             self.absent["ipsec-secgw"] = _note(self.tree, "dpdk")
             return
+        s = self.settings
         self.raw["secgw"] = secgw.measure(
-            run, program, self.settings.secgw_sizes, self.settings.secgw_s,
-            self.say)
+            run, program, s.secgw_sizes, s.secgw_windows, s.window, self.say)
+        self.failed.update(secgw.measure_many(
+            run, self.tree, program, self.raw, s.secgw_sizes, s.many_sas,
+            s.many_flows, s.many_rounds, s.many_windows, s.window, self.say))
 
     def _peers_root(self):
         """The folder with other tunnels and iperf3, or None."""
@@ -205,6 +211,7 @@ def _missing(tree, part):
              "datapath": [tree.bench_vswitchd],
              "split": [tree.bench_vswitchd],
              "threads": [tree.bench_vswitchd],
+             "secgw": [tree.bench_vswitchd],
              "kernel": [tree.kernel_program],
              "scale": [tree.peers_program]}
     return next((program for program in needs.get(part, ())

@@ -44,6 +44,7 @@ PLAIN, ENCRYPTED = "plain", "encrypted"
 PUSH, LOOP, POP = "push", "loop", "pop"
 MAX_LOSS, IN_FLIGHT = 0.001, 256
 SETTLE_S, MAX_SETTLE_S = 0.15, 10.0
+EVEN = 0.5                      # Counters are not read at one moment.
 
 
 def remote(n):
@@ -193,15 +194,16 @@ class Datapath:
             frames.write(path, size, flows, peers)
         self._add_source("br-int", path)
 
-    def set_tunnel_source(self, size):
-        """Makes `src' send frames of `size' of one flow, inside plain Geneve,
-        to br-phys."""
-        path = self.dir / f"{size}-tunnel.pcap"
-        geneve = bytes.fromhex("0000655800000700") + frames.udp_frame(
-            size, frames.destination(0), 1000)
-        frames.write_frames(path, [frames.udp_packet(
-            bytes.fromhex(MAC.replace(":", "") * 2), frames.ip(remote(0)),
-            frames.ip(LOCAL), 50000, 6081, geneve)])
+    def set_tunnel_source(self, size, flows=1, peers=1):
+        """Makes `src' send the frames of set_source, inside plain Geneve from
+        the peers, to br-phys."""
+        path = self.dir / f"{size}-{flows}-{peers}-tunnel.pcap"
+        head = bytes.fromhex("0000655800000700")
+        macs = bytes.fromhex(MAC.replace(":", "") * 2)
+        frames.write_frames(path, [
+            frames.udp_packet(macs, frames.ip(remote(i % peers)),
+                              frames.ip(LOCAL), 50000 + i, 6081, head + frame)
+            for i, frame in enumerate(frames.udp_frames(size, flows, peers))])
         self._add_source("br-phys", path)
 
     def _add_source(self, bridge, path):
@@ -312,6 +314,34 @@ class Datapath:
         return sum(int(n) for n in re.findall(r"^  [a-z_]+ +(\d+)", text,
                                               re.M))
 
+    def encrypted(self):
+        """Packets so far between each pair of addresses: those that were
+        sealed, and those that were opened."""
+        sealed, opened = collections.Counter(), collections.Counter()
+        for line in self.appctl("dpctl/dump-flows",
+                                "netdev@ovs-netdev").splitlines():
+            packets = re.search(r" packets:(\d+),", line)
+            for counts, pair in (
+                    (sealed, re.search(
+                        r"tnl_push\(.*?,ipv4\(src=([\d.]+),dst=([\d.]+),"
+                        r".*?,vnetenc\(", line)),
+                    (opened, re.search(
+                        r"tunnel\([^)]*?src=([\d.]+),dst=([\d.]+),.*?"
+                        r"flags\([^)]*\+vnetenc", line))):
+                if pair:
+                    counts[pair.groups()] += int(packets[1])
+        return sealed, opened
+
+    def even_window(self, seconds, way, peers):
+        """The same as window(), for encrypted packets of this number of
+        peers, of which each must have its part."""
+        before = self.encrypted()
+        row = self.window(seconds, way)
+        for what, old, new in list(zip(("sealed", "opened"), before,
+                                       self.encrypted()))[:1 + (way == LOOP)]:
+            check_even(f"packets {what}", new - old, peers)
+        return row
+
     def window(self, seconds, way, records=1):
         """Measures for `seconds`.  Returns cycles for one delivered packet,
         delivered packets per second over all threads, and the part of the time
@@ -365,6 +395,15 @@ class Datapath:
         return seconds
 
 
+def check_even(what, counts, n):
+    """Fails unless all `n' were counted, and each of them at least half as
+    often as any other."""
+    least, most = (f(counts.values(), default=0) for f in (min, max))
+    if len(counts) != n or least < EVEN * most or not least:
+        raise Failed(f"{what}: {len(counts)} of {n} have any, from {least} to"
+                     f" {most}")
+
+
 PmdThread = collections.namedtuple(
     "PmdThread", "core cycles rx tx upcalls seconds")
 
@@ -408,10 +447,10 @@ def states(number):
     return order if number % 2 == 0 else order[::-1]
 
 
-def measure_direct(dp, size, rounds, seconds):
+def measure_direct(dp, size, rounds, seconds, flows=1, peers=1):
     """Plain packets that come from a file, are taken out of the tunnel, and
     leave, as in a gateway."""
-    dp.set_tunnel_source(size)
+    dp.set_tunnel_source(size, flows, peers)
     dp.set_state(POP, PLAIN)
     dp.settle()
     return [{"size": size, "round": number, **dp.window(seconds, POP)}
@@ -422,11 +461,22 @@ def measure_case(dp, case, rounds, seconds):
     dp.set_source(case.size, case.flows, case.peers)
     rows = []
     for number in range(rounds):
-        for way, how in states(number):
-            dp.set_state(way, how, case.peers, case.one_address)
-            dp.settle()
-            rows.append({**case._asdict(), "round": number, "way": way,
-                         "how": how, **dp.window(seconds, way)})
+        rows += [{"round": number, **row}
+                 for row in measure_states(dp, case, states(number), seconds)]
+    return rows
+
+
+def measure_states(dp, case, some, seconds, even=False):
+    """One window of each state, for the source that was set.  With `even',
+    each peer must have its part of the encrypted packets."""
+    rows = []
+    for way, how in some:
+        dp.set_state(way, how, case.peers, case.one_address)
+        dp.settle()
+        rows.append({**case._asdict(), "way": way, "how": how,
+                     **(dp.even_window(seconds, way, case.peers)
+                        if even and how == ENCRYPTED
+                        else dp.window(seconds, way))})
     return rows
 
 

@@ -49,8 +49,22 @@ def write_frames(path, frames):
             out.write(struct.pack("<IIII", 0, 0, size, size) + frame)
 
 
-def write(path, size, flows, peers=1):
+def read_frames(path):
+    """All complete frames of a capture file."""
+    data, at, frames = path.read_bytes(), len(PCAP_HEADER), []
+    while at + 16 <= len(data):
+        size = struct.unpack_from("<I", data, at + 8)[0]
+        frames.append(data[at + 16:at + 16 + size])
+        at += 16 + size
+    return frames[:-1] if at > len(data) else frames
+
+
+def udp_frames(size, flows, peers=1):
     """Frames of `size' bytes of `flows' UDP flows, to `peers' addresses in
     turn."""
-    write_frames(path, (udp_frame(size, destination(i % peers), 1000 + i)
-                        for i in range(flows)))
+    return (udp_frame(size, destination(i % peers), 1000 + i)
+            for i in range(flows))
+
+
+def write(path, size, flows, peers=1):
+    write_frames(path, udp_frames(size, flows, peers))
