@@ -182,24 +182,15 @@ def test_row16_port_to_the_outside(make_cloud, kind):
     cloud.refused(vm1, internet)
 
 
-class Vtep(Stranger):
-    """A VTEP gateway, as ovn-controller-vtep would register it: a host that
-    speaks VXLAN, with the switch's key as VNI."""
+class VxlanHost(Stranger):
+    """A host that speaks VXLAN, and cannot encrypt."""
 
     def __init__(self, cloud, number):
         super().__init__(cloud.underlay, number)
         self.sock = self.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind((self.ip, VXLAN))
         self.sock.settimeout(0.3 * PATIENCE)
-        nbctl, sbctl = cloud.central.nbctl, cloud.central.sbctl
-        nbctl("--wait=sb", "lsp-add", "sw0", "gw",
-              "--", "lsp-set-type", "gw", "vtep",
-              "--", "lsp-set-options", "gw", "vtep-physical-switch=ps0",
-              "vtep-logical-switch=ls0",
-              "--", "lsp-set-addresses", "gw", "unknown")
-        sbctl("chassis-add", "ps0", "vxlan", self.ip)
-        sbctl("set", "Chassis", "ps0", "vtep_logical_switches=ls0")
-        sbctl("lsp-bind", "gw", "ps0")
+        cloud.strangers.add(self.ip)    # Its own packets are in clear.
 
     def send(self, vni, frame, target):
         header = struct.pack("!II", 0x08000000, vni << 8)
@@ -214,40 +205,123 @@ class Vtep(Stranger):
             return found
 
 
+class Vtep(VxlanHost):
+    """A VTEP gateway, as ovn-controller-vtep would register it: the switch's
+    key is the VNI."""
+
+    def __init__(self, cloud, number):
+        super().__init__(cloud, number)
+        nbctl, sbctl = cloud.central.nbctl, cloud.central.sbctl
+        nbctl("--wait=sb", "lsp-add", "sw0", "gw",
+              "--", "lsp-set-type", "gw", "vtep",
+              "--", "lsp-set-options", "gw", "vtep-physical-switch=ps0",
+              "vtep-logical-switch=ls0",
+              "--", "lsp-set-addresses", "gw", "unknown")
+        sbctl("chassis-add", "ps0", "vxlan", self.ip)
+        sbctl("set", "Chassis", "ps0", "vtep_logical_switches=ls0")
+        sbctl("lsp-bind", "gw", "ps0")
+
+
+class Fabric(VxlanHost):
+    """A host of an EVPN fabric.  hv1 has the devices and the entry that a
+    routing daemon would make in its kernel."""
+
+    VNI = 10
+
+    def __init__(self, cloud, number):
+        super().__init__(cloud, number)
+        self._run, self._netns = cloud.run, cloud.hvs[0].netns
+        # Open vSwitch, not this device, has the port of the fabric.
+        cloud.run.ip(self._netns, "link add br-evpn type bridge",
+                     "link set br-evpn up",
+                     f"link add vx-evpn type vxlan id {self.VNI} dstport 60010"
+                     " nolearning",
+                     "link set vx-evpn up master br-evpn")
+        cloud.central.nbctl(
+            "set", "logical_switch", "sw0", *(
+                f"other_config:dynamic-routing-{k}={v}" for k, v in (
+                    ("vni", self.VNI), ("bridge-ifname", "br-evpn"),
+                    ("vxlan-ifname", "vx-evpn"))))
+        self.announce()
+
+    def _entry(self, do):
+        self._run.cmd("bridge", "fdb", do, "00:00:00:00:00:00", "dev",
+                      "vx-evpn", "dst", self.ip, "static", "permanent",
+                      netns=self._netns)
+
+    def announce(self):
+        self._entry("append")
+
+    def withdraw(self):
+        self._entry("del")
+
+
+def ways(cloud, vm, other, vni):
+    """Returns a function that says whether frames pass (from the VXLAN host
+    `other' to a VM on hv1, from that to it)."""
+    frames = {
+        "in": packets.udp_frame("0a:7e:5c:aa:00:09", "10.9.0.9", vm.mac, vm.ip,
+                                MARKER),
+        "out": packets.udp_frame(vm.mac, vm.ip, "ff:ff:ff:ff:ff:ff",
+                                 "255.255.255.255", MARKER)}
+    receiver = vm.receiver()
+    receiver.settimeout(0.3 * PATIENCE)
+    sender = vm.packet_socket("e0")
+
+    def passes():
+        other.frames()
+        other.send(vni, frames["in"], cloud.hvs[0].ip)
+        sender.send(frames["out"])
+        try:
+            arrived = receiver.recv(100) == MARKER
+        except TimeoutError:
+            arrived = False
+        return arrived, any(MARKER in f for f in other.frames())
+
+    return passes
+
+
 def test_row17_vtep(make_cloud):
     """A VTEP gateway cannot encrypt: nothing is sent to it or accepted from
     it."""
     cloud = make_cloud(ovn_encap_type="geneve,vxlan")
     vm1, vm2 = (cloud.add_vm(n, n) for n in (1, 2))
     vtep = Vtep(cloud, 101)
-    cloud.strangers.add(vtep.ip)        # Its own packets are in clear.
     cloud.central.sync()
-    station = "0a:7e:5c:aa:00:09"
-    frames = {
-        "in": packets.udp_frame(station, "10.9.0.9", vm1.mac, vm1.ip, MARKER),
-        "out": packets.udp_frame(vm1.mac, vm1.ip, "ff:ff:ff:ff:ff:ff",
-                                 "255.255.255.255", MARKER)}
-    receiver = vm1.receiver()
-    receiver.settimeout(0.3 * PATIENCE)
-    sender = vm1.packet_socket("e0")
-
-    def passes():
-        """(from the gateway, to the gateway)"""
-        vtep.frames()
-        vtep.send(cloud.tunnel_key("sw0"), frames["in"], cloud.hvs[0].ip)
-        sender.send(frames["out"])
-        try:
-            arrived = receiver.recv(100) == MARKER
-        except TimeoutError:
-            arrived = False
-        return arrived, any(MARKER in f for f in vtep.frames())
-
+    passes = ways(cloud, vm1, vtep, cloud.tunnel_key("sw0"))
     wait_until(lambda: passes() == (True, True), "the gateway works")
     cloud.set_mode("prefer")
     assert passes() == (True, True)
     cloud.set_mode("require")
     assert passes() == (False, False)
     cloud.encrypted(vm1, vm2)
+
+
+def test_row17_evpn(make_cloud):
+    """Nor can a host of an EVPN fabric, also one that is announced later."""
+    cloud = make_cloud(ovn_evpn_local_ip=lambda hv: hv.ip,
+                       ovn_evpn_vxlan_ports=VXLAN)
+    vm1, vm2 = (cloud.add_vm(n, n) for n in (1, 2))
+    fabric = Fabric(cloud, 101)
+    passes = ways(cloud, vm1, fabric, fabric.VNI)
+    wait_until(lambda: passes() == (True, True), "the fabric is reached")
+    cloud.set_mode("prefer")
+    assert passes() == (True, True)
+    cloud.set_mode("require")
+    assert passes() == (False, False)
+    cloud.encrypted(vm1, vm2)
+
+    def known():
+        return fabric.ip in cloud.hvs[0].controller_ctl(
+            "evpn/vtep-multicast-group-list")
+    fabric.withdraw()
+    wait_until(lambda: not known(), "ovn-controller forgets the fabric")
+    fabric.announce()
+    wait_until(known, "ovn-controller knows the fabric again")
+    cloud.in_effect()
+    assert passes() == (False, False)
+    cloud.set_mode("off")
+    wait_until(lambda: passes() == (True, True), "the fabric is reached again")
 
 
 def test_row22_bfd_between_chassis(make_cloud):
