@@ -104,6 +104,8 @@ class Demo:
         self.capable = self.hvs[:2] + self.hvs[3:]
         for hv in self.hvs:
             self.central.register(hv)
+        self.say("Starting the VMs: each a namespace with an interface on a"
+                 " bridge of its hypervisor.")
         for switch in ("sw0", "sw1"):
             self.central.add_switch(switch)
         self.central.add_router("lr0", "sw0", "sw1")
@@ -435,7 +437,10 @@ class Demo:
                    not repeated, repeated_nonces=len(repeated))
 
     def status(self):
-        self.say("\nThe final status: ovs-appctl vnetenc/show on hv1.\n")
+        self.say("\nThe final status: ovs-appctl vnetenc/show on hv1."
+                 "  Profile 0 is for sw0, profile 5\nfor tenant-a and profile"
+                 " 6 for tenant-b.  A session with hv2 waits, because"
+                 " tenant-a\nno longer lists hv2.\n")
         self.say(self.hvs[0].show())
 
     def show(self):

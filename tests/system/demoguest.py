@@ -15,7 +15,7 @@ import sys
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 MODULES = ("openvswitch", "vport_geneve", "tun", "veth", "bridge")
-USUAL_TIME = ("2 minutes with KVM, and 10 minutes without it if this machine"
+USUAL_TIME = ("2 minutes with KVM, and\n10 minutes without it if this machine"
               " does nothing else")
 
 
@@ -42,9 +42,9 @@ def show(builddir, report, why):
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     run = Run(builddir, [], "")
-    print(f"{why}: the demonstration runs in a guest, a virtual machine with"
-          f"\nDebian's kernel {guest.KERNEL}, which is fetched once.  Nothing"
-          f" is installed.\nIt takes about {USUAL_TIME}.", flush=True)
+    print(f"{why}: the demonstration\nruns in a guest, a virtual machine with"
+          f" Debian's kernel {guest.KERNEL}, which is fetched\nonce.  Nothing"
+          f" is installed.  It takes about {USUAL_TIME}.", flush=True)
     demo = [sys.executable, "-B", "-u", TESTS / "system/demo.py", "--builddir",
             run.builddir, "--datapath=kernel", "--report",
             "/run/results/report.json"]
