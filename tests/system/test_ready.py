@@ -101,8 +101,14 @@ class Site:
 @pytest.fixture(scope="module", name="site")
 def fixture_site(pytestconfig):
     run = runspace.Run()
-    yield Site(run, Tree(pytestconfig.getoption("builddir")))
+    site = Site(run, Tree(pytestconfig.getoption("builddir")))
+    yield site
+    northd, log = site.central.northd, site.central.dir / "northd.log"
+    ended = None if northd.alive() else (
+        f"ovn-northd ended with {northd.popen.returncode}: {northd.output()}"
+        f"{log.read_text()[-4000:]}")
     run.close()
+    assert not ended, ended
 
 
 def test_ready(site):

@@ -68,7 +68,7 @@ struct vnetenc_tx_range {
         uint64_t base;
         uint64_t max_records;       /* 'n_records' and 'n_bytes' may grow up */
         uint64_t max_bytes;         /* to these before more are taken. */
-        unsigned int step;          /* Numbers taken last. */
+        unsigned int step;          /* Numbers to take at once, at least. */
 
         /* Only the owner writes; any thread reads. */
         atomic_uint64_t n_records;  /* Numbers given to records, */
