@@ -56,24 +56,28 @@ def sessions_up(hvs):
                "sessions are up", 15)
 
 
-def send_by_flows(hv, other, out):
+def send_by_flows(hv, other, out, source=False):
     """The flow of a host for its guest's packets to the other host, in place
-    of an earlier one: actions before the output to the tunnel port."""
+    of an earlier one: actions before the output to the tunnel port.  Without
+    `source`, the host's routes choose the address to send from."""
     actions = ",".join(filter(None, [
+        source and f"set_field:{hv.ip}->tun_src",
         f"set_field:{other.ip}->tun_dst", f"set_field:{VNI}->tun_id",
         out, "output:gnv"]))
     hv.ofctl("add-flow", "br-int", f"in_port=v-vm{hv.number},"
              f"actions={actions}")
 
 
-def follow_flows(lab, out="vnetenc", match="tun_flags=+vnetenc"):
+def follow_flows(lab, out="vnetenc", match="tun_flags=+vnetenc",
+                 source=False):
     """Flow tables of two hosts with a tunnel port "gnv" whose flows say where
-    to: actions before the output to it, and a match of what arrives."""
+    to, and with `source` where from: actions before the output to it, and a
+    match of what arrives."""
     for hv, other in zip(lab.hvs, reversed(lab.hvs)):
         fields = ",".join(filter(None, [
             "in_port=gnv", f"tun_id={VNI}", f"tun_src={other.ip}", match]))
         hv.ofctl("del-flows", "br-int")
-        send_by_flows(hv, other, out)
+        send_by_flows(hv, other, out, source)
         hv.ofctl("add-flow", "br-int",
                  f"{fields},actions=output:v-vm{hv.number}")
         hv.revalidate()
