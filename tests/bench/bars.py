@@ -9,6 +9,7 @@ import micro
 
 GENEVE_HEADER = 8
 SLACK, CYCLES = 1.15, 100
+MANY_PEERS = 1.35
 MAX_STEAL = 0.02
 median = statistics.median
 
@@ -73,6 +74,27 @@ def bar1(raw):
     ok = bool(entries) and all(entry.get("push_ok") and entry.get("pop_ok")
                                for entry in entries)
     return ok, {"cases": entries}
+
+
+def bar8(raw):
+    """What encryption adds with many peers, compared with one peer and as many
+    flows: pushed to all from one address, popped from all at one address."""
+    entries = {(e["size"], e["flows"], e["peers"] > 1, e["one_address"]): e
+               for e in datapath(raw)}
+    figures = []
+    for (size, flows, many, one_address), one in entries.items():
+        push, pop = (entries.get((size, flows, True, real))
+                     for real in (False, True))
+        if many or one_address or not push or not pop:
+            continue
+        ratios = {way: round(case[f"{way}_added"]["median"]
+                             / one[f"{way}_added"]["median"], 2)
+                  for way, case in (("push", push), ("pop", pop))}
+        figures.append({"size": size, "flows": flows, "peers": push["peers"],
+                        **ratios})
+    ok = figures and all(f[way] <= MANY_PEERS
+                         for f in figures for way in ("push", "pop"))
+    return ok, {"ratios": figures}
 
 
 def _gateway_factor(size):
@@ -386,8 +408,8 @@ def bar6(raw):
 
 def evaluate(raw):
     bars = []
-    for number, judge in enumerate((bar1, bar2, bar3, bar4, bar5, bar6, bar7),
-                                   1):
+    for number, judge in enumerate((bar1, bar2, bar3, bar4, bar5, bar6, bar7,
+                                    bar8), 1):
         ok, figures = judge(raw)
         bars.append({"bar": str(number), "ok": bool(ok), "figures": figures})
     return bars

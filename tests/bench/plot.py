@@ -15,11 +15,14 @@ class Panel:
 
     `series' is a list of (name, values, spans): a value for each group or
     None, and (least, greatest) or None for each of them.  `unit' is the unit
-    of the bars, `what' the kind of the groups."""
+    of the bars, `what' the kind of the groups.  `ours' is a name and the
+    numbers of the groups that it is for: these have a colour of their own in a
+    chart of one series."""
 
-    def __init__(self, title, unit, what, groups, series):
+    def __init__(self, title, unit, what, groups, series, ours=("", ())):
         self.title, self.unit, self.what = title, unit, what
         self.groups, self.series = groups, series
+        self.name_of_ours, self.ours = ours
         self.lines = max(group.count("\n") + 1 for group in groups)
         self.height = PANEL + LINE * (self.lines - 1)
 
@@ -50,9 +53,12 @@ class Panel:
 
     def _legend(self, y):
         out, x = [], LEFT
-        if len(self.series) == 1:
+        names = [name for name, _, _ in self.series]
+        if self.ours:
+            names.append(self.name_of_ours)
+        if len(names) == 1:
             return out
-        for (name, _, _), colour in zip(self.series, COLOURS):
+        for name, colour in zip(names, COLOURS):
             out.append(f'<rect x="{x}" y="{y - 9}" width="10" height="10"'
                        f' fill="{colour}"/>')
             out.append(_text(x + 14, y, name))
@@ -77,7 +83,7 @@ class Panel:
                 out.append(f'<rect x="{x:.1f}" y="{at(values[g]):.1f}" width='
                            f'"{wide * 0.92:.1f}" height='
                            f'"{base - at(values[g]):.1f}"'
-                           f' fill="{COLOURS[s]}"/>')
+                           f' fill="{COLOURS[s + (g in self.ours)]}"/>')
                 if spans[g]:
                     middle = x + wide * 0.46
                     out.append(f'<line x1="{middle:.1f}" x2="{middle:.1f}"'

@@ -21,6 +21,8 @@ TITLES = {
     "6": "Kernel datapath: the bars of its section",
     "7": "The flow log adds at most 5 % to the instructions for an encrypted"
          " packet of 1400 octets",
+    "8": "With many peers, encryption adds at most 1.35 x what it adds with"
+         " one",
 }
 
 
@@ -103,8 +105,8 @@ def markdown(report, picture):
           for what, flags in facts["compiled"].items()),
         *((name.replace("_", " "), value)
           for name, value in report["conditions"].items())])
-    for part in (_datapath, _split, _gateway, _threads, _ciphers, _system,
-                 _kernel, _instructions, _flowlog, _scale):
+    for part in (_datapath, _many_peers, _split, _gateway, _threads, _ciphers,
+                 _system, _kernel, _instructions, _flowlog, _scale):
         out += part(raw, judged)
     if report["not_measured"]:
         out += ["## Not measured", ""]
@@ -141,6 +143,20 @@ def _datapath(_raw, judged):
 def _mark(case, way):
     text = f"{case[way + '_added']['median']:.0f}"
     return text if case.get(way + "_ok", True) else f"**{text}**"
+
+
+def _many_peers(_raw, judged):
+    figures = judged["8"]["figures"]["ratios"]
+    if not figures:
+        return []
+    return ["What encryption adds with many peers, compared with one peer and"
+            " as many flows.  Packets are pushed to all peers from one"
+            f" address, and popped in *real* rows.  Bar 8 allows"
+            f" {bars.MANY_PEERS}.", ""] + _table(
+        ("Bytes, flows, peers", "push", "pop"),
+        [(f"{f['size']}, {f['flows']}, {f['peers']}",
+          *(str(f[way]) if f[way] <= bars.MANY_PEERS else f"**{f[way]}**"
+            for way in ("push", "pop"))) for f in figures])
 
 
 def _split(raw, _judged):
@@ -340,31 +356,46 @@ def _scale(raw, _judged):
 # The plot.
 
 def panels(raw):
-    found = []
-    entries = [e for e in bars.datapath(raw) if e["flows"] == 1]
-    for way in ("push", "pop"):
-        if not entries:
-            break
-        series = [(f"{how}", [e[f"{way}_{how}"]["median"] for e in entries],
-                   [(e[f"{way}_{how}"]["min"], e[f"{way}_{how}"]["max"])
-                    for e in entries]) for how in ("plain", "encrypted")]
-        series.append(("plain + what bar 1 allows",
-                       [e[f"{way}_plain"]["median"] + e.get(f"{way}_limit", 0)
-                        for e in entries], [None] * len(entries)))
-        found.append(plot.Panel(
-            f"Geneve {way}, one PMD thread, 1 flow", "cycles per packet",
-            "bytes of the inner frame", [str(e["size"]) for e in entries],
-            series))
+    entries = bars.datapath(raw)
+    one_flow = [e for e in entries if e["flows"] == 1]
+    many = [e for e in entries if e["peers"] > 1 and e["one_address"]]
     targets = bars.system(raw)
-    for key, title, unit in (
+    found = []
+    if one_flow:
+        found += [_cycles(one_flow, way, "1 flow") for way in ("push", "pop")]
+    if many:
+        found += [_cycles(many, way, f"{many[0]['flows']} flows,"
+                          f" {many[0]['peers']} peers")
+                  for way in ("push", "pop")]
+    if targets:
+        found += [_tunnels(targets, *what) for what in (
             ("mbps", "TCP through two hypervisors", "Mbit/s"),
             ("daemon_s_per_gb", "CPU time of the daemons",
-             "seconds per gigabyte")):
-        if targets:
-            found.append(plot.Panel(
-                title, unit, "tunnel",
-                [name.replace(", ", "\n") for name in targets],
-                [(unit, [f[key]["median"] for f in targets.values()],
-                  [(f[key]["min"], f[key]["max"])
-                   for f in targets.values()])]))
+             "seconds per gigabyte"))]
     return found
+
+
+def _cycles(entries, way, what):
+    def figures(how):
+        return [e[f"{way}_{how}"] for e in entries]
+
+    series = [(how, [f["median"] for f in figures(how)],
+               [(f["min"], f["max"]) for f in figures(how)])
+              for how in ("plain", "encrypted")]
+    series.append(("plain + what bar 1 allows",
+                   [e[f"{way}_plain"]["median"] + e.get(f"{way}_limit", 0)
+                    for e in entries], [None] * len(entries)))
+    return plot.Panel(f"Geneve {way}, one PMD thread, {what}",
+                      "cycles per packet", "bytes of the inner frame",
+                      [str(e["size"]) for e in entries], series)
+
+
+def _tunnels(targets, key, title, unit):
+    figures = [f[key] for f in targets.values()]
+    return plot.Panel(
+        title, unit, "tunnel",
+        [name.replace(", ", "\n") for name in targets],
+        [("others", [f["median"] for f in figures],
+          [(f["min"], f["max"]) for f in figures])],
+        ours=("encrypted by vnetenc",
+              {n for n, name in enumerate(targets) if "encrypted" in name}))

@@ -1,9 +1,11 @@
 # Copyright (c) 2026 The vnetenc authors.
 # SPDX-License-Identifier: Apache-2.0
-"""The benchmark's comparison with DPDK's ipsec-secgw: what it configures, what
-it believes, and what the report says of it.  Nothing is measured here."""
+"""The benchmark's comparisons with DPDK's ipsec-secgw and with one peer: what
+it configures, what it believes, and what the report says of it.  Nothing is
+measured here."""
 
 import collections
+import re
 import sys
 
 import pytest
@@ -18,6 +20,7 @@ import bars                     # noqa: E402
 import bench                    # noqa: E402
 import datapath                 # noqa: E402
 import frames                   # noqa: E402
+import plot                     # noqa: E402
 import report                   # noqa: E402
 import secgw                    # noqa: E402
 from runspace import Failed     # noqa: E402
@@ -374,3 +377,57 @@ def test_report(tmp_path):
         assert row + "\n" in text
     assert f"| 2. {report.TITLES['2']} | reached |\n" in text
     assert report.TITLES["2"].endswith(f"with one SA and with {SAS}")
+
+
+# Many peers.
+
+def of_case(size, peers, one_address, push, pop):
+    """Rows of one round, in which encryption adds so much."""
+    cycles = {("push", "plain"): 300, ("push", "encrypted"): 300 + push,
+              ("loop", "plain"): 700, ("loop", "encrypted"): 700 + push + pop}
+    return [{"size": size, "flows": 1000, "peers": peers, "setup": 0,
+             "round": 0, "one_address": one_address, "way": way, "how": how,
+             "cycles": n} for (way, how), n in cycles.items()]
+
+
+def of_peers(push, pop):
+    """Figures that do not count are far too large."""
+    return {"datapath": of_case(64, 1, False, 100, 200)
+            + of_case(64, 500, False, push, 9000)
+            + of_case(64, 500, True, 9000, pop)}
+
+
+@pytest.mark.parametrize("push, pop, ok", [
+    (135, 270, True), (136, 270, False), (135, 272, False)])
+def test_many_peers(push, pop, ok):
+    found = bars.bar8(of_peers(push, pop))
+    assert found[0] == ok
+    assert found[1]["ratios"] == [{
+        "size": 64, "flows": 1000, "peers": 500, "push": push / 100,
+        "pop": pop / 200}]
+
+
+@pytest.mark.parametrize("missing", [
+    (1, False), (500, False), (500, True)])
+def test_many_peers_missing(missing):
+    raw = of_peers(100, 100)
+    raw["datapath"] = [row for row in raw["datapath"]
+                       if (row["peers"], row["one_address"]) != missing]
+    ok, figures = bars.bar8(raw)
+    assert not ok and not figures["ratios"]
+
+
+# Charts.
+
+def test_colours():
+    """What vnetenc encrypts has another colour than all else."""
+    names = ("plain", "encrypted", "other")
+    drawn = plot.svg([plot.Panel(
+        "title", "unit", "tunnel", names, [("others", [1, 2, 3], [None] * 3)],
+        ours=("vnetenc", {1}))])
+    colours = re.findall(r'height="[0-9.]+" fill="(#[0-9a-f]+)"', drawn)
+    # The background, the legend, the bars.
+    grey, ours = plot.COLOURS[:2]
+    assert colours == ["#fff", grey, ours, grey, ours, grey]
+    for text in ("others", "vnetenc"):
+        assert f">{text}</text>" in drawn
