@@ -321,9 +321,8 @@ def upgrade_step(cloud, h, text="upgrade of %s"):
 def claim_kept(cloud, h):
     there = bridges(h)
     kept = there == cloud.kept[h.name]
-    flow = h.systemd or own_flow(h)
-    claim(h.name + (": bridges stay" if h.systemd else
-                    ": bridges and an administrator's flows stay"),
+    flow = own_flow(h)
+    claim(h.name + ": bridges and an administrator's flows stay",
           kept and flow, "" if kept and flow else "bridges %s, flows %s"
           % (sorted(there), h("ovs-ofctl", "dump-flows", "br-own",
                               check=False)))
