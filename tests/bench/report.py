@@ -155,7 +155,7 @@ def _many_peers(_raw, judged):
             f" {bars.MANY_PEERS}.", ""] + _table(
         ("Bytes, flows, peers", "push", "pop"),
         [(f"{f['size']}, {f['flows']}, {f['peers']}",
-          *(str(f[way]) if f[way] <= bars.MANY_PEERS else f"**{f[way]}**"
+          *(str(f[way]) if f[f"{way}_ok"] else f"**{f[way]}**"
             for way in ("push", "pop"))) for f in figures])
 
 
@@ -358,15 +358,17 @@ def _scale(raw, _judged):
 def panels(raw):
     entries = bars.datapath(raw)
     one_flow = [e for e in entries if e["flows"] == 1]
-    many = [e for e in entries if e["peers"] > 1 and e["one_address"]]
     targets = bars.system(raw)
     found = []
     if one_flow:
         found += [_cycles(one_flow, way, "1 flow") for way in ("push", "pop")]
-    if many:
-        found += [_cycles(many, way, f"{many[0]['flows']} flows,"
-                          f" {many[0]['peers']} peers")
-                  for way in ("push", "pop")]
+    for way in ("push", "pop"):
+        # As for bar 8.
+        many = [e for e in entries
+                if e["peers"] > 1 and e["one_address"] == (way == "pop")]
+        if many:
+            found.append(_cycles(many, way, f"{many[0]['flows']} flows,"
+                                 f" {many[0]['peers']} peers"))
     if targets:
         found += [_tunnels(targets, *what) for what in (
             ("mbps", "TCP through two hypervisors", "Mbit/s"),

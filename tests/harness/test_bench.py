@@ -398,13 +398,23 @@ def of_peers(push, pop):
 
 
 @pytest.mark.parametrize("push, pop, ok", [
-    (135, 270, True), (136, 270, False), (135, 272, False)])
+    (135, 270, True), (135.4, 270, False), (135, 271, False)])
 def test_many_peers(push, pop, ok):
     found = bars.bar8(of_peers(push, pop))
     assert found[0] == ok
     assert found[1]["ratios"] == [{
-        "size": 64, "flows": 1000, "peers": 500, "push": push / 100,
-        "pop": pop / 200}]
+        "size": 64, "flows": 1000, "peers": 500, "push": 1.35,
+        "push_ok": push == 135, "pop": round(pop / 200, 2),
+        "pop_ok": pop == 270}]
+
+
+def test_many_peers_noise():
+    """One peer seems to cost nothing: no ratio reaches the bar by that."""
+    raw = of_peers(100, 100)
+    raw["datapath"][:4] = of_case(64, 1, False, 100, -50)
+    ok, figures = bars.bar8(raw)
+    assert not ok and figures["ratios"][0]["push_ok"]
+    assert figures["ratios"][0]["pop"] == 100
 
 
 @pytest.mark.parametrize("missing", [
