@@ -87,11 +87,11 @@ static void
 test_limits(void)
 {
     struct dp_packet_batch batch;
-    uint8_t stub[VNETENC_POOL_HEADROOM + VNETENC_POOL_BYTES];
-    struct dp_packet *stubbed = xmalloc(sizeof *stubbed);
+    uint8_t memory[VNETENC_POOL_HEADROOM + VNETENC_POOL_BYTES];
+    struct dp_packet *foreign = xmalloc(sizeof *foreign);
 
-    dp_packet_use_stub(stubbed, stub, sizeof stub);
-    vnetenc_pool_put(stubbed);
+    dp_packet_use_stub(foreign, memory, sizeof memory);
+    vnetenc_pool_put(foreign);
     vnetenc_pool_put(NULL);
     dp_packet_batch_init(&batch);
     for (int i = 0; i < 2 * VNETENC_POOL_PACKETS; i++) {
@@ -102,7 +102,7 @@ test_limits(void)
     for (int i = 0; i < 2 * VNETENC_POOL_PACKETS; i++) {
         struct dp_packet *packet = vnetenc_pool_get(1500);
 
-        CHECK(dp_packet_base(packet) != stub);
+        CHECK(dp_packet_base(packet) != memory);
         dp_packet_batch_add(&batch, packet);
     }
     vnetenc_pool_put_batch(&batch);
