@@ -484,8 +484,12 @@ class Hypervisor:
 
     def revalidate(self):
         """Returns when the datapath follows the flow tables: changes of flow
-        tables reach the datapath's flow cache a moment later."""
-        self.appctl("revalidator/wait")
+        tables reach the datapath's flow cache a moment later.
+
+        The command waits for the end of the look at the cache that is under
+        way.  That one may have begun before the change, the next has not."""
+        for _ in range(2):
+            self.appctl("revalidator/wait")
 
     def log(self):
         return (self.dir / "vs.log").read_text(errors="replace")

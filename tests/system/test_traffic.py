@@ -282,6 +282,7 @@ def test_openflow_action_and_match(make_lab):
     assert_sealed(pcap.stop(), lab)
     lab.hvs[0].ofctl("add-flow", "br-int",
                      f"in_port={vm1.port},actions=output:gnv2")
+    lab.hvs[0].revalidate()
     assert vm1.ping(vm2.ip, 3, 0.1, wait=0.3).lost == 3
 
 
