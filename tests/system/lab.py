@@ -47,7 +47,7 @@ GENEVE = 6081
 DTLS = 6082
 NOBODY = 65534
 ETH_P_ALL = 3
-STOPPED_S = 0.2         # A ping that is sent this late may miss its answer.
+STOPPED_S = 0.2         # A later answer may have been overtaken for so long.
 SO_RCVBUFFORCE = 33
 TOP = pathlib.Path(__file__).resolve().parents[2]
 DECODER = TOP / "utilities/vnetenc.lua"
@@ -147,8 +147,8 @@ class Pings:
 
     @property
     def lost(self):
-        seen = {int(n) for n in re.findall(r" icmp_seq=(\d+) ttl", self.text)}
-        return len(set(range(1, self.sent + 1 - self.on_the_way)) - seen)
+        return len(set(range(1, self.sent + 1 - self.on_the_way))
+                   - answered(self.text))
 
     def replies(self):
         """The times at which replies arrived."""
@@ -197,10 +197,48 @@ class Host:
         return time.monotonic() - start
 
 
+def answered(text):
+    """The numbers of the requests that were answered, as ping shows it."""
+    return {int(n) for n in re.findall(r" icmp_seq=(\d+) ttl", text)}
+
+
+def _settle(process):
+    """Asks a running ping how many requests it has sent, and gives these time
+    to be answered, while ping sends others.  Returns their number, None if
+    that is not known: before the first answer, a signal may end ping."""
+    if not process.alive() or not answered(process.output()):
+        return None
+
+    def told():
+        return re.findall(r"\d+/(\d+) packets, ", process.output())
+    before = len(told())
+    process.popen.send_signal(signal.SIGQUIT)
+    wait_until(lambda: len(told()) > before or not process.alive(),
+               "ping tells how many requests it has sent")
+    if len(told()) == before:
+        return None
+    sent = int(told()[-1])
+    now = time.monotonic()
+    end, overtaken = now + 2 * PATIENCE, None
+    while process.alive() and now < end:
+        seen = answered(process.output())
+        if seen.issuperset(range(1, sent + 1)):
+            break
+        if overtaken is None and max(seen) > sent:
+            overtaken = now
+        if overtaken is not None and now - overtaken > STOPPED_S:
+            break
+        time.sleep(0.02)
+        now = time.monotonic()
+    return sent
+
+
 def pings(process, stop=False):
     """Waits for a ping that was started, or stops it, and reads its
     result."""
+    counted = None
     if stop:
+        counted = _settle(process)
         process.popen.send_signal(signal.SIGINT)
     process.popen.wait(60 * PATIENCE)
     text = process.output()
@@ -210,7 +248,9 @@ def pings(process, stop=False):
     sent = int(match[1])
     argv = process.popen.args
     on_the_way = 0
-    if stop:
+    if counted is not None:
+        on_the_way = sent - counted
+    elif stop:
         on_the_way = math.ceil(STOPPED_S / float(argv[argv.index("-i") + 1]))
     elif "-w" in argv:
         on_the_way = max(0, sent - int(argv[argv.index("-c") + 1]))
@@ -539,6 +579,18 @@ class Hypervisor:
     def show_json(self):
         return json.loads(self.appctl("--format", "json", "vnetenc/show"))
 
+    def n_rekeys(self):
+        """How many of its sessions took the place of an older one."""
+        return sum(peer["statistics"]["rekeys"]
+                   for peer in self.show_json()["peers"])
+
+    def rekey(self, other):
+        """Returns when the session towards `other` is a new one."""
+        before = self.n_rekeys()
+        self.appctl("vnetenc/rekey", other.ip)
+        wait_until(lambda: self.n_rekeys() > before,
+                   f"{self.name} has a new session")
+
     def keylog(self, on=True):
         self.appctl("vnetenc/keylog", "on" if on else "off")
 
@@ -641,6 +693,10 @@ class Lab:
                         hv.netns, f"route add unreachable {other.ip}",
                         f"route add {other.ip} dev {hv.device} src {hv.ip} "
                         "table 100")
+
+    def n_unread(self):
+        """As Hypervisor.n_unread(), of all hypervisors."""
+        return sum(hv.n_unread() for hv in self.hvs)
 
     def check_alive(self):
         """No daemon has ended by itself."""
