@@ -10,6 +10,7 @@ import tempfile
 import capture
 import packets
 from lab import DECODER, NOBODY
+from runspace import Late
 
 
 def assert_sealed(path, lab, *texts, since=0.0, both_ways=True,
@@ -30,6 +31,15 @@ def assert_silent(path, lab, *texts, since=0.0):
     assert not plain, f"{len(plain)} packets in clear, first {plain[0]}"
     for text in (*texts, *(packets.mac(vm.mac) for vm in lab.vms)):
         assert not capture.count(path, text, since), text
+
+
+def assert_no_loss(lab, ping, n_unread):
+    """No ping was lost.  `n_unread` is what lab.n_unread() was before: a
+    packet that waited for too long in front of Open vSwitch is the machine's
+    loss."""
+    if ping.lost and lab.n_unread() > n_unread:
+        raise Late("Open vSwitch did not read its devices in time")
+    assert not ping.lost, ping.text
 
 
 def is_handshake(frame):

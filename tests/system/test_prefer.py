@@ -9,6 +9,7 @@ import capture
 from claims import assert_sealed, is_handshake
 from lab import pings
 from relay import Faults
+from runspace import wait_until
 
 
 def test_peer_without_row(make_lab):
@@ -84,7 +85,8 @@ def test_lost_session(make_lab):
     clear = capture.plaintext_tunnel(pcap.stop())
     assert clear
     relay.out.faults = relay.back.faults = Faults()
-    time.sleep(3)
+    wait_until(lambda: all(hv.show_json()["peers"][0]["state"] == "up"
+                           for hv in lab.hvs), "both have sessions again")
     pcap = lab.underlay.capture()
     vm1.reaches(vm2.ip)
     assert not vm1.ping(vm2.ip, 10, 0.02).lost

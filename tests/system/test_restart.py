@@ -10,16 +10,16 @@ import time
 import pytest
 
 from claims import assert_sealed
-from lab import pings, tcp_transfer
-from runspace import stopped_thread, wait_until
+from lab import Pings, pings, tcp_transfer
+from runspace import Late, stopped_thread, wait_until
 
 MARKER = b"what was said before and after the fall "
 BACK_WITHIN_S = 5.0
 
 
 def restart(lab, hypervisors, end):
-    """Ends daemons while vm1 pings vm2 and starts them again; returns the
-    seconds from the start until a ping is answered."""
+    """Ends daemons while vm1 pings vm2 and starts them again; a ping is
+    answered soon after the start."""
     vm1, vm2 = lab.vms
     running = vm1.ping_start(vm2.ip, 1000, 0.02)
     time.sleep(0.2)
@@ -30,9 +30,14 @@ def restart(lab, hypervisors, end):
     for hv in hypervisors:
         hv.restart_vswitchd()
     vm1.reaches(vm2.ip, timeout=15)
-    time.sleep(0.1)
-    ping = pings(running, stop=True)
-    return min(t for t in ping.replies() if t > started) - started
+
+    def later():
+        return [t for t in Pings(0, 0, running.output()).replies()
+                if t > started]
+    seconds = min(wait_until(later, "a ping is answered")) - started
+    pings(running, stop=True)
+    if seconds > BACK_WITHIN_S:
+        raise Late(f"a ping was answered after {seconds:.1f} s")
 
 
 def kill(hv):
@@ -49,8 +54,7 @@ def end_gracefully(hv):
 @pytest.mark.parametrize("which", [(0,), (1,), (0, 1)],
                          ids=["sender", "receiver", "both"])
 def test_back_by_itself(lab, end, which):
-    seconds = restart(lab, [lab.hvs[i] for i in which], end)
-    assert seconds <= BACK_WITHIN_S
+    restart(lab, [lab.hvs[i] for i in which], end)
     vm1, vm2 = lab.vms
     assert tcp_transfer(vm1, vm2, MARKER * 1000) == MARKER * 1000
     assert_sealed(lab.pcap.stop(), lab, MARKER)
@@ -60,7 +64,7 @@ def test_again_and_again(lab):
     """The host's certificate is kept, so pins continue to match."""
     before = lab.hvs[1].fingerprint()
     for _ in range(3):
-        assert restart(lab, [lab.hvs[1]], kill) <= BACK_WITHIN_S
+        restart(lab, [lab.hvs[1]], kill)
     assert lab.hvs[1].fingerprint() == before
     assert_sealed(lab.pcap.stop(), lab)
 
@@ -82,7 +86,8 @@ def test_database_that_stands(lab):
         hv1.appctl("vnetenc/rekey", hv2.ip)
         wait_until(lambda: statistics("rekeys") > before, "a rekey")
         assert not vm1.ping(vm2.ip, 20, 0.02).lost
-        assert not statistics("lost")
+        if statistics("lost"):          # Or a host stood for a while.
+            raise Late("a session was lost")
     finally:
         for hv in lab.hvs:
             os.kill(hv.ovsdb.pid, signal.SIGCONT)
@@ -122,13 +127,14 @@ def test_traffic_in_one_direction_only(lab):
     hv2.kill_vswitchd()
     time.sleep(0.3)
     hv2.restart_vswitchd()
-    started = time.monotonic()
     receiver.settimeout(0.05)
-    while True:
+
+    def arrives():
         sender.sendto(MARKER, (vm2.ip, 7777))
         try:
-            assert receiver.recv(100) == MARKER
-            break
+            return receiver.recv(100) == MARKER
         except TimeoutError:
-            assert time.monotonic() - started < BACK_WITHIN_S
+            return False
+
+    wait_until(arrives, "the sender has a new session", BACK_WITHIN_S)
     assert_sealed(lab.pcap.stop(), lab, MARKER)
