@@ -39,14 +39,16 @@ def test_credential(make_cloud):
     cloud.in_effect("--", "--id=@c", "get", "Encryption_Credential", "a",
                     "--", "set", "logical_switch", "sw0",
                     "encryption_credential=@c")
+    wait_until(lambda: 5 in profiles(hv1) & profiles(hv2),
+               "both have sessions under the profile")
     assert not pings(ping, stop=True).lost
-    assert 5 in profiles(hv1) & profiles(hv2)
     assert hv1.vsctl("get", "VNetEnc_Profile", "0", "tunnel_keys") \
         == f"[{cloud.tunnel_key('sw1')}]"
     for other in (vm2, vm3):
         cloud.encrypted(vm1, other)
 
-    central.nbctl("set", "Encryption_Credential", "a", "chassis=hv1,hv2")
+    central.nbctl("--wait=hv", "set", "Encryption_Credential", "a",
+                  "chassis=hv1,hv2")
     for hv, other in ((hv1, hv3), (hv2, hv3)):
         wait_until(lambda hv=hv, other=other: hv.vsctl(
             "get", "VNetEnc_Peer", other.ip, "profiles") in ("0", "[0]"),

@@ -211,7 +211,7 @@ class TestLeaktest:
         status, text = auditor.probe("--mirror", "u")
         assert status == CLEAN, text
         assert "vantage: ovs-tcpdump on port u of br-phys" in text
-        assert auditor.links() == before
+        wait_until(lambda: auditor.links() == before, "no mirror is left")
         for victim in ("leaktest", "ovs-tcpdump"):
             running = subprocess.Popen(
                 auditor.command("--mirror", "u", "--watch", 60),
@@ -256,7 +256,7 @@ class TestLeaktest:
         text = running.communicate(timeout=60)[0]
         assert running.returncode == UNKNOWN, text
         assert "interrupted by SIGTERM" in text
-        assert auditor.links() == before
+        wait_until(lambda: auditor.links() == before, "no mirror is left")
 
     @pytest.mark.parametrize("ports, said", [
         (("nobody", "vm2"), "no port nobody in the southbound database"),

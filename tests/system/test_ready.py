@@ -897,6 +897,12 @@ class Asked(Site):
         self.path = ":".join(str(cloud.tree.program(p).parent) for p in
                              ("ovs-vsctl", "ovsdb-tool", "ovn-nbctl"))
 
+    def wait_ready(self, hv):
+        """Waits until nothing is found on a host.  That a session has come up
+        after an error reaches the database within a second."""
+        runspace.wait_until(lambda: self.findings(hv=hv) == (0, {}),
+                            f"{hv.name} is ready")
+
 
 def test_local_counters(make_cloud):
     """Packets that `require` would have dropped are counted in both
@@ -964,6 +970,7 @@ def test_dead_controller(make_cloud):
     cloud.encrypted(vm1, vm2)
     site = Asked(cloud)
     hv1, hv2 = cloud.hvs
+    site.wait_ready(hv1)
     os.kill(hv2.controller.pid, signal.SIGSTOP)
     try:
         # It has done all that was asked of it before.
@@ -988,6 +995,7 @@ def test_local_two_datapaths(make_cloud):
     cloud.set_mode("require")
     cloud.encrypted(vm1, vm2)
     site, hv1 = Asked(cloud), cloud.hvs[0]
+    site.wait_ready(hv1)
     # A bridge that is not on the way of tunnel packets may stay.
     hv1.vsctl("--no-wait", "add-br", "br-own")
     assert site.findings(hv=hv1) == (0, {})
@@ -1161,7 +1169,7 @@ def test_local_peers(make_cloud):
     cloud.encrypted(vm1, vm2)
     site = Asked(cloud)
     hv1, hv2 = cloud.hvs
-    assert site.findings(hv=hv1) == (0, {})
+    site.wait_ready(hv1)
     # As the host itself reaches the southbound database: over TLS.
     assert site.findings("--local", f"--sb={site.central.sb_remote}",
                          *hv1.sb_tls, hv=hv1) == (0, {})

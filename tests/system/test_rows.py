@@ -124,7 +124,8 @@ def test_row04_prefer_bad_credential(routed):
                 and packets.mac(vm2.mac) in frame)
     assert first - start >= 0.9
     assert hv1.show_json()["drops"]["clear_no_session"] > 0
-    assert "fingerprint" in hv1.peer(hv2.ip, "last_error")
+    wait_until(lambda: "fingerprint" in hv1.peer(hv2.ip, "last_error"),
+               "the reason is shown")
 
 
 def test_row05_require_to_any(routed):
@@ -157,7 +158,8 @@ def test_row05_require_incapable(routed):
     cloud.set_mode("require", "sw0")
     cloud.refused(vm1, vm2)
     cloud.refused(vm1, vm4)
-    assert cloud.hvs[0].show_json()["drops"]["tx_no_peer"] >= 10
+    wait_until(lambda: cloud.hvs[0].show_json()["drops"]["tx_no_peer"] >= 10,
+               "the packets are counted")
 
 
 def test_row06_off_to_require(routed):
@@ -231,10 +233,13 @@ def test_row09_one_to_many(make_cloud):
         for mac, ip in cases:
             text = MARKER + f"{mode} {ip}".encode()
             sender.send(packets.udp_frame(vm1.mac, vm1.ip, mac, ip, text))
-            assert [gets(sock, text) for sock in sockets] == [True, third]
+            second, other = sockets
+            assert gets(second, text, 5 * PATIENCE)
+            assert gets(other, text, 5 * PATIENCE if third
+                        else 0.3 * PATIENCE) == third
 
 
-def gets(sock, text, within=0.3 * PATIENCE):
+def gets(sock, text, within):
     """Whether a frame with `text` arrives."""
     deadline = time.monotonic() + within
     while (left := deadline - time.monotonic()) > 0:

@@ -200,7 +200,7 @@ def test_forged_plaintext_is_dropped(make_lab):
     with pytest.raises(TimeoutError):
         receiver.recv(100)
     hv1.vsctl("remove", "Interface", "gnv2", "options", "encryption")
-    time.sleep(0.2)
+    hv1.revalidate()
     sock.send(outer)
     receiver.settimeout(2)
     assert receiver.recv(100) == b"forged"
@@ -276,6 +276,7 @@ def test_openflow_action_and_match(make_lab):
                  f"actions=vnetenc(mode=require),output:{tunnel}")
         hv.ofctl("add-flow", "br-int", f"in_port={tunnel},"
                  f"tun_flags=+vnetenc,actions=output:{vm.port}")
+        hv.revalidate()
     pcap = lab.underlay.capture()
     vm1.reaches(vm2.ip)
     assert not vm1.ping(vm2.ip, 10, 0.02).lost
