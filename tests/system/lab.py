@@ -516,11 +516,16 @@ class Hypervisor:
         wait_until(lambda: self.coverage(counter) >= total,
                    f"{counter} of {self.name} reaches {total}", 5)
 
-    def n_unread(self):
+    def n_unread(self, kind="-0"):
         """How many packets the kernel has dropped because Open vSwitch did
-        not read them from its devices in time."""
-        text = self.run.cmd("ss", "-0", "-n", "-m", netns=self.netns)
-        return sum(map(int, re.findall(r"skmem:\(.*,d(\d+)\)", text)))
+        not read them in time: from its devices or, if `kind` is "-ua", from
+        its UDP sockets.  The tests' own sockets, which they need not read, do
+        not count."""
+        text = self.run.cmd("ss", kind, "-n", "-m", "-p", "-O",
+                            netns=self.netns)
+        return sum(int(re.search(r"skmem:\(.*,d(\d+)\)", line)[1])
+                   for line in text.splitlines()
+                   if f",pid={self.vswitchd.pid}," in line)
 
     def revalidate(self):
         """Returns when the datapath follows the flow tables: changes of flow

@@ -76,12 +76,17 @@ def test_flood_of_hellos_from_nobody(lab):
     sender.connect((hv1.ip, capture.DTLS))
     before = hv1.coverage("vnetenc_rx_unknown_source")
     running = lab.vms[0].ping_start(lab.vms[1].ip, 50, 0.02)
-    for _ in range(200):
-        for _ in range(10):
-            sender.send(hello)
-        time.sleep(0.001)
+
+    def counted():
+        """A busy host loses many in front of Open vSwitch."""
+        for _ in range(200):
+            for _ in range(10):
+                sender.send(hello)
+            time.sleep(0.001)
+        return hv1.coverage("vnetenc_rx_unknown_source") >= before + 1000
+
+    wait_until(counted, "1000 are counted", interval=1)
     running.popen.wait(30)
-    hv1.expect("vnetenc_rx_unknown_source", before + 1000)
     sender.settimeout(0.3)
     with pytest.raises(TimeoutError):
         sender.recv(2000)
@@ -114,12 +119,6 @@ class Flood:
         self.thread.join()
 
 
-def n_rekeys(hv):
-    """How many sessions of `hv` took the place of an older one."""
-    return sum(peer["statistics"]["rekeys"]
-               for peer in hv.show_json()["peers"])
-
-
 def hellos_of_attempts(records, src, forged_ports):
     """How many ClientHellos each attempt of `src` sent, by its UDP port."""
     return collections.Counter(
@@ -143,16 +142,17 @@ def test_flood_of_hellos_in_a_peers_name(lab):
     with Flood(hv2.uplink_socket(), frames) as flood:
         wait_until(lambda: flood.sent >= 2000, "the flood has begun")
         for _ in range(n_rekeyed):
-            before = n_rekeys(hv2)
-            hv2.appctl("vnetenc/rekey", hv1.ip)
-            wait_until(lambda: n_rekeys(hv2) > before, "a rekey under flood")
+            hv2.rekey(hv1)
         hv2.kill_vswitchd()
         hv2.restart_vswitchd()
         vm2.reaches(vm1.ip)
         vm1.reaches(vm2.ip)
-        n_unread = sum(hv.n_unread() for hv in lab.hvs)
-        lost = vm1.ping(vm2.ip, 100, 0.02).lost
-        if lost > 5 and sum(hv.n_unread() for hv in lab.hvs) > n_unread:
+        for _ in range(5):
+            n_unread = lab.n_unread()
+            lost = vm1.ping(vm2.ip, 100, 0.02).lost
+            if lost <= 5 or lab.n_unread() == n_unread:
+                break
+        else:
             raise Late("Open vSwitch did not read its devices in time")
         assert lost <= 5
     all_is_well(lab)
@@ -161,9 +161,10 @@ def test_flood_of_hellos_in_a_peers_name(lab):
     # each time, so five times within 2 s; and it has two, one with a cookie.
     hellos = hellos_of_attempts(records, hv2.ip, ports)
     new = list(hellos.values())[n_before:]
-    if ((len(new) > n_rekeyed + 1 or max(new) > 7)
-            and any(hv.n_unread() for hv in lab.hvs)):
-        raise Late(f"Open vSwitch did not read its devices in time: {hellos}")
+    unread = [hv.n_unread(kind) for hv in lab.hvs for kind in ("-0", "-ua")]
+    print(f"{unread} packets were not read in time, hellos {new}")
+    if (len(new) > n_rekeyed + 1 or max(new) > 7) and any(unread):
+        raise Late(f"Open vSwitch did not read packets in time: {hellos}")
     assert len(new) == n_rekeyed + 1, hellos
     assert max(new) <= 7, hellos
     # The only answers are cookies: no state, no large flight.
@@ -215,9 +216,13 @@ def test_changed_records(lab):
     relay = lab.underlay.relay(hv2)
     vm1.reaches(vm2.ip)
     held = []
+    # Ethernet, IPv4 and UDP; record; Geneve; Ethernet, IPv4 and UDP.  Probes,
+    # and packets that the machine sends by itself, have other lengths.
+    length = 42 + 37 + 8 + 42 + len(MARKER)
 
     def hold(frame):
-        if capture.DTLS in (capture.udp(frame) or (0,) * 5)[3:4]:
+        if (len(frame) == length
+                and capture.DTLS in (capture.udp(frame) or (0,) * 5)[3:4]):
             held.append(frame)
             return True
         return False
