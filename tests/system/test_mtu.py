@@ -16,13 +16,14 @@ import capture
 from claims import assert_sealed, tshark
 from lab import VM, tcp_transfer
 from relay import Faults
-from runspace import wait_until
+from runspace import PATIENCE, Late, wait_until
 
 MARKER = b"as long as it ever was "
 IP_MTU_DISCOVER, IP_PMTUDISC_PROBE, IP_PMTUDISC_DONT = 10, 3, 0
 SOL_PACKET, PACKET_AUXDATA, TP_STATUS_VLAN_VALID = 263, 8, 1 << 4
 ETHERNET = 14
 BACK = 126                  # UDP payload of the back half of 1450 bytes.
+WINDOW, END = 25, b"end "
 
 
 def set_guest_mtu(lab, mtu):
@@ -277,7 +278,8 @@ def test_switched_on_under_load(make_lab):
             for a, b in zip(arrivals, arrivals[1:])]
     print(f"longest gap {max(gaps)[0] * 1000:.0f} ms, since sessions are up"
           f" {max(g for g, late in gaps if late) * 1000:.0f} ms")
-    assert max(gaps)[0] < 3
+    if max(gaps)[0] >= 3:
+        raise Late(f"a gap of {max(gaps)[0]:.1f} s")
     listener.close()
 
 
@@ -353,13 +355,20 @@ def test_guests_are_told(make_lab, ipv6):
     vm1.reaches(vm2.ip)
     for hv, other in ((hv1, hv2), (hv2, hv1)):
         hv.set_peer(other.ip, "other_config:split=false")
-    time.sleep(0.5)
     # 1500 less IP, UDP, record, Geneve and Ethernet headers.
     best = 1500 - 28 - 37 - 8 - 14
     headers = 48 if ipv6 else 28
-    text = vm1.cmd("ping", "-n", "-c", "3", "-i", "0.2", "-W", "1", "-M", "do",
-                   "-s", str(best - headers + 1), vm2.ip, check=False)
-    assert " 0 received" in text and f"{best}" in text
+    said = []
+
+    def too_long():
+        said.append(vm1.cmd(
+            "ping", "-n", "-c", "1", "-W", 5 * PATIENCE, "-M", "do", "-s",
+            best - headers + 1, vm2.ip, check=False))
+        return " 0 received" in said[-1]
+
+    wait_until(too_long, "the setting counts")
+    assert f"{best}" in said[-1]
+    split_before = n_split(hv1)
     route = vm1.cmd("ip", "route", "get", vm2.ip)
     assert f"mtu {best}" in route
     assert not vm1.ping(vm2.ip, 5).lost
@@ -371,7 +380,7 @@ def test_guests_are_told(make_lab, ipv6):
     assert tcp_transfer(vm2, vm1, data, timeout=20) == data
     assert hv1.coverage("vnetenc_pmtu_sent") < 100
     hv1.expect("vnetenc_tx_mtu", 1)
-    assert not n_split(hv1)
+    assert n_split(hv1) == split_before
 
 
 def test_narrow_underlay(lab):
@@ -451,13 +460,33 @@ def received(receiver):
         return got
 
 
-def send_numbered(vm1, vm2, count, size=1450):
-    """Sends datagrams that are split; returns those that arrived."""
-    sender, receiver = udp_sender(vm1), vm2.receiver()
-    for number in range(count):
-        sender.sendto(content(number, size), (vm2.ip, 7777))
-        time.sleep(0.001)
-    return received(receiver)
+def send_numbered(vm1, vm2, count, size=1450, n_senders=1):
+    """Sends datagrams that are split, by several sockets in turn; returns
+    those that arrived.  A busy host loses what waits in front of it for too
+    long, so the next ones wait for a short one, which is not split."""
+    senders = [udp_sender(vm1) for _ in range(n_senders)]
+    receiver = vm2.receiver()
+    got = []
+
+    def arrives(end):
+        senders[0].sendto(end, (vm2.ip, 7777))
+        receiver.settimeout(0.5 * PATIENCE)
+        try:
+            while (data := receiver.recv(65536)) != end:
+                got.append(data)
+        except TimeoutError:
+            return False
+        return True
+
+    for first in range(0, count, WINDOW):
+        for number in range(first, min(first + WINDOW, count)):
+            senders[number % n_senders].sendto(content(number, size),
+                                               (vm2.ip, 7777))
+            time.sleep(0.001)
+        wait_until(lambda end=END + b"%d" % first: arrives(end),
+                   "a short datagram arrives")
+    got += received(receiver)
+    return [data for data in got if not data.startswith(END)]
 
 
 def faulty(lab, seed=1, **faults):
@@ -537,12 +566,7 @@ def test_interleaved_flows(make_lab):
     vm1, vm2 = lab.vms
     vm1.reaches(vm2.ip)
     faulty(lab, reorder=0.2)
-    receiver = vm2.receiver()
-    senders = [udp_sender(vm1) for _ in range(8)]
-    for number in range(400):
-        senders[number % 8].sendto(content(number, 1450), (vm2.ip, 7777))
-        time.sleep(0.001)
-    got = received(receiver)
+    got = send_numbered(vm1, vm2, 400, n_senders=8)
     assert_unchanged(got)
     assert len(got) >= 380
 
