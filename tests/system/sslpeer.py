@@ -143,10 +143,11 @@ class Client(Tool):
             *(("-alpn", alpn) if alpn else ()), *options], env)
 
     def established(self):
-        """True when the handshake is done.  s_client also names a cipher after
-        a late failure."""
+        """True when the handshake is done and s_client has told all of it.
+        s_client also names a cipher after a late failure."""
         text = self.text()
-        return "Cipher is ECDHE" in text and ":error:" not in text
+        return ("Cipher is ECDHE" in text and "Extended master secret:" in text
+                and ":error:" not in text)
 
     def wait_established(self):
         wait_until(self.established, "s_client has a session")
