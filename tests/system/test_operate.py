@@ -245,7 +245,13 @@ def test_lanes(make_lab):
     for port in range(5000, 5064):
         sock.send(packets.udp_frame(vm1.mac, vm1.ip, vm2.mac, vm2.ip,
                                     b"x", port))
-    time.sleep(1)
+
+    def n_up():
+        peer, = lab.hvs[0].show_json()["peers"]
+        return sum(session["direction"] == "out" and session["state"] == "up"
+                   for session in peer["sessions"])
+
+    wait_until(lambda: n_up() == 4, "each lane has a session")
     for port in range(5000, 5064):
         sock.send(packets.udp_frame(vm1.mac, vm1.ip, vm2.mac, vm2.ip,
                                     b"x", port))
