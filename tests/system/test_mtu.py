@@ -62,15 +62,18 @@ def content(number, size):
 def assert_arrive(vm1, vm2, sizes, fragment=False):
     """A datagram of each size arrives, unchanged."""
     sender, receiver = udp_sender(vm1, fragment), vm2.receiver()
+    repeated = set()                    # They may arrive twice, and late.
     for number, size in enumerate(sizes):
         data = content(number, size)
         for _ in range(3):              # A busy machine loses some itself.
             sender.sendto(data, (vm2.ip, 7777))
             try:
-                got = receiver.recv(65536)
+                while (got := receiver.recv(65536)) in repeated - {data}:
+                    pass
                 break
             except TimeoutError:
                 got = None
+                repeated.add(data)
         assert got == data, f"datagram of {size} bytes"
 
 
@@ -147,13 +150,15 @@ def test_other_frames(lab, kind):
     receiver.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
     receiver.settimeout(2.0)
     head = bytes.fromhex((vm2.mac + vm1.mac).replace(":", "") + kind)
+    repeated = set()
 
     def arrives(frame):
         sender.send(frame)
         try:
             while (got := receive_frame(receiver)) != frame:
-                assert not got.startswith(head)
+                assert got in repeated or not got.startswith(head)
         except TimeoutError:
+            repeated.add(frame)
             return False
         return True
 
