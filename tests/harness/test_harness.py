@@ -60,6 +60,34 @@ AT_CHECK([test -e "$STATE" || {
 AT_CLEANUP
 """
 
+# What a class shares is late at first, and tells at its end whether it is ok.
+LATE_CLASS = """
+import pytest
+from runspace import Late
+
+made = []
+
+
+class TestShared:
+    @pytest.fixture(name="shared", scope="class")
+    def fixture_shared(self):
+        made.append(len(made))
+        yield made[-1]
+        assert made[-1] or {ok}, "it was not ok"
+
+    @pytest.fixture(name="lab", scope="class")
+    def fixture_lab(self, shared):
+        if not shared:
+            raise Late("not within 5 s")
+        return shared
+
+    def test_one(self, lab):
+        assert lab == 1
+
+    def test_two(self, lab):
+        assert lab == 1
+"""
+
 MAKEFILE = """
 TESTSUITE =
 check_SCRIPTS =
@@ -172,6 +200,23 @@ def test_second_run(project):
     status, last, output = project.check("ovs")
     assert (status, last) == (0, "1 passed, 0 failed, 0 skipped"), output
     assert "needed a second run: " in output
+
+
+@pytest.mark.parametrize("ok, wanted", [
+    (True, "2 passed"), (False, "2 passed, 1 error")])
+def test_second_run_of_a_class(tmp_path, ok, wanted):
+    """It makes anew what the class shares, whose end may not fail."""
+    (tmp_path / "conftest.py").write_text(
+        f"import sys\nsys.path[:0] = {[str(TOP / 'tests/system')]}\n"
+        "from fixtures import pytest_runtest_makereport, run_item\n"
+        "def pytest_runtest_protocol(item, nextitem):\n"
+        "    run_item(item, nextitem)\n    return True\n")
+    (tmp_path / "test_late.py").write_text(LATE_CLASS.format(ok=ok))
+    done = subprocess.run(
+        [sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider",
+         tmp_path], stdout=subprocess.PIPE, text=True, check=False,
+        stdin=subprocess.DEVNULL, timeout=100)
+    assert f"{wanted} in" in done.stdout.splitlines()[-1], done.stdout
 
 
 def test_unit_programs(project):

@@ -6,7 +6,7 @@ import os
 import pathlib
 
 import pytest
-from _pytest.runner import runtestprotocol
+from _pytest.runner import CallInfo, runtestprotocol
 
 import runspace
 from cloud import Cloud
@@ -39,11 +39,23 @@ def _stolen():
     return int(fields[8]) / os.sysconf("SC_CLK_TCK")
 
 
+def _end_class(item):
+    """Ends what the tests of the item's class share; returns the report of
+    that."""
+    module = item.getparent(pytest.Module)
+    call = CallInfo.from_call(
+        lambda: item.session._setupstate.teardown_exact(module), "teardown")
+    return item.ihook.pytest_runtest_makereport(item=item, call=call)
+
+
 def run_item(item, nextitem):
     """Runs a test that was late once more, and names it: tests wait for
     limited times, and the machine may be busy or, if it is virtual, paused for
     a while.  A false claim, a daemon that ended, or a packet in the wrong
-    place fails at once."""
+    place fails at once.
+
+    The second run makes anew what the tests of a class share: pytest remembers
+    how that failed, and half of the test may have been done to it."""
     hook = item.ihook
     hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     stolen = _stolen()
@@ -54,8 +66,11 @@ def run_item(item, nextitem):
             "second run", "the processors were gone for "
             f"{_stolen() - stolen:.1f} s\n"
             + "\n".join(r.longreprtext for r in failed)))
+        end = _end_class(item)
         item._initrequest()
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        if end.failed and not end.late:
+            reports.append(end)
     for report in reports:
         hook.pytest_runtest_logreport(report=report)
     hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
