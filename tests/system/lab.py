@@ -36,7 +36,7 @@ import time
 from capture import Capture
 from relay import Relay
 from runspace import (
-    PATIENCE, Failed, serves, socket_in, start_time, wait_until)
+    PATIENCE, Failed, Late, serves, socket_in, start_time, wait_until)
 
 UNDERLAY4 = "172.31.0.%d"
 UNDERLAY6 = "fd00:31::%x"
@@ -156,23 +156,8 @@ class Pings:
                 re.findall(r"^\[([\d.]+)\] \d+ bytes from", self.text, re.M)]
 
 
-class Host:
-    """A namespace that sends and receives: a VM or a stranger."""
-
-    def __init__(self, run, name, ip):
-        self.run = run
-        self.name = name
-        self.ip = ip
-        self.netns = run.add_netns(name)
-
-    def cmd(self, *argv, **kwargs):
-        return self.run.cmd(*argv, netns=self.netns, **kwargs)
-
-    def socket(self, *args):
-        return socket_in(self.netns, *args)
-
-    def packet_socket(self, interface):
-        return packet_socket(self.netns, interface)
+class Pinger:
+    """A namespace that pings."""
 
     def ping_start(self, dst, count, interval, wait=1, deadline=None):
         limit = ("-w", deadline) if deadline else ("-W", wait)
@@ -195,6 +180,25 @@ class Host:
         wait_until(lambda: self.ping(dst, 1, 1, wait=0.2 * PATIENCE).received,
                    f"{self.name} reaches {dst}", timeout)
         return time.monotonic() - start
+
+
+class Host(Pinger):
+    """A namespace that sends and receives: a VM or a stranger."""
+
+    def __init__(self, run, name, ip):
+        self.run = run
+        self.name = name
+        self.ip = ip
+        self.netns = run.add_netns(name)
+
+    def cmd(self, *argv, **kwargs):
+        return self.run.cmd(*argv, netns=self.netns, **kwargs)
+
+    def socket(self, *args):
+        return socket_in(self.netns, *args)
+
+    def packet_socket(self, interface):
+        return packet_socket(self.netns, interface)
 
 
 def answered(text):
@@ -233,6 +237,13 @@ def _settle(process):
     return sent
 
 
+def replied(process, count=5, timeout=15.0):
+    """Waits until a running ping has so many more answers."""
+    wanted = len(answered(process.output())) + count
+    wait_until(lambda: len(answered(process.output())) >= wanted,
+               "pings are answered", timeout)
+
+
 def pings(process, stop=False):
     """Waits for a ping that was started, or stops it, and reads its
     result."""
@@ -253,8 +264,11 @@ def pings(process, stop=False):
     elif stop:
         on_the_way = math.ceil(STOPPED_S / float(argv[argv.index("-i") + 1]))
     elif "-w" in argv:
-        on_the_way = max(0, sent - int(argv[argv.index("-c") + 1]))
-    return Pings(sent, int(match[2]), text, on_the_way)
+        count = int(argv[argv.index("-c") + 1])
+        if sent < count and " errors, " not in text:
+            raise Late(f"ping had no time to send: {text}")
+        on_the_way = sent - count
+    return Pings(sent, int(match[2]), text, max(0, on_the_way))
 
 
 def tcp_transfer(src, dst, data, port=5001, timeout=10.0):
@@ -351,7 +365,7 @@ class Stranger(Host):
                     f"addr add {self.ip6}/64 dev u nodad")
 
 
-class Hypervisor:
+class Hypervisor(Pinger):
     """A host that runs Open vSwitch."""
 
     datapath = "netdev"

@@ -14,10 +14,10 @@ import capture
 import packets
 import runspace
 from claims import tshark
-from lab import tcp_transfer
+from lab import pings, replied, tcp_transfer
 from relay import Direction, Faults
 from sslpeer import Client, Mint, Server
-from runspace import wait_until
+from runspace import Late, wait_until
 
 MARKER = b"what the capture must be able to see "
 
@@ -59,6 +59,22 @@ def test_late_is_not_lost(relayed):
     ping = vm1.ping(vm2.ip, 10, 0.02)
     timer.join()
     assert not ping.lost
+
+
+def test_late_is_not_lost_at_the_end(relayed):
+    """A ping that is stopped has many requests on the way.  A lost one counts,
+    but not if the ping itself had no time."""
+    relay, vm1, vm2 = relayed
+    relay.out.faults = Faults(delay=0.6)
+    running = vm1.ping_start(vm2.ip, 100000, 0.02)
+    replied(running)
+    assert not pings(running, stop=True).lost
+    relay.out.faults = Faults(loss=0.3)
+    running = vm1.ping_start(vm2.ip, 100000, 0.02)
+    replied(running, 50)
+    assert pings(running, stop=True).lost
+    with pytest.raises(Late, match="no time to send"):
+        pings(vm1.ping_start(vm2.ip, 100, 0.05, deadline=1))
 
 
 def test_relay_loses_what_it_should(relayed):
