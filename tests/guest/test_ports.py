@@ -102,6 +102,10 @@ def test_order(make_hosts):
     hv1.run.ip(hv1.netns, f"link del dev {IN}")
     wait_until(lambda: ports(hv1).get(IN) == 63999, f"{IN} is made again")
     lab.vms[1].reaches(lab.vms[0].ip)
+    # The monitor is a moment behind.
+    hv1.run.ip(hv1.netns, "link add end type dummy", "link del dev end")
+    wait_until(lambda: " end:" in monitor.output(),
+               "the monitor has told everything")
     monitor.stop()
     events = [line for line in monitor.output().splitlines()
               if f" {IN}:" in line and not line.startswith("Deleted")]
@@ -185,4 +189,5 @@ def test_too_long(make_hosts, ipv6):
                            f" {dst}", 20)
         wait_until(lambda: counted() > before, "the packet is counted")
         assert int(match[1]) == mtu
-        assert "1 received" in ping(dst, mtu)
+        wait_until(lambda: "1 received" in ping(dst, mtu),
+                   "what fits passes")

@@ -69,6 +69,8 @@ class TestPortOption:
                      f"gnv{other.number}")
         hv1.ofctl("add-flow", "br-int", f"priority=50000,udp,in_port="
                   f"{vm1.port},actions=clear,gnv2,clear")
+        for hv in lab.hvs:
+            hv.revalidate()
         receiver = vm2.receiver()
         sender = vm1.socket(socket.AF_INET, socket.SOCK_DGRAM)
         pcap = lab.underlay.capture()
@@ -135,10 +137,12 @@ class TestPortOption:
             # Record 37, IP and UDP 28, VXLAN 8, Ethernet 14.
             assert int(wait_until(told, "the guest knows the MTU", 20)[1]) \
                 == 1600 - 37 - 28 - 8 - 14
-            assert lab.hvs[0].show_json()["drops"]["tx_mtu"] > before
-            text = vm1.cmd("ping", "-c", "1", "-W", "1", "-M", "do", "-s",
-                           str(1600 - 37 - 28 - 8 - 14 - 28), vm2.ip)
-            assert "1 received" in text, text
+            wait_until(lambda: lab.hvs[0].show_json()["drops"]["tx_mtu"]
+                       > before, "the packet is counted")
+            wait_until(lambda: "1 received" in vm1.cmd(
+                "ping", "-c", "1", "-W", "1", "-M", "do", "-s",
+                str(1600 - 37 - 28 - 8 - 14 - 28), vm2.ip, check=False),
+                "what fits passes")
         finally:
             for hv, vm in zip(lab.hvs, lab.vms):
                 lab.run.ip(hv.netns, f"link set dev {vm.port} mtu 1400")

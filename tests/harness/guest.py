@@ -43,7 +43,9 @@ MEMORY_MB = 1536
 # A program that is shown, and that prints nothing for so long, is ended.  No
 # other limit depends on how much of this machine's time the guest gets.
 SILENCE_S = 2400
-# How many times as long as elsewhere the tests of an emulated guest wait.
+# How many times as long as elsewhere the tests of a guest wait: of User Mode
+# Linux, whose guests share the processors, and of one that is emulated.
+UML_PATIENCE = 3
 EMULATED_PATIENCE = 10
 
 # How a guest in QEMU mounts the files of this machine.
@@ -113,7 +115,8 @@ def fetch_kernel(run):
 
 def environment(is_emulated):
     """What a guest's command sets for tests and demonstration."""
-    patience = EMULATED_PATIENCE if is_emulated else 1
+    patience = (UML_PATIENCE if UML else EMULATED_PATIENCE if is_emulated
+                else 1)
     return (f"export VNETENC_GUEST_KERNEL={KERNEL}\n"
             f"export VNETENC_PATIENCE={patience}\n")
 
