@@ -382,42 +382,32 @@ test_small_limits(void)
 
 /* Two threads that ask for the last number at the same moment. */
 
-/* Where the threads hardly ever run at once, a round takes many milliseconds,
- * and fewer must do. */
-enum { N_ROUNDS = 100000, RACE_MS = 60 * 1000 };
+enum { N_ROUNDS = 100000 };
 
 static struct unit_race race;
-static atomic_bool race_over;
 static atomic_uint n_got[N_ROUNDS];
-static unsigned int n_raced;
 
 static void *
 reserve_last(void *first_)
 {
-    long long int end = time_msec() + RACE_MS;
     bool *first = first_;
     unsigned int round = 0;
 
     for (unsigned int i = 0; i < N_ROUNDS; i++) {
         unsigned int orig;
-        bool over;
 
         if (*first) {
             atomic_store(&shared->next_seq, VNETENC_FIRST_SEQ);
-            atomic_store(&race_over, i && time_msec() >= end);
         }
-        unit_race_meet(&race, &round);
-        atomic_read(&race_over, &over);
-        if (over) {
+        if (!unit_race_meet(&race, &round)) {
             break;
-        }
-        if (*first) {
-            n_raced++;
         }
         if (vnetenc_tx_reserve(shared, 1, 0) != UINT64_MAX) {
             atomic_add_relaxed(&n_got[i], 1, &orig);
         }
-        unit_race_meet(&race, &round);
+        if (!unit_race_meet(&race, &round)) {
+            break;
+        }
     }
     return NULL;
 }
@@ -427,7 +417,7 @@ test_last_number(void)
 {
     static bool first[2] = { true, false };
     pthread_t threads[2];
-    unsigned int n_wrong = 0;
+    unsigned int n_wrong = 0, n_run;
 
     shared = make_tx(VNETENC_FIRST_SEQ + 1, UINT64_MAX);
     unit_race_init(&race, 2);
@@ -440,17 +430,14 @@ test_last_number(void)
     for (int i = 0; i < 2; i++) {
         xpthread_join(threads[i], NULL);
     }
-    for (unsigned int i = 0; i < n_raced; i++) {
+    n_run = unit_race_n_run(&race, "last number", 2 * N_ROUNDS);
+    for (unsigned int i = 0; i < DIV_ROUND_UP(n_run, 2); i++) {
         unsigned int n;
 
         atomic_read_relaxed(&n_got[i], &n);
         n_wrong += n != 1;
     }
     CHECK(n_wrong == 0);
-    if (n_raced < N_ROUNDS) {
-        printf("raced for the last number %u times, not %d: the time was up\n",
-               n_raced, N_ROUNDS);
-    }
     vnetenc_tx_destroy(shared);
 }
 
