@@ -61,7 +61,8 @@
 #include "vnetenc-unit.h"
 #include "vnetenc-unit-shell.h"
 
-enum { PROFILE = 7, TOS = 0xb8, TTL = 33, MAX_DATAGRAM = 20000 };
+enum { PROFILE = 7, TOS = 0xb8, TTL = 33, MAX_DATAGRAM = 20000,
+       PATIENCE_MS = 5000 };
 
 static struct in6_addr here[2], there[2];   /* IPv4, IPv6. */
 static bool own_network;
@@ -447,7 +448,7 @@ struct datagram {
 };
 
 static bool
-receive(int fd, struct datagram *d)
+receive(int fd, struct datagram *d, int patience_ms)
 {
     union {
         struct cmsghdr align;
@@ -463,11 +464,14 @@ receive(int fd, struct datagram *d)
         .msg_control = &control,
         .msg_controllen = sizeof control,
     };
-    ssize_t n = recvmsg(fd, &m, 0);
+    struct pollfd pfd = { .fd = fd, .events = POLLIN };
+    ssize_t n;
 
-    if (n < 0) {
+    if (poll(&pfd, 1, patience_ms) <= 0) {
         return false;
     }
+    n = recvmsg(fd, &m, 0);
+    ovs_assert(n >= 0);
     d->size = n;
     d->port = ntohs(ALIGNED_CAST(struct sockaddr_in *, &from)->sin_port);
     d->tos = d->ttl = -1;
@@ -488,7 +492,7 @@ is_silent(int fd)
 {
     static struct datagram d;
 
-    return !receive(fd, &d);
+    return !receive(fd, &d, 0);
 }
 
 /* A path with one lane, whose socket is real. */
@@ -567,7 +571,7 @@ receive_record(struct lane *lane, uint8_t *plain)
     size_t size;
     uint64_t seq;
 
-    if (!receive(lane->remote_fd, &d)) {
+    if (!receive(lane->remote_fd, &d, PATIENCE_MS)) {
         return 0;
     }
     CHECK(d.port == lane->port);
@@ -647,7 +651,7 @@ receive_segments(struct lane *lane, int clear_fd, const struct frame *f,
         if (lane) {
             n = receive_record(lane, plain);
         } else {
-            n = receive(clear_fd, &d) ? d.size : 0;
+            n = receive(clear_fd, &d, PATIENCE_MS) ? d.size : 0;
             memcpy(plain, d.data, n);
         }
         if (!CHECK(n == headers + MIN(segsz, size - done))) {
@@ -859,7 +863,7 @@ test_modes(bool ipv6, bool vxlan)
         give(&f);
         run_egress();
         size = dp_packet_size(f.packet) - ofs;
-        CHECK(receive(plain_fd, &d) && d.size == size);
+        CHECK(receive(plain_fd, &d, PATIENCE_MS) && d.size == size);
         CHECK(!memcmp(d.data, (uint8_t *) dp_packet_data(f.packet) + ofs,
                       size));
         CHECK(d.tos == TOS && d.ttl == TTL);
