@@ -383,7 +383,8 @@ test_cookie_only(void)
     unit_control_fate = lose_after_cookie;
     want();
     unit_control_run(10000);
-    CHECK(unit_control_n_ports_with_hello() <= 6);
+    /* 6, or 7 if the pauses between them are short. */
+    CHECK(unit_control_n_ports_with_hello() <= 7);
     CHECK(remote_b()->n_attempts <= VNETENC_MAX_ATTEMPTS_LANE);
     CHECK_HAS(vnetenc_peer_error(remote_b()), "UDP port 6082 answered the "
               "first ClientHello only; the peer is overloaded, or datagrams "
