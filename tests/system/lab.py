@@ -271,6 +271,18 @@ def pings(process, stop=False):
     return Pings(sent, int(match[2]), text, max(0, on_the_way))
 
 
+def stop_answered(process, since, within):
+    """Waits until a running ping is answered after the time `since`, which is
+    late after more than `within` seconds, and stops it."""
+    def later():
+        return [t for t in Pings(0, 0, process.output()).replies()
+                if t > since]
+    seconds = min(wait_until(later, "a ping is answered")) - since
+    pings(process, stop=True)
+    if seconds > within:
+        raise Late(f"a ping was answered after {seconds:.1f} s")
+
+
 def tcp_transfer(src, dst, data, port=5001, timeout=10.0):
     """Sends `data` from one host to another; returns the data that
     arrived."""

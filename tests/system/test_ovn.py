@@ -9,9 +9,9 @@ import pytest
 import capture
 import packets
 from claims import assert_sealed
-from lab import Hypervisor, Pings, Underlay, pings, tcp_transfer
+from lab import Hypervisor, Underlay, stop_answered, tcp_transfer
 from ovn import Central
-from runspace import Failed, Late, wait_until
+from runspace import Failed, wait_until
 
 MARKER = b"of one logical switch "
 
@@ -183,14 +183,7 @@ def test_restart(cloud, daemon):
         cloud.central.register(hv2)
         cloud.central.sync()
     vm1.reaches(vm2.ip)
-
-    def later():
-        return [t for t in Pings(0, 0, running.output()).replies()
-                if t > started]
-    seconds = min(wait_until(later, "a ping is answered")) - started
-    pings(running, stop=True)
-    if seconds > 5:
-        raise Late(f"a ping was answered after {seconds:.1f} s")
+    stop_answered(running, started, 5)
     assert_sealed(cloud.pcap.stop(), cloud, since=since)
 
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from claims import assert_sealed
-from lab import Pings, pings, tcp_transfer
+from lab import pings, stop_answered, tcp_transfer
 from runspace import Late, stopped_thread, wait_until
 
 MARKER = b"what was said before and after the fall "
@@ -30,14 +30,7 @@ def restart(lab, hypervisors, end):
     for hv in hypervisors:
         hv.restart_vswitchd()
     vm1.reaches(vm2.ip, timeout=15)
-
-    def later():
-        return [t for t in Pings(0, 0, running.output()).replies()
-                if t > started]
-    seconds = min(wait_until(later, "a ping is answered")) - started
-    pings(running, stop=True)
-    if seconds > BACK_WITHIN_S:
-        raise Late(f"a ping was answered after {seconds:.1f} s")
+    stop_answered(running, started, BACK_WITHIN_S)
 
 
 def kill(hv):
