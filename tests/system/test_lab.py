@@ -117,9 +117,21 @@ def test_nonce_check_sees_repetition(run):
         return (b"\x17\xfe\xfd\0\1" + seq.to_bytes(6, "big")
                 + len(fragment).to_bytes(2, "big") + fragment)
 
+    def new_key(random):
+        hello = bytes([1]) + bytes(13) + random * 32
+        return (b"\x16\xfe\xfd" + bytes(8) + len(hello).to_bytes(2, "big")
+                + hello + b"\x14\xfe\xfd" + bytes(8) + b"\0\1\1")
+
     one, other = record(1, 7, b"a" * 20), record(2, 8, b"b" * 20)
+    third = record(3, 7, b"c" * 20)
     assert not capture.repeated_nonces(made(one, other, one))
-    assert capture.repeated_nonces(made(one, other, record(3, 7, b"c" * 20)))
+    assert capture.repeated_nonces(made(one, other, third))
+    # A late copy has the key of its original, and makes no other.
+    for order in ((one, third), (third, one), (new_key(b"1"), third)):
+        frames = [new_key(b"1"), one, new_key(b"2"), *order]
+        assert not capture.repeated_nonces(made(*frames))
+        fourth = record(4, 7, b"d" * 20)
+        assert len(capture.repeated_nonces(made(*frames, fourth))) == 1
 
 
 def test_stock_peers_speak(make_lab, run):

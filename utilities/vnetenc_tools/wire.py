@@ -173,22 +173,26 @@ def repeated_nonces(records, port=DTLS):
     A 4-tuple, in one direction, uses a key from a ChangeCipherSpec on.  The
     random of the ClientHello that led to the key names it, so a repeated
     flight names the same key.  Records with equal bytes are copies that the
-    network made."""
-    hello = {}                  # (client, server) -> random.
+    network made, perhaps so late that the 4-tuple has another key."""
+    hellos = {}                 # (client, server) -> randoms, in their order.
     key = {}                    # (src, sport, dst, dport) -> key name.
-    seen = {}                   # (key, nonce) -> fragment.
+    seen = {}                   # (4-tuple, nonce) -> {fragment: key name}.
     repeated = []
     for r in records:
         way = (r.src, r.sport, r.dst, r.dport)
         pair = way if r.dport == port else (r.dst, r.dport, r.src, r.sport)
         if r.epoch == 0:
             if r.type == HANDSHAKE and r.fragment[:1] == bytes([CLIENT_HELLO]):
-                hello[pair] = bytes(r.fragment[14:46])
+                randoms = hellos.setdefault(pair, [])
+                if r.fragment[14:46] not in randoms:
+                    randoms.append(r.fragment[14:46])
             elif r.type == CHANGE_CIPHER_SPEC:
-                key[way] = hello.get(pair)
+                key[way] = hellos.get(pair, [None])[-1]
             continue
-        name = (way, key.get(way), r.fragment[:8])
-        fragment = seen.setdefault(name, r.fragment)
-        if fragment != r.fragment:
-            repeated.append((name, r))
+        keys = seen.setdefault((way, r.fragment[:8]), {})
+        if r.fragment in keys:
+            continue
+        if key.get(way) in keys.values():
+            repeated.append((keys, r))
+        keys[r.fragment] = key.get(way)
     return repeated
