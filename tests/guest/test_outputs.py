@@ -12,7 +12,7 @@ import capture
 import packets
 from claims import assert_sealed
 from host import MARKER, assert_traffic, capable, follow_flows
-from lab import no_offload
+from lab import delivers, no_offload
 from relay import Faults
 from runspace import wait_until
 
@@ -98,14 +98,8 @@ def test_flow_based(make_hosts):
     pcap = lab.underlay.capture()
     assert_traffic(lab, 500)
 
-    def arrives():
-        sender.sendto(MARKER, (vm2.ip, 7777))
-        try:
-            return receiver.recv(100) == MARKER
-        except TimeoutError:
-            return False
-
-    wait_until(arrives, "the datagram arrives", 15)
+    wait_until(lambda: delivers(sender, receiver, vm2, MARKER),
+               "the datagram arrives", 15)
     sealed = assert_sealed(pcap.stop(), lab, MARKER)
     ways = {(r.src, r.dst) for r in sealed}
     assert {(hv1.ip, hv2.ip), (hv2.ip, hv1.ip), (hv1.main, hv2.main)} <= ways

@@ -283,6 +283,16 @@ def stop_answered(process, since, within):
         raise Late(f"a ping was answered after {seconds:.1f} s")
 
 
+def delivers(sender, receiver, dst, data):
+    """Sends a datagram to the port of dst.receiver(); returns whether such a
+    datagram arrives while the receiver waits."""
+    sender.sendto(data, (dst.ip, 7777))
+    try:
+        return receiver.recv(2000) == data
+    except TimeoutError:
+        return False
+
+
 def tcp_transfer(src, dst, data, port=5001, timeout=10.0):
     """Sends `data` from one host to another; returns the data that
     arrived."""

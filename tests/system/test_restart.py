@@ -10,7 +10,7 @@ import time
 import pytest
 
 from claims import assert_sealed
-from lab import pings, stop_answered, tcp_transfer
+from lab import delivers, pings, stop_answered, tcp_transfer
 from runspace import Late, stopped_thread, wait_until
 
 MARKER = b"what was said before and after the fall "
@@ -122,12 +122,6 @@ def test_traffic_in_one_direction_only(lab):
     hv2.restart_vswitchd()
     receiver.settimeout(0.05)
 
-    def arrives():
-        sender.sendto(MARKER, (vm2.ip, 7777))
-        try:
-            return receiver.recv(100) == MARKER
-        except TimeoutError:
-            return False
-
-    wait_until(arrives, "the sender has a new session", BACK_WITHIN_S)
+    wait_until(lambda: delivers(sender, receiver, vm2, MARKER),
+               "the sender has a new session", BACK_WITHIN_S)
     assert_sealed(lab.pcap.stop(), lab, MARKER)

@@ -10,6 +10,7 @@ availability zones joined by ovn-ic and a transit switch.
 
 import pytest
 
+from lab import delivers
 from ovn import SB_PORT, Central, Interconnection
 from runspace import wait_until
 
@@ -90,15 +91,9 @@ def test_row19_demand_of_one_zone(cloud):
     receiver = vm9.receiver()
     sender = vm1.socket(2, 2)
 
-    def arrives():
-        sender.sendto(b"from zone to zone", (vm9.ip, 7777))
-        try:
-            return receiver.recv(100)
-        except TimeoutError:
-            return False
-
     receiver.settimeout(0.2)
-    assert wait_until(arrives, "it arrives") == b"from zone to zone"
+    wait_until(lambda: delivers(sender, receiver, vm9, b"from zone to zone"),
+               "it arrives")
     hv2, hv3 = cloud.hvs[1:]
     wait_until(lambda: (hv2.ip, hv3.ip) in {
         (r.src, r.dst) for r in cloud.sealed(since)},

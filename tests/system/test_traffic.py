@@ -11,7 +11,7 @@ import pytest
 import capture
 import packets
 from claims import assert_sealed, assert_silent
-from lab import TOP, tcp_transfer
+from lab import TOP, delivers, tcp_transfer
 from runspace import wait_until
 
 MARKER = b"nobody on the underlay reads this "
@@ -163,16 +163,9 @@ def test_one_side_only(make_lab):
     hv2.add_tunnel(hv1.ip)
     receiver = vm2.receiver()
     sender = vm1.socket(socket.AF_INET, socket.SOCK_DGRAM)
-
-    def arrives():
-        sender.sendto(MARKER, (vm2.ip, 7777))
-        receiver.settimeout(0.1)
-        try:
-            return receiver.recv(100) == MARKER
-        except TimeoutError:
-            return False
-
-    wait_until(arrives, "sealed packets arrive")
+    receiver.settimeout(0.1)
+    wait_until(lambda: delivers(sender, receiver, vm2, MARKER),
+               "sealed packets arrive")
     assert vm2.ping(vm1.ip, 5, 0.05, wait=0.2).lost == 5
     hv2.vsctl("set", "Interface", "gnv0", "options:encryption=require")
     vm2.reaches(vm1.ip)
